@@ -1,0 +1,244 @@
+"""Run files: everything that decides a training run, in TOML, checked before any work starts.
+
+A run file holds the tables `[data]`, `[encoder]`, `[head]`, `[training]` and `[export]`; `docs/run_files.md` lists the keys.
+Paths are relative to the run file, or to `data.folder` for data files.
+"""
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from bert_serving.contract import DEFAULT_MINIMUM_TF_SERVING, Graph, Head, Precision
+from bert_serving.errors import RunFileError
+
+Paths = Annotated[tuple[Path, ...], Field(min_length=1)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Positive = Annotated[int, Field(gt=0)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+def _as_tuple(value: Any) -> Any:
+    return (value,) if isinstance(value, str | Path) else value
+
+
+class DataConfig(_Table):
+    """Where the labelled text is and how its columns are named."""
+
+    folder: Path = Path()
+    """data paths are relative to it; itself relative to the run file"""
+    train: Paths
+    """files (TSV, CSV, JSON lines, Parquet; .gz too) or label folders"""
+    validation: tuple[Path, ...] = ()
+    """absent: `validation_share` of the training rows, stratified by label"""
+    test: tuple[Path, ...] = ()
+    text: str = "text"
+    text_pair: str | None = None
+    """second text column, for pairs of texts"""
+    label: str = "label"
+    """for multilabel heads a column of lists, or of labels joined by commas"""
+    labels: tuple[str, ...] | None = None
+    """all labels in the order of the model's outputs; absent: sorted, as found in the training rows"""
+    validation_share: Share = 0.2
+    rows: Positive | None = None
+    """use only so many training rows, chosen by the seed"""
+
+    _listed = field_validator("train", "validation", "test", mode="before")(_as_tuple)
+
+
+class EncoderConfig(_Table):
+    """Which pretrained encoder to start from."""
+
+    name: str | None = None
+    """a name of the catalog (`bert-serving encoders list`)"""
+    path: Path | None = None
+    """instead of a name: a hub-format encoder or a Hugging Face folder"""
+    preprocessing: Path | None = None
+    """the preprocessing SavedModel of `path`, where it lies elsewhere"""
+    trainable: bool = True
+    """false: only the head learns"""
+    sequence_length: Annotated[int, Field(ge=4)] = 128
+    """texts are cut at so many tokens, [CLS] and [SEP] included"""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "EncoderConfig":
+        if (self.name is None) == (self.path is None):
+            raise ValueError(f"give either name or path, got name={self.name!r} and path={self.path!r}")
+        if self.preprocessing is not None and self.path is None:
+            raise ValueError("preprocessing belongs to path; a name brings its own")
+        return self
+
+
+class HeadConfig(_Table):
+    """What is predicted from the encoder's pooled output."""
+
+    kind: Head = Head.SOFTMAX
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+
+
+class TrainingConfig(_Table):
+    """How the classifier learns."""
+
+    epochs: Positive = 3
+    batch_size: Positive = 32
+    learning_rate: Annotated[float, Field(gt=0)] | None = None
+    """peak of the schedule; absent: chosen by the encoder's width"""
+    warmup_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    gradient_norm: Annotated[float, Field(ge=0)] = 1.0
+    """gradients are scaled down to this global norm; 0 switches it off"""
+    class_weights: bool = False
+    """weigh rows by the inverse frequency of their label"""
+    early_stopping: Positive | None = None
+    """stop after so many epochs without a better `best_metric`"""
+    best_metric: Literal["accuracy", "macro_f1", "loss", "spearman"] | None = None
+    """decides which epoch's weights are kept; absent: accuracy, for regression spearman"""
+    seed: int = 0
+    padding: Literal["longest", "fixed"] = "longest"
+    """pad to the longest text of the batch, or always to the sequence length"""
+    strategy: Literal["one_device", "mirrored", "multi_worker", "tpu"] = "one_device"
+    devices: tuple[str, ...] | None = None
+    """for mirrored: the devices to use, such as "GPU:0"; absent: all"""
+    tpu: str = "local"
+    """for tpu: name or address of the TPU"""
+    mixed_precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    xla: bool = False
+
+    @property
+    def dynamic_padding(self) -> bool:
+        """Whether batches are padded to their longest text; a TPU wants one shape."""
+        return self.padding == "longest" and self.strategy != "tpu"
+
+
+class ExportConfig(_Table):
+    """What the SavedModel looks like."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = "classifier"
+    """the model's name on the server"""
+    graph: Graph = Graph.TRIMMED
+    precision: Precision = Precision.FLOAT32
+    minimum_tf_serving: Annotated[str, Field(pattern=r"^\d+\.\d+$")] = DEFAULT_MINIMUM_TF_SERVING
+    """verification refuses operations that this version of TensorFlow Serving lacks"""
+
+
+class RunConfig(_Table):
+    """A whole run file."""
+
+    data: DataConfig
+    encoder: EncoderConfig
+    head: HeadConfig = HeadConfig()
+    training: TrainingConfig = TrainingConfig()
+    export: ExportConfig = ExportConfig()
+
+    @model_validator(mode="after")
+    def _head_fits(self) -> "RunConfig":
+        if self.head.kind is Head.BINARY and self.data.labels is not None and len(self.data.labels) != 2:
+            raise ValueError(f"a binary head needs exactly 2 labels, data.labels has {len(self.data.labels)}")
+        if self.head.kind is Head.REGRESSION and self.training.class_weights:
+            raise ValueError("training.class_weights has no meaning for a regression head")
+        return self
+
+    @property
+    def best_metric(self) -> str:
+        """Name of the validation metric that decides which epoch is kept."""
+        default = "spearman" if self.head.kind is Head.REGRESSION else "accuracy"
+        return self.training.best_metric or default
+
+
+def load_run_file(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """Reads a run file, applies `table.key=value` overrides and makes its paths absolute.
+
+    Raises:
+        RunFileError: the file is missing, is no TOML, or has wrong, missing or unknown keys; lists all of them.
+    """
+    path = Path(path)
+    try:
+        tables = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise RunFileError(str(path), [f"cannot read the run file: {reason}; check the path"]) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RunFileError(str(path), [f"is not valid TOML: {error}"]) from None
+    for override in overrides:
+        _apply_override(tables, override)
+    config = parse_run_config(tables, source=str(path))
+    # The run file of the demo is a link into the package: its data lies beside the link's target.
+    return _with_absolute_paths(config, path.resolve().parent)
+
+
+def parse_run_config(tables: Mapping[str, Any], source: str = "run file") -> RunConfig:
+    """Checks the tables of a run file.
+
+    Raises:
+        RunFileError: with one problem for each wrong, missing or unknown key.
+    """
+    try:
+        return RunConfig.model_validate(tables)
+    except ValidationError as error:
+        raise RunFileError(source, [_describe(problem) for problem in error.errors()]) from None
+
+
+def dump_run_config(config: RunConfig) -> str:
+    """Writes a run file with every key resolved, so that it reproduces the run."""
+    lines = []
+    for table, keys in config.model_dump(mode="json").items():
+        lines.append(f"[{table}]")
+        # A JSON string, number, boolean or list of them is TOML too; TOML has no null, absent says the same.
+        lines += [
+            f"{key} = {json.dumps(value, ensure_ascii=False)}"
+            for key, value in keys.items()
+            if value is not None and value != []
+        ]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _apply_override(tables: dict[str, Any], override: str) -> None:
+    name, separator, value = override.partition("=")
+    table, dot, key = name.strip().partition(".")
+    if not separator or not dot or not key:
+        raise RunFileError("--set", [f"expected table.key=value such as training.epochs=5, got {override!r}"])
+    if not isinstance(tables.setdefault(table, {}), dict):
+        raise RunFileError("--set", [f"{table!r} is not a table of the run file, got {override!r}"])
+    try:
+        tables[table][key] = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        tables[table][key] = value  # a bare word such as mirrored or a path
+
+
+def _describe(problem: Any) -> str:
+    where = ".".join(str(part) for part in problem["loc"]) or "run file"
+    match problem["type"]:
+        case "extra_forbidden":
+            return f"{where}: unknown key; remove it or correct its spelling (docs/run_files.md lists all)"
+        case "missing":
+            return f"{where}: missing; add it"
+        case "value_error":
+            return f"{where}: {problem['ctx']['error']}"
+    message = problem["msg"][0].lower() + problem["msg"][1:]
+    return f"{where}: {message}, got {problem['input']!r}"
+
+
+def _with_absolute_paths(config: RunConfig, base: Path) -> RunConfig:
+    folder = base / config.data.folder.expanduser()
+    data = config.data.model_copy(
+        update={"folder": folder}
+        | {
+            split: tuple(folder / path.expanduser() for path in getattr(config.data, split))
+            for split in ("train", "validation", "test")
+        }
+    )
+    encoder = config.encoder.model_copy(
+        update={
+            key: base / value.expanduser()
+            for key in ("path", "preprocessing")
+            if (value := getattr(config.encoder, key)) is not None
+        }
+    )
+    return config.model_copy(update={"data": data, "encoder": encoder})

@@ -1,0 +1,81 @@
+"""Names that never change: what an exported classifier looks like from outside.
+
+Free of TensorFlow, so that clients and tools can import it in no time.
+"""
+
+from enum import StrEnum
+
+# === Signatures ===
+
+SERVING_DEFAULT = "serving_default"
+TOKENS = "tokens"
+CLASSIFY = "classify"
+EMBED = "embed"
+SIGNATURES = (SERVING_DEFAULT, TOKENS, CLASSIFY, EMBED)
+
+# === Inputs ===
+
+TEXT = "text"
+TEXT_PAIR = "text_pair"
+EXAMPLES = "inputs"
+WORD_IDS = "input_word_ids"
+MASK = "input_mask"
+TYPE_IDS = "input_type_ids"
+TOKEN_INPUTS = (WORD_IDS, MASK, TYPE_IDS)
+
+# === Outputs ===
+
+LABEL = "label"
+PROBABILITIES = "probabilities"
+LOGITS = "logits"
+CLASSES = "classes"
+SCORES = "scores"
+POOLED_OUTPUT = "pooled_output"
+SEQUENCE_OUTPUT = "sequence_output"
+ENCODER_OUTPUTS = "encoder_outputs"
+DEFAULT_OUTPUT = "default"
+
+# === Files of an export, relative to its version folder ===
+
+VOCABULARY_ASSET = "assets/vocab.txt"
+LABELS_ASSET = "assets/labels.txt"
+EXTRA_FOLDER = "assets.extra"
+WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
+MANIFEST_FILE = "assets.extra/bert_serving.json"
+MANIFEST_FORMAT = 1
+
+# === Defaults ===
+
+DEFAULT_MINIMUM_TF_SERVING = "2.12"
+SERVING_TAG = "serve"
+
+
+class Head(StrEnum):
+    """What the dense head on top of the encoder predicts."""
+
+    SOFTMAX = "softmax"
+    """one of C labels; logits [B, C]"""
+    BINARY = "binary"
+    """one of two labels from one logit; logits [B, 1], probabilities [B, 2]"""
+    MULTILABEL = "multilabel"
+    """any of C labels; logits [B, C], one sigmoid each"""
+    REGRESSION = "regression"
+    """one number; logits [B, 1] hold it, probabilities repeat it"""
+
+
+class Graph(StrEnum):
+    """How an exported graph treats padding."""
+
+    PADDED = "padded"
+    """every text padded to the sequence length, as in the tutorial"""
+    TRIMMED = "trimmed"
+    """padded to the longest text of the batch"""
+    RAGGED = "ragged"
+    """dense layers on real tokens only"""
+
+
+class Precision(StrEnum):
+    """Number format of the exported weights and matrix products."""
+
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"

@@ -1,0 +1,1 @@
+"""Pretrained encoders: catalog, sources, conversion, loading."""

@@ -1,0 +1,153 @@
+"""Every error that this project raises on purpose, and what each becomes at the edges.
+
+    BertServingError
+    ├── InputError                 the caller's input is wrong: exit 2
+    │   ├── RunFileError           a run file or an override; lists all problems at once
+    │   ├── DataError              a data file, a column, a label, a split
+    │   ├── EncoderError           an encoder folder, archive, weight file or vocabulary
+    │   ├── RunFolderError         a run folder that is incomplete, in use or not writable
+    │   └── ExportError            a version that exists, a folder that cannot be written
+    ├── SourceError                nothing could be fetched from any source: exit 2
+    ├── VerificationError          the answer is no: exit 1
+    └── RequestError               a request to a model server that it must refuse
+        ├── InvalidRequest         INVALID_ARGUMENT
+        ├── ServableNotFound       NOT_FOUND
+        ├── FailedPrecondition     FAILED_PRECONDITION
+        └── ServerUnavailable      UNAVAILABLE
+
+Messages say what is wrong, the value received and what to do, in one line.
+"""
+
+from collections.abc import Sequence
+
+
+class BertServingError(Exception):
+    """Base of all errors raised on purpose.
+
+    Attributes:
+        grpc_code: name of the canonical gRPC status code.
+        exit_status: status of the command line when the error ends a command.
+    """
+
+    grpc_code = "INTERNAL"
+    exit_status = 2
+
+
+class InputError(BertServingError):
+    """The caller's input is wrong."""
+
+    grpc_code = "INVALID_ARGUMENT"
+
+
+class RunFileError(InputError):
+    """A run file is wrong.
+
+    Attributes:
+        problems: one line for each problem found.
+    """
+
+    def __init__(self, source: str, problems: Sequence[str]):
+        self.problems = list(problems)
+        super().__init__(f"{source}: " + "; ".join(self.problems))
+
+
+class DataError(InputError):
+    """Labelled text cannot be read or used."""
+
+
+class EncoderError(InputError):
+    """An encoder cannot be read, converted or loaded."""
+
+
+class RunFolderError(InputError):
+    """A run folder cannot be read, written or resumed."""
+
+
+class ExportError(InputError):
+    """A SavedModel cannot be written."""
+
+
+class SourceError(BertServingError):
+    """No source of an encoder could deliver it."""
+
+    grpc_code = "UNAVAILABLE"
+
+
+class VerificationError(BertServingError):
+    """A SavedModel does not do what its contract says.
+
+    Attributes:
+        problems: one line for each check that failed.
+    """
+
+    grpc_code = "FAILED_PRECONDITION"
+    exit_status = 1
+
+    def __init__(self, subject: str, problems: Sequence[str]):
+        self.problems = list(problems)
+        super().__init__(f"{subject}: " + "; ".join(self.problems))
+
+
+class RequestError(BertServingError):
+    """A model server must refuse a request."""
+
+
+class InvalidRequest(RequestError):
+    """The request itself is wrong."""
+
+    grpc_code = "INVALID_ARGUMENT"
+
+
+class ServableNotFound(RequestError):
+    """No such model, version or label is loaded."""
+
+    grpc_code = "NOT_FOUND"
+
+
+class FailedPrecondition(RequestError):
+    """The loaded model cannot answer this kind of request."""
+
+    grpc_code = "FAILED_PRECONDITION"
+
+
+class ServerUnavailable(RequestError):
+    """The server cannot answer now; asking again later may work."""
+
+    grpc_code = "UNAVAILABLE"
+
+
+# The table of TensorFlow Serving's REST handler (http_server.cc).
+_HTTP_STATUS = {
+    "OK": 200,
+    "INVALID_ARGUMENT": 400,
+    "FAILED_PRECONDITION": 400,
+    "OUT_OF_RANGE": 400,
+    "UNAUTHENTICATED": 401,
+    "PERMISSION_DENIED": 403,
+    "NOT_FOUND": 404,
+    "ALREADY_EXISTS": 409,
+    "ABORTED": 409,
+    "RESOURCE_EXHAUSTED": 429,
+    "CANCELLED": 499,
+    "UNKNOWN": 500,
+    "INTERNAL": 500,
+    "DATA_LOSS": 500,
+    "UNIMPLEMENTED": 501,
+    "UNAVAILABLE": 503,
+    "DEADLINE_EXCEEDED": 504,
+}
+
+
+def exit_status(error: BaseException) -> int:
+    """Exit status of a command that `error` ended: 1 the answer is no, 2 the input is wrong."""
+    return error.exit_status if isinstance(error, BertServingError) else 1
+
+
+def grpc_code(error: BaseException) -> str:
+    """Name of the gRPC status code for `error`, "INTERNAL" for anything unforeseen."""
+    return error.grpc_code if isinstance(error, BertServingError) else "INTERNAL"
+
+
+def http_status(code: str) -> int:
+    """HTTP status for the name of a gRPC status code."""
+    return _HTTP_STATUS.get(code, 500)

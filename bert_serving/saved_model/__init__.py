@@ -1,0 +1,1 @@
+"""Versioned SavedModels: signatures, serving graphs, writer, verification."""

@@ -1,0 +1,1 @@
+"""Text to token ids: vocabulary and preprocessing SavedModel."""
