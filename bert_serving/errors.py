@@ -8,6 +8,7 @@
     │   ├── RunFolderError         a run folder that is incomplete, in use or not writable
     │   └── ExportError            a version that exists, a folder that cannot be written
     ├── SourceError                nothing could be fetched from any source: exit 2
+    ├── TrainingError              training ran, and failed: exit 1
     ├── VerificationError          the answer is no: exit 1
     └── RequestError               a request to a model server that it must refuse
         ├── InvalidRequest         INVALID_ARGUMENT
@@ -71,6 +72,13 @@ class SourceError(BertServingError):
     """No source of an encoder could deliver it."""
 
     grpc_code = "UNAVAILABLE"
+
+
+class TrainingError(BertServingError):
+    """Training ran and came to nothing."""
+
+    grpc_code = "ABORTED"
+    exit_status = 1
 
 
 class VerificationError(BertServingError):

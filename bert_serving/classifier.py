@@ -1,0 +1,195 @@
+"""The classifier: preprocessing, encoder, dropout and a dense head, joined as Keras models."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_hub as hub
+import tf_keras
+
+from bert_serving import contract
+from bert_serving.contract import Head
+from bert_serving.data.batches import TokenRows, padded_batch, sorted_batches
+from bert_serving.data.splits import label_array
+from bert_serving.encoders.architecture import reproducible_dropout
+from bert_serving.encoders.loading import LoadedEncoder
+from bert_serving.errors import EncoderError, InputError
+from bert_serving.text.packing import combine_segments, pad
+from bert_serving.text.preprocessing import Preprocessing
+
+MULTILABEL_THRESHOLD = 0.5
+LABEL_SEPARATOR = ","
+# The head's kernel starts as in BERT's own fine-tuning (google-research/bert, run_classifier.py).
+_HEAD_STDDEV = 0.02
+_PREDICTION_BATCH = 64
+
+
+@dataclass(frozen=True)
+class ClassifierOptions:
+    """What is built on top of an encoder.
+
+    Attributes:
+        labels: in the order of the outputs; empty for regression.
+        head: what the dense layer predicts.
+        sequence_length: texts are cut at so many tokens.
+        pairs: whether a row has two texts.
+        dropout: rate between the pooled output and the dense layer.
+        seed: fixes the head's first weights.
+    """
+
+    labels: tuple[str, ...]
+    head: Head = Head.SOFTMAX
+    sequence_length: int = 128
+    pairs: bool = False
+    dropout: float = 0.1
+    seed: int = 0
+
+    @property
+    def outputs(self) -> int:
+        """Units of the dense layer."""
+        return 1 if self.head in (Head.BINARY, Head.REGRESSION) else len(self.labels)
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A classifier in memory.
+
+    Attributes:
+        options: labels, head and sequence length.
+        encoder: the encoder's Keras layer.
+        preprocessing: strings to token ids.
+        token_model: Keras model from a dict of `TOKEN_INPUTS`, int32 [B, L], to logits, float32 [B, outputs].
+    """
+
+    options: ClassifierOptions
+    encoder: LoadedEncoder
+    preprocessing: Preprocessing
+    token_model: tf_keras.Model
+
+    @cached_property
+    def model(self) -> tf_keras.Model:
+        """The whole classifier as one Keras model: strings [B] (a list of two for pairs) to logits, padded to the sequence length."""
+        options = self.options
+        names = (contract.TEXT, contract.TEXT_PAIR) if options.pairs else (contract.TEXT,)
+        texts = [tf_keras.layers.Input((), dtype=tf.string, name=name) for name in names]
+        tokenize = hub.KerasLayer(self.preprocessing.model.tokenize, name="tokenize")
+
+        def pack(segments: Sequence[tf.RaggedTensor]) -> dict[str, tf.Tensor]:
+            word_ids, type_ids = combine_segments(segments, self.preprocessing.special, options.sequence_length)
+            return pad(word_ids, type_ids, self.preprocessing.special, options.sequence_length)
+
+        tokens = tf_keras.layers.Lambda(pack, name="pack")([tokenize(text) for text in texts])
+        return tf_keras.Model(texts if options.pairs else texts[0], self.token_model(tokens), name="classifier")
+
+    @cached_property
+    def features_model(self) -> tf_keras.Model:
+        """Keras model from a dict of `TOKEN_INPUTS` to a dict of `pooled_output`, float32 [B, H], and `logits`, float32 [B, outputs]."""
+        pooled = tf.cast(self.token_model.get_layer("dropout").input, tf.float32)
+        return tf_keras.Model(
+            self.token_model.input,
+            {contract.POOLED_OUTPUT: pooled, contract.LOGITS: self.token_model.output},
+            name="features",
+        )
+
+    def tokenize(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> tuple[TokenRows, np.ndarray]:
+        """Token ids of many texts, and each text's length in tokens before the cut, int64 [N]."""
+        words, types, offsets, uncut = self.preprocessing.token_rows(texts, pairs, self.options.sequence_length)
+        return TokenRows(words, types, offsets, self.preprocessing.special.padding), uncut
+
+    def predict_tokens(self, rows: TokenRows, batch_size: int = _PREDICTION_BATCH) -> np.ndarray:
+        """Logits of tokenised texts, float32 [N, outputs], in the order of the rows."""
+        logits = np.zeros((len(rows), self.options.outputs), np.float32)
+        for index in sorted_batches(rows.lengths, batch_size):
+            logits[index] = self._logits(self.batch(rows, index)).numpy()
+        return logits
+
+    @staticmethod
+    def batch(rows: TokenRows, index: Sequence[int] | np.ndarray) -> dict[str, tf.Tensor]:
+        """The token model's inputs for some rows, padded to the longest of them."""
+        return {name: tf.constant(value) for name, value in padded_batch(rows, index).items()}
+
+    def predict(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> np.ndarray:
+        """Probabilities of texts, float32 [N, C]; for regression the value itself, [N, 1]."""
+        if (pairs is not None) != self.options.pairs:
+            raise InputError(f"this classifier takes {'two texts' if self.options.pairs else 'one text'} for each row")
+        rows, _ = self.tokenize(texts, pairs)
+        return probabilities(self.options.head, tf.constant(self.predict_tokens(rows))).numpy()
+
+    @cached_property
+    def _logits(self) -> tf.types.experimental.PolymorphicFunction:
+        spec = {name: tf.TensorSpec([None, None], tf.int32, name=name) for name in contract.TOKEN_INPUTS}
+        return tf.function(lambda tokens: self.token_model(tokens, training=False), input_signature=[spec])
+
+
+def build_classifier(encoder: LoadedEncoder, preprocessing: Preprocessing, options: ClassifierOptions) -> Classifier:
+    """Joins an encoder, dropout and a dense head.
+
+    Raises:
+        EncoderError: the sequence length is over the encoder's maximum.
+    """
+    architecture = encoder.architecture
+    if architecture is not None and options.sequence_length > architecture.positions:
+        raise EncoderError(
+            f"encoder.sequence_length is {options.sequence_length}, the encoder takes at most {architecture.positions} tokens; "
+            "lower it"
+        )
+    # === Layers ===
+    initializer = tf_keras.initializers.TruncatedNormal(stddev=_HEAD_STDDEV, seed=options.seed)
+    with reproducible_dropout():
+        dropout = tf_keras.layers.Dropout(options.dropout, name="dropout")
+    # The head stays float32 under mixed precision, where the rounding of logits would show.
+    head = tf_keras.layers.Dense(options.outputs, kernel_initializer=initializer, dtype=tf.float32, name="head")
+    # === Functional model ===
+    tokens = {name: tf_keras.layers.Input((None,), dtype=tf.int32, name=name) for name in contract.TOKEN_INPUTS}
+    pooled = encoder.layer(tokens)[contract.POOLED_OUTPUT]
+    with reproducible_dropout():
+        logits = head(dropout(pooled))
+    model = tf_keras.Model(tokens, logits, name="token_classifier")
+    return Classifier(options, encoder, preprocessing, model)
+
+
+def probabilities(head: Head, logits: tf.Tensor) -> tf.Tensor:
+    """Logits [B, outputs] to probabilities float32 [B, C]; a regression's value passes through."""
+    match head:
+        case Head.SOFTMAX:
+            return tf.nn.softmax(logits)
+        case Head.BINARY:
+            positive = tf.sigmoid(logits)
+            return tf.concat([1 - positive, positive], axis=1)
+        case Head.MULTILABEL:
+            return tf.sigmoid(logits)
+        case Head.REGRESSION:
+            return logits
+
+
+def label_of(head: Head, labels: Sequence[str], scores: tf.Tensor) -> tf.Tensor:
+    """The answer as string [B]: the likeliest label, all labels at or over 0.5 joined by commas, or the value."""
+    match head:
+        case Head.SOFTMAX | Head.BINARY:
+            return tf.gather(tf.constant(list(labels)), tf.argmax(scores, axis=1, output_type=tf.int32))
+        case Head.MULTILABEL:
+            chosen = scores >= MULTILABEL_THRESHOLD
+            names = tf.broadcast_to(tf.constant(list(labels)), tf.shape(scores))
+            # An empty row of a ragged tensor joins to the empty string.
+            return tf.strings.reduce_join(tf.ragged.boolean_mask(names, chosen), axis=1, separator=LABEL_SEPARATOR)
+        case Head.REGRESSION:
+            return tf.strings.as_string(scores[:, 0])
+
+
+def targets_of(head: Head, labels: Sequence[str], values: Sequence[object]) -> np.ndarray:
+    """Labels of a table as training targets: int32 [N] for softmax, else float32 [N, outputs]."""
+    numbers = label_array(values, labels, head)
+    return numbers.astype(np.int32) if head is Head.SOFTMAX else numbers.reshape(len(numbers), -1).astype(np.float32)
+
+
+def loss_of(head: Head) -> tf_keras.losses.Loss:
+    """The loss between targets and logits."""
+    match head:
+        case Head.SOFTMAX:
+            return tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        case Head.BINARY | Head.MULTILABEL:
+            return tf_keras.losses.BinaryCrossentropy(from_logits=True)
+        case Head.REGRESSION:
+            return tf_keras.losses.MeanSquaredError()

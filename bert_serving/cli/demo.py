@@ -1,0 +1,112 @@
+"""`bert-serving demo`: the whole road on sample data, from training to an answer over the wire."""
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bert_serving.cli.display import ConsoleObserver, console, show_predictions, show_table
+
+QUESTIONS = (
+    "my panniers were meant to come on tuesday and its friday",
+    "Rear wheel buckled after I hit a kerb, can you true it this week?",
+    "These gloves pinch. Could I swap them for the next size up?",
+    "The motor cuts out on hills, I bought it here in spring and want it put right.",
+    "have you got the blue one in a medium",
+    "Would 32 mm tyres clear the guards on a touring frame?",
+)
+# Probabilities over the wire may differ from those in memory by float32 rounding only.
+_SAME = 2e-6
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the run and the export.")] = Path("demo"),
+) -> None:
+    """Train on sample data, evaluate, export, verify, serve, ask over gRPC and REST, stop."""
+    from bert_serving.config import load_run_file
+    from bert_serving.errors import RunFolderError
+
+    started = time.monotonic()
+    if out.exists() and any(out.iterdir()):
+        raise RunFolderError(f"{out}: is not empty; give another folder with --out, or remove it")
+    config = load_run_file(sample_run_file())
+    _step(1, "Fine-tune a pretrained BERT on messages to a bicycle shop")
+    with _quick_stage("Starting TensorFlow"):
+        from bert_serving import pipeline
+        from bert_serving.saved_model.writer import ExportOptions
+
+    observer = ConsoleObserver()
+    try:
+        trained = pipeline.train(config, out / "run", observer=observer)
+    finally:
+        observer.close()
+    from bert_serving.cli.train import show_results
+
+    show_results(trained.metrics)
+    _step(2, "Export a SavedModel and verify it in a fresh process")
+    options = ExportOptions(out / "models", config.export.name, graph=config.export.graph)
+    exported = pipeline.export(trained.run, options, classifier=trained.classifier, observer=observer)
+    from bert_serving.cli.export import show_export
+
+    show_export(exported)
+    _step(3, "Serve it and ask over gRPC and REST")
+    answers = _ask_server(exported, config.export.name, observer)
+    in_memory = trained.classifier.predict(QUESTIONS)
+    show_predictions(QUESTIONS, trained.classifier.options.labels, in_memory.tolist())
+    _compare(in_memory, answers)
+    console.print(
+        f"  pictures: {trained.run.pictures}\n  export:   {exported}\n  serve it: bert-serving serve --port=8500 --rest_api_port=8501 "
+        f"--model_name={config.export.name} --model_base_path={exported.parent.absolute()}",
+        soft_wrap=True,
+    )
+    console.print(f"  done in {time.monotonic() - started:.0f} s")
+
+
+def sample_run_file() -> Path:
+    """The demo's run file, shipped inside the package beside its data."""
+    from importlib.resources import files
+
+    return Path(str(files("bert_serving.data"))) / "sample" / "demo.toml"
+
+
+def _step(number: int, title: str) -> None:
+    console.print(f"\n[bold]{number}. {title}[/]")
+
+
+def _quick_stage(name: str) -> Any:
+    return ConsoleObserver().stage(name)
+
+
+def _ask_server(exported: Path, name: str, observer: ConsoleObserver) -> dict[str, list[tuple[float, ...]]]:
+    from bert_serving.clients.grpc_client import GrpcClient
+    from bert_serving.clients.rest_client import RestClient
+    from bert_serving.model_server.process import ModelServerProcess
+
+    server = ModelServerProcess(exported.parent, name)
+    with observer.stage(f"Starting {Path(server.program[0]).name}"):
+        server.__enter__()
+    try:
+        with GrpcClient(server.grpc_address) as grpc_client, RestClient(server.rest_url) as rest_client:
+            return {
+                "gRPC": [answer.probabilities for answer in grpc_client.predict(name, QUESTIONS)],
+                "REST": [answer.probabilities for answer in rest_client.predict(name, QUESTIONS)],
+            }
+    finally:
+        server.__exit__(None, None, None)
+
+
+def _compare(in_memory: Any, answers: dict[str, list[tuple[float, ...]]]) -> None:
+    import numpy as np
+
+    from bert_serving.errors import VerificationError
+
+    differences = {name: float(np.abs(np.array(rows) - in_memory).max()) for name, rows in answers.items()}
+    show_table(
+        "Largest difference of a probability from the model in memory",
+        ("", "difference"),
+        [[name, f"{value:.1e}"] for name, value in differences.items()],
+    )
+    wrong = [f"{name} differs by {value:.1e}" for name, value in differences.items() if not value <= _SAME]
+    if wrong:
+        raise VerificationError("the served model", wrong)

@@ -1,0 +1,170 @@
+"""What the commands show: progress bars, tables, one line for each finished step."""
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from bert_serving.observer import Observer
+
+# A pipe or a file has no width of its own; wide enough that tables are not cut there.
+_FILE_WIDTH = 140
+
+console = Console(highlight=False)
+error_console = Console(stderr=True, highlight=False)
+if not console.is_terminal:
+    console = Console(highlight=False, width=_FILE_WIDTH)
+
+
+class ConsoleObserver(Observer):
+    """Draws bars on a terminal; writes a line for each step and each epoch everywhere."""
+
+    def __init__(self) -> None:
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        started = time.monotonic()
+        with self._bar(TextColumn(f"  {name}"), BarColumn(), TimeElapsedColumn()) as progress:
+            self._task = progress.add_task(name, total=None)
+            yield
+        console.print(f"  {name} [dim]({time.monotonic() - started:.1f} s)[/]")
+
+    def note(self, line: str) -> None:
+        console.print(f"  [yellow]{_escape(line)}[/]", soft_wrap=True)
+
+    def download(self, received: int, total: int | None) -> None:
+        if self._progress is not None and self._task is not None:
+            if total is None or received < total:
+                self._progress.columns = (TextColumn("  Fetching the encoder"), BarColumn(), DownloadColumn())
+            else:
+                self._progress.columns = (TextColumn("  Converting the encoder"), BarColumn(), TimeElapsedColumn())
+                received, total = 0, None
+            self._progress.update(self._task, completed=received, total=total)
+
+    def data(self, audit: Any) -> None:
+        show_table("The data", audit.columns(), audit.rows())
+        for warning in audit.warnings:
+            console.print(f"  [yellow]note:[/] {_escape(warning)}", soft_wrap=True)
+
+    def batch(self, *, epoch: int, epochs: int, done: int, total: int, rows_per_second: float, loss: float) -> None:
+        if self._progress is None:
+            self._open(
+                TextColumn("  epoch {task.fields[epoch]}/{task.fields[epochs]}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("loss {task.fields[loss]:.4f}  {task.fields[rate]:.0f} texts/s"),
+                TimeRemainingColumn(),
+            )
+        progress = self._progress
+        if progress is None:
+            return
+        fields: dict[str, Any] = {"epoch": epoch, "epochs": epochs, "loss": loss, "rate": rows_per_second}
+        if self._task is None:
+            self._task = progress.add_task("training", total=total, **fields)
+        progress.update(self._task, completed=done, total=total, **fields)
+
+    def epoch(self, row: Mapping[str, Any]) -> None:
+        self._close()
+        scores = "  ".join(f"{name} {value:.4f}" for name, value in row.items() if _is_score(name))
+        console.print(
+            f"  epoch {row['epoch']}: {scores}  [dim]({row['seconds']:.0f} s, {row['rows_per_second']:.0f} texts/s)[/]"
+        )
+
+    def close(self) -> None:
+        """Takes bars off the terminal, as after an interruption."""
+        self._close()
+
+    @contextlib.contextmanager
+    def _bar(self, *columns: Any) -> Iterator[Progress]:
+        self._close()
+        progress = self._open(*columns)
+        try:
+            yield progress
+        finally:
+            self._close()
+
+    def _open(self, *columns: Any) -> Progress:
+        self._progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._progress.start()
+        self._task = None
+        return self._progress
+
+    def _close(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+        self._progress = self._task = None
+
+
+def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Prints a table: the first column to the left, numbers to the right."""
+    table = Table(title=title, title_justify="left", title_style="bold", show_edge=False, pad_edge=False)
+    for place, column in enumerate(columns):
+        table.add_column(column, justify="left" if place == 0 else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*(_escape(cell) for cell in row))
+    console.print()
+    console.print(table)
+    console.print()
+
+
+def show_metrics(title: str, scores: Mapping[str, Mapping[str, Any]]) -> None:
+    """Prints the main scores of several models or splits side by side."""
+    names = list(
+        dict.fromkeys(name for each in scores.values() for name, value in each.items() if isinstance(value, float))
+    )
+    rows = [[name, *(_number(each.get(name)) for each in scores.values())] for name in names]
+    show_table(title, ("", *scores), rows)
+
+
+def show_classes(metrics: Mapping[str, Any]) -> None:
+    """Prints precision, recall and F1 of each label."""
+    classes = metrics.get("per_class", {})
+    rows = [
+        [label, *(_number(values[key]) for key in ("precision", "recall", "f1")), f"{values['support']:,.0f}"]
+        for label, values in classes.items()
+    ]
+    if rows:
+        show_table("Each label", ("label", "precision", "recall", "F1", "rows"), rows)
+
+
+def show_predictions(texts: Sequence[str], labels: Sequence[str], probabilities: Sequence[Sequence[float]]) -> None:
+    """Prints each text with its likeliest labels."""
+    rows = []
+    for text, scores in zip(texts, probabilities, strict=True):
+        best = sorted(zip(scores, labels, strict=True), reverse=True)[:3]
+        rows.append([text, *(f"{label} {score:.3f}" for score, label in best)])
+    columns = ("text", "label", *("next",) * (min(len(labels), 3) - 1))
+    show_table("Predictions", columns, rows)
+
+
+def print_json(value: Any) -> None:
+    """Prints JSON for scripts: no colour, no wrapping."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def _is_score(name: str) -> bool:
+    return name not in ("epoch", "seconds", "rows_per_second")
+
+
+def _number(value: Any) -> str:
+    return f"{value:.4f}" if isinstance(value, int | float) else ""
+
+
+def _escape(text: str) -> str:
+    return text.replace("[", r"\[")

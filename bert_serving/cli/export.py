@@ -1,0 +1,58 @@
+"""`bert-serving export`: a run folder to a verified SavedModel version."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bert_serving.cli.display import ConsoleObserver, console
+from bert_serving.contract import Graph, Precision
+
+
+def export(
+    run_dir: Annotated[Path, typer.Argument(help="Run folder that train wrote.", metavar="RUN_DIR")],
+    to: Annotated[Path, typer.Option(help="Folder of models; the version lands in TO/NAME/VERSION.")],
+    name: Annotated[
+        str | None, typer.Option(help="The model's name on the server.  [default: export.name of the run file]")
+    ] = None,
+    version: Annotated[int | None, typer.Option(help="A positive integer.  [default: the next one]")] = None,
+    graph: Annotated[
+        Graph | None, typer.Option(help="How padding is treated.  [default: export.graph of the run file]")
+    ] = None,
+    precision: Annotated[
+        Precision | None, typer.Option(help="Number format.  [default: export.precision of the run file]")
+    ] = None,
+) -> None:
+    """Write and verify a SavedModel version."""
+    from bert_serving import pipeline
+    from bert_serving.saved_model.writer import ExportOptions
+    from bert_serving.training.run_folder import RunFolder
+
+    run = RunFolder(run_dir)
+    config = run.config().export
+    options = ExportOptions(
+        base=to,
+        name=name or config.name,
+        version=version,
+        graph=graph or config.graph,
+        precision=precision or config.precision,
+        minimum_tf_serving=config.minimum_tf_serving,
+    )
+    folder = pipeline.export(run, options, observer=ConsoleObserver())
+    show_export(folder)
+
+
+def show_export(folder: Path) -> None:
+    """Prints where an export lies and what its verification found."""
+    from bert_serving.saved_model.manifest import load_manifest
+
+    manifest = load_manifest(folder)
+    if manifest is None or manifest.verification is None:
+        return
+    checked = manifest.verification
+    console.print(
+        f"  verified: {checked.golden_texts} golden texts, largest difference of a probability "
+        f"{checked.largest_difference:.1e}; its TensorFlow Text operations are in TensorFlow Serving {manifest.oldest_tf_serving} and later\n"
+        f"  export:   {folder}",
+        soft_wrap=True,
+    )

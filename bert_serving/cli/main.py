@@ -1,0 +1,76 @@
+"""Entry point of the `bert-serving` command."""
+
+import logging
+import os
+import sys
+import warnings
+
+import typer
+
+from bert_serving import __version__
+from bert_serving.cli import demo, encoders, evaluate, export, inspect, predict, serve, train, verify
+from bert_serving.cli.display import error_console
+from bert_serving.errors import BertServingError, RunFileError, VerificationError, exit_status
+
+_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="bert-serving",
+    help="From labelled text to a BERT classifier answering on TensorFlow Serving.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(demo.demo)
+app.command()(train.train)
+app.command()(evaluate.evaluate)
+app.command()(export.export)
+app.command()(verify.verify)
+app.command()(inspect.inspect)
+app.command()(predict.predict)
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)(
+    serve.serve
+)
+app.add_typer(encoders.app, name="encoders")
+
+
+@app.callback(invoke_without_command=True)
+def _options(version: bool = typer.Option(False, "--version", help="Show the version.", is_eager=True)) -> None:
+    if version:
+        print(f"bert-serving {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Runs a command; the one place that turns errors into exit statuses."""
+    quieten_tensorflow()
+    try:
+        app()
+    except (RunFileError, VerificationError) as error:
+        # Several problems at once: one line each, so that they can be mended in one go.
+        subject = str(error).split(": ", 1)[0]
+        for problem in error.problems:
+            error_console.print(f"[bold red]error:[/] {subject}: {problem}", soft_wrap=True, highlight=False)
+        sys.exit(exit_status(error))
+    except BertServingError as error:
+        error_console.print("[bold red]error:[/] ", end="")
+        error_console.print(str(error), soft_wrap=True, highlight=False, markup=False)
+        sys.exit(exit_status(error))
+    except KeyboardInterrupt:
+        error_console.print("interrupted", highlight=False)
+        sys.exit(_INTERRUPTED)
+
+
+def quieten_tensorflow() -> None:
+    """Silences TensorFlow's and its companions' chatter; a user's own settings win."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    for name in ("tensorflow", "absl"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    if not sys.warnoptions:
+        warnings.filterwarnings("ignore")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""The MODEL argument of commands: a run folder, a SavedModel folder, or the address of a model server."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from bert_serving.contract import Head
+from bert_serving.errors import InputError
+
+MODEL_HELP = "Run folder, SavedModel folder, grpc://host:port/name or http://host:port/name."
+
+
+@dataclass(frozen=True)
+class Model:
+    """Something that answers texts with probabilities.
+
+    Attributes:
+        predict: texts and pairs (or None) to probabilities, float32 [N, C].
+        head: what it predicts; None when a server does not say.
+        labels: in the order of the probabilities; None when a server does not say.
+        pairs: whether it takes two texts; None when a server does not say.
+    """
+
+    predict: Callable[[Sequence[str], Sequence[str] | None], np.ndarray]
+    head: Head | None
+    labels: tuple[str, ...] | None
+    pairs: bool | None = None
+
+
+def open_model(argument: str) -> Model:
+    """Opens what the user named.
+
+    Raises:
+        InputError: it is none of the known kinds.
+    """
+    if "://" in argument:
+        return _served(argument)
+    path = Path(argument)
+    if (path / "run.toml").is_file():
+        return _run(path)
+    if path.is_dir():
+        return _saved(path)
+    raise InputError(
+        f"{argument}: no such model; give a run folder, a SavedModel folder, grpc://host:port/name or http://host:port/name"
+    )
+
+
+def _run(path: Path) -> Model:
+    from bert_serving.pipeline import load_classifier
+    from bert_serving.training.run_folder import RunFolder
+
+    classifier = load_classifier(RunFolder(path))
+    options = classifier.options
+    return Model(classifier.predict, options.head, options.labels, options.pairs)
+
+
+def _saved(path: Path) -> Model:
+    from bert_serving.saved_model.reader import ExportedModel, latest_version
+
+    model = ExportedModel(latest_version(path))
+    manifest = model.manifest
+    if manifest is None:
+        raise InputError(
+            f"{model.folder}: has no manifest (assets.extra/bert_serving.json); only exports of this project can be asked"
+        )
+    return Model(model.predict, manifest.head, manifest.labels, manifest.pairs)
+
+
+def _served(argument: str) -> Model:
+    address = urlsplit(argument)
+    name = address.path.strip("/")
+    if not address.netloc or not name or address.scheme not in ("grpc", "http", "https"):
+        raise InputError(
+            f"{argument!r} is no address of a model; expected grpc://host:port/name or http://host:port/name"
+        )
+    client: object
+    if address.scheme == "grpc":
+        from bert_serving.clients.grpc_client import GrpcClient
+
+        client = GrpcClient(address.netloc)
+    else:
+        from bert_serving.clients.rest_client import RestClient
+
+        client = RestClient(f"{address.scheme}://{address.netloc}")
+
+    def predict(texts: Sequence[str], pairs: Sequence[str] | None) -> np.ndarray:
+        answers = []
+        for start in range(0, len(texts), _REQUEST_ROWS):
+            rows = slice(start, start + _REQUEST_ROWS)
+            answers += client.predict(name, texts[rows], text_pairs=None if pairs is None else pairs[rows])  # type: ignore[attr-defined]
+        return np.array([answer.probabilities for answer in answers], np.float32)
+
+    return Model(predict, None, None)
+
+
+_REQUEST_ROWS = 64

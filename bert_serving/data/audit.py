@@ -1,0 +1,295 @@
+"""What a person should know about labelled text before training on it."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from bert_serving.data.splits import Splits, label_names
+from bert_serving.data.table import LabelledTable
+
+QUANTILES = (0, 5, 25, 50, 75, 95, 99, 100)
+"""percentiles of the token lengths; 0 and 100 are the shortest and the longest text"""
+LISTED_CLASSES = 20
+"""with more classes the table shows the smallest and the largest only"""
+NOTABLE_CUT = 0.05
+FEW_ROWS = 10
+DOMINANT_SHARE = 0.8
+
+
+@dataclass(frozen=True)
+class SplitAudit:
+    """Measures of one split.
+
+    Attributes:
+        rows: number of rows.
+        rows_per_class: for multilabel heads a row counts for each of its labels; empty for regression.
+        label_range: least, mean and greatest label of a regression head; empty otherwise.
+        token_lengths: percentiles of tokens per text, [CLS] and [SEP] included, by name ("min", "5%", ..., "max").
+        cut_texts: texts that are longer than the sequence length.
+        empty_texts: texts (or pairs with a text) of nothing but white space.
+        duplicate_texts: distinct texts that occur more than once.
+        conflicting_texts: those of them that have different labels.
+    """
+
+    rows: int
+    rows_per_class: dict[str, int]
+    label_range: dict[str, float]
+    token_lengths: dict[str, float]
+    cut_texts: int
+    empty_texts: int
+    duplicate_texts: int
+    conflicting_texts: int
+
+    @property
+    def cut_share(self) -> float:
+        """Share of the texts that the sequence length cuts, 0 to 1."""
+        return self.cut_texts / self.rows if self.rows else 0.0
+
+
+@dataclass(frozen=True)
+class SharedTexts:
+    """Texts that two splits have in common.
+
+    Attributes:
+        first: the split that is learnt from earlier.
+        second: the split whose score the sharing flatters.
+        texts: distinct texts in both.
+        rows: rows of the second split with such a text.
+        share: these rows as a share of the second split, 0 to 1.
+    """
+
+    first: str
+    second: str
+    texts: int
+    rows: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Measures of all splits, and what a person should look at."""
+
+    sequence_length: int
+    splits: dict[str, SplitAudit]
+    shared: list[SharedTexts]
+    warnings: list[str]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dicts, lists and numbers, ready for `json.dumps`."""
+        return asdict(self)
+
+    def columns(self) -> tuple[str, ...]:
+        """Headings for `rows`."""
+        return ("measure", *self.splits)
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """A table for people: one row per measure, one column per split."""
+        splits = list(self.splits.values())
+        table = [("rows", *(f"{split.rows:,}" for split in splits))]
+        table += _class_rows(splits)
+        for key in splits[0].label_range:
+            table.append((f"label, {key}", *(f"{split.label_range[key]:.4g}" for split in splits)))
+        for key in splits[0].token_lengths:
+            table.append((f"tokens, {key}", *(f"{split.token_lengths[key]:.0f}" for split in splits)))
+        cut = f"longer than {self.sequence_length} tokens"
+        table += [
+            (cut, *(_with_share(split.cut_texts, split.cut_share) for split in splits)),
+            ("empty texts", *(f"{split.empty_texts:,}" for split in splits)),
+            ("duplicate texts", *(f"{split.duplicate_texts:,}" for split in splits)),
+            ("conflicting labels", *(f"{split.conflicting_texts:,}" for split in splits)),
+        ]
+        for first in list(self.splits)[:-1]:
+            rows = {shared.second: _with_share(shared.rows, shared.share) for shared in self.shared_with(first)}
+            table.append((f"also in {first}", *(rows.get(name, "") for name in self.splits)))
+        return table
+
+    def shared_with(self, first: str) -> list[SharedTexts]:
+        """What later splits share with the split `first`."""
+        return [shared for shared in self.shared if shared.first == first]
+
+
+def audit(
+    splits: Splits, labels: Sequence[str], token_lengths: Mapping[str, np.ndarray], sequence_length: int
+) -> Audit:
+    """Measures splits and says in plain words what looks wrong.
+
+    Args:
+        splits: the rows.
+        labels: all labels in the model's order; empty for a regression head.
+        token_lengths: by split, int [rows]: tokens of each row before it is cut, [CLS] and [SEP] included.
+        sequence_length: tokens at which a text is cut.
+
+    Raises:
+        ValueError: a split's token lengths are missing or are not one for each row.
+    """
+    tables = splits.named()
+    for name, table in tables.items():
+        if name not in token_lengths or len(token_lengths[name]) != len(table):
+            raise ValueError(f"token_lengths[{name!r}] needs {len(table)} lengths")
+    counts = {name: Counter(_keys(table)) for name, table in tables.items()}
+    measured = {
+        name: _measure(table, counts[name], labels, np.asarray(token_lengths[name]), sequence_length)
+        for name, table in tables.items()
+    }
+    names = list(tables)
+    shared = [
+        _shared(first, second, counts) for position, first in enumerate(names) for second in names[position + 1 :]
+    ]
+    return Audit(sequence_length, measured, shared, _warnings(measured, shared, counts["train"], sequence_length))
+
+
+# === Measures ===
+
+
+def _keys(table: LabelledTable) -> list[Any]:
+    return table.texts if table.pairs is None else list(zip(table.texts, table.pairs, strict=True))
+
+
+def _measure(
+    table: LabelledTable, counts: Counter, labels: Sequence[str], lengths: np.ndarray, sequence_length: int
+) -> SplitAudit:
+    classes = Counter(name for label in table.labels for name in label_names(label))
+    different: dict[Any, set] = {}
+    for key, label in zip(_keys(table), table.labels, strict=True):
+        different.setdefault(key, set()).add(label)
+    return SplitAudit(
+        rows=len(table),
+        rows_per_class={label: classes[label] for label in labels},
+        label_range={} if labels else _label_range(table.labels),
+        token_lengths=_quantiles(lengths),
+        cut_texts=int((lengths > sequence_length).sum()),
+        empty_texts=sum(not text.strip() for text in table.texts)
+        + sum(
+            bool(text.strip()) and not pair.strip() for text, pair in zip(table.texts, table.pairs or (), strict=False)
+        ),
+        duplicate_texts=sum(count > 1 for count in counts.values()),
+        conflicting_texts=sum(len(found) > 1 for found in different.values()),
+    )
+
+
+def _label_range(labels: Sequence[float]) -> dict[str, float]:
+    return {"min": float(min(labels)), "mean": float(np.mean(labels)), "max": float(max(labels))}
+
+
+def _quantiles(lengths: np.ndarray) -> dict[str, float]:
+    names = ["min", *(f"{percent}%" for percent in QUANTILES[1:-1]), "max"]
+    return dict(zip(names, np.percentile(lengths, QUANTILES).tolist(), strict=True))
+
+
+def _shared(first: str, second: str, counts: Mapping[str, Counter]) -> SharedTexts:
+    common = counts[first].keys() & counts[second].keys()
+    rows = sum(counts[second][key] for key in common)
+    return SharedTexts(first, second, texts=len(common), rows=rows, share=rows / counts[second].total())
+
+
+# === Words ===
+
+
+def _warnings(
+    splits: Mapping[str, SplitAudit], shared: Sequence[SharedTexts], train_counts: Counter, sequence_length: int
+) -> list[str]:
+    found = []
+    train = splits["train"]
+    if train.duplicate_texts:
+        found.append(_duplicate_warning(train, max(train_counts.values())))
+    found += [_shared_warning(pair) for pair in shared if pair.texts]
+    for name, split in splits.items():
+        if split.cut_share >= NOTABLE_CUT:
+            what = {"train": "training"}.get(name, name)
+            found.append(
+                f"{split.cut_share:.0%} of the {what} texts are longer than {sequence_length} tokens and are cut"
+            )
+        if split.empty_texts:
+            found.append(f"{_texts(split.empty_texts)} of {name} {_are(split.empty_texts)} empty")
+    return found + _class_warnings(splits)
+
+
+def _duplicate_warning(train: SplitAudit, most: int) -> str:
+    often = "twice" if most == 2 else f"more than once (up to {most:,} times)"
+    warning = f"{_texts(train.duplicate_texts)} of train {_occur(train.duplicate_texts)} {often}"
+    if not train.conflicting_texts:
+        return warning
+    conflicting = "all" if train.conflicting_texts == train.duplicate_texts else f"{train.conflicting_texts:,}"
+    return f"{warning}, {conflicting} of them with different labels"
+
+
+def _shared_warning(pair: SharedTexts) -> str:
+    both = f"{_texts(pair.texts)} {_are(pair.texts)} in {pair.first} and in {pair.second}"
+    if pair.first != "train":
+        return f"{both}: the choice of the best epoch has seen part of {pair.second}"
+    return f"{both}: the {pair.second} score may be too good by as much as {_percent(pair.share)}"
+
+
+def _class_warnings(splits: Mapping[str, SplitAudit]) -> list[str]:
+    found = []
+    train = splits["train"]
+    few = sorted((rows, label) for label, rows in train.rows_per_class.items() if rows < FEW_ROWS)
+    if few:
+        named = ", ".join(f"{label!r} ({rows})" for rows, label in few[:5]) + (" ..." if len(few) > 5 else "")
+        labels = "label has" if len(few) == 1 else "labels have"
+        found.append(f"{len(few)} {labels} fewer than {FEW_ROWS} training rows: {named}")
+    for name, split in splits.items():
+        absent = [label for label, rows in split.rows_per_class.items() if not rows]
+        if absent and name != "train":
+            named = ", ".join(map(repr, absent[:5])) + (" ..." if len(absent) > 5 else "")
+            labels = "label has" if len(absent) == 1 else "labels have"
+            found.append(f"{len(absent)} {labels} no rows in {name}: {named}")
+    # A row of a multilabel table counts for several classes, and "one label for all" is no baseline there.
+    if train.rows_per_class and sum(train.rows_per_class.values()) == train.rows:
+        label, rows = max(train.rows_per_class.items(), key=lambda item: item[1])
+        if rows >= DOMINANT_SHARE * train.rows:
+            share = _percent(rows / train.rows)
+            found.append(
+                f"{share} of train is {label!r}: judge by macro F1, an accuracy near {share} means nothing learnt"
+            )
+    return found
+
+
+def _class_rows(splits: Sequence[SplitAudit]) -> list[tuple[str, ...]]:
+    labels = list(splits[0].rows_per_class)
+    if len(labels) <= LISTED_CLASSES:
+        return [
+            (
+                f"label {label}",
+                *(
+                    _with_share(split.rows_per_class[label], split.rows_per_class[label] / split.rows)
+                    for split in splits
+                ),
+            )
+            for label in labels
+        ]
+    return [
+        ("labels", *(f"{sum(rows > 0 for rows in split.rows_per_class.values()):,}" for split in splits)),
+        ("smallest label", *(_extreme(split, min) for split in splits)),
+        ("largest label", *(_extreme(split, max) for split in splits)),
+    ]
+
+
+def _extreme(split: SplitAudit, choose: Any) -> str:
+    label, rows = choose(split.rows_per_class.items(), key=lambda item: item[1])
+    return f"{label}: {rows:,}"
+
+
+def _with_share(count: int, share: float) -> str:
+    return f"{count:,} ({_percent(share)})" if count else "0"
+
+
+def _percent(share: float) -> str:
+    if 0 < share < 0.0005:
+        return "<0.1%"
+    return f"{share:.1%}" if 0 < share < 0.995 else f"{share:.0%}"
+
+
+def _texts(count: int) -> str:
+    return "1 text" if count == 1 else f"{count:,} texts"
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+def _occur(count: int) -> str:
+    return "occurs" if count == 1 else "occur"

@@ -1,0 +1,126 @@
+"""Length-bucketed batches: texts of like length together, padded to the longest of the batch only."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bert_serving.contract import MASK, TOKEN_INPUTS, TYPE_IDS, WORD_IDS
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+# Batches sorted together: large enough that neighbours have like lengths, small enough that an epoch stays well mixed.
+_WINDOW_BATCHES = 50
+# XLA compiles each shape once; lengths are rounded up to a multiple of this.
+XLA_LENGTH_STEP = 32
+
+
+@dataclass(frozen=True)
+class TokenRows:
+    """Tokenised texts, end to end.
+
+    Attributes:
+        words: word ids, int32 [tokens].
+        types: type ids, int32 [tokens].
+        offsets: where each row starts, int64 [rows + 1].
+        padding: id of the padding token.
+    """
+
+    words: np.ndarray
+    types: np.ndarray
+    offsets: np.ndarray
+    padding: int = 0
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        """Tokens of each row, int64 [rows]."""
+        return np.diff(self.offsets)
+
+
+@dataclass(frozen=True)
+class BatchPlan:
+    """How an epoch is cut into batches.
+
+    Attributes:
+        batch_size: rows of a batch; the last one may be smaller.
+        seed: with the epoch's number it fixes the order.
+        length: pad every batch to it; None pads to the longest row of the batch.
+        length_step: round padded lengths up to a multiple of it.
+        drop_remainder: leave out the last, smaller batch (a TPU wants one shape).
+    """
+
+    batch_size: int
+    seed: int = 0
+    length: int | None = None
+    length_step: int = 1
+    drop_remainder: bool = False
+
+    def order(self, lengths: np.ndarray, epoch: int) -> list[np.ndarray]:
+        """Row numbers of each batch of an epoch: every row once, another order every epoch."""
+        random = np.random.default_rng((self.seed, epoch))
+        shuffled = random.permutation(len(lengths))
+        window = self.batch_size * _WINDOW_BATCHES
+        batches = []
+        for start in range(0, len(shuffled), window):
+            rows = shuffled[start : start + window]
+            rows = rows[np.argsort(lengths[rows], kind="stable")]
+            batches += [rows[i : i + self.batch_size] for i in range(0, len(rows), self.batch_size)]
+        if self.drop_remainder:
+            batches = [batch for batch in batches if len(batch) == self.batch_size]
+        random.shuffle(batches)
+        return batches
+
+
+def sorted_batches(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
+    """Row numbers in batches of like length, longest first, so that a lack of memory shows at once."""
+    order = np.argsort(-lengths, kind="stable")
+    return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+
+
+def padded_batch(
+    rows: TokenRows, index: Sequence[int] | np.ndarray, *, length: int | None = None, length_step: int = 1
+) -> dict[str, np.ndarray]:
+    """BERT's three inputs for some rows, int32 [len(index), L]; L is `length` or the longest row's, rounded up."""
+    lengths = rows.lengths[index]
+    longest = int(lengths.max()) if len(lengths) else 0
+    columns = length or -(-longest // length_step) * length_step
+    mask = np.arange(columns) < lengths[:, None]
+    batch = {
+        WORD_IDS: np.full(mask.shape, rows.padding, np.int32),
+        MASK: mask.astype(np.int32),
+        TYPE_IDS: np.zeros(mask.shape, np.int32),
+    }
+    source = np.concatenate([np.arange(rows.offsets[i], rows.offsets[i + 1]) for i in index]) if len(index) else []
+    batch[WORD_IDS][mask] = rows.words[source]
+    batch[TYPE_IDS][mask] = rows.types[source]
+    return batch
+
+
+def epoch_dataset(
+    rows: TokenRows, targets: np.ndarray, weights: np.ndarray | None, plan: BatchPlan, epoch: int
+) -> "tf.data.Dataset":
+    """One epoch of training batches `(inputs, targets, sample weights)` as a `tf.data.Dataset` of known cardinality."""
+    import tensorflow as tf
+
+    order = plan.order(rows.lengths, epoch)
+    weights = np.ones(len(rows), np.float32) if weights is None else weights
+
+    def batches() -> Iterator[tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]]:
+        for index in order:
+            inputs = padded_batch(rows, index, length=plan.length, length_step=plan.length_step)
+            yield inputs, targets[index], weights[index]
+
+    batch = plan.batch_size if plan.drop_remainder else None
+    signature = (
+        {name: tf.TensorSpec([batch, plan.length], tf.int32) for name in TOKEN_INPUTS},
+        tf.TensorSpec([batch, *targets.shape[1:]], targets.dtype),
+        tf.TensorSpec([batch], tf.float32),
+    )
+    dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
+    return dataset.apply(tf.data.experimental.assert_cardinality(len(order))).prefetch(4)

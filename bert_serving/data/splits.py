@@ -1,0 +1,224 @@
+"""Training, validation and test rows, and the labels that they share."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bert_serving.config import DataConfig
+from bert_serving.contract import Head
+from bert_serving.data.table import LabelledTable, read_table
+from bert_serving.errors import DataError
+
+SHOWN_LABELS = 5
+"""so many labels are named in a message"""
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The rows to learn from, to choose the best epoch by, and to report on."""
+
+    train: LabelledTable
+    validation: LabelledTable
+    test: LabelledTable | None = None
+
+    def named(self) -> dict[str, LabelledTable]:
+        """The splits that there are, by name, in the order train, validation, test."""
+        tables = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: table for name, table in tables.items() if table is not None}
+
+
+def load_splits(data: DataConfig, head: Head, seed: int) -> Splits:
+    """Reads all splits; takes the validation rows from the training rows where no files are named for them.
+
+    The rows taken keep the labels' shares (softmax and binary heads), and each label keeps at least one training row.
+    `data.rows` then limits the training rows alone, so that runs of different size are validated on the same rows.
+
+    Raises:
+        DataError: a file cannot be read or used, or there are too few rows to divide.
+    """
+    train = read_table(_located(data, data.train), data, head)
+    test = read_table(_located(data, data.test), data, head) if data.test else None
+    if data.validation:
+        validation = read_table(_located(data, data.validation), data, head)
+    else:
+        train, validation = _take_validation(train, data, head, seed)
+    if data.rows is not None and data.rows < len(train):
+        classes = len(set(train.labels))
+        if head in (Head.SOFTMAX, Head.BINARY) and data.rows < classes:
+            raise DataError(
+                f"data.rows is {data.rows}, fewer than the {classes} labels of train; give at least {classes}"
+            )
+        kept, _ = _divide(train, data.rows, head, seed)
+        train = train.select(kept)
+    return Splits(train, validation, test)
+
+
+def resolve_labels(splits: Splits, data: DataConfig, head: Head) -> tuple[str, ...]:
+    """All labels in the order of the model's outputs; () for a regression head.
+
+    The order is that of `data.labels`, else sorted: as numbers where all are integers.
+
+    Raises:
+        DataError: training rows hold fewer than two labels, a binary head has not exactly two, or a split has labels
+            that are not among them.
+    """
+    if head is Head.REGRESSION:
+        return ()
+    found = {name for label in splits.train.labels for name in label_names(label)}
+    if len(found) < (1 if head is Head.MULTILABEL else 2):
+        raise DataError(
+            f"train holds {len(found)} label(s){_listed(sorted(found))}, a {head} head needs more; "
+            f"check the column {data.label!r} of {splits.train.source}"
+        )
+    labels = _sorted(found) if data.labels is None else data.labels
+    repeated = [label for label, count in Counter(labels).items() if count > 1]
+    if repeated:
+        raise DataError(f"data.labels names a label more than once{_listed(repeated)}; remove the repetition")
+    if head is Head.BINARY and len(labels) != 2:
+        raise DataError(
+            f"a binary head needs exactly 2 labels, there are {len(labels)}{_listed(labels)}; set head.kind to softmax"
+        )
+    known = "train" if data.labels is None else "data.labels"
+    problems = [
+        f"{name} has labels that {known} lacks{problem}"
+        for name, table in splits.named().items()
+        if (problem := _unknown_labels(table, labels))
+    ]
+    if problems:
+        raise DataError(
+            "; ".join(problems) + "; correct the rows, or give such rows to train and name all in data.labels"
+        )
+    return labels
+
+
+def label_names(label: str | tuple[str, ...] | float) -> tuple[str, ...]:
+    """The names in one row's label: one, several for multilabel heads, none for a regression head."""
+    if isinstance(label, str):
+        return (label,)
+    return label if isinstance(label, tuple) else ()
+
+
+def label_array(labels: Iterable, names: Sequence[str], head: Head) -> np.ndarray:
+    """The labels of a table as numbers.
+
+    Returns:
+        softmax, binary: int64 [N], index into `names`; multilabel: int64 [N, C] of 0 and 1; regression: float64 [N].
+
+    Raises:
+        DataError: a label is not among `names`.
+    """
+    if head is Head.REGRESSION:
+        return np.asarray(list(labels), np.float64)
+    index = {name: position for position, name in enumerate(names)}
+    try:
+        rows = [[index[name] for name in label_names(label)] for label in labels]
+    except KeyError as error:
+        raise DataError(f"the label {error} is not among the model's{_listed(names)}; correct the row") from None
+    if head is not Head.MULTILABEL:
+        return np.asarray([row[0] for row in rows], np.int64)
+    marks = np.zeros((len(rows), len(names)), np.int64)
+    for mark, row in zip(marks, rows, strict=True):
+        mark[row] = 1
+    return marks
+
+
+# === Dividing rows ===
+
+
+def _take_validation(
+    table: LabelledTable, data: DataConfig, head: Head, seed: int
+) -> tuple[LabelledTable, LabelledTable]:
+    classes = len(set(table.labels)) if head in (Head.SOFTMAX, Head.BINARY) else 1
+    spare = len(table) - classes
+    if spare < 1:
+        raise DataError(
+            f"{table.source}: {len(table)} row(s) of {classes} label(s) are too few to take validation rows from; "
+            "name files in data.validation"
+        )
+    taken = min(max(round(len(table) * data.validation_share), 1), spare)
+    kept, rest = _divide(table, len(table) - taken, head, seed)
+    return table.select(kept), table.select(rest)
+
+
+def _divide(table: LabelledTable, size: int, head: Head, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers of two parts; the first has `size` rows and every label, stratified where a row has one label."""
+    rows = np.arange(len(table))
+    names = [label_names(label) for label in table.labels]
+    counts = Counter(name for row in names for name in row)
+    strata = np.asarray([row[0] for row in names]) if head in (Head.SOFTMAX, Head.BINARY) else None
+    if strata is None:
+        first, second = _sample(rows, size, None, seed)
+    else:
+        single = np.asarray([counts[name] == 1 for name in strata], bool)
+        first, second = _sample(rows[~single], size - int(single.sum()), strata[~single], seed)
+        first = np.concatenate([rows[single], first])
+    kept, rest = _with_every_label(first.tolist(), second.tolist(), names)
+    return np.sort(kept), np.sort(rest)
+
+
+def _sample(rows: np.ndarray, size: int, strata: np.ndarray | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    from sklearn.model_selection import train_test_split
+
+    if size == 0:
+        return rows[:0], rows
+    if strata is not None and min(size, len(rows) - size) < len(set(strata)):
+        strata = None  # each side of a stratified division needs as many rows as there are labels
+    first, second = train_test_split(rows, train_size=size, random_state=seed, stratify=strata)
+    return first, second
+
+
+def _with_every_label(
+    first: list[int], second: list[int], names: Sequence[tuple[str, ...]]
+) -> tuple[list[int], list[int]]:
+    """Exchanges rows until the first part holds every label; rare ones are lost when rows are few."""
+    counts = Counter(name for row in first for name in names[row])
+    for row in sorted(second):
+        if all(counts[name] for name in names[row]):
+            continue
+        # The row given back must leave its labels in place: the commonest can spare one best.
+        spared = max(first, key=lambda kept: min((counts[name] for name in names[kept]), default=len(first)))
+        if min((counts[name] for name in names[spared]), default=2) > 1:
+            first[first.index(spared)] = row
+            second[second.index(row)] = spared
+            counts.subtract(names[spared])
+        else:
+            first.append(row)
+            second.remove(row)
+        counts.update(names[row])
+    return first, second
+
+
+def _located(data: DataConfig, paths: Sequence[Path]) -> list[Path]:
+    # An absolute path, as a run file's are once it is loaded, stays what it is.
+    return [data.folder / path for path in paths]
+
+
+# === Labels ===
+
+
+def _sorted(labels: Iterable[str]) -> tuple[str, ...]:
+    names = sorted(labels)
+    if all(re.fullmatch(r"[+-]?[0-9]+", name) for name in names):
+        names.sort(key=int)
+    return tuple(names)
+
+
+def _unknown_labels(table: LabelledTable, labels: Sequence[str]) -> str:
+    counts = Counter(name for label in table.labels for name in label_names(label))
+    unknown = [(name, count) for name, count in counts.most_common() if name not in labels]
+    return _joined([f"{name!r} ({count} row{'' if count == 1 else 's'})" for name, count in unknown])
+
+
+def _listed(labels: Sequence[str]) -> str:
+    return _joined([repr(label) for label in labels])
+
+
+def _joined(shown: Sequence[str]) -> str:
+    if not shown:
+        return ""
+    more = f" and {len(shown) - SHOWN_LABELS} more" if len(shown) > SHOWN_LABELS else ""
+    return ": " + ", ".join(shown[:SHOWN_LABELS]) + more

@@ -1,0 +1,138 @@
+"""The size of a BERT encoder, and the Keras network built from it."""
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+from official.nlp.modeling import networks
+
+from bert_serving.errors import EncoderError
+
+ACTIVATIONS = {
+    "gelu": lambda x: tf_keras.activations.gelu(x, approximate=False),
+    "gelu_tanh": lambda x: tf_keras.activations.gelu(x, approximate=True),
+    "relu": tf_keras.activations.relu,
+}
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Everything that fixes the shapes and the arithmetic of a BERT encoder."""
+
+    vocabulary_size: int
+    layers: int
+    width: int
+    heads: int
+    inner_width: int
+    positions: int
+    """longest sequence, in tokens"""
+    types: int = 2
+    activation: str = "gelu"
+    dropout: float = 0.1
+    attention_dropout: float = 0.1
+    lower_case: bool = True
+
+    def save(self, path: Path) -> None:
+        """Writes the architecture as JSON."""
+        path.write_text(json.dumps(asdict(self), indent=2) + "\n", "utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> "Architecture":
+        """Reads an architecture that `save` wrote.
+
+        Raises:
+            EncoderError: the file is damaged.
+        """
+        try:
+            return cls(**json.loads(path.read_text("utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise EncoderError(
+                f"{path}: cannot read the encoder's description: {error}; convert the encoder again"
+            ) from None
+
+
+def build_network(architecture: Architecture) -> tf_keras.Model:
+    """Builds the encoder with random weights.
+
+    The network takes a dict of `input_word_ids`, `input_mask`, `input_type_ids` (int32 [B, L]) and returns `pooled_output`
+    [B, H], `sequence_output` [B, L, H] and `encoder_outputs`, a list of [B, L, H] for each layer. Its variables carry the
+    names that TF Hub's BERT encoders have.
+    """
+    return networks.BertEncoder(
+        vocab_size=architecture.vocabulary_size,
+        hidden_size=architecture.width,
+        num_layers=architecture.layers,
+        num_attention_heads=architecture.heads,
+        max_sequence_length=architecture.positions,
+        type_vocab_size=architecture.types,
+        inner_dim=architecture.inner_width,
+        inner_activation=ACTIVATIONS[architecture.activation],
+        output_dropout=architecture.dropout,
+        attention_dropout=architecture.attention_dropout,
+        dict_outputs=True,
+    )
+
+
+def assign_weights(network: tf_keras.Model, weights: Mapping[str, np.ndarray]) -> None:
+    """Copies weights into an encoder or a classifier by variable name.
+
+    Raises:
+        EncoderError: a name or a shape differs; all differences are named.
+    """
+    variables = {variable.name: variable for variable in network.variables}
+    problems = [f"{name} is missing" for name in sorted(variables.keys() - weights.keys())]
+    problems += [f"{name} is unknown" for name in sorted(weights.keys() - variables.keys())]
+    problems += [
+        f"{name} has shape {tuple(weights[name].shape)}, expected {tuple(variables[name].shape)}"
+        for name in sorted(variables.keys() & weights.keys())
+        if tuple(weights[name].shape) != tuple(variables[name].shape)
+    ]
+    if problems:
+        shown = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
+        raise EncoderError(f"the weights do not fit: {shown}")
+    for name, variable in variables.items():
+        variable.assign(weights[name])
+
+
+@contextlib.contextmanager
+def reproducible_dropout() -> Iterator[None]:
+    """Layers built inside draw their dropout masks from generators that can be seeded again at will.
+
+    Keras' default, one hidden counter for each operation, cannot be set back, so that a resumed run would differ from an
+    uninterrupted one.
+    """
+    backend = tf_keras.backend.experimental
+    before = backend.is_tf_random_generator_enabled()
+    backend.enable_tf_random_generator()
+    try:
+        yield
+    finally:
+        if not before:
+            backend.disable_tf_random_generator()
+
+
+def reseed_dropout(model: tf_keras.Model, seed: tuple[int, ...]) -> None:
+    """Sets every dropout generator of `model` to a state that depends on `seed` and its place alone."""
+    layers = [layer for layer in model.submodules if isinstance(layer, tf_keras.layers.Dropout)]
+    generators: list[Any] = [layer._random_generator._generator for layer in layers]
+    for place, generator in enumerate(generator for generator in generators if generator is not None):
+        state = np.random.SeedSequence((*seed, place)).generate_state(1, np.uint64)[0]
+        generator.reset_from_seed(int(state >> np.uint64(1)))
+
+
+def sample_inputs(architecture_or_vocabulary: int, *, rows: int = 2, length: int = 8) -> dict[str, tf.Tensor]:
+    """A small batch of valid inputs for comparing two encoders, its last row half padding."""
+    ids = np.arange(rows * length).reshape(rows, length) % architecture_or_vocabulary
+    mask = np.ones((rows, length), np.int32)
+    mask[-1, length // 2 :] = 0
+    return {
+        "input_word_ids": tf.constant(ids * mask, tf.int32),
+        "input_mask": tf.constant(mask),
+        "input_type_ids": tf.zeros([rows, length], tf.int32),
+    }

@@ -1,0 +1,183 @@
+"""The cache: what was fetched or converted once and is used again."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock
+
+from bert_serving.errors import EncoderError
+
+MANIFEST = "manifest.json"
+
+_FORMAT = 1
+# No leading dot: names with one belong to locks and to folders in the making.
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+
+FileTable = dict[str, dict[str, int | str]]
+"""size and sha256 of each file by its relative name"""
+
+
+def cache_folder() -> Path:
+    """Where the cache lies: BERT_SERVING_CACHE, else XDG_CACHE_HOME/bert_serving, else ~/.cache/bert_serving.
+
+    Raises:
+        EncoderError: none of them is set and the user has no home folder.
+    """
+    if own := os.environ.get("BERT_SERVING_CACHE"):
+        return Path(os.path.expanduser(own)).absolute()
+    # The XDG base directory specification: "If an implementation encounters a relative path [...] ignore it".
+    if (shared := os.environ.get("XDG_CACHE_HOME", "")) and Path(shared).is_absolute():
+        return Path(shared) / "bert_serving"
+    try:
+        return Path.home() / ".cache" / "bert_serving"
+    except RuntimeError:
+        raise EncoderError("this user has no home folder; set BERT_SERVING_CACHE to a folder for the cache") from None
+
+
+def cached(key: str, build: Callable[[Path], None]) -> Path:
+    """Returns the folder `<cache>/<key>`, built before if it is absent or damaged.
+
+    `build` fills an empty folder, which is renamed into place once it is complete and on disk. Of several processes
+    that want the same key one builds and the others wait. What a killed process left behind is removed.
+
+    Args:
+        key: name of the entry: letters, digits, dots, dashes and underscores; no dot at its start.
+        build: fills the folder it is given; must not write a `manifest.json` at its top. Its errors pass through.
+
+    Raises:
+        EncoderError: the key is no plain name, or the cache cannot be written.
+    """
+    if not _KEY.fullmatch(key):
+        raise EncoderError(
+            f"{key!r} cannot name an entry of the cache; use letters, digits, dots, dashes and underscores"
+        )
+    folder = cache_folder()
+    entry = folder / key
+    if _is_whole(entry):
+        return entry
+    with _locked(folder, key):
+        if not _is_whole(entry):
+            _build(entry, build)
+    return entry
+
+
+def folder_sha256(path: Path) -> str:
+    """One digest for the content of a folder: names and bytes of all its files.
+
+    It is the sha256 of what `sha256sum` prints for the files in the order of their names, relative to the folder. A
+    `manifest.json` at the folder's top does not count, so that an entry of the cache equals the folder it was made of.
+
+    Raises:
+        EncoderError: there is no such folder, or a file in it cannot be read.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise EncoderError(f"{path}: no such folder; check the path")
+    try:
+        return _table_sha256(_file_table(path))
+    except OSError as error:
+        raise EncoderError(f"{error.filename}: cannot be read: {error.strerror}; check its permissions") from None
+
+
+def _build(entry: Path, build: Callable[[Path], None]) -> None:
+    """Builds an entry, and replaces a damaged one only then. The entry's lock must be held."""
+    # One name for each suffices under the lock; leftovers of a killed process are found by it.
+    part, old = (entry.with_name(f".{entry.name}.{state}") for state in ("part", "old"))
+    with _writable(entry.parent):
+        _remove(part)
+        _remove(old)
+        part.mkdir()
+    try:
+        build(part)
+        with _writable(entry.parent):
+            _seal(part, entry.name)
+            if os.path.lexists(entry):
+                entry.rename(old)
+            part.rename(entry)
+            _sync(entry.parent)
+            _remove(old)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _seal(folder: Path, key: str) -> None:
+    """Writes the manifest and brings all of the folder to disk."""
+    manifest = folder / MANIFEST
+    if manifest.exists():
+        raise EncoderError(f"cache entry {key!r}: its build wrote {MANIFEST}, a name that the cache keeps for itself")
+    table = _file_table(folder)
+    content = {"format": _FORMAT, "key": key, "folder_sha256": _table_sha256(table), "files": table}
+    manifest.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+    for path in folder.rglob("*"):
+        _sync(path)
+    _sync(folder)
+
+
+def _is_whole(entry: Path) -> bool:
+    try:
+        manifest = json.loads((entry / MANIFEST).read_text("utf-8"))
+        return manifest["format"] == _FORMAT and all(
+            (entry / name).stat().st_size == file["size"] for name, file in manifest["files"].items()
+        )
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return False
+
+
+def _file_table(folder: Path) -> FileTable:
+    names = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    names.pop(MANIFEST, None)
+    return {name: {"size": names[name].stat().st_size, "sha256": _file_sha256(names[name])} for name in sorted(names)}
+
+
+def _table_sha256(table: FileTable) -> str:
+    lines = "".join(f"{file['sha256']}  {name}\n" for name, file in table.items())
+    return hashlib.sha256(os.fsencode(lines)).hexdigest()
+
+
+def _file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _locked(folder: Path, key: str) -> Iterator[None]:
+    lock = FileLock(folder / f".{key}.lock")
+    with _writable(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise EncoderError(
+            f"{folder}: cannot write the cache: {reason}; make room or set BERT_SERVING_CACHE to another folder"
+        ) from None
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

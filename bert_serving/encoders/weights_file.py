@@ -1,0 +1,107 @@
+"""Weight files: safetensors, never pickle."""
+
+from pathlib import Path
+from typing import NoReturn
+
+import ml_dtypes  # registers bfloat16 with NumPy; without it safetensors cannot read such tensors
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import load_file
+
+from bert_serving.errors import EncoderError
+
+WEIGHTS_FILE = "model.safetensors"
+PICKLED_WEIGHTS_FILE = "pytorch_model.bin"
+
+_HALF_PRECISION = (np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16))
+_PICKLE_SUFFIXES = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt"}
+# PyTorch writes a zip archive of pickles; older versions wrote pickle protocol 2 to 5 as it is.
+_PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+
+
+def read_safetensors(path: Path) -> dict[str, np.ndarray]:
+    """Reads all tensors of a safetensors file.
+
+    Args:
+        path: the file, or a folder in Hugging Face format that holds `model.safetensors`.
+
+    Returns:
+        Arrays by the names of their tensors; float16 and bfloat16 become float32, other dtypes stay.
+
+    Raises:
+        EncoderError: the file is missing, truncated or corrupt, holds a dtype that NumPy lacks, or is a pickle.
+    """
+    path = _weights_path(path)
+    check_safetensors(path)
+    try:
+        tensors = load_file(path)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        # What safetensors lets through when NumPy has no dtype of the tensor's kind, such as float8.
+        raise EncoderError(
+            f"{path}: holds tensors of a dtype that cannot be read ({error}); save the weights as float32, "
+            "float16 or bfloat16"
+        ) from None
+    except (OSError, SafetensorError) as error:
+        _fail(path, error)
+    return {name: _as_float32(tensor) for name, tensor in tensors.items()}
+
+
+def check_safetensors(path: Path) -> None:
+    """Checks that a safetensors file is whole: its header is sound and its length is what the header says.
+
+    Raises:
+        EncoderError: the file is missing, truncated or corrupt, or is a pickle.
+    """
+    path = Path(path)
+    _refuse_pickle(path)
+    if not path.is_file():
+        raise EncoderError(f"{path}: no such weight file; give a folder in Hugging Face format with {WEIGHTS_FILE}")
+    try:
+        with safe_open(path, framework="np"):
+            pass
+    except (OSError, SafetensorError) as error:
+        _fail(path, error)
+
+
+def _weights_path(path: Path) -> Path:
+    path = Path(path)
+    return path / WEIGHTS_FILE if path.is_dir() else path
+
+
+def _refuse_pickle(path: Path) -> None:
+    beside = path.with_name(PICKLED_WEIGHTS_FILE)
+    if _is_pickle(path):
+        pickled = path
+    elif not path.exists() and beside.exists():
+        pickled = beside
+    else:
+        return
+    folder = pickled.parent
+    raise EncoderError(
+        f"{pickled}: is a pickle, which can run any code when it is read, so it is refused; convert it once, where you "
+        f'trust it, with transformers: AutoModel.from_pretrained("{folder}").save_pretrained("{folder}") '
+        f"writes {WEIGHTS_FILE}"
+    )
+
+
+def _is_pickle(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            start = file.read(9)
+    except OSError:
+        return False
+    if path.suffix.lower() in _PICKLE_SUFFIXES:
+        return True
+    # A header of 640 bytes starts like a pickle too, but its JSON follows the eight bytes of its length.
+    return start.startswith(_PICKLE_STARTS) and start[8:] != b"{"
+
+
+def _as_float32(tensor: np.ndarray) -> np.ndarray:
+    return tensor.astype(np.float32) if tensor.dtype in _HALF_PRECISION else tensor
+
+
+def _fail(path: Path, error: Exception) -> NoReturn:
+    reason = " ".join(str(error).split())
+    raise EncoderError(
+        f"{path}: is no whole safetensors file ({reason}); fetch it again, or check that the copy was completed"
+    ) from None

@@ -1,0 +1,233 @@
+"""Metrics of classifiers, taggers and regressors, as plain numbers fit for JSON."""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from bert_serving.contract import Head
+from bert_serving.errors import InputError
+
+CALIBRATION_BINS = 15
+"""as in Guo et al. 2017"""
+MULTILABEL_THRESHOLD = 0.5
+
+
+def measure(head: Head, labels: Sequence[str], y_true: np.ndarray, predictions: np.ndarray) -> dict[str, Any]:
+    """The metrics that fit the head.
+
+    Args:
+        head: what the model predicts.
+        labels: all labels, in the order of the model's outputs.
+        y_true: as the metrics of this head want it.
+        predictions: probabilities [N, C]; for regression numbers [N] or [N, 1].
+
+    Raises:
+        InputError: there are no rows, or a prediction is no finite number.
+    """
+    if head is Head.REGRESSION:
+        return regression_metrics(y_true, predictions)
+    if head is Head.MULTILABEL:
+        return multilabel_metrics(labels, y_true, predictions)
+    return classification_metrics(labels, y_true, predictions)
+
+
+def classification_metrics(labels: Sequence[str], y_true: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
+    """Metrics of one label out of C. F1 averages run over all labels; one without rows or predictions counts as 0.
+
+    Args:
+        labels: C names, in the order of the columns.
+        y_true: int [N], index of the right label.
+        probabilities: float [N, C].
+
+    Returns:
+        accuracy, macro_f1, weighted_f1, log_loss (nats), expected_calibration_error, per_class {label: precision,
+        recall, f1, support}, confusion_matrix (C lists of C counts, a row for each true label), rows.
+
+    Raises:
+        InputError: there are no rows, or a probability is no finite number.
+        ValueError: the shapes do not fit.
+    """
+    from sklearn.metrics import accuracy_score, confusion_matrix
+
+    y_true = np.asarray(y_true, np.int64)
+    probabilities = _checked(probabilities, (len(y_true), len(labels)))
+    y_pred = probabilities.argmax(axis=1)
+    classes = np.arange(len(labels))
+    return {
+        "rows": len(y_true),
+        "accuracy": float(accuracy_score(y_true, y_pred)),
+        "macro_f1": _f1(y_true, y_pred, classes, "macro"),
+        "weighted_f1": _f1(y_true, y_pred, classes, "weighted"),
+        "log_loss": _log_loss(y_true, probabilities),
+        "expected_calibration_error": expected_calibration_error(y_true, probabilities),
+        "per_class": _per_class(labels, y_true, y_pred),
+        "confusion_matrix": confusion_matrix(y_true, y_pred, labels=classes).tolist(),
+    }
+
+
+def multilabel_metrics(labels: Sequence[str], y_true: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
+    """Metrics of any of C labels; a label is predicted from a probability of 0.5 on.
+
+    Args:
+        labels: C names, in the order of the columns.
+        y_true: int [N, C] of 0 and 1.
+        probabilities: float [N, C], independent of each other.
+
+    Returns:
+        accuracy (share of rows with all labels right), micro_f1, macro_f1, log_loss (nats, mean over rows and labels),
+        per_class {label: precision, recall, f1, support}, rows.
+
+    Raises:
+        InputError: there are no rows, or a probability is no finite number.
+        ValueError: the shapes do not fit.
+    """
+    y_true = np.asarray(y_true, np.int64)
+    probabilities = _checked(probabilities, (len(y_true), len(labels)))
+    if y_true.shape != probabilities.shape:
+        raise ValueError(f"y_true must be {probabilities.shape}, got {y_true.shape}")
+    y_pred = (probabilities >= MULTILABEL_THRESHOLD).astype(np.int64)
+    per_class = _per_class(labels, y_true, y_pred)
+    cells = np.stack([1 - probabilities.ravel(), probabilities.ravel()], axis=1)
+    return {
+        "rows": len(y_true),
+        "accuracy": float((y_true == y_pred).all(axis=1).mean()),
+        "micro_f1": _micro_f1(y_true, y_pred),
+        "macro_f1": float(np.mean([row["f1"] for row in per_class.values()])),
+        "log_loss": _log_loss(y_true.ravel(), cells),
+        "per_class": per_class,
+    }
+
+
+def regression_metrics(y_true: np.ndarray, y_pred: np.ndarray) -> dict[str, Any]:
+    """Metrics of predicted numbers; a correlation with a constant is 0.
+
+    Args:
+        y_true: float [N].
+        y_pred: float [N] or [N, 1].
+
+    Returns:
+        pearson, spearman (-1 to 1), mean_squared_error, mean_absolute_error (in the labels' unit), rows.
+
+    Raises:
+        InputError: there are no rows, or a prediction is no finite number.
+        ValueError: the shapes do not fit.
+    """
+    from scipy.stats import pearsonr, spearmanr
+    from sklearn.metrics import mean_absolute_error, mean_squared_error
+
+    y_true = np.asarray(y_true, np.float64)
+    y_pred = _checked(np.reshape(y_pred, -1), (len(y_true),))
+    return {
+        "rows": len(y_true),
+        "pearson": _correlation(pearsonr, y_true, y_pred),
+        "spearman": _correlation(spearmanr, y_true, y_pred),
+        "mean_squared_error": float(mean_squared_error(y_true, y_pred)),
+        "mean_absolute_error": float(mean_absolute_error(y_true, y_pred)),
+    }
+
+
+def expected_calibration_error(y_true: np.ndarray, probabilities: np.ndarray, bins: int = CALIBRATION_BINS) -> float:
+    """Mean distance of accuracy from confidence, weighted by rows: equations 2 and 3 of Guo et al. 2017.
+
+    Bins have equal width and are open below, ((m - 1) / M, m / M]; confidence is the greatest probability
+    (https://arxiv.org/abs/1706.04599).
+
+    Args:
+        y_true: int [N].
+        probabilities: float [N, C].
+        bins: M.
+    """
+    return float(
+        sum(
+            rows * abs(accuracy - confidence)
+            for _, rows, accuracy, confidence in calibration_bins(y_true, probabilities, bins)
+        )
+        / len(y_true)
+    )
+
+
+def calibration_bins(
+    y_true: np.ndarray, probabilities: np.ndarray, bins: int = CALIBRATION_BINS
+) -> list[tuple[int, int, float, float]]:
+    """(bin number from 0, rows, accuracy, mean confidence) of each bin that holds rows.
+
+    Args:
+        y_true: int [N].
+        probabilities: float [N, C].
+        bins: number of bins of equal width over the greatest probability.
+    """
+    probabilities = np.asarray(probabilities, np.float64)
+    confidence = probabilities.max(axis=1)
+    correct = probabilities.argmax(axis=1) == np.asarray(y_true)
+    numbers = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    found = []
+    for number in np.unique(numbers):
+        inside = numbers == number
+        found.append((int(number), int(inside.sum()), float(correct[inside].mean()), float(confidence[inside].mean())))
+    return found
+
+
+def _checked(predictions: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    predictions = np.asarray(predictions, np.float64)
+    if predictions.shape != shape:
+        raise ValueError(f"predictions must be {shape}, got {predictions.shape}")
+    if not len(predictions):
+        raise InputError("there are no rows to measure; give at least one")
+    wrong = np.flatnonzero(~np.isfinite(predictions.reshape(len(predictions), -1)).all(axis=1))
+    if len(wrong):
+        raise InputError(
+            f"the model's output for row {wrong[0] + 1} is no finite number ({len(wrong)} rows in all); "
+            "train again with a lower learning rate"
+        )
+    return predictions
+
+
+def _f1(y_true: np.ndarray, y_pred: np.ndarray, classes: np.ndarray, average: str) -> float:
+    from sklearn.metrics import f1_score
+
+    return float(f1_score(y_true, y_pred, labels=classes, average=average, zero_division=0))
+
+
+def _micro_f1(y_true: np.ndarray, y_pred: np.ndarray) -> float:
+    from sklearn.metrics import f1_score
+
+    return float(f1_score(y_true.ravel(), y_pred.ravel(), labels=[1], average="micro", zero_division=0))
+
+
+def _per_class(labels: Sequence[str], y_true: np.ndarray, y_pred: np.ndarray) -> dict[str, dict[str, float]]:
+    from sklearn.metrics import precision_recall_fscore_support
+
+    if y_true.ndim == 2:
+        columns = [
+            precision_recall_fscore_support(true, pred, labels=[1], zero_division=0)
+            for true, pred in zip(y_true.T, y_pred.T, strict=True)
+        ]
+        scores = np.concatenate(columns, axis=1)
+    else:
+        scores = np.asarray(
+            precision_recall_fscore_support(y_true, y_pred, labels=np.arange(len(labels)), zero_division=0)
+        )
+    return {
+        label: {"precision": float(precision), "recall": float(recall), "f1": float(f1), "support": int(support)}
+        for label, precision, recall, f1, support in zip(labels, *scores, strict=True)
+    }
+
+
+def _log_loss(y_true: np.ndarray, probabilities: np.ndarray) -> float:
+    from sklearn.metrics import log_loss
+
+    # Probabilities from short floats add up to 1 only roughly; scikit-learn wants it exact.
+    probabilities = np.clip(probabilities, 1e-15, None)
+    probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
+    return float(log_loss(y_true, probabilities, labels=np.arange(probabilities.shape[1])))
+
+
+def _correlation(function: Any, y_true: np.ndarray, y_pred: np.ndarray) -> float:
+    if len(y_true) < 2:
+        return 0.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a constant has no correlation, which scipy warns about
+        value = float(function(y_true, y_pred)[0])
+    return value if np.isfinite(value) else 0.0

@@ -1,0 +1,98 @@
+"""`python -m bert_serving.model_server`: the embedded server as a process."""
+
+import asyncio
+import importlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+from typing import TYPE_CHECKING, NoReturn
+
+from bert_serving import __version__, errors
+from bert_serving.model_server.flags import parse_flags
+from bert_serving.model_server.options import ServerOptions
+from bert_serving.model_server.version_folders import chosen_folders
+
+if TYPE_CHECKING:
+    from bert_serving.model_server.server import ModelServer
+
+_log = logging.getLogger("bert_serving.model_server")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a model server until SIGTERM or SIGINT; returns the exit status."""
+    _set_up_environment()
+    _set_up_log()
+    try:
+        flags = parse_flags(sys.argv[1:] if arguments is None else arguments)
+        if flags.options is None:
+            sys.stdout.write(f"bert-serving model server {__version__}\nTensorFlow {metadata.version('tensorflow')}\n")
+            return 0
+        for config in flags.options.models:
+            # Here as well as in the store: a mistyped path should not cost the wait for TensorFlow.
+            chosen_folders(config)
+        asyncio.run(_serve_until_signal(flags.options, flags.without_effect))
+    except errors.BertServingError as error:
+        _log.error("%s", error)
+        return errors.exit_status(error)
+    return 0
+
+
+async def _serve_until_signal(options: ServerOptions, without_effect: Sequence[str]) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    if without_effect:
+        _log.warning("No effect here: %s", ", ".join(without_effect))
+    starting = asyncio.create_task(_start(options))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if not starting.done():
+        _log.info("Stopped while starting")
+        _leave()
+    server = await starting
+    await stopping
+    _log.info("Stopping")
+    await server.stop()
+    if server.busy:
+        _leave()
+
+
+async def _start(options: ServerOptions) -> "ModelServer":
+    # On a thread, so that signals are handled during the seconds that the import of TensorFlow takes.
+    module = await asyncio.to_thread(importlib.import_module, "bert_serving.model_server.server")
+    server: ModelServer = module.ModelServer(options)
+    try:
+        await server.start()
+    except errors.BertServingError:
+        await server.stop()
+        raise
+    return server
+
+
+def _leave() -> NoReturn:
+    """Ends the process at once: a load or an operation of TensorFlow cannot be interrupted."""
+    logging.shutdown()
+    os._exit(0)
+
+
+def _set_up_environment() -> None:
+    # TensorFlow reads both once, when it is imported. Its errors come back as exceptions; at level 2 a client could
+    # fill the log with malformed tensors, each of which TensorFlow reports once more.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # No Keras is needed to serve, and the import of the legacy one is two seconds shorter.
+    os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+
+
+def _set_up_log() -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname).1s %(message)s"))
+    _log.addHandler(handler)
+    _log.setLevel(logging.INFO)
+    _log.propagate = False
+
+
+if __name__ == "__main__":
+    sys.exit(main())

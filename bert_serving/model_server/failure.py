@@ -1,0 +1,54 @@
+"""What an exception becomes on the wire: a canonical status code and a text."""
+
+import logging
+from dataclasses import dataclass
+
+import tensorflow as tf
+from tensorflow.core.protobuf import error_codes_pb2
+
+from bert_serving import errors
+
+_log = logging.getLogger("bert_serving.model_server")
+
+
+class Unimplemented(errors.RequestError):
+    """The request is well formed, but this server has no such ability."""
+
+    grpc_code = "UNIMPLEMENTED"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A refused request.
+
+    Attributes:
+        code: name of the canonical gRPC status code.
+        message: text for the caller.
+    """
+
+    code: str
+    message: str
+
+
+def failure_of(error: Exception) -> Failure:
+    """The failure that `error` stands for; anything unforeseen is INTERNAL and goes to the log with its traceback."""
+    if isinstance(error, errors.BertServingError):
+        return Failure(errors.grpc_code(error), str(error))
+    if isinstance(error, tf.errors.OpError):
+        return Failure(error_codes_pb2.Code.Name(error.error_code), error.message)
+    _log.error("Unforeseen %s while answering a request: %s", type(error).__name__, error, exc_info=error)
+    return Failure("INTERNAL", f"{type(error).__name__}: {error}")
+
+
+def load_failure_of(error: Exception) -> Failure:
+    """The failure of a version that could not be loaded; never logs, and always one line."""
+    if isinstance(error, errors.BertServingError | tf.errors.OpError):
+        failure = failure_of(error)
+    elif isinstance(error, OSError):
+        failure = Failure("NOT_FOUND", str(error))
+    elif isinstance(error, RuntimeError | ValueError | TypeError):
+        # TensorFlow's loader raises these for a SavedModel that is damaged or lacks the tags.
+        failure = Failure("INVALID_ARGUMENT", str(error))
+    else:
+        failure = Failure("INTERNAL", f"{type(error).__name__}: {error}")
+    return Failure(failure.code, " ".join(failure.message.split()))

@@ -1,0 +1,200 @@
+"""The flags of tensorflow_model_server."""
+
+import argparse
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from bert_serving import contract
+from bert_serving.errors import InputError
+from bert_serving.model_server.options import ModelConfig, ServerOptions
+
+# Known to tensorflow_model_server (main.cc, tags up to 2.20.0), without meaning here.
+_NO_EFFECT = (
+    "allow_version_labels_for_unavailable_models",
+    "batching_parameters_file",
+    "enable_batching",
+    "enable_grpc_healthcheck_service",
+    "enable_per_model_batching_parameters",
+    "enable_profiler",
+    "enable_signature_method_name_check",
+    "file_system_poll_wait_seconds",
+    "flush_filesystem_caches",
+    "load_retry_interval_micros",
+    "max_num_load_retries",
+    "mixed_precision",
+    "model_config_file_poll_wait_seconds",
+    "monitoring_config_file",
+    "num_load_threads",
+    "num_unload_threads",
+    "per_process_gpu_memory_fraction",
+    "platform_config_file",
+    "prefer_tflite_model",
+    "remove_unused_fields_from_bundle_metagraph",
+    "rest_api_enable_cors_support",
+    "rest_api_num_threads",
+    "rest_api_timeout_in_ms",
+    "tensorflow_session_config_file",
+    "thread_pool_factory_config_file",
+    "xla_cpu_compilation_enabled",
+    "xla_gpu_compilation_enabled",
+)
+
+# Ignoring these would leave a server open that its owner believes to be closed.
+_REFUSED = ("ssl_config_file", "use_alts_credentials")
+
+
+@dataclass(frozen=True)
+class Flags:
+    """A parsed command line.
+
+    Attributes:
+        options: what to serve and where; None when only the version was asked for.
+        without_effect: flags that were given but mean nothing here.
+    """
+
+    options: ServerOptions | None
+    without_effect: tuple[str, ...] = ()
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message[:1].upper()}{message[1:]}; see --help")
+
+
+def parse_flags(arguments: Sequence[str]) -> Flags:
+    """Flags of tensorflow_model_server, as `--name=value` or `--name value`.
+
+    Raises:
+        InputError: an unknown flag, a value of the wrong kind, or flags that do not go together.
+    """
+    parser = _build_parser()
+    values, rest = parser.parse_known_args(arguments)
+    if rest:
+        raise InputError(_unknown(rest[0], parser))
+    for name in _REFUSED:
+        if getattr(values, name) not in (None, "", "false"):
+            raise InputError(f"--{name} is not supported here: put a TLS proxy in front of the server")
+    if values.version:
+        return Flags(options=None)
+    given = tuple(f"--{name}" for name in _NO_EFFECT if getattr(values, name) is not None)
+    return Flags(options=_options(values), without_effect=given)
+
+
+def _options(values: argparse.Namespace) -> ServerOptions:
+    intra, inter, session = (
+        values.tensorflow_intra_op_parallelism,
+        values.tensorflow_inter_op_parallelism,
+        values.tensorflow_session_parallelism,
+    )
+    if session and (intra or inter):
+        raise InputError(
+            "--tensorflow_session_parallelism sets both kinds of parallelism: "
+            "give either it, or the intra and inter flags"
+        )
+    if not values.port and not values.grpc_socket_path:
+        raise InputError("--port=0 switches the gRPC port off: then --grpc_socket_path is required")
+    return ServerOptions(
+        models=_models(values),
+        host=None,
+        port=values.port or None,
+        rest_api_port=values.rest_api_port or None,
+        grpc_socket_path=values.grpc_socket_path or None,
+        grpc_channel_arguments=values.grpc_channel_arguments,
+        intra_op_parallelism=intra or session,
+        inter_op_parallelism=inter or session,
+        enable_model_warmup=values.enable_model_warmup,
+        warmup_iterations=values.num_request_iterations_for_warmup,
+        saved_model_tags=tuple(values.saved_model_tags.split(",")),
+        tensor_content=values.enable_serialization_as_tensor_content,
+        **({"max_threads": values.grpc_max_threads} if values.grpc_max_threads else {}),
+    )
+
+
+def _models(values: argparse.Namespace) -> list[ModelConfig]:
+    if values.model_config_file:
+        # Only this flag needs the protos, and they bring TensorFlow along.
+        from bert_serving.model_server.model_config import read_model_config_file
+
+        return read_model_config_file(Path(values.model_config_file))
+    if not values.model_base_path:
+        raise InputError("No model to serve: give --model_base_path (and --model_name) or --model_config_file")
+    if not values.model_name:
+        raise InputError("--model_name must not be empty")
+    return [ModelConfig(name=values.model_name, base_path=Path(values.model_base_path).absolute())]
+
+
+def _unknown(argument: str, parser: argparse.ArgumentParser) -> str:
+    if not argument.startswith("-"):
+        return f"Unexpected argument {argument}: everything is given as --flag=value"
+    name = "--" + argument.lstrip("-").partition("=")[0]
+    known = [option for action in parser._actions for option in action.option_strings if option.startswith("--")]
+    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
+    return f"Unknown flag {name}; the nearest known flag is {nearest[0]}"
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="bert-serving serve",
+        description="Serve SavedModels over gRPC and REST with the API and the flags of tensorflow_model_server.",
+        epilog=f"Accepted without effect: {', '.join(_NO_EFFECT)}.",
+        allow_abbrev=False,
+    )
+
+    def add(name: str, kind: Any, default: Any, text: str) -> None:
+        extra: dict[str, Any] = {"nargs": "?", "const": True} if kind is _boolean else {}
+        shown = "" if default in ("", ()) else f" (default {default})"
+        parser.add_argument(f"--{name}", type=kind, default=default, help=text + shown, metavar="VALUE", **extra)
+
+    add("port", _port, 8500, "gRPC port; 0 is off")
+    add("rest_api_port", _port, 0, "REST port; 0 is off")
+    add("grpc_socket_path", str, "", "answer gRPC on this Unix socket, too")
+    add("grpc_channel_arguments", _channel_arguments, (), "k=v,k=v for the gRPC server")
+    add("grpc_max_threads", _count, 0, "requests worked on side by side; 0 is four for each CPU")
+    add("model_name", str, "default", "name of the model")
+    add("model_base_path", str, "", "folder that holds the numbered versions")
+    add("model_config_file", str, "", "ModelServerConfig in text form; wins over name and base path")
+    add("saved_model_tags", str, contract.SERVING_TAG, "tags of the meta graph, with commas between")
+    add("tensorflow_session_parallelism", _count, 0, "sets both of the next two; 0 is automatic")
+    add("tensorflow_intra_op_parallelism", _count, 0, "threads within an operation; 0 is automatic")
+    add("tensorflow_inter_op_parallelism", _count, 0, "operations side by side; 0 is automatic")
+    add("enable_model_warmup", _boolean, True, "replay the warmup requests of a version before it is available")
+    add("num_request_iterations_for_warmup", _count, 1, "how often to replay each of them")
+    add("enable_serialization_as_tensor_content", _boolean, False, "answer Predict with tensor_content")
+    add("version", _boolean, False, "show the version and end")
+    for name in (*_NO_EFFECT, *_REFUSED):
+        parser.add_argument(f"--{name}", nargs="?", const="true", default=None, help=argparse.SUPPRESS)
+    return parser
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() in ("true", "1"):
+        return True
+    if text.lower() in ("false", "0"):
+        return False
+    raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    number = _count(text)
+    if number > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: the highest is 65535")
+    return number
+
+
+def _channel_arguments(text: str) -> tuple[tuple[str, str | int], ...]:
+    pairs: list[tuple[str, str | int]] = []
+    for item in filter(None, text.split(",")):
+        name, equals, value = item.partition("=")
+        if not (name and equals):
+            raise argparse.ArgumentTypeError(f"{item!r} is not of the form name=value")
+        pairs.append((name, int(value) if value.lstrip("-").isdigit() else value))
+    return tuple(pairs)

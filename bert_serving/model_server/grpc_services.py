@@ -1,0 +1,106 @@
+"""PredictionService and ModelService of TensorFlow Serving."""
+
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import grpc
+from tensorflow_serving.apis import (
+    model_service_pb2_grpc,
+    prediction_service_pb2_grpc,
+)
+
+from bert_serving.model_server.classify import classify
+from bert_serving.model_server.failure import Unimplemented, failure_of
+from bert_serving.model_server.metadata import check_metadata_request, model_metadata
+from bert_serving.model_server.model_store import ModelStore
+from bert_serving.model_server.predict import predict
+from bert_serving.model_server.status import model_status
+from bert_serving.model_server.workers import Workers
+
+# grpc_status_util.cc of TensorFlow Serving; longer texts do not fit into HTTP/2 headers everywhere.
+_LONGEST_MESSAGE = 1024
+
+
+class _Service:
+    def __init__(self, store: ModelStore, workers: Workers):
+        self._store = store
+        self._workers = workers
+
+    async def _answer(self, context: grpc.aio.ServicerContext, work: Callable[[Any], Any], request: Any) -> Any:
+        try:
+            return await self._workers.run(work, request)
+        except Exception as error:
+            failure = failure_of(error)
+        return await context.abort(grpc.StatusCode[failure.code], _cut(failure.message))
+
+
+class PredictionService(_Service, prediction_service_pb2_grpc.PredictionServiceServicer):
+    """Inference."""
+
+    def __init__(self, store: ModelStore, workers: Workers, *, tensor_content: bool = False):
+        super().__init__(store, workers)
+        self._tensor_content = tensor_content
+
+    async def Predict(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
+        return await self._answer(context, self._predict, request)
+
+    async def Classify(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
+        return await self._answer(context, self._classify, request)
+
+    async def Regress(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
+        return await self._answer(context, _unimplemented("Regress", "ask for the number with Predict"), request)
+
+    async def MultiInference(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
+        return await self._answer(context, _unimplemented("MultiInference", "send one request per signature"), request)
+
+    async def GetModelMetadata(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
+        return await self._answer(context, self._metadata, request)
+
+    def _predict(self, request: Any) -> Any:
+        servable = self._store.resolve(_spec(request))
+        return predict(servable, request, tensor_content=self._tensor_content)
+
+    def _classify(self, request: Any) -> Any:
+        return classify(self._store.resolve(_spec(request)), request)
+
+    def _metadata(self, request: Any) -> Any:
+        spec = _spec(request)
+        if spec is not None:
+            check_metadata_request(request)
+        return model_metadata(self._store.resolve(spec))
+
+
+class ModelService(_Service, model_service_pb2_grpc.ModelServiceServicer):
+    """State of the models."""
+
+    async def GetModelStatus(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
+        return await self._answer(context, self._status, request)
+
+    async def HandleReloadConfigRequest(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
+        work = _unimplemented("HandleReloadConfigRequest", "restart the server with the new model config file")
+        return await self._answer(context, work, request)
+
+    def _status(self, request: Any) -> Any:
+        return model_status(self._store, _spec(request))
+
+
+def add_services(server: grpc.aio.Server, store: ModelStore, workers: Workers, *, tensor_content: bool) -> None:
+    """Registers both services."""
+    prediction = PredictionService(store, workers, tensor_content=tensor_content)
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(prediction, server)
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(store, workers), server)
+
+
+def _spec(request: Any) -> Any:
+    return request.model_spec if request.HasField("model_spec") else None
+
+
+def _unimplemented(method: str, instead: str) -> Callable[[Any], NoReturn]:
+    def refuse(_: Any) -> NoReturn:
+        raise Unimplemented(f"{method} is not implemented by this server: {instead}")
+
+    return refuse
+
+
+def _cut(message: str) -> str:
+    return message if len(message) <= _LONGEST_MESSAGE else message[:_LONGEST_MESSAGE] + "...TRUNCATED"

@@ -1,0 +1,90 @@
+"""JSON as the REST API reads and writes it: a little more liberal than the standard."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from bert_serving.errors import InvalidRequest
+
+_SPACE = re.compile(r"[ \t\n\r]*")
+_DECODER = json.JSONDecoder()
+_LONGEST_SHOWN = 256
+
+# A node of a document to be written: objects, lists, and leaves that are JSON text already.
+Node = Mapping[str, Any] | list[Any] | str
+
+
+def parse_json_object(body: bytes) -> dict[str, Any]:
+    """Reads the JSON object at the start of `body`.
+
+    NaN, Infinity and -Infinity are numbers, and whatever follows the object is ignored, both as in TensorFlow Serving.
+
+    Raises:
+        InvalidRequest: no JSON, or not an object.
+    """
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"JSON Parse error: Invalid encoding in string. at offset: {error.start}") from None
+    start = _SPACE.match(text).end()  # type: ignore[union-attr]
+    if start == len(text):
+        raise InvalidRequest("JSON Parse error: The document is empty")
+    try:
+        value, _ = _DECODER.raw_decode(text, start)
+    except json.JSONDecodeError as error:
+        reason = "Invalid value" if error.msg == "Expecting value" else error.msg
+        raise InvalidRequest(f"JSON Parse error: {reason}. at offset: {len(text[: error.pos].encode())}") from None
+    except RecursionError:
+        raise InvalidRequest("JSON Parse error: The document is nested too deeply.") from None
+    except ValueError:
+        # An integer of more digits than Python converts.
+        raise InvalidRequest("JSON Parse error: Number too big to be stored in double.") from None
+    if not isinstance(value, dict):
+        raise InvalidRequest(f"JSON Value: {shown(value)} Is not object")
+    return value
+
+
+def shown(value: Any) -> str:
+    """`value` as JSON for an error message, cut when long."""
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except (RecursionError, ValueError):
+        text = f"<{type_name(value)}>"
+    encoded = text.encode("utf-8", errors="replace")
+    return encoded[:_LONGEST_SHOWN].decode("utf-8", errors="ignore") + ("..." if len(encoded) > _LONGEST_SHOWN else "")
+
+
+def type_name(value: Any) -> str:
+    """The name of a JSON value's type in error messages."""
+    if value is None:
+        return "Null"
+    if isinstance(value, bool):
+        return "True" if value else "False"
+    if isinstance(value, str):
+        return "String"
+    if isinstance(value, dict):
+        return "Object"
+    return "Array" if isinstance(value, list) else "Number"
+
+
+def quoted(text: str) -> str:
+    """`text` as a JSON string."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def write_json(node: Node) -> str:
+    """The document in TensorFlow Serving's layout: objects over several lines, indented by four; lists on one line."""
+    return _written(node, depth=0)
+
+
+def _written(node: Node, depth: int) -> str:
+    if isinstance(node, str):
+        return node
+    if isinstance(node, list):
+        return "[" + ", ".join([_written(item, depth + 1) for item in node]) + "]"
+    if not node:
+        return "{}"
+    margin = "    " * (depth + 1)
+    members = [f"{margin}{quoted(name)}: {_written(value, depth + 1)}" for name, value in node.items()]
+    return "{\n" + ",\n".join(members) + "\n" + "    " * depth + "}"

@@ -1,0 +1,89 @@
+"""What a model server is started with."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bert_serving import contract
+from bert_serving.errors import InputError
+
+
+@dataclass(frozen=True)
+class VersionPolicy:
+    """Which of the versions under a base path are served.
+
+    Attributes:
+        latest: so many of the highest versions; None means all of them.
+        specific: exactly these versions; wins over `latest` when not empty.
+    """
+
+    latest: int | None = 1
+    specific: tuple[int, ...] = ()
+
+    def choose(self, versions: Sequence[int]) -> list[int]:
+        """The versions to serve, highest first."""
+        highest_first = sorted(set(versions), reverse=True)
+        if self.specific:
+            return [version for version in highest_first if version in self.specific]
+        return highest_first if self.latest is None else highest_first[: self.latest]
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """One model to serve.
+
+    Attributes:
+        name: name in requests.
+        base_path: folder whose numeric subfolders are the versions.
+        policy: which versions are served.
+        labels: version label to version number.
+    """
+
+    name: str
+    base_path: Path
+    policy: VersionPolicy = VersionPolicy()
+    labels: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerOptions:
+    """Options of a model server.
+
+    Attributes:
+        models: what to serve.
+        host: interface to listen on; None listens on all.
+        port: gRPC port; 0 picks a free one, None is off.
+        rest_api_port: REST port; 0 picks a free one, None is off.
+        grpc_socket_path: also answer gRPC on this Unix socket.
+        grpc_channel_arguments: name and value pairs for the gRPC server.
+        max_threads: how many requests are worked on at the same time; the others wait.
+        intra_op_parallelism: threads within one operation; 0 leaves it to TensorFlow.
+        inter_op_parallelism: operations side by side; 0 leaves it to TensorFlow.
+        enable_model_warmup: replay `assets.extra/tf_serving_warmup_requests` before a version is AVAILABLE.
+        warmup_iterations: how often each warmup request is replayed.
+        saved_model_tags: tags of the meta graph to load.
+        tensor_content: answer Predict with `tensor_content` instead of the typed fields of TensorProto.
+    """
+
+    models: Sequence[ModelConfig]
+    host: str | None = "127.0.0.1"
+    port: int | None = 0
+    rest_api_port: int | None = 0
+    grpc_socket_path: str | None = None
+    grpc_channel_arguments: tuple[tuple[str, str | int], ...] = ()
+    max_threads: int = 4 * (os.cpu_count() or 1)
+    intra_op_parallelism: int = 0
+    inter_op_parallelism: int = 0
+    enable_model_warmup: bool = True
+    warmup_iterations: int = 1
+    saved_model_tags: tuple[str, ...] = (contract.SERVING_TAG,)
+    tensor_content: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.models:
+            raise InputError("No model to serve: give at least one model name and base path")
+        if self.port is None and self.rest_api_port is None and self.grpc_socket_path is None:
+            raise InputError("No way in: switch on the gRPC port, the REST port or the gRPC socket")
+        if self.port and self.port == self.rest_api_port:
+            raise InputError(f"gRPC and REST cannot share port {self.port}: choose two different ports")

@@ -1,0 +1,104 @@
+"""Predict: named tensors in, named tensors out."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import tensorflow as tf
+from tensorflow.core.framework import tensor_pb2, types_pb2
+from tensorflow_serving.apis import predict_pb2
+
+from bert_serving import contract
+from bert_serving.errors import FailedPrecondition, InvalidRequest
+from bert_serving.model_server.servable import Servable, Signature
+from bert_serving.model_server.tensor_proto import tensor_from_proto, tensor_to_proto, type_name
+
+
+def predict(
+    servable: Servable, request: predict_pb2.PredictRequest, *, tensor_content: bool = False
+) -> predict_pb2.PredictResponse:
+    """Answers a PredictRequest.
+
+    Raises:
+        FailedPrecondition: no such signature.
+        InvalidRequest: inputs or output filter do not fit the signature.
+        tf.errors.OpError: an operation refused its input.
+    """
+    name = request.model_spec.signature_name or contract.SERVING_DEFAULT
+    signature = _signature(servable, name)
+    inputs = _inputs(signature, request.inputs)
+    outputs = _outputs(signature, request.output_filter)
+    results = servable.run(name, inputs, outputs)
+    response = predict_pb2.PredictResponse()
+    response.model_spec.name = servable.name
+    response.model_spec.signature_name = name
+    response.model_spec.version.value = servable.version
+    for output, array in results.items():
+        response.outputs[output].CopyFrom(tensor_to_proto(array, tensor_content=tensor_content))
+    return response
+
+
+def _signature(servable: Servable, name: str) -> Signature:
+    if name not in servable.functions:
+        raise FailedPrecondition(f'Serving signature key "{name}" not found.')
+    return servable.signatures[name]
+
+
+def _inputs(signature: Signature, given: Mapping[str, tensor_pb2.TensorProto]) -> dict[str, tf.Tensor]:
+    _check_names(signature, given)
+    protos = {name: given[name] if name in given else signature.defaults[name] for name in signature.inputs}
+    return {
+        name: _tensor(name, position, protos[name], signature.inputs[name].dtype)
+        for position, name in enumerate(sorted(protos))
+    }
+
+
+def _check_names(signature: Signature, given: Iterable[str]) -> None:
+    wanted, sent = set(signature.inputs), set(given)
+    missing, extra = wanted - sent - set(signature.defaults), sent - wanted
+    if not missing and not extra:
+        return
+    if len(sent) == len(wanted) or (signature.defaults and len(sent) < len(wanted)):
+        if missing:
+            alias = min(missing)
+            raise InvalidRequest(
+                f"Signature input alias: {alias}(feed name: {signature.inputs[alias].name}) not found in request and "
+                f"no default value provided. Inputs expected to be in the request {_braced(wanted)}, or default input "
+                f"alias set: {_braced(signature.defaults)}"
+            )
+        raise InvalidRequest(
+            f"Inputs contains invalid name. Used request inputs: {_braced(wanted & sent)}, "
+            f"request input: {_braced(sent)}"
+        )
+    raise InvalidRequest(
+        f"input size does not match signature: {len(sent)}!={len(wanted)} "
+        f"len({_braced(sent)}) != len({_braced(wanted)}). "
+        f"Sent extra: {_braced(extra)}. Missing but required: {_braced(missing)}."
+    )
+
+
+def _tensor(name: str, position: int, proto: tensor_pb2.TensorProto, wanted: int) -> tf.Tensor:
+    if proto.dtype not in types_pb2.DataType.values() or proto.dtype == types_pb2.DT_INVALID:
+        raise InvalidRequest(f"tensor parsing error: {name}")
+    if proto.dtype != wanted:
+        raise InvalidRequest(
+            f"Expects arg[{position}] to be {type_name(wanted)} but {type_name(proto.dtype)} is provided"
+        )
+    try:
+        return tensor_from_proto(proto)
+    except tf.errors.InvalidArgumentError:
+        raise InvalidRequest(f"tensor parsing error: {name}") from None
+
+
+def _outputs(signature: Signature, asked: Sequence[str]) -> list[str]:
+    for position, name in enumerate(asked):
+        if name not in signature.outputs:
+            raise InvalidRequest(
+                f"output tensor alias not found in signature: {name} "
+                f"Outputs expected to be in the set {_braced(signature.outputs)}."
+            )
+        if name in asked[:position]:
+            raise InvalidRequest(f"duplicate output tensor alias: {name}")
+    return list(asked) or list(signature.outputs)
+
+
+def _braced(names: Iterable[str]) -> str:
+    return "{" + ",".join(sorted(names)) + "}"

@@ -1,0 +1,138 @@
+"""The REST API: a method, a path and a body in; a status and a JSON text out. No HTTP library is involved."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+import numpy as np
+from tensorflow_serving.apis import classification_pb2, model_pb2
+
+from bert_serving import contract
+from bert_serving.errors import InvalidRequest, ServableNotFound, http_status
+from bert_serving.model_server.classify import classify
+from bert_serving.model_server.failure import Unimplemented, failure_of
+from bert_serving.model_server.json_example import read_examples
+from bert_serving.model_server.json_tensor import float_texts, read_tensors, signature_name, write_tensors
+from bert_serving.model_server.json_text import Node, parse_json_object, quoted, write_json
+from bert_serving.model_server.metadata import metadata_json, model_metadata
+from bert_serving.model_server.model_store import ModelStore, State
+from bert_serving.model_server.status import model_status, status_json
+
+_CHOICE = r"(?:(?:/versions/(?P<version>[0-9]+))|(?:/labels/(?P<label>[^/:]+)))?"
+_API = re.compile(r"/v1/.*", re.IGNORECASE | re.DOTALL)
+_INFERENCE = re.compile(rf"/v1/models/(?P<name>[^/:]+){_CHOICE}:(?P<method>classify|regress|predict)", re.IGNORECASE)
+_INFORMATION = re.compile(rf"/v1/models(?:/(?P<name>[^/:]+))?{_CHOICE}(?:/(?P<metadata>metadata))?", re.IGNORECASE)
+
+_HIGHEST_VERSION = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Reply:
+    """Answer to a request.
+
+    Attributes:
+        status: HTTP status.
+        text: JSON; empty for a bare status.
+    """
+
+    status: int
+    text: str = ""
+
+
+def is_inference(method: str, path: str) -> bool:
+    """Whether a request runs a model, and so takes its time."""
+    return method == "POST" and _INFERENCE.fullmatch(path) is not None
+
+
+class RestApi:
+    """Answers requests from the models of a store."""
+
+    def __init__(self, store: ModelStore):
+        self._store = store
+
+    def answer(self, method: str, path: str, read_body: Callable[[], bytes]) -> Reply:
+        """Answers a request; every error becomes a status and `{"error": ...}` here and nowhere else.
+
+        Args:
+            method: HTTP verb in capitals.
+            path: path as it stands in the request, still percent-encoded, without the query.
+            read_body: gives the decoded body; only called when the path wants one.
+        """
+        try:
+            return self._dispatch(method, path, read_body)
+        except Exception as error:
+            failure = failure_of(error)
+            return Reply(http_status(failure.code), write_json({"error": quoted(failure.message)}) + "\n")
+
+    def _dispatch(self, method: str, path: str, read_body: Callable[[], bytes]) -> Reply:
+        if not _API.fullmatch(path):
+            return self._health(method, path)
+        if method == "POST" and (match := _INFERENCE.fullmatch(path)):
+            spec = _model_spec(match)
+            asked = match["method"].lower()
+            if asked == "regress":
+                raise Unimplemented("regress is not implemented by this server: ask for the number with predict")
+            body = read_body()
+            node = self._predict(spec, body) if asked == "predict" else self._classify(spec, body)
+            return Reply(200, write_json(node) + "\n")
+        if method == "GET" and (match := _INFORMATION.fullmatch(path)):
+            if not match["name"]:
+                raise InvalidRequest("Missing model name in request.")
+            spec = _model_spec(match)
+            if match["metadata"]:
+                return Reply(200, metadata_json(model_metadata(self._store.resolve(spec))))
+            return Reply(200, status_json(model_status(self._store, spec)))
+        raise InvalidRequest(f"Malformed request: {method} {path}")
+
+    def _health(self, method: str, path: str) -> Reply:
+        if method in ("GET", "HEAD") and path == "/healthz/live":
+            return Reply(200, write_json({"live": "true"}) + "\n")
+        if method in ("GET", "HEAD") and path == "/healthz/ready":
+            ready = self._store.ready
+            models = {name: self._states(name) for name in self._store.names()}
+            node = {"ready": "true" if ready else "false", "models": models}
+            return Reply(200 if ready else 503, write_json(node) + "\n")
+        raise ServableNotFound(f"Nothing at {path}: the API begins with /v1/models/")
+
+    def _states(self, name: str) -> Node:
+        return {str(record.version): quoted(State.Name(record.state)) for record in self._store.versions(name)}
+
+    def _predict(self, spec: model_pb2.ModelSpec, raw: bytes) -> Node:
+        body = parse_json_object(raw)
+        name = signature_name(body) or contract.SERVING_DEFAULT
+        servable = self._store.resolve(spec)
+        if name not in servable.functions:
+            raise InvalidRequest(f'Serving signature name: "{name}" not found in signature def')
+        signature = servable.signatures[name]
+        request = read_tensors(body, signature.inputs)
+        outputs = servable.run(name, request.tensors, list(signature.outputs))
+        return write_tensors(outputs, request.layout)
+
+    def _classify(self, spec: model_pb2.ModelSpec, raw: bytes) -> Node:
+        body = parse_json_object(raw)
+        request = classification_pb2.ClassificationRequest(model_spec=spec)
+        request.model_spec.signature_name = signature_name(body)
+        request.input.CopyFrom(read_examples(body, method="classify"))
+        return {"results": _result_rows(classify(self._store.resolve(spec), request).result)}
+
+
+def _result_rows(result: classification_pb2.ClassificationResult) -> Node:
+    rows = []
+    for classification in result.classifications:
+        scores = float_texts(np.array([item.score for item in classification.classes], dtype=np.float32))
+        labels = [quoted(item.label) for item in classification.classes]
+        rows.append([list(pair) for pair in zip(labels, scores, strict=True)])
+    return rows
+
+
+def _model_spec(match: re.Match[str]) -> model_pb2.ModelSpec:
+    spec = model_pb2.ModelSpec(name=unquote(match["name"]))
+    if match["version"]:
+        digits = match["version"].lstrip("0") or "0"
+        if len(digits) > 19 or int(digits) > _HIGHEST_VERSION:
+            raise InvalidRequest(f"Failed to convert version: {match['version']} to numeric.")
+        spec.version.value = int(digits)
+    elif match["label"]:
+        spec.version_label = unquote(match["label"])
+    return spec

@@ -1,0 +1,332 @@
+"""The whole road in three calls: `train` a run file, `evaluate` what came out, `export` it."""
+
+import hashlib
+import importlib.metadata
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+from bert_serving import __version__
+from bert_serving.classifier import Classifier, ClassifierOptions, build_classifier, probabilities, targets_of
+from bert_serving.config import RunConfig, dump_run_config
+from bert_serving.contract import Head
+from bert_serving.data.audit import Audit, audit
+from bert_serving.data.batches import TokenRows
+from bert_serving.data.splits import Splits, label_array, load_splits, resolve_labels
+from bert_serving.data.table import LabelledTable
+from bert_serving.encoders.architecture import Architecture, assign_weights
+from bert_serving.encoders.loading import EncoderFolder, LoadedEncoder, find_encoder_folder, load_encoder, network_from
+from bert_serving.encoders.weights_file import read_safetensors
+from bert_serving.errors import EncoderError, RunFolderError
+from bert_serving.evaluation import pictures
+from bert_serving.evaluation.baselines import baselines
+from bert_serving.evaluation.metrics import measure
+from bert_serving.observer import Observer
+from bert_serving.saved_model.manifest import EncoderOrigin
+from bert_serving.saved_model.writer import ExportOptions, write_export
+from bert_serving.text.preprocessing import load_preprocessing
+from bert_serving.training.loop import Examples, class_weights, fit
+from bert_serving.training.run_folder import RunFolder
+from bert_serving.training.strategy import create_strategy, mixed_precision
+
+_PICTURED_TEXTS = 8
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished run.
+
+    Attributes:
+        run: its folder.
+        classifier: with the best epoch's weights.
+        splits: the data it was trained and measured on.
+        metrics: what `metrics.json` holds.
+    """
+
+    run: RunFolder
+    classifier: Classifier
+    splits: Splits
+    metrics: dict[str, Any]
+
+
+# === Train ===
+
+
+def train(config: RunConfig, out: Path, *, resume: bool = False, observer: Observer | None = None) -> Trained:
+    """Trains and evaluates a run file.
+
+    Args:
+        config: the run file.
+        out: the run folder.
+        resume: go on with the unfinished run that `out` holds.
+        observer: told of the progress.
+
+    Raises:
+        InputError: data, encoder or folder are wrong.
+        SourceError: the encoder could not be fetched.
+        TrainingError: the loss became no number.
+    """
+    observer = observer or Observer()
+    run = RunFolder(out)
+    with observer.stage("Reading the data"):
+        splits = load_splits(config.data, config.head.kind, config.training.seed)
+        labels = resolve_labels(splits, config.data, config.head.kind)
+    with run.locked():
+        _check_folder(run, config, resume=resume)
+        with observer.stage("Preparing the encoder"):
+            folder = find_encoder_folder(config.encoder, passed_over=observer.note, progress=observer.download)
+            strategy = create_strategy(config.training)
+            classifier = _new_classifier(config, labels, folder, strategy)
+        with observer.stage("Tokenising"):
+            tokenised = {name: classifier.tokenize(table.texts, table.pairs) for name, table in _named(splits).items()}
+            tokens = {name: rows for name, (rows, _) in tokenised.items()}
+            lengths = {name: uncut for name, (_, uncut) in tokenised.items()}
+        found = audit(splits, labels, lengths, config.encoder.sequence_length)
+        observer.data(found)
+        if not resume:
+            _start(run, config, classifier, folder, splits, found)
+        if not run.is_complete:
+            _fit(classifier, splits, tokens, config, run, strategy, observer)
+        classifier = load_classifier(run)
+        with observer.stage("Evaluating"):
+            predictions = {
+                name: probabilities(config.head.kind, tf.constant(classifier.predict_tokens(tokens[name]))).numpy()
+                for name in tokens
+                if name != "train"
+            }
+            metrics = _metrics(splits, labels, config, predictions)
+            run.write_json("metrics.json", metrics)
+        with observer.stage("Drawing pictures"), run.writable():
+            _draw(run, splits, labels, lengths, predictions, metrics)
+    return Trained(run, classifier, splits, metrics)
+
+
+def _check_folder(run: RunFolder, config: RunConfig, *, resume: bool) -> None:
+    started = (run.path / "run.toml").is_file()
+    if started and not resume:
+        state = "a complete run" if run.is_complete else "an unfinished run"
+        raise RunFolderError(
+            f"{run.path}: holds {state}; give another --out" + ("" if run.is_complete else ", or --resume")
+        )
+    if resume and not started:
+        raise RunFolderError(f"{run.path}: nothing to resume here (run.toml is missing); leave --resume out")
+    if not resume:
+        return
+    before, now = (dump_run_config(each).splitlines() for each in (run.config(), config))
+    differing = sorted({line.split(" = ")[0] for line in set(before) ^ set(now)})
+    if differing:
+        raise RunFolderError(
+            f"{run.path}: the run file changed since this run began ({', '.join(differing)}); train it anew"
+        )
+
+
+def _new_classifier(
+    config: RunConfig, labels: tuple[str, ...], folder: EncoderFolder, strategy: tf.distribute.Strategy
+) -> Classifier:
+    tf_keras.utils.set_random_seed(config.training.seed)
+    with strategy.scope(), mixed_precision(config.training.mixed_precision):
+        encoder = load_encoder(folder, trainable=config.encoder.trainable)
+        return build_classifier(encoder, load_preprocessing(folder.preprocessing), _options(config, labels))
+
+
+def _options(config: RunConfig, labels: tuple[str, ...]) -> ClassifierOptions:
+    return ClassifierOptions(
+        labels=labels,
+        head=config.head.kind,
+        sequence_length=config.encoder.sequence_length,
+        pairs=config.data.text_pair is not None,
+        dropout=config.head.dropout,
+        seed=config.training.seed,
+    )
+
+
+def _named(splits: Splits) -> dict[str, LabelledTable]:
+    tables = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+    return {name: table for name, table in tables.items() if table is not None}
+
+
+def _start(
+    run: RunFolder,
+    config: RunConfig,
+    classifier: Classifier,
+    folder: EncoderFolder,
+    splits: Splits,
+    found: Audit,
+) -> None:
+    run.write_json("audit.json", found.to_json())
+    with run.new_folder(run.preprocessing) as target:
+        shutil.copytree(folder.preprocessing, target, dirs_exist_ok=True)
+    if classifier.encoder.architecture is not None:
+        with run.writable():
+            classifier.encoder.architecture.save(run.description)
+    facts = {
+        "encoder": {"name": folder.name, "sha256": folder.sha256},
+        "rows": {name: len(table) for name, table in _named(splits).items()},
+        "data_sha256": {name: table_sha256(table) for name, table in _named(splits).items()},
+        "versions": {"bert-serving": __version__, "tensorflow": importlib.metadata.version("tensorflow")},
+    }
+    run.start(config, classifier.options.labels, facts)
+
+
+def _fit(
+    classifier: Classifier,
+    splits: Splits,
+    tokens: dict[str, TokenRows],
+    config: RunConfig,
+    run: RunFolder,
+    strategy: tf.distribute.Strategy,
+    observer: Observer,
+) -> None:
+    recorded = run.read_json("run.json")["data_sha256"]
+    changed = [name for name, table in _named(splits).items() if recorded.get(name) != table_sha256(table)]
+    if changed:
+        raise RunFolderError(
+            f"{run.path}: the {' and '.join(changed)} data changed since this run began; train it anew"
+        )
+    head, labels = classifier.options.head, classifier.options.labels
+    targets = {name: targets_of(head, labels, table.labels) for name, table in _named(splits).items()}
+    weights = class_weights(targets["train"], len(labels)) if config.training.class_weights else None
+    fit(
+        classifier,
+        train=Examples(tokens["train"], targets["train"], weights),
+        validation=Examples(tokens["validation"], targets["validation"]),
+        config=config.training,
+        best_metric=config.best_metric,
+        run=run,
+        strategy=strategy,
+        observer=observer,
+    )
+
+
+# === Evaluate ===
+
+
+def load_classifier(run: RunFolder) -> Classifier:
+    """The classifier of a complete run, with the best epoch's weights, in float32 on one device.
+
+    Raises:
+        RunFolderError: the run is not complete, or its files are damaged.
+    """
+    config = run.config()
+    if not run.is_complete:
+        raise RunFolderError(f"{run.path}: training is not complete (weights/ is missing); go on with train --resume")
+    encoder = _encoder_of(run, config)
+    classifier = build_classifier(encoder, load_preprocessing(run.preprocessing), _options(config, run.labels()))
+    try:
+        assign_weights(classifier.token_model, read_safetensors(run.weights))
+    except EncoderError as error:
+        raise RunFolderError(f"{run.weights}: {error}; train again") from None
+    return classifier
+
+
+def evaluate(classifier: Classifier, table: LabelledTable) -> dict[str, Any]:
+    """Metrics of a classifier on a table."""
+    return score(
+        classifier.options.head, classifier.options.labels, table, classifier.predict(table.texts, table.pairs)
+    )
+
+
+def score(head: Head, labels: Sequence[str], table: LabelledTable, predicted: np.ndarray) -> dict[str, Any]:
+    """Metrics of predictions, float32 [N, C], whoever made them."""
+    return measure(head, labels, label_array(table.labels, labels, head), predicted)
+
+
+def _encoder_of(run: RunFolder, config: RunConfig) -> LoadedEncoder:
+    if run.description.is_file():
+        network = network_from(Architecture.load(run.description))
+        return LoadedEncoder(network, Architecture.load(run.description))
+    folder = find_encoder_folder(config.encoder)
+    if folder.sha256 != run.read_json("run.json")["encoder"]["sha256"]:
+        raise RunFolderError(f"{run.path}: the encoder {folder.encoder} is not the one that was trained; restore it")
+    return load_encoder(folder, rebuild=False)
+
+
+def _metrics(
+    splits: Splits, labels: tuple[str, ...], config: RunConfig, predictions: dict[str, np.ndarray]
+) -> dict[str, Any]:
+    head = config.head.kind
+    metrics: dict[str, Any] = {
+        name: score(head, labels, _named(splits)[name], predicted) for name, predicted in predictions.items()
+    }
+    metrics["baselines"] = {
+        "on": _measured(splits),
+        **baselines(splits.train, _named(splits)[_measured(splits)], labels, head, config.training.seed),
+    }
+    return metrics
+
+
+def _measured(splits: Splits) -> str:
+    """The split whose scores count."""
+    return "test" if splits.test is not None else "validation"
+
+
+def _draw(
+    run: RunFolder,
+    splits: Splits,
+    labels: tuple[str, ...],
+    lengths: dict[str, np.ndarray],
+    predictions: dict[str, np.ndarray],
+    metrics: dict[str, Any],
+) -> None:
+    config, folder = run.config(), run.pictures
+    head, name = config.head.kind, _measured(splits)
+    folder.mkdir(exist_ok=True)
+    pictures.draw_history(run.read_json("history.json"), folder / "history.png")
+    pictures.draw_token_lengths(lengths, config.encoder.sequence_length, folder / "token_lengths.png")
+    if head is Head.REGRESSION:
+        return
+    table, predicted = _named(splits)[name], predictions[name]
+    counts = {split: _class_counts(rows, labels) for split, rows in _named(splits).items()}
+    pictures.draw_class_distribution(counts, folder / "class_distribution.png")
+    shown = slice(_PICTURED_TEXTS)
+    pictures.draw_predictions(table.texts[shown], labels, predicted[shown], folder / "predictions.png")
+    if head is not Head.MULTILABEL:
+        pictures.draw_confusion_matrix(metrics[name], folder / "confusion_matrix.png")
+        pictures.draw_reliability(label_array(table.labels, labels, head), predicted, folder / "reliability.png")
+
+
+# === Export ===
+
+
+def export(
+    run: RunFolder, options: ExportOptions, *, classifier: Classifier | None = None, observer: Observer | None = None
+) -> Path:
+    """Writes and verifies a SavedModel version of a complete run.
+
+    Args:
+        run: the run folder.
+        options: what to write and where.
+        classifier: the run's classifier, when it is in memory already.
+        observer: told of the progress.
+
+    Raises:
+        ExportError: the version exists or the folder cannot be written.
+        VerificationError: the export failed verification and was not published.
+    """
+    origin = EncoderOrigin(**run.read_json("run.json")["encoder"])
+    metrics = run.read_json("metrics.json")
+    measured = metrics.get("test") or metrics.get("validation") or {}
+    observer = observer or Observer()
+    if classifier is None:
+        with observer.stage("Loading the run"):
+            classifier = load_classifier(run)
+    return write_export(classifier, options, encoder=origin, metrics=measured, observer=observer)
+
+
+def table_sha256(table: LabelledTable) -> str:
+    """Digest of a table's rows, whatever files they came from."""
+    digest = hashlib.sha256()
+    for row in zip(table.texts, table.pairs or table.texts, table.labels, strict=True):
+        digest.update(repr(row).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
+def _class_counts(table: LabelledTable, labels: Sequence[str]) -> dict[str, int]:
+    names = [name for label in table.labels for name in (label if isinstance(label, tuple) else (label,))]
+    return {label: names.count(label) for label in labels}

@@ -1,0 +1,84 @@
+"""The manifest of an export: where it comes from, what it answers, what was verified."""
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from bert_serving.contract import MANIFEST_FILE, MANIFEST_FORMAT, Graph, Head, Precision
+from bert_serving.errors import ExportError
+
+
+class EncoderOrigin(BaseModel):
+    """The pretrained encoder that a classifier started from."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    sha256: str
+
+
+class Verification(BaseModel):
+    """What was found when the export was verified in a fresh process.
+
+    Attributes:
+        passed: whether every check passed.
+        problems: one line for each check that failed.
+        golden_texts: number of texts compared with the model in memory.
+        largest_difference: largest difference of a probability among them.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    passed: bool
+    problems: tuple[str, ...] = ()
+    golden_texts: int = 0
+    largest_difference: float | None = None
+
+
+class Manifest(BaseModel):
+    """`assets.extra/bert_serving.json`."""
+
+    model_config = ConfigDict(frozen=True, protected_namespaces=())
+
+    format: Literal[1] = MANIFEST_FORMAT  # type: ignore[assignment]
+    name: str
+    version: int
+    created: str
+    """UTC, ISO 8601"""
+    head: Head
+    labels: tuple[str, ...]
+    pairs: bool
+    sequence_length: int
+    graph: Graph
+    precision: Precision
+    encoder: EncoderOrigin
+    versions: dict[str, str]
+    """of the packages that wrote it"""
+    metrics: dict[str, Any]
+    """scores on test data, else on validation data"""
+    minimum_tf_serving: str
+    """what the run file asked for"""
+    oldest_tf_serving: str | None = None
+    """oldest version that has all TensorFlow Text operations of the graph"""
+    verification: Verification | None = None
+
+    def save(self, folder: Path) -> None:
+        """Writes the manifest of an export."""
+        (folder / MANIFEST_FILE).write_text(self.model_dump_json(indent=2) + "\n", "utf-8")
+
+
+def load_manifest(folder: Path) -> Manifest | None:
+    """Reads the manifest of an export; None when the SavedModel has none.
+
+    Raises:
+        ExportError: the manifest is damaged.
+    """
+    path = folder / MANIFEST_FILE
+    if not path.is_file():
+        return None
+    try:
+        return Manifest.model_validate(json.loads(path.read_text("utf-8")))
+    except (ValueError, ValidationError) as error:
+        raise ExportError(f"{path}: damaged manifest: {str(error).splitlines()[0]}; export again") from None

@@ -1,0 +1,94 @@
+"""An exported classifier, loaded for asking it in this process."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_text  # noqa: F401 - registers the operations that the graph needs
+
+from bert_serving import contract
+from bert_serving.errors import ExportError, InputError
+from bert_serving.saved_model.manifest import Manifest, load_manifest
+
+_BATCH = 64
+
+
+class ExportedModel:
+    """A loaded version folder.
+
+    Attributes:
+        folder: where it lies.
+        manifest: what it says of itself; None for a SavedModel of another origin.
+    """
+
+    def __init__(self, folder: Path):
+        """Loads a SavedModel.
+
+        Raises:
+            ExportError: the folder holds none, or it cannot be loaded.
+        """
+        if not (folder / "saved_model.pb").is_file():
+            raise ExportError(f"{folder}: not a SavedModel (saved_model.pb is missing); give a version folder")
+        self.folder = folder
+        self.manifest: Manifest | None = load_manifest(folder)
+        try:
+            self._model: Any = tf.saved_model.load(str(folder), tags=[contract.SERVING_TAG])
+        except (OSError, ValueError, RuntimeError, KeyError, tf.errors.OpError) as error:
+            raise ExportError(f"{folder}: cannot load the SavedModel: {str(error).splitlines()[0]}") from None
+
+    @property
+    def signatures(self) -> dict[str, Any]:
+        """Concrete functions by signature name."""
+        return dict(self._model.signatures)
+
+    def call(self, signature: str, **inputs: Any) -> dict[str, np.ndarray]:
+        """Calls a signature with arrays or lists and returns arrays."""
+        function = self.signatures[signature]
+        specifications = function.structured_input_signature[1]
+        tensors = {name: tf.constant(value, specifications[name].dtype) for name, value in inputs.items()}
+        return {name: value.numpy() for name, value in function(**tensors).items()}
+
+    def predict(self, texts: Sequence[str | bytes], pairs: Sequence[str | bytes] | None = None) -> np.ndarray:
+        """Probabilities of texts, float32 [N, C].
+
+        Raises:
+            InputError: the model takes pairs and got single texts, or the other way round, or has no such signature.
+        """
+        function = self.signatures.get(contract.SERVING_DEFAULT)
+        names = set(function.structured_input_signature[1]) if function is not None else set()
+        wanted = {contract.TEXT} if pairs is None else {contract.TEXT, contract.TEXT_PAIR}
+        if names != wanted:
+            raise InputError(
+                f"{self.folder}: serving_default takes {', '.join(sorted(names)) or 'nothing'}, the data has {', '.join(sorted(wanted))}"
+            )
+        # Neighbours of like length share a batch, so that a trimmed graph has little to pad.
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+        parts: list[np.ndarray] = []
+        for start in range(0, len(order), _BATCH):
+            index = order[start : start + _BATCH]
+            inputs = {contract.TEXT: [texts[i] for i in index]}
+            if pairs is not None:
+                inputs[contract.TEXT_PAIR] = [pairs[i] for i in index]
+            parts.append(self.call(contract.SERVING_DEFAULT, **inputs)[contract.PROBABILITIES])
+        if not parts:
+            return self.call(contract.SERVING_DEFAULT, **{name: [] for name in names})[contract.PROBABILITIES]
+        joined = np.concatenate(parts)
+        result = np.empty_like(joined)
+        result[order] = joined
+        return result
+
+
+def latest_version(folder: Path) -> Path:
+    """The version folder meant by `folder`: itself when it holds a SavedModel, else its highest version.
+
+    Raises:
+        ExportError: it holds neither.
+    """
+    if (folder / "saved_model.pb").is_file():
+        return folder
+    versions = [int(path.name) for path in folder.glob("*") if path.name.isdigit()] if folder.is_dir() else []
+    if not versions:
+        raise ExportError(f"{folder}: neither a SavedModel nor a folder of versions; give what export wrote")
+    return folder / str(max(versions))

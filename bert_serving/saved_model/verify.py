@@ -1,0 +1,241 @@
+"""Does a SavedModel do what the contract says, and answer as the model in memory did?
+
+Run as `python -m bert_serving.saved_model.verify FOLDER`, it is the fresh process in which an export is verified: nothing of
+the process that trained it can help it there. Prints its verdict as JSON.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bert_serving import contract
+from bert_serving.contract import Head
+from bert_serving.errors import BertServingError, VerificationError
+from bert_serving.saved_model.manifest import Manifest, Verification
+
+if TYPE_CHECKING:
+    from bert_serving.saved_model.golden import Golden
+    from bert_serving.saved_model.reader import ExportedModel
+
+# Float32 rounding in other batches than the reference's, or on another machine; 1.8e-6 was the largest seen. A real difference is
+# orders of magnitude larger.
+PROBABILITY_LIMIT = 1e-5
+_LOGIT_LIMIT = 1e-4
+_BATCH_SIZES = (0, 1, 7)
+
+
+def verify(folder: Path, *, minimum_tf_serving: str | None = None) -> Verification:
+    """Checks a SavedModel in this process.
+
+    Args:
+        folder: a version folder.
+        minimum_tf_serving: refuse operations that this version of TensorFlow Serving lacks; absent: what the manifest says.
+
+    Raises:
+        ExportError: the folder cannot be loaded at all.
+    """
+    from bert_serving.saved_model.golden import Golden
+    from bert_serving.saved_model.reader import ExportedModel
+
+    model = ExportedModel(folder)
+    if model.manifest is None:
+        return Verification(passed=False, problems=(f"{contract.MANIFEST_FILE} is missing",))
+    problems = check_assets(folder, model.manifest)
+    problems += check_operations(folder, minimum_tf_serving or model.manifest.minimum_tf_serving)
+    problems += check_interface(model, model.manifest)
+    golden = Golden.load(folder)
+    if problems or golden is None:
+        problems += [] if golden else ["assets.extra/golden.json is missing"]
+        return Verification(passed=False, problems=tuple(problems))
+    answers = _Answers(model, golden)
+    problems = answers.problems()
+    return Verification(
+        passed=not problems,
+        problems=tuple(problems),
+        golden_texts=len(golden.texts),
+        largest_difference=answers.largest_difference,
+    )
+
+
+def verify_in_fresh_process(folder: Path, *, minimum_tf_serving: str | None = None) -> Verification:
+    """Checks a SavedModel in a process that has nothing of this one."""
+    command = [
+        sys.executable,
+        "-m",
+        "bert_serving.saved_model.verify",
+        str(folder),
+        *([minimum_tf_serving] if minimum_tf_serving else []),
+    ]
+    # A graph that verifies on one thread layout verifies on all; the device is left to the server.
+    environment = os.environ | {
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "CUDA_VISIBLE_DEVICES": "-1",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    lines = result.stdout.strip().splitlines()
+    if result.returncode not in (0, 1) or not lines:
+        reason = (result.stderr.strip().splitlines() or ["no output"])[-1]
+        raise VerificationError(str(folder), [f"the verifying process ended with status {result.returncode}: {reason}"])
+    return Verification.model_validate(json.loads(lines[-1]))
+
+
+# === Checks ===
+
+
+def check_assets(folder: Path, manifest: Manifest) -> list[str]:
+    """Problems with the files beside the graph."""
+    problems = [
+        f"{name} is missing" for name in (contract.LABELS_ASSET, contract.WARMUP_FILE) if not (folder / name).is_file()
+    ]
+    labels = folder / contract.LABELS_ASSET
+    if labels.is_file() and tuple(labels.read_text("utf-8").split("\n")[:-1]) != manifest.labels:
+        problems.append(f"{contract.LABELS_ASSET} does not hold the manifest's labels")
+    if not [path for path in (folder / "assets").glob("*") if path.name != "labels.txt"]:
+        problems.append("assets/ holds no vocabulary")
+    return problems
+
+
+def check_operations(folder: Path, minimum_tf_serving: str) -> list[str]:
+    """Problems with the operations of the graph."""
+    from bert_serving.saved_model.operations import audit_operations
+
+    audit = audit_operations(folder)
+    problems = []
+    if audit.missing:
+        problems.append(f"no stock TensorFlow Serving has the operations {', '.join(audit.missing)}")
+    if newer := audit.needs_newer_than(minimum_tf_serving):
+        problems.append(
+            f"{', '.join(newer)} need TensorFlow Serving {audit.oldest_tf_serving}, the floor is {minimum_tf_serving} "
+            "(export.minimum_tf_serving)"
+        )
+    if audit.unsafe:
+        problems.append(f"{', '.join(audit.unsafe)} touch files or run code on the server")
+    return problems
+
+
+def check_interface(model: "ExportedModel", manifest: Manifest) -> list[str]:
+    """Differences between the signatures and the contract."""
+    problems = []
+    for name, (inputs, outputs) in expected_interface(manifest).items():
+        function = model.signatures.get(name)
+        if function is None:
+            problems.append(f"signature {name} is missing")
+            continue
+        found_inputs = {key: _form(value) for key, value in function.structured_input_signature[1].items()}
+        found_outputs = {key: _form(value) for key, value in function.structured_outputs.items()}
+        if found_inputs != inputs:
+            problems.append(f"signature {name} takes {found_inputs}, expected {inputs}")
+        if found_outputs != outputs:
+            problems.append(f"signature {name} returns {found_outputs}, expected {outputs}")
+    return problems
+
+
+def expected_interface(manifest: Manifest) -> dict[str, tuple[dict[str, str], dict[str, str]]]:
+    """The contract for a manifest: inputs and outputs of each signature, as dtype and shape."""
+    classes = max(len(manifest.labels), 1)
+    units = 1 if manifest.head in (Head.BINARY, Head.REGRESSION) else classes
+    texts = {contract.TEXT: "string [B]"} | ({contract.TEXT_PAIR: "string [B]"} if manifest.pairs else {})
+    answer = {
+        contract.LABEL: "string [B]",
+        contract.PROBABILITIES: f"float32 [B, {classes}]",
+        contract.LOGITS: f"float32 [B, {units}]",
+    }
+    ranked = {contract.CLASSES: f"string [B, {classes}]", contract.SCORES: f"float32 [B, {classes}]"}
+    return {
+        contract.SERVING_DEFAULT: (texts, answer),
+        contract.TOKENS: ({name: "int32 [B, B]" for name in contract.TOKEN_INPUTS}, answer),
+        contract.CLASSIFY: ({contract.EXAMPLES: "string [B]"}, ranked),
+        contract.EMBED: (texts, {contract.POOLED_OUTPUT: "float32 [B, H]"}),
+    }
+
+
+def _form(tensor: Any) -> str:
+    """Dtype and shape as text; an unknown dimension is B, the width of an embedding H."""
+    dimensions = ["B" if size is None else str(size) for size in tensor.shape]
+    if tensor.name.startswith(contract.POOLED_OUTPUT) or contract.POOLED_OUTPUT in tensor.name:
+        dimensions[-1] = "H"
+    return f"{tensor.dtype.name} [{', '.join(dimensions)}]"
+
+
+@dataclass
+class _Answers:
+    """Compares answers to the golden texts with those of the model in memory."""
+
+    model: "ExportedModel"
+    golden: "Golden"
+    largest_difference: float = 0.0
+
+    def problems(self) -> list[str]:
+        problems = []
+        for size in (*_BATCH_SIZES, len(self.golden.texts)):
+            for start in range(0, max(len(self.golden.texts), 1), max(size, 1)) if size else (0,):
+                problems += self._check_batch(slice(start, start + size), size)
+        return list(dict.fromkeys(problems))
+
+    def _check_batch(self, rows: slice, size: int) -> list[str]:
+        texts = {contract.TEXT: list(self.golden.texts[rows])}
+        if self.golden.pairs is not None:
+            texts[contract.TEXT_PAIR] = list(self.golden.pairs[rows])
+        where = f"in a batch of {size}"
+        answer = self.model.call(contract.SERVING_DEFAULT, **texts)
+        ranked = self.model.call(contract.CLASSIFY, **{contract.EXAMPLES: _examples(texts)})
+        pooled = self.model.call(contract.EMBED, **texts)[contract.POOLED_OUTPUT]
+        expected = self.golden.probabilities[rows]
+        problems = self._compare(answer[contract.PROBABILITIES], expected, f"probabilities {where}")
+        problems += self._compare(ranked[contract.SCORES], -np.sort(-expected, axis=1), f"classify scores {where}")
+        problems += _far(answer[contract.LOGITS], self.golden.logits[rows], f"logits {where}", _LOGIT_LIMIT)
+        problems += _far(pooled, self.golden.pooled[rows], f"pooled output {where}", _LOGIT_LIMIT)
+        return problems
+
+    def _compare(self, found: np.ndarray, expected: np.ndarray, what: str) -> list[str]:
+        if found.shape == expected.shape and found.size:
+            self.largest_difference = max(self.largest_difference, float(np.abs(found - expected).max()))
+        # A regression's value has no scale of its own, so the limit grows with it.
+        scale = max(1.0, float(np.abs(expected).max(initial=0)))
+        return _far(found, expected, what, PROBABILITY_LIMIT * scale)
+
+
+def _far(found: np.ndarray, expected: np.ndarray, what: str, limit: float) -> list[str]:
+    if found.shape != expected.shape:
+        return [f"{what} have shape {found.shape}, expected {expected.shape}"]
+    difference = float(np.abs(found - expected).max(initial=0))
+    # Not a number must fail, too.
+    return (
+        []
+        if difference <= limit
+        else [f"{what} differ from the model in memory by {difference:.2g}, limit {limit:.2g}"]
+    )
+
+
+def _examples(texts: dict[str, list[bytes]]) -> list[bytes]:
+    import tensorflow as tf
+
+    examples = []
+    for row in zip(*texts.values(), strict=True):
+        features = {
+            name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+            for name, value in zip(texts, row, strict=True)
+        }
+        examples.append(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
+    return examples
+
+
+def _main() -> int:
+    folder, *rest = sys.argv[1:]
+    try:
+        result = verify(Path(folder), minimum_tf_serving=rest[0] if rest else None)
+    except BertServingError as error:
+        result = Verification(passed=False, problems=(str(error),))
+    sys.stdout.write(result.model_dump_json() + "\n")
+    return 0 if result.passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(_main())

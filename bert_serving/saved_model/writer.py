@@ -1,0 +1,211 @@
+"""Writes a version folder: complete and verified, or not at all.
+
+Everything happens in a temporary folder beside the versions, whose name is no number, so that a polling server passes it over.
+Only after the SavedModel, moved once and loaded in a fresh process, has passed verification does it get its version number.
+"""
+
+import contextlib
+import errno
+import importlib.metadata
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from bert_serving import __version__, contract
+from bert_serving.classifier import Classifier, probabilities
+from bert_serving.contract import Graph, Precision
+from bert_serving.errors import ExportError, VerificationError
+from bert_serving.observer import Observer
+from bert_serving.saved_model.golden import TEXTS, Golden
+from bert_serving.saved_model.manifest import EncoderOrigin, Manifest, Verification
+from bert_serving.saved_model.operations import audit_operations
+from bert_serving.saved_model.signatures import build_serving_graph
+from bert_serving.saved_model.verify import verify_in_fresh_process
+from bert_serving.saved_model.warmup import write_warmup
+
+_PACKAGES = ("tensorflow", "tensorflow-text", "tf-keras", "tf-models-official")
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What to write, and where.
+
+    Attributes:
+        base: folder of models; the version lands in `base/name/version`.
+        name: the model's name on the server.
+        version: a positive integer; None takes the next one.
+        graph: how padding is treated.
+        precision: number format of weights and matrix products.
+        minimum_tf_serving: refuse operations that this version lacks.
+    """
+
+    base: Path
+    name: str
+    version: int | None = None
+    graph: Graph = Graph.TRIMMED
+    precision: Precision = Precision.FLOAT32
+    minimum_tf_serving: str = contract.DEFAULT_MINIMUM_TF_SERVING
+
+
+def write_export(
+    classifier: Classifier,
+    options: ExportOptions,
+    *,
+    encoder: EncoderOrigin,
+    metrics: dict[str, Any],
+    observer: Observer,
+) -> Path:
+    """Writes and verifies a version folder, and returns its path.
+
+    Raises:
+        ExportError: the version exists, or the folder cannot be written.
+        VerificationError: the SavedModel does not answer as the model in memory; nothing is published.
+    """
+    if options.precision is not Precision.FLOAT32:
+        raise ExportError(f"export.precision {options.precision.value!r} is not available yet; use 'float32'")
+    model_folder = options.base / options.name
+    version = _free_version(model_folder, options.version)
+    with _workshop(model_folder, version) as workshop:
+        built = workshop / "built"
+        with observer.stage("Tracing and saving the serving graph"), _one_line(model_folder):
+            _save(classifier, options, built)
+            _golden(classifier).save(built)
+            write_warmup(built, model_name=options.name, pairs=classifier.options.pairs)
+            audit = audit_operations(built)
+            manifest = _manifest(classifier, options, version, encoder, metrics, audit.oldest_tf_serving)
+            manifest.save(built)
+        # Moved, so that a path back into the building place fails here and not on the server.
+        moved = built.rename(workshop / "moved")
+        with observer.stage("Verifying in a fresh process"):
+            verification = verify_in_fresh_process(moved)
+        if not verification.passed:
+            raise VerificationError(f"{options.name} version {version} was not published", verification.problems)
+        with _one_line(model_folder):
+            manifest.model_copy(update={"verification": verification}).save(moved)
+            _flush(moved)
+            return _publish(moved, model_folder / str(version))
+
+
+def _free_version(model_folder: Path, version: int | None) -> int:
+    taken = (
+        {int(path.name) for path in model_folder.glob("*") if path.name.isdigit()} if model_folder.is_dir() else set()
+    )
+    if version is None:
+        return max(taken, default=0) + 1
+    if version < 1:
+        raise ExportError(f"version {version} is not a positive integer; TensorFlow Serving wants one")
+    if version in taken:
+        raise ExportError(
+            f"{model_folder / str(version)}: version {version} exists and is never overwritten; leave --version out for {max(taken) + 1}"
+        )
+    return version
+
+
+@contextlib.contextmanager
+def _workshop(model_folder: Path, version: int) -> Iterator[Path]:
+    with _one_line(model_folder):
+        model_folder.mkdir(parents=True, exist_ok=True)
+        workshop = Path(tempfile.mkdtemp(prefix=f".tmp-{version}-", dir=model_folder))
+    try:
+        yield workshop
+    finally:
+        shutil.rmtree(workshop, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _one_line(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except (
+        OSError,
+        tf.errors.PermissionDeniedError,
+        tf.errors.ResourceExhaustedError,
+        tf.errors.NotFoundError,
+    ) as error:
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise ExportError(f"{folder}: cannot write the export: {reason}; choose another --to or make room") from None
+
+
+def _save(classifier: Classifier, options: ExportOptions, target: Path) -> None:
+    labels_file = target.parent / "labels.txt"
+    labels_file.write_text("".join(f"{label}\n" for label in classifier.options.labels), "utf-8")
+    graph = build_serving_graph(classifier, options.graph, labels_file)
+    tf.saved_model.save(graph.module, str(target), signatures=graph.signatures)
+    labels_file.unlink()
+    (target / contract.EXTRA_FOLDER).mkdir()
+
+
+def _golden(classifier: Classifier) -> Golden:
+    """Answers of the Keras model in memory, each text on its own."""
+    texts: list[Any] = list(TEXTS)
+    pairs: list[Any] | None = texts[::-1] if classifier.options.pairs else None
+    logits, pooled = [], []
+    for row in range(len(texts)):
+        tokens, _ = classifier.tokenize(texts[row : row + 1], None if pairs is None else pairs[row : row + 1])
+        outputs = classifier.features_model(classifier.batch(tokens, [0]), training=False)
+        logits.append(outputs[contract.LOGITS].numpy())
+        pooled.append(outputs[contract.POOLED_OUTPUT].numpy())
+    joined = np.concatenate(logits)
+    return Golden(
+        texts=tuple(texts),
+        pairs=None if pairs is None else tuple(pairs),
+        logits=joined,
+        probabilities=probabilities(classifier.options.head, tf.constant(joined)).numpy(),
+        pooled=np.concatenate(pooled),
+    )
+
+
+def _manifest(
+    classifier: Classifier,
+    options: ExportOptions,
+    version: int,
+    encoder: EncoderOrigin,
+    metrics: dict[str, Any],
+    oldest_tf_serving: str | None,
+) -> Manifest:
+    return Manifest(
+        name=options.name,
+        version=version,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        head=classifier.options.head,
+        labels=classifier.options.labels,
+        pairs=classifier.options.pairs,
+        sequence_length=classifier.options.sequence_length,
+        graph=options.graph,
+        precision=options.precision,
+        encoder=encoder,
+        versions={"bert-serving": __version__} | {name: importlib.metadata.version(name) for name in _PACKAGES},
+        metrics=metrics,
+        minimum_tf_serving=options.minimum_tf_serving,
+        oldest_tf_serving=oldest_tf_serving,
+        verification=Verification(passed=False, problems=("not verified yet",)),
+    )
+
+
+def _flush(folder: Path) -> None:
+    """Forces every file to the disk, so that a power cut after the rename finds them whole."""
+    for path in [*folder.rglob("*"), folder]:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _publish(source: Path, target: Path) -> Path:
+    """Renames into place; of two publishers of one version the second fails, because a rename never replaces a full folder."""
+    try:
+        source.rename(target)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            raise ExportError(f"{target}: another process published this version meanwhile; export again") from None
+        raise
+    return target

@@ -1,0 +1,79 @@
+"""Token ids of one or two texts to BERT's inputs: cut, framed by [CLS] and [SEP], padded.
+
+Only operations that every TensorFlow Serving since 2.2 registers. `tensorflow_text.RoundRobinTrimmer` computes the same
+cuts, but by a native operation that TensorFlow Serving has only since 2.20.
+"""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from bert_serving import contract
+from bert_serving.text.vocabulary import SpecialIds
+
+# Lengths are rounded up to a multiple of this, so that a server sees few distinct shapes.
+LENGTH_STEP = 8
+
+
+def combine_segments(
+    segments: Sequence[tf.RaggedTensor], special: SpecialIds, sequence_length: int | tf.Tensor
+) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
+    """Cuts and joins one or two segments: `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`.
+
+    Args:
+        segments: one or two int32 tensors [B, (tokens)] or [B, (words), (pieces)].
+        special: ids of the framing tokens.
+        sequence_length: most tokens that a row may have, framing included.
+
+    Returns:
+        Word ids and type ids (0 up to the first [SEP], then 1), int32 [B, (tokens)].
+    """
+    flat = [_merge_words(segment) for segment in segments]
+    budget = tf.cast(sequence_length, tf.int64) - (len(flat) + 1)
+    first = flat[0]
+    start = _column(first, special.start_of_sequence)
+    end = _column(first, special.end_of_segment)
+    if len(flat) == 1:
+        word_ids = tf.concat([start, _keep(first, budget), end], axis=1)
+        return word_ids, tf.zeros_like(word_ids)
+    second = flat[1]
+    # The longer text gives way first; an odd token goes to the first. Equal to taking turns, one token at a time.
+    first_length = tf.maximum(budget - second.row_lengths(), budget - budget // 2)
+    head = tf.concat([start, _keep(first, first_length), end], axis=1)
+    tail = tf.concat([_keep(second, budget - tf.minimum(first.row_lengths(), first_length)), end], axis=1)
+    return tf.concat([head, tail], axis=1), tf.concat([tf.zeros_like(head), tf.ones_like(tail)], axis=1)
+
+
+def pad(
+    word_ids: tf.RaggedTensor, type_ids: tf.RaggedTensor, special: SpecialIds, length: int | tf.Tensor
+) -> dict[str, tf.Tensor]:
+    """Pads rows to BERT's three inputs, each int32 [B, length]."""
+    shape = tf.stack([word_ids.nrows(), tf.cast(length, tf.int64)])
+    return {
+        contract.WORD_IDS: word_ids.to_tensor(special.padding, shape=shape),
+        contract.MASK: tf.ones_like(word_ids).to_tensor(0, shape=shape),
+        contract.TYPE_IDS: type_ids.to_tensor(0, shape=shape),
+    }
+
+
+def trimmed_length(word_ids: tf.RaggedTensor, sequence_length: int) -> tf.Tensor:
+    """Length of the longest row, rounded up to `LENGTH_STEP`, at most `sequence_length`; int64 scalar."""
+    # An empty batch has no longest row; every row has at least [CLS] and [SEP].
+    longest = tf.reduce_max(tf.concat([word_ids.row_lengths(), [2]], axis=0))
+    rounded = (longest + LENGTH_STEP - 1) // LENGTH_STEP * LENGTH_STEP
+    return tf.minimum(rounded, sequence_length)
+
+
+def _merge_words(segment: tf.RaggedTensor) -> tf.RaggedTensor:
+    return segment.merge_dims(1, -1) if segment.shape.rank > 2 else segment
+
+
+def _column(like: tf.RaggedTensor, token: int) -> tf.Tensor:
+    return tf.fill([like.nrows(), 1], tf.constant(token, tf.int32))
+
+
+def _keep(rows: tf.RaggedTensor, lengths: tf.Tensor) -> tf.RaggedTensor:
+    """The first `lengths` tokens of each row."""
+    starts = rows.row_starts()
+    index = tf.ragged.range(starts, starts + tf.minimum(rows.row_lengths(), lengths))
+    return index.with_flat_values(tf.gather(rows.flat_values, index.flat_values))

@@ -1,0 +1,49 @@
+"""The WordPiece vocabulary: one token a line, its number is its id."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bert_serving.errors import EncoderError
+
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+
+@dataclass(frozen=True)
+class SpecialIds:
+    """Ids of the tokens that frame a text."""
+
+    start_of_sequence: int
+    end_of_segment: int
+    padding: int
+
+
+def read_vocabulary(path: Path, *, expected_size: int | None = None) -> list[str]:
+    """Reads a WordPiece vocabulary and checks it.
+
+    Args:
+        path: UTF-8 text, one token a line.
+        expected_size: rows of the encoder's embedding table.
+
+    Raises:
+        EncoderError: the file is missing, lacks a special token, repeats one or has another size than the embeddings.
+    """
+    try:
+        tokens = path.read_text("utf-8").splitlines()
+    except FileNotFoundError:
+        raise EncoderError(
+            f"{path.parent}: the encoder folder has no vocabulary ({path.name} is missing); "
+            "put the vocabulary that the encoder was trained with beside its weights"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise EncoderError(f"{path}: cannot read the vocabulary: {error}") from None
+    missing = [token for token in SPECIAL_TOKENS if token not in tokens]
+    if missing:
+        raise EncoderError(
+            f"{path}: the vocabulary of {len(tokens)} tokens lacks {', '.join(missing)}; it must be a BERT WordPiece file"
+        )
+    if expected_size is not None and len(tokens) != expected_size:
+        raise EncoderError(
+            f"{path}: the vocabulary has {len(tokens)} tokens, the encoder's embedding table {expected_size} rows; "
+            "use the vocabulary that the encoder was trained with"
+        )
+    return tokens

@@ -1,0 +1,251 @@
+"""The training loop: Keras' `fit`, one epoch at a time, with a checkpoint and a validation after each."""
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+from safetensors.numpy import save_file
+from scipy import stats
+from sklearn import metrics
+
+from bert_serving.classifier import Classifier, loss_of, probabilities
+from bert_serving.config import TrainingConfig
+from bert_serving.contract import Head
+from bert_serving.data.batches import XLA_LENGTH_STEP, BatchPlan, TokenRows, epoch_dataset
+from bert_serving.encoders.architecture import reseed_dropout
+from bert_serving.errors import RunFolderError, TrainingError
+from bert_serving.observer import Observer
+from bert_serving.training.optimizer import check_decay_exclusions, create_optimizer, plan_schedule
+from bert_serving.training.run_folder import RunFolder
+from bert_serving.training.strategy import is_chief
+
+_PROGRESS_FILE = "history.json"
+_STATE = "state"
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Tokenised texts with their targets.
+
+    Attributes:
+        rows: token ids.
+        targets: int32 [N] for softmax, else float32 [N, outputs].
+        weights: one for each row, float32 [N]; None for all alike.
+    """
+
+    rows: TokenRows
+    targets: np.ndarray
+    weights: np.ndarray | None = None
+
+
+def class_weights(targets: np.ndarray, classes: int) -> np.ndarray:
+    """Weight of each row, N / (C * rows of its class), so that every class counts alike; float32 [N]."""
+    numbers = targets.reshape(-1).astype(int)
+    counts = np.bincount(numbers, minlength=classes)
+    return (len(numbers) / (np.count_nonzero(counts) * counts[numbers])).astype(np.float32)
+
+
+def fit(
+    classifier: Classifier,
+    *,
+    train: Examples,
+    validation: Examples,
+    config: TrainingConfig,
+    best_metric: str,
+    run: RunFolder,
+    strategy: tf.distribute.Strategy,
+    observer: Observer,
+) -> list[dict[str, Any]]:
+    """Trains the classifier, keeps its best epoch's weights in the run folder, and returns the history.
+
+    Goes on after the last checkpoint that the folder holds. Order of rows and dropout masks depend on seed and epoch alone, so
+    that a resumed run ends where an uninterrupted one would.
+
+    Raises:
+        TrainingError: the loss is no number any more.
+        RunFolderError: the folder cannot be written.
+    """
+    model = classifier.token_model
+    plan = _batch_plan(config, classifier)
+    steps = len(plan.order(train.rows.lengths, 0))
+    trainable = bool(classifier.encoder.layer.trainable)
+    width = model.layers[-1].input_shape[-1]
+    schedule = plan_schedule(config, steps_per_epoch=steps, width=width, trainable=trainable)
+    with strategy.scope():
+        optimizer = create_optimizer(schedule, config)
+        check_decay_exclusions(optimizer, model.trainable_variables)
+        # Keras refuses to compile under a strategy whose variables were made elsewhere; the model was built in this scope.
+        model.compile(
+            optimizer, loss_of(classifier.options.head), weighted_metrics=_metrics(classifier), jit_compile=config.xla
+        )
+        checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer)
+    history = _restore(checkpoint, run)
+    for epoch in range(len(history) + 1, config.epochs + 1):
+        if _patience_is_over(history, best_metric, config.early_stopping):
+            observer.note(f"stopped early: no better {best_metric} for {config.early_stopping} epochs")
+            break
+        reseed_dropout(model, (config.seed, epoch))
+        dataset = _sharded(epoch_dataset(train.rows, train.targets, train.weights, plan, epoch))
+        started = time.monotonic()
+        callback = _Progress(observer, epoch, config.epochs, steps, config.batch_size)
+        result = model.fit(
+            dataset, epochs=epoch, initial_epoch=epoch - 1, verbose=0, callbacks=[callback], shuffle=False
+        )
+        seconds = time.monotonic() - started
+        scores = validation_scores(classifier, validation)
+        row = {
+            "epoch": epoch,
+            **{name: float(values[0]) for name, values in result.history.items()},
+            **{f"val_{name}": value for name, value in scores.items()},
+            "seconds": round(seconds, 2),
+            "rows_per_second": round(len(train.rows) / seconds, 1),
+        }
+        if not math.isfinite(row["loss"]):
+            raise TrainingError(
+                f"the loss is {row['loss']} after epoch {epoch}; lower training.learning_rate (now {schedule.peak:g}) or use float32"
+            )
+        history.append(row)
+        _save(checkpoint, run, history, best_metric, chief=is_chief(strategy))
+        observer.epoch(row)
+    best = best_epoch(history, best_metric)
+    _finish(checkpoint, model, run, history, best, chief=is_chief(strategy))
+    return history
+
+
+def best_epoch(history: list[dict[str, Any]], metric: str) -> int:
+    """Number of the epoch with the best validation metric, the first of several; for a loss the smallest is best."""
+    values = [_better(row, metric) for row in history]
+    return history[int(np.argmax(values))]["epoch"]
+
+
+def validation_scores(classifier: Classifier, examples: Examples) -> dict[str, float]:
+    """Loss and the head's usual metrics, over rows of equal weight."""
+    head = classifier.options.head
+    logits = classifier.predict_tokens(examples.rows)
+    loss = float(loss_of(head)(examples.targets, logits))
+    truth = examples.targets
+    if head is Head.REGRESSION:
+        values = logits[:, 0]
+        constant = np.ptp(values) == 0 or np.ptp(truth) == 0
+        return {"loss": loss, "spearman": 0.0 if constant else float(stats.spearmanr(truth[:, 0], values).statistic)}
+    scores = probabilities(head, tf.constant(logits)).numpy()
+    if head is Head.MULTILABEL:
+        predicted, truth = scores >= 0.5, truth >= 0.5
+    else:
+        predicted, truth = scores.argmax(axis=1), truth.reshape(-1).astype(int)
+    return {
+        "loss": loss,
+        "accuracy": float(metrics.accuracy_score(truth, predicted)),
+        "macro_f1": float(metrics.f1_score(truth, predicted, average="macro", zero_division=0)),
+    }
+
+
+def _better(row: Mapping[str, Any], metric: str) -> float:
+    value = row[f"val_{metric}"]
+    return -value if metric == "loss" else value
+
+
+def _patience_is_over(history: list[dict[str, Any]], metric: str, patience: int | None) -> bool:
+    return patience is not None and bool(history) and len(history) - best_epoch(history, metric) >= patience
+
+
+def _batch_plan(config: TrainingConfig, classifier: Classifier) -> BatchPlan:
+    dynamic = config.dynamic_padding
+    return BatchPlan(
+        batch_size=config.batch_size,
+        seed=config.seed,
+        length=None if dynamic else classifier.options.sequence_length,
+        length_step=XLA_LENGTH_STEP if config.xla else 1,
+        drop_remainder=config.strategy == "tpu",
+    )
+
+
+def _metrics(classifier: Classifier) -> list[tf_keras.metrics.Metric]:
+    match classifier.options.head:
+        case Head.SOFTMAX:
+            return [tf_keras.metrics.SparseCategoricalAccuracy("accuracy")]
+        case Head.BINARY | Head.MULTILABEL:
+            return [tf_keras.metrics.BinaryAccuracy("accuracy", threshold=0.0)]
+        case Head.REGRESSION:
+            return []
+
+
+def _sharded(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    options = tf.data.Options()
+    # The rows come from memory: workers of a cluster share them out by row, not by file.
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    return dataset.with_options(options)
+
+
+def _restore(checkpoint: tf.train.Checkpoint, run: RunFolder) -> list[dict[str, Any]]:
+    last = run.last_epoch()
+    if not last:
+        return []
+    folder = run.checkpoint(last)
+    checkpoint.restore(str(folder / _STATE)).assert_existing_objects_matched()
+    return RunFolder(folder).read_json(_PROGRESS_FILE)
+
+
+def _save(
+    checkpoint: tf.train.Checkpoint, run: RunFolder, history: list[dict[str, Any]], best_metric: str, *, chief: bool
+) -> None:
+    epoch = history[-1]["epoch"]
+    # Every worker of a cluster takes part in a save; only the chief's is kept.
+    target = run.checkpoint(epoch) if chief else run.path / f"worker-{epoch}"
+    with run.new_folder(target) as folder:
+        _write(checkpoint, folder / _STATE)
+        RunFolder(folder).write_json(_PROGRESS_FILE, history)
+    if chief:
+        run.keep_epochs({epoch, best_epoch(history, best_metric)})
+
+
+def _finish(
+    checkpoint: tf.train.Checkpoint,
+    model: tf_keras.Model,
+    run: RunFolder,
+    history: list[dict[str, Any]],
+    best: int,
+    *,
+    chief: bool,
+) -> None:
+    checkpoint.restore(str(run.checkpoint(best) / _STATE))
+    if not chief:
+        return
+    run.write_json(_PROGRESS_FILE, history)
+    with run.new_folder(run.weights.parent) as folder, run.writable():
+        weights = {variable.name: variable.numpy() for variable in model.variables}
+        save_file(weights, folder / run.weights.name)
+    run.drop_checkpoints()
+
+
+def _write(checkpoint: tf.train.Checkpoint, prefix: Any) -> None:
+    try:
+        checkpoint.write(str(prefix))
+    except (tf.errors.OpError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise RunFolderError(
+            f"{prefix.parent}: cannot write a checkpoint: {reason}; free space and go on with --resume"
+        ) from None
+
+
+class _Progress(tf_keras.callbacks.Callback):
+    """Tells the observer of each batch."""
+
+    def __init__(self, observer: Observer, epoch: int, epochs: int, steps: int, batch_size: int):
+        super().__init__()
+        self._observer, self._epoch, self._epochs = observer, epoch, epochs
+        self._steps, self._batch_size = steps, batch_size
+        self._started = time.monotonic()
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        done = batch + 1
+        rate = done * self._batch_size / (time.monotonic() - self._started)
+        loss = float((logs or {}).get("loss", math.nan))
+        self._observer.batch(
+            epoch=self._epoch, epochs=self._epochs, done=done, total=self._steps, rows_per_second=rate, loss=loss
+        )

@@ -1,0 +1,89 @@
+"""AdamW with warmup and linear decay, as BERT was fine-tuned with."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import tensorflow as tf
+import tf_keras
+from official.nlp import optimization
+
+from bert_serving.config import TrainingConfig
+from bert_serving.errors import TrainingError
+
+# Peak learning rates by the encoder's width: Turc et al. (arXiv:1908.08962) search 3e-4 to 3e-5 for small BERTs, which want the
+# larger values; Devlin et al. (arXiv:1810.04805) use 5e-5 to 2e-5 for widths of 768 and 1024.
+_LEARNING_RATES = ((256, 3e-4), (512, 1e-4), (768, 3e-5))
+_WIDEST_LEARNING_RATE = 2e-5
+# A dense layer alone starts from nothing and has no pretrained weights to spoil.
+_HEAD_LEARNING_RATE = 1e-3
+
+_BLOCK = re.compile(r"(?:^|/)(transformer/layer_\d+)/")
+_TENSORS_OF_A_BLOCK = 16
+_DECAYED_OF_A_BLOCK = 6
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Steps and peak of the learning rate.
+
+    Attributes:
+        steps: optimizer steps of the whole run.
+        warmup_steps: steps of linear rise from 0.
+        peak: learning rate at the end of the rise.
+    """
+
+    steps: int
+    warmup_steps: int
+    peak: float
+
+
+def default_learning_rate(width: int, *, trainable: bool = True) -> float:
+    """Peak learning rate for an encoder of so many dimensions; that of the head alone when the encoder is frozen."""
+    if not trainable:
+        return _HEAD_LEARNING_RATE
+    return next((rate for limit, rate in _LEARNING_RATES if width <= limit), _WIDEST_LEARNING_RATE)
+
+
+def plan_schedule(config: TrainingConfig, *, steps_per_epoch: int, width: int, trainable: bool) -> Schedule:
+    """The learning rate's course for a run."""
+    steps = steps_per_epoch * config.epochs
+    peak = config.learning_rate or default_learning_rate(width, trainable=trainable)
+    return Schedule(steps, int(steps * config.warmup_share), peak)
+
+
+def create_optimizer(schedule: Schedule, config: TrainingConfig) -> tf_keras.optimizers.legacy.Optimizer:
+    """AdamW: linear warmup, linear decay to zero, decoupled weight decay, gradients cut at a global norm.
+
+    The recipe is tf-models-official's: the decay counts from step 0, so that the rate steps down by the warmup's share when the
+    warmup ends, as in google-research/bert.
+    """
+    optimizer = optimization.create_optimizer(schedule.peak, schedule.steps, schedule.warmup_steps)
+    optimizer.weight_decay_rate = config.weight_decay
+    optimizer.gradient_clip_norm = config.gradient_norm
+    if config.mixed_precision == "float16":
+        return tf_keras.mixed_precision.LossScaleOptimizer(optimizer)
+    return optimizer
+
+
+def check_decay_exclusions(optimizer: tf_keras.optimizers.legacy.Optimizer, variables: Sequence[tf.Variable]) -> None:
+    """Checks that biases and layer normalisations of each Transformer block are free of weight decay.
+
+    The optimizer knows them by name only: a renamed layer would be decayed in silence.
+
+    Raises:
+        TrainingError: a block has other than 6 decayed tensors of 16.
+    """
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    if not inner.weight_decay_rate:
+        return
+    blocks: dict[str, list[bool]] = {}
+    for variable in variables:
+        if match := _BLOCK.search(variable.name):
+            blocks.setdefault(match[1], []).append(inner._do_use_weight_decay(variable.name))
+    for block, decayed in blocks.items():
+        if len(decayed) == _TENSORS_OF_A_BLOCK and sum(decayed) != _DECAYED_OF_A_BLOCK:
+            raise TrainingError(
+                f"{block}: weight decay would touch {sum(decayed)} of its {len(decayed)} tensors, expected {_DECAYED_OF_A_BLOCK} "
+                "kernels; name layer normalisations 'layer_norm' and biases 'bias', or set training.weight_decay=0"
+            )

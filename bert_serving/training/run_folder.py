@@ -1,0 +1,200 @@
+"""The run folder: everything about one training run, enough to go on with it, evaluate it and export it.
+
+run.toml          the run file with every key resolved
+run.json          encoder, data digests, versions
+labels.txt        labels in the order of the outputs
+encoder.json      architecture of the encoder (when it was rebuilt as a Keras network)
+preprocessing/    the preprocessing SavedModel
+checkpoints/      one folder for each epoch that may still be needed; gone when the run is complete
+weights/          the best epoch's weights; its presence says that training is complete
+history.json      one row for each epoch
+audit.json        what the data looks like
+metrics.json      scores on validation and test data, and of the baselines
+pictures/         PNG files
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from bert_serving.config import RunConfig, dump_run_config, parse_run_config
+from bert_serving.errors import RunFolderError
+
+_TEMPORARY = ".tmp-"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run folder on disk."""
+
+    path: Path
+
+    # === Places ===
+
+    @property
+    def weights(self) -> Path:
+        """The best epoch's weights by variable name, a safetensors file."""
+        return self.path / "weights" / "model.safetensors"
+
+    @property
+    def preprocessing(self) -> Path:
+        """The preprocessing SavedModel."""
+        return self.path / "preprocessing"
+
+    @property
+    def pictures(self) -> Path:
+        """Folder of PNG files."""
+        return self.path / "pictures"
+
+    @property
+    def description(self) -> Path:
+        """Architecture of the encoder; absent when it is used as a `hub.KerasLayer`."""
+        return self.path / "encoder.json"
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether training came to its end."""
+        return self.weights.is_file()
+
+    # === Reading ===
+
+    def config(self) -> RunConfig:
+        """The resolved run file.
+
+        Raises:
+            RunFolderError: the folder is no run folder.
+        """
+        path = self.path / "run.toml"
+        try:
+            return parse_run_config(tomllib.loads(path.read_text("utf-8")), source=str(path))
+        except OSError:
+            raise RunFolderError(
+                f"{self.path}: not a run folder (run.toml is missing); give the folder that train wrote"
+            ) from None
+        except tomllib.TOMLDecodeError as error:
+            raise RunFolderError(f"{path}: damaged: {error}; train again") from None
+
+    def labels(self) -> tuple[str, ...]:
+        """Labels in the order of the outputs."""
+        return tuple(self._read("labels.txt").split("\n")[:-1])
+
+    def read_json(self, name: str) -> Any:
+        """A JSON file of the folder, such as "metrics.json"."""
+        try:
+            return json.loads(self._read(name))
+        except ValueError as error:
+            raise RunFolderError(f"{self.path / name}: damaged: {error}; train again") from None
+
+    def last_epoch(self) -> int:
+        """Number of the last epoch with a checkpoint, 0 for none."""
+        return max((int(path.name.removeprefix("epoch_")) for path in self._epochs()), default=0)
+
+    def checkpoint(self, epoch: int) -> Path:
+        """Folder of an epoch's checkpoint."""
+        return self.path / "checkpoints" / f"epoch_{epoch:03}"
+
+    # === Writing ===
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps a second process from training into the same folder.
+
+        Raises:
+            RunFolderError: another process holds it, or it cannot be written.
+        """
+        with self.writable():
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = filelock.FileLock(self.path / ".lock", blocking=False)
+            try:
+                lock.acquire()
+            except filelock.Timeout:
+                raise RunFolderError(
+                    f"{self.path}: another process is training into this folder; use another --out"
+                ) from None
+        try:
+            self._sweep()
+            yield
+        finally:
+            lock.release()
+
+    @contextlib.contextmanager
+    def writable(self) -> Iterator[None]:
+        """Turns operating system errors of writing (no permission, disk full) into one line."""
+        try:
+            yield
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise RunFolderError(
+                f"{self.path}: cannot write the run folder: {reason}; free space or use another --out"
+            ) from None
+
+    def start(self, config: RunConfig, labels: Sequence[str], facts: Mapping[str, Any]) -> None:
+        """Writes what is known before the first epoch."""
+        self.write_text("labels.txt", "".join(f"{label}\n" for label in labels))
+        self.write_json("run.json", facts)
+        self.write_text("run.toml", dump_run_config(config))
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Writes a JSON file in one step: a reader sees the old or the new one, never half of it."""
+        self.write_text(name, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+    def write_text(self, name: str, text: str) -> None:
+        """Writes a text file in one step."""
+        temporary = self.path / f"{_TEMPORARY}{name}"
+        with self.writable():
+            with temporary.open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(self.path / name)
+
+    @contextlib.contextmanager
+    def new_folder(self, target: Path) -> Iterator[Path]:
+        """A temporary folder that becomes `target` when the block ends well, and vanishes otherwise."""
+        temporary = target.parent / f"{_TEMPORARY}{target.name}"
+        with self.writable():
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir(parents=True)
+        try:
+            yield temporary
+            with self.writable():
+                shutil.rmtree(target, ignore_errors=True)
+                temporary.rename(target)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    def keep_epochs(self, epochs: set[int]) -> None:
+        """Removes the checkpoints of all other epochs."""
+        wanted = {self.checkpoint(epoch) for epoch in epochs}
+        for path in self._epochs():
+            if path not in wanted:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def drop_checkpoints(self) -> None:
+        """Removes all checkpoints."""
+        shutil.rmtree(self.path / "checkpoints", ignore_errors=True)
+
+    def _epochs(self) -> list[Path]:
+        return list((self.path / "checkpoints").glob("epoch_*"))
+
+    def _sweep(self) -> None:
+        """Removes what a killed process left behind."""
+        for path in [*self.path.glob(f"{_TEMPORARY}*"), *self.path.glob(f"checkpoints/{_TEMPORARY}*")]:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+    def _read(self, name: str) -> str:
+        try:
+            return (self.path / name).read_text("utf-8")
+        except OSError:
+            raise RunFolderError(f"{self.path}: {name} is missing; train again") from None

@@ -1,0 +1,184 @@
+"""A ten-word vocabulary and a two-layer encoder with real forward passes, made once for all tests."""
+
+import os
+
+# TensorFlow reads these when it is imported: no chatter, no GPU, two logical processors for the strategy tests.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+WORDS = ("good", "bad", "film", "bike", "the", "is", "not", "very", "##ly", "wheel")
+VOCABULARY = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS)
+POSITIONS = 32
+
+Rows = list[tuple[str, str]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory):
+    """Tests never touch the user's cache."""
+    os.environ["BERT_SERVING_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def hugging_face_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A two-layer BERT with random weights in Hugging Face's format."""
+    folder = tmp_path_factory.mktemp("hugging_face") / "tiny"
+    write_hugging_face_folder(folder)
+    return folder
+
+
+def write_hugging_face_folder(folder: Path, *, layers: int = 2, width: int = 8, seed: int = 0) -> None:
+    """Writes config.json, vocab.txt and model.safetensors of a random BERT."""
+    from safetensors.numpy import save_file
+
+    from bert_serving.encoders.conversion import weight_names
+
+    config = {
+        "model_type": "bert",
+        "vocab_size": len(VOCABULARY),
+        "hidden_size": width,
+        "num_hidden_layers": layers,
+        "num_attention_heads": 2,
+        "intermediate_size": 2 * width,
+        "max_position_embeddings": POSITIONS,
+        "type_vocab_size": 2,
+        "hidden_act": "gelu",
+        "layer_norm_eps": 1e-12,
+    }
+    shapes = {
+        "word_embeddings": (len(VOCABULARY), width),
+        "position_embeddings": (POSITIONS, width),
+        "token_type_embeddings": (2, width),
+        "intermediate.dense.weight": (2 * width, width),
+        "intermediate.dense.bias": (2 * width,),
+        "output.dense.weight": (width, 2 * width),
+    }
+    random = np.random.default_rng(seed)
+
+    def tensor(name: str) -> np.ndarray:
+        if "LayerNorm" in name:
+            return (random.normal(size=width) * 0.1 + name.endswith("weight")).astype(np.float32)
+        special = [shape for part, shape in shapes.items() if part in name and "attention.output" not in name]
+        shape = special[0] if special else (width, width) if name.endswith("weight") else (width,)
+        return random.normal(size=shape, scale=0.3).astype(np.float32)
+
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(config), "utf-8")
+    (folder / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n", "utf-8")
+    save_file({name: tensor(name) for name in weight_names(layers)}, folder / "model.safetensors")
+
+
+@pytest.fixture(scope="session")
+def encoder_folder(hugging_face_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny BERT converted: encoder/, preprocessing/, encoder.json."""
+    from bert_serving.encoders.conversion import convert_hugging_face
+
+    target = tmp_path_factory.mktemp("encoders") / "tiny"
+    convert_hugging_face(hugging_face_folder, target)
+    return target
+
+
+@pytest.fixture(scope="session")
+def rows() -> Rows:
+    """Sixty texts whose label a tiny model can learn."""
+    random = np.random.default_rng(1)
+    rows = []
+    for number in range(60):
+        label = ("praise", "blame")[number % 2]
+        words = list(random.choice(["film", "bike", "the", "is", "very", "wheel"], size=random.integers(1, 12)))
+        words.insert(int(random.integers(0, len(words) + 1)), {"praise": "good", "blame": "bad"}[label])
+        rows.append((" ".join(words), label))
+    return rows
+
+
+@pytest.fixture
+def write_tsv(tmp_path: Path) -> Callable[..., Path]:
+    """Writes rows to a TSV file of the test's own folder."""
+
+    def write(name: str, rows: Rows, header: tuple[str, ...] = ("text", "label")) -> Path:
+        return write_tsv_file(tmp_path / name, rows, header)
+
+    return write
+
+
+def write_tsv_file(path: Path, rows: Rows, header: tuple[str, ...] = ("text", "label")) -> Path:
+    """Writes rows to a TSV file."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter="\t", quoting=csv.QUOTE_NONE, quotechar=None, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+    return path
+
+
+def write_run_file(folder: Path, encoder: Path, rows: Rows, **training: object) -> Path:
+    """Writes a run file with its data: 40 training, 10 validation and 10 test rows."""
+    for name, part in (("train", rows[:40]), ("validation", rows[40:50]), ("test", rows[50:])):
+        write_tsv_file(folder / f"{name}.tsv", part)
+    settings = {"epochs": 4, "batch_size": 4, "learning_rate": 0.02, "seed": 3} | training
+    lines = [
+        "[data]",
+        'train = "train.tsv"',
+        'validation = "validation.tsv"',
+        'test = "test.tsv"',
+        "[encoder]",
+        f'path = "{encoder}"',
+        "sequence_length = 16",
+        "[training]",
+        *(f"{key} = {json.dumps(value)}" for key, value in settings.items()),
+        "[export]",
+        'name = "tiny"',
+    ]
+    path = folder / "run.toml"
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def run_file(encoder_folder: Path, rows: Rows, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run file with data that trains in seconds."""
+    return write_run_file(tmp_path_factory.mktemp("run_file"), encoder_folder, rows)
+
+
+@pytest.fixture(scope="session")
+def trained(run_file: Path, tmp_path_factory: pytest.TempPathFactory):
+    """A finished run (`bert_serving.pipeline.Trained`)."""
+    from bert_serving import pipeline
+    from bert_serving.config import load_run_file
+
+    return pipeline.train(load_run_file(run_file), tmp_path_factory.mktemp("runs") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def exported(trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The finished run's export, version 1, verified. Tests must not change it."""
+    from bert_serving import pipeline
+    from bert_serving.saved_model.writer import ExportOptions
+
+    return pipeline.export(trained.run, ExportOptions(tmp_path_factory.mktemp("models"), "tiny"))
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real labelled text, where it is there."""
+    folder = SHARED / "data"
+    if not folder.is_dir():
+        pytest.skip(f"needs real data in {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def minilm_folder() -> Path:
+    """A real pretrained encoder in Hugging Face's format, where it is there."""
+    folder = SHARED / "models" / "all-MiniLM-L6-v2"
+    if not folder.is_dir():
+        pytest.skip(f"needs a real encoder in {folder}")
+    return folder
