@@ -14,6 +14,7 @@
         ├── InvalidRequest         INVALID_ARGUMENT
         ├── ServableNotFound       NOT_FOUND
         ├── FailedPrecondition     FAILED_PRECONDITION
+        ├── Unimplemented          UNIMPLEMENTED
         └── ServerUnavailable      UNAVAILABLE
 
 Messages say what is wrong, the value received and what to do, in one line.
@@ -116,6 +117,12 @@ class FailedPrecondition(RequestError):
     """The loaded model cannot answer this kind of request."""
 
     grpc_code = "FAILED_PRECONDITION"
+
+
+class Unimplemented(RequestError):
+    """The request is well formed, but this server has no such ability."""
+
+    grpc_code = "UNIMPLEMENTED"
 
 
 class ServerUnavailable(RequestError):

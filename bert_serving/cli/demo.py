@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bert_serving.cli.display import ConsoleObserver, console, show_predictions, show_table
+from bert_serving.cli.display import ConsoleObserver, console, show_predictions
 
 QUESTIONS = (
     "my panniers were meant to come on tuesday and its friday",
@@ -102,11 +102,8 @@ def _compare(in_memory: Any, answers: dict[str, list[tuple[float, ...]]]) -> Non
     from bert_serving.errors import VerificationError
 
     differences = {name: float(np.abs(np.array(rows) - in_memory).max()) for name, rows in answers.items()}
-    show_table(
-        "Largest difference of a probability from the model in memory",
-        ("", "difference"),
-        [[name, f"{value:.1e}"] for name, value in differences.items()],
-    )
+    shown = " and ".join(f"{value:.1e} over {name}" for name, value in differences.items())
+    console.print(f"  largest difference of a probability from the model in memory: {shown}")
     wrong = [f"{name} differs by {value:.1e}" for name, value in differences.items() if not value <= _SAME]
     if wrong:
         raise VerificationError("the served model", wrong)

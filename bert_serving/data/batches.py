@@ -96,9 +96,10 @@ def padded_batch(
         MASK: mask.astype(np.int32),
         TYPE_IDS: np.zeros(mask.shape, np.int32),
     }
-    source = np.concatenate([np.arange(rows.offsets[i], rows.offsets[i + 1]) for i in index]) if len(index) else []
-    batch[WORD_IDS][mask] = rows.words[source]
-    batch[TYPE_IDS][mask] = rows.types[source]
+    for row, i in enumerate(index):
+        tokens = slice(rows.offsets[i], rows.offsets[i + 1])
+        batch[WORD_IDS][row, : lengths[row]] = rows.words[tokens]
+        batch[TYPE_IDS][row, : lengths[row]] = rows.types[tokens]
     return batch
 
 

@@ -198,7 +198,7 @@ def draw_token_lengths(token_lengths: Mapping[str, np.ndarray], sequence_length:
         fontsize=9,
     )
     axis.set_xlim(0, edges[-1])
-    axis.set_ylim(bottom=0)
+    axis.set_ylim(0, axis.dataLim.ymax * 1.15)  # the words stand above the bars
     unit = "token" if width == 1 else f"{width} tokens"
     last = f"; last bar: {edges[-2] + 0.5:.0f} tokens and more" if beyond else ""
     axis.set(xlabel=f"tokens per text, [CLS] and [SEP] included{last}", ylabel=f"texts per {unit} (%)")

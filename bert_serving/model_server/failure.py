@@ -11,12 +11,6 @@ from bert_serving import errors
 _log = logging.getLogger("bert_serving.model_server")
 
 
-class Unimplemented(errors.RequestError):
-    """The request is well formed, but this server has no such ability."""
-
-    grpc_code = "UNIMPLEMENTED"
-
-
 @dataclass(frozen=True)
 class Failure:
     """A refused request.

@@ -9,8 +9,9 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
+from bert_serving.errors import Unimplemented
 from bert_serving.model_server.classify import classify
-from bert_serving.model_server.failure import Unimplemented, failure_of
+from bert_serving.model_server.failure import failure_of
 from bert_serving.model_server.metadata import check_metadata_request, model_metadata
 from bert_serving.model_server.model_store import ModelStore
 from bert_serving.model_server.predict import predict

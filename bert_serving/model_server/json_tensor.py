@@ -12,8 +12,7 @@ import numpy as np
 from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 
-from bert_serving.errors import InvalidRequest, RequestError
-from bert_serving.model_server.failure import Unimplemented
+from bert_serving.errors import InvalidRequest, RequestError, Unimplemented
 from bert_serving.model_server.json_text import Node, quoted, shown, type_name
 from bert_serving.model_server.tensor_proto import type_name as dtype_name
 

@@ -9,6 +9,7 @@ from bert_serving.errors import InvalidRequest
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _DECODER = json.JSONDecoder()
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
 _LONGEST_SHOWN = 256
 
 # A node of a document to be written: objects, lists, and leaves that are JSON text already.
@@ -70,7 +71,7 @@ def type_name(value: Any) -> str:
 
 def quoted(text: str) -> str:
     """`text` as a JSON string."""
-    return json.dumps(text, ensure_ascii=False)
+    return _ENCODER.encode(text)
 
 
 def write_json(node: Node) -> str:

@@ -1,12 +1,15 @@
 """Model metadata: the signatures of a version."""
 
 import json
+from typing import TYPE_CHECKING
 
 from google.protobuf import json_format
 from tensorflow_serving.apis import get_model_metadata_pb2
 
 from bert_serving.errors import InvalidRequest
-from bert_serving.model_server.servable import Servable
+
+if TYPE_CHECKING:
+    from bert_serving.model_server.servable import Servable
 
 SIGNATURE_DEF = "signature_def"
 
@@ -24,7 +27,7 @@ def check_metadata_request(request: get_model_metadata_pb2.GetModelMetadataReque
             raise InvalidRequest(f"Metadata field {field} is not supported")
 
 
-def model_metadata(servable: Servable) -> get_model_metadata_pb2.GetModelMetadataResponse:
+def model_metadata(servable: "Servable") -> get_model_metadata_pb2.GetModelMetadataResponse:
     """Name, version and signatures of a version."""
     signatures = get_model_metadata_pb2.SignatureDefMap()
     for name, signature in servable.signatures.items():

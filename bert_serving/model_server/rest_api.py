@@ -9,9 +9,9 @@ import numpy as np
 from tensorflow_serving.apis import classification_pb2, model_pb2
 
 from bert_serving import contract
-from bert_serving.errors import InvalidRequest, ServableNotFound, http_status
+from bert_serving.errors import InvalidRequest, ServableNotFound, Unimplemented, http_status
 from bert_serving.model_server.classify import classify
-from bert_serving.model_server.failure import Unimplemented, failure_of
+from bert_serving.model_server.failure import failure_of
 from bert_serving.model_server.json_example import read_examples
 from bert_serving.model_server.json_tensor import float_texts, read_tensors, signature_name, write_tensors
 from bert_serving.model_server.json_text import Node, parse_json_object, quoted, write_json

@@ -9,9 +9,8 @@ from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import prediction_log_pb2
 
 from bert_serving import contract
-from bert_serving.errors import InvalidRequest
+from bert_serving.errors import InvalidRequest, Unimplemented
 from bert_serving.model_server.classify import classify
-from bert_serving.model_server.failure import Unimplemented
 from bert_serving.model_server.predict import predict
 from bert_serving.model_server.servable import Servable
 

@@ -1,0 +1,127 @@
+"""SavedModels small enough to write during a test, for the tests of the model server and the clients."""
+
+from pathlib import Path
+
+import tensorflow as tf
+
+EXAMPLE_FEATURES = {"x": tf.io.FixedLenFeature([1], tf.float32)}
+TEXT_FEATURES = {"text": tf.io.FixedLenFeature([], tf.string)}
+
+
+class Arithmetic(tf.Module):
+    """y = x / 2 + offset, and signatures of every kind around it."""
+
+    def __init__(self, offset: float):
+        super().__init__()
+        self.half = tf.Variable(0.5)
+        self.offset = tf.Variable(offset)
+
+    @tf.function(input_signature=[tf.TensorSpec(None, tf.float32, name="x")])
+    def plain(self, x):
+        return {"y": self.half * x + self.offset}
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 3], tf.float32, name="x")])
+    def matrix(self, x):
+        return {"y": tf.matmul(x, tf.ones([3, 1]))}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
+    def two_outputs(self, x):
+        return {"y": self.half * x, "z": tf.stack([x, -x], axis=1)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
+    def scalar_output(self, x):
+        return {"y": x, "total": tf.reduce_sum(x)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
+    def uneven_outputs(self, x):
+        return {"a": x, "b": tf.concat([x, x], axis=0)}
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None], tf.float32, name="a"),
+            tf.TensorSpec([None], tf.float32, name="b"),
+        ]
+    )
+    def two_inputs(self, a, b):
+        return {"sum": a + b}
+
+    @tf.function(input_signature=[tf.TensorSpec(None, tf.string, name="s")])
+    def strings(self, s):
+        return {"plain": tf.identity(s), "raw_bytes": tf.identity(s)}
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec(None, tf.int32, name="i"),
+            tf.TensorSpec(None, tf.int64, name="l"),
+            tf.TensorSpec(None, tf.bool, name="b"),
+            tf.TensorSpec(None, tf.float64, name="d"),
+            tf.TensorSpec(None, tf.uint8, name="u"),
+        ]
+    )
+    def kinds(self, i, l, b, d, u):  # noqa: E741
+        return {name: tf.identity(value) for name, value in (("i", i), ("l", l), ("b", b), ("d", d), ("u", u))}
+
+    @tf.function(input_signature=[tf.TensorSpec(None, tf.float16, name="h")])
+    def half_precision(self, h):
+        return {"h": h * 2}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
+    def half_output(self, x):
+        return {"h": tf.cast(x, tf.float16)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="inputs")])
+    def classify(self, inputs):
+        x = tf.io.parse_example(inputs, EXAMPLE_FEATURES)["x"]
+        y = self.half * x + self.offset
+        return {
+            "classes": tf.tile([["y", "minus y"]], [tf.shape(x)[0], 1]),
+            "scores": tf.concat([y, -y], axis=1),
+        }
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="inputs")])
+    def scores_only(self, inputs):
+        return {"scores": tf.io.parse_example(inputs, EXAMPLE_FEATURES)["x"]}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="inputs")])
+    def flat_scores(self, inputs):
+        return {"scores": tf.io.parse_example(inputs, EXAMPLE_FEATURES)["x"][:, 0]}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="inputs")])
+    def neither(self, inputs):
+        return {"other": tf.identity(inputs)}
+
+
+class Texts(tf.Module):
+    """Labels of the form of a text classifier; the probabilities come from the lengths of the texts."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
+    def single(self, text):
+        return self._answer(tf.strings.length(text, unit="UTF8_CHAR"))
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None], tf.string, name="text"),
+            tf.TensorSpec([None], tf.string, name="text_pair"),
+        ]
+    )
+    def pair(self, text, text_pair):
+        return self._answer(tf.strings.length(text) - tf.strings.length(text_pair))
+
+    def _answer(self, length):
+        logits = tf.stack([tf.cast(length, tf.float32) / 7.0, tf.ones_like(length, tf.float32)], axis=1)
+        labels = tf.gather(["länger", "kurz"], tf.argmax(logits, axis=1))
+        return {"label": labels, "probabilities": tf.nn.softmax(logits), "logits": logits}
+
+
+def write_arithmetic(folder: Path, offset: float = 2.0) -> Path:
+    module = Arithmetic(offset)
+    names = [name for name, value in vars(Arithmetic).items() if hasattr(value, "get_concrete_function")]
+    signatures = {name: getattr(module, name) for name in names if name != "plain"}
+    tf.saved_model.save(module, str(folder), signatures={"serving_default": module.plain, **signatures})
+    return folder
+
+
+def write_texts(folder: Path) -> Path:
+    module = Texts()
+    tf.saved_model.save(module, str(folder), signatures={"serving_default": module.single, "pair": module.pair})
+    return folder
