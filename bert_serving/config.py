@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from bert_serving.contract import DEFAULT_MINIMUM_TF_SERVING, Graph, Head, Precision
+from bert_serving.contract import DEFAULT_MINIMUM_TF_SERVING, Graph, Head
 from bert_serving.errors import RunFileError
 
 Paths = Annotated[tuple[Path, ...], Field(min_length=1)]
@@ -21,7 +21,9 @@ Positive = Annotated[int, Field(gt=0)]
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
 
 def _as_tuple(value: Any) -> Any:
@@ -32,13 +34,15 @@ class DataConfig(_Table):
     """Where the labelled text is and how its columns are named."""
 
     folder: Path = Path()
-    """data paths are relative to it; itself relative to the run file"""
+    """the paths below are relative to it; itself it is relative to the run file"""
     train: Paths
     """files (TSV, CSV, JSON lines, Parquet; .gz too) or label folders"""
     validation: tuple[Path, ...] = ()
     """absent: `validation_share` of the training rows, stratified by label"""
     test: tuple[Path, ...] = ()
+    """absent: scores are measured on the validation rows"""
     text: str = "text"
+    """column of the text"""
     text_pair: str | None = None
     """second text column, for pairs of texts"""
     label: str = "label"
@@ -46,10 +50,11 @@ class DataConfig(_Table):
     labels: tuple[str, ...] | None = None
     """all labels in the order of the model's outputs; absent: sorted, as found in the training rows"""
     validation_share: Share = 0.2
+    """share of the training rows that becomes validation data when there is no validation file"""
     rows: Positive | None = None
     """use only so many training rows, chosen by the seed"""
 
-    _listed = field_validator("train", "validation", "test", mode="before")(_as_tuple)
+    _listed = field_validator("train", "validation", "test", "labels", mode="before")(_as_tuple)
 
 
 class EncoderConfig(_Table):
@@ -79,18 +84,24 @@ class HeadConfig(_Table):
     """What is predicted from the encoder's pooled output."""
 
     kind: Head = Head.SOFTMAX
+    """softmax: one of C labels; binary: one of two from one logit; multilabel: any of C; regression: a number"""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """rate between the pooled output and the dense layer"""
 
 
 class TrainingConfig(_Table):
     """How the classifier learns."""
 
     epochs: Positive = 3
+    """times that each row is seen; the learning rate reaches zero at the end of the last"""
     batch_size: Positive = 32
+    """rows of a step, over all devices together"""
     learning_rate: Annotated[float, Field(gt=0)] | None = None
     """peak of the schedule; absent: chosen by the encoder's width"""
     warmup_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """share of all steps in which the learning rate rises from zero"""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    """of kernels and embeddings; biases and layer normalisations have none"""
     gradient_norm: Annotated[float, Field(ge=0)] = 1.0
     """gradients are scaled down to this global norm; 0 switches it off"""
     class_weights: bool = False
@@ -100,15 +111,21 @@ class TrainingConfig(_Table):
     best_metric: Literal["accuracy", "macro_f1", "loss", "spearman"] | None = None
     """decides which epoch's weights are kept; absent: accuracy, for regression spearman"""
     seed: int = 0
+    """fixes splits, the head's first weights, the order of rows and dropout"""
     padding: Literal["longest", "fixed"] = "longest"
     """pad to the longest text of the batch, or always to the sequence length"""
     strategy: Literal["one_device", "mirrored", "multi_worker", "tpu"] = "one_device"
+    """`tf.distribute` strategy; multi_worker reads TF_CONFIG"""
     devices: tuple[str, ...] | None = None
     """for mirrored: the devices to use, such as "GPU:0"; absent: all"""
     tpu: str = "local"
     """for tpu: name or address of the TPU"""
     mixed_precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """number format of the matrix products; variables stay float32"""
     xla: bool = False
+    """compile the training step; pays where compilation is cheap against the run"""
+
+    _listed = field_validator("devices", mode="before")(_as_tuple)
 
     @property
     def dynamic_padding(self) -> bool:
@@ -122,7 +139,7 @@ class ExportConfig(_Table):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = "classifier"
     """the model's name on the server"""
     graph: Graph = Graph.TRIMMED
-    precision: Precision = Precision.FLOAT32
+    """padded: to the sequence length; trimmed: to the longest text of the batch"""
     minimum_tf_serving: Annotated[str, Field(pattern=r"^\d+\.\d+$")] = DEFAULT_MINIMUM_TF_SERVING
     """verification refuses operations that this version of TensorFlow Serving lacks"""
 
@@ -138,10 +155,18 @@ class RunConfig(_Table):
 
     @model_validator(mode="after")
     def _head_fits(self) -> "RunConfig":
-        if self.head.kind is Head.BINARY and self.data.labels is not None and len(self.data.labels) != 2:
-            raise ValueError(f"a binary head needs exactly 2 labels, data.labels has {len(self.data.labels)}")
-        if self.head.kind is Head.REGRESSION and self.training.class_weights:
-            raise ValueError("training.class_weights has no meaning for a regression head")
+        head, problems = self.head.kind, []
+        if head is Head.BINARY and self.data.labels is not None and len(self.data.labels) != 2:
+            problems.append(f"a binary head needs exactly 2 labels, data.labels has {len(self.data.labels)}")
+        if head in (Head.MULTILABEL, Head.REGRESSION) and self.training.class_weights:
+            problems.append(f"training.class_weights has no meaning for a {head} head")
+        wanted = ("spearman", "loss") if head is Head.REGRESSION else ("accuracy", "macro_f1", "loss")
+        if self.best_metric not in wanted:
+            problems.append(
+                f"training.best_metric {self.best_metric!r} is not measured for a {head} head; use one of {', '.join(wanted)}"
+            )
+        if problems:
+            raise ValueError("; ".join(problems))
         return self
 
     @property
@@ -190,8 +215,9 @@ def dump_run_config(config: RunConfig) -> str:
     for table, keys in config.model_dump(mode="json").items():
         lines.append(f"[{table}]")
         # A JSON string, number, boolean or list of them is TOML too; TOML has no null, absent says the same.
+        # Only DEL, which JSON leaves as it is, must be escaped in TOML.
         lines += [
-            f"{key} = {json.dumps(value, ensure_ascii=False)}"
+            f"{key} = {json.dumps(value, ensure_ascii=False)}".replace("\x7f", "\\u007f")
             for key, value in keys.items()
             if value is not None and value != []
         ]
@@ -202,7 +228,7 @@ def dump_run_config(config: RunConfig) -> str:
 def _apply_override(tables: dict[str, Any], override: str) -> None:
     name, separator, value = override.partition("=")
     table, dot, key = name.strip().partition(".")
-    if not separator or not dot or not key:
+    if not separator or not table or not dot or not key:
         raise RunFileError("--set", [f"expected table.key=value such as training.epochs=5, got {override!r}"])
     if not isinstance(tables.setdefault(table, {}), dict):
         raise RunFileError("--set", [f"{table!r} is not a table of the run file, got {override!r}"])

@@ -70,12 +70,9 @@ class Graph(StrEnum):
     """every text padded to the sequence length, as in the tutorial"""
     TRIMMED = "trimmed"
     """padded to the longest text of the batch"""
-    RAGGED = "ragged"
-    """dense layers on real tokens only"""
 
 
 class Precision(StrEnum):
     """Number format of the exported weights and matrix products."""
 
     FLOAT32 = "float32"
-    BFLOAT16 = "bfloat16"

@@ -36,6 +36,7 @@ from bert_serving.training.run_folder import RunFolder
 from bert_serving.training.strategy import create_strategy, mixed_precision
 
 _PICTURED_TEXTS = 8
+_INCOMPLETE = "{}: training is not complete (weights/ is missing); go on with train --resume"
 
 
 @dataclass(frozen=True)
@@ -215,7 +216,7 @@ def load_classifier(run: RunFolder) -> Classifier:
     """
     config = run.config()
     if not run.is_complete:
-        raise RunFolderError(f"{run.path}: training is not complete (weights/ is missing); go on with train --resume")
+        raise RunFolderError(_INCOMPLETE.format(run.path))
     encoder = _encoder_of(run, config)
     classifier = build_classifier(encoder, load_preprocessing(run.preprocessing), _options(config, run.labels()))
     try:
@@ -309,6 +310,9 @@ def export(
         ExportError: the version exists or the folder cannot be written.
         VerificationError: the export failed verification and was not published.
     """
+    if not run.is_complete:
+        run.config()  # says so when this is no run folder at all
+        raise RunFolderError(_INCOMPLETE.format(run.path))
     origin = EncoderOrigin(**run.read_json("run.json")["encoder"])
     metrics = run.read_json("metrics.json")
     measured = metrics.get("test") or metrics.get("validation") or {}

@@ -50,7 +50,10 @@ def main(arguments: list[str]) -> int:
         return 2
     run_dir, saved_model, texts = Path(arguments[0]), Path(arguments[1]), arguments[2:] or list(EXAMPLES)
     if not (saved_model / "saved_model.pb").is_file():
-        print(f"error: {saved_model}: not a SavedModel (saved_model.pb is missing); give a version folder", file=sys.stderr)
+        print(
+            f"error: {saved_model}: not a SavedModel (saved_model.pb is missing); give a version folder",
+            file=sys.stderr,
+        )
         return 2
     labels, reloaded = scores_of_reloaded(saved_model, texts)
     in_memory = scores_in_memory(run_dir, texts)

@@ -56,9 +56,10 @@ def demo(
     show_predictions(QUESTIONS, trained.classifier.options.labels, in_memory.tolist())
     _compare(in_memory, answers)
     console.print(
-        f"  pictures: {trained.run.pictures}\n  export:   {exported}\n  serve it: bert-serving serve --port=8500 --rest_api_port=8501 "
+        f"\n  pictures: {trained.run.pictures}\n  export:   {exported}\n  serve it: bert-serving serve --port=8500 --rest_api_port=8501 "
         f"--model_name={config.export.name} --model_base_path={exported.parent.absolute()}",
         soft_wrap=True,
+        markup=False,
     )
     console.print(f"  done in {time.monotonic() - started:.0f} s")
 

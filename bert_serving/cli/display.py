@@ -2,11 +2,13 @@
 
 import contextlib
 import json
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -18,16 +20,23 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from bert_serving.observer import Observer
 
 # A pipe or a file has no width of its own; wide enough that tables are not cut there.
 _FILE_WIDTH = 140
 
-console = Console(highlight=False)
-error_console = Console(stderr=True, highlight=False)
+# A longer text would fill the terminal.
+_TEXT_LENGTH = 300
+_NUMBER = re.compile(r"-?\d[\d,.]*(e[-+]\d+)?( \(.*\))?")
+_NAMES = {"tfidf logistic regression": "TF-IDF logistic regression", "expected calibration error": "calibration error"}
+
+# Without emoji=False "host:abc:" or a label ":fire:" would turn into a picture.
+console = Console(highlight=False, emoji=False)
+error_console = Console(stderr=True, highlight=False, emoji=False)
 if not console.is_terminal:
-    console = Console(highlight=False, width=_FILE_WIDTH)
+    console = Console(highlight=False, emoji=False, width=_FILE_WIDTH)
 
 
 class ConsoleObserver(Observer):
@@ -40,13 +49,13 @@ class ConsoleObserver(Observer):
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:
         started = time.monotonic()
-        with self._bar(TextColumn(f"  {name}"), BarColumn(), TimeElapsedColumn()) as progress:
+        with self._bar(TextColumn(f"  {name}", markup=False), BarColumn(), TimeElapsedColumn()) as progress:
             self._task = progress.add_task(name, total=None)
             yield
-        console.print(f"  {name} [dim]({time.monotonic() - started:.1f} s)[/]")
+        console.print(f"  {escape(name)} [dim]({time.monotonic() - started:.1f} s)[/]", soft_wrap=True)
 
     def note(self, line: str) -> None:
-        console.print(f"  [yellow]{_escape(line)}[/]", soft_wrap=True)
+        console.print(f"  [yellow]{escape(line)}[/]", soft_wrap=True)
 
     def download(self, received: int, total: int | None) -> None:
         if self._progress is not None and self._task is not None:
@@ -60,7 +69,7 @@ class ConsoleObserver(Observer):
     def data(self, audit: Any) -> None:
         show_table("The data", audit.columns(), audit.rows())
         for warning in audit.warnings:
-            console.print(f"  [yellow]note:[/] {_escape(warning)}", soft_wrap=True)
+            console.print(f"  [yellow]note:[/] {escape(warning)}", soft_wrap=True)
 
     def batch(self, *, epoch: int, epochs: int, done: int, total: int, rows_per_second: float, loss: float) -> None:
         if self._progress is None:
@@ -83,7 +92,8 @@ class ConsoleObserver(Observer):
         self._close()
         scores = "  ".join(f"{name} {value:.4f}" for name, value in row.items() if _is_score(name))
         console.print(
-            f"  epoch {row['epoch']}: {scores}  [dim]({row['seconds']:.0f} s, {row['rows_per_second']:.0f} texts/s)[/]"
+            f"  epoch {row['epoch']}: {scores}  [dim]({row['seconds']:.0f} s, {row['rows_per_second']:.0f} texts/s)[/]",
+            soft_wrap=True,
         )
 
     def close(self) -> None:
@@ -112,15 +122,17 @@ class ConsoleObserver(Observer):
 
 
 def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Prints a table: the first column to the left, numbers to the right."""
-    table = Table(title=title, title_justify="left", title_style="bold", show_edge=False, pad_edge=False)
-    for place, column in enumerate(columns):
-        table.add_column(column, justify="left" if place == 0 else "right", overflow="fold")
+    """Prints a table with an empty line before it; columns of numbers stand to the right."""
+    table = Table(show_edge=False, pad_edge=False)
+    for column, cells in zip(columns, zip(*rows, strict=True) if rows else [()] * len(columns), strict=True):
+        numbers = all(not cell or _NUMBER.fullmatch(cell) for cell in cells)
+        table.add_column(Text(column), justify="right" if numbers else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(_escape(cell) for cell in row))
+        # Text, so that brackets in a cell are not taken for markup.
+        table.add_row(*(Text(_printable(cell)) for cell in row))
     console.print()
+    console.print(Text(title, "bold"), soft_wrap=True)
     console.print(table)
-    console.print()
 
 
 def show_metrics(title: str, scores: Mapping[str, Mapping[str, Any]]) -> None:
@@ -128,8 +140,8 @@ def show_metrics(title: str, scores: Mapping[str, Mapping[str, Any]]) -> None:
     names = list(
         dict.fromkeys(name for each in scores.values() for name, value in each.items() if isinstance(value, float))
     )
-    rows = [[name, *(_number(each.get(name)) for each in scores.values())] for name in names]
-    show_table(title, ("", *scores), rows)
+    rows = [[spelled(name), *(_number(each.get(name)) for each in scores.values())] for name in names]
+    show_table(title, ("score", *scores), rows)
 
 
 def show_classes(metrics: Mapping[str, Any]) -> None:
@@ -148,9 +160,15 @@ def show_predictions(texts: Sequence[str], labels: Sequence[str], probabilities:
     rows = []
     for text, scores in zip(texts, probabilities, strict=True):
         best = sorted(zip(scores, labels, strict=True), reverse=True)[:3]
-        rows.append([text, *(f"{label} {score:.3f}" for score, label in best)])
+        rows.append([_shown(text), *(f"{label} {score:.3f}" for score, label in best)])
     columns = ("text", "label", *("next",) * (min(len(labels), 3) - 1))
     show_table("Predictions", columns, rows)
+
+
+def spelled(name: str) -> str:
+    """The name of a score or a baseline for people."""
+    words = name.replace("_", " ")
+    return _NAMES.get(words, words)
 
 
 def print_json(value: Any) -> None:
@@ -166,5 +184,11 @@ def _number(value: Any) -> str:
     return f"{value:.4f}" if isinstance(value, int | float) else ""
 
 
-def _escape(text: str) -> str:
-    return text.replace("[", r"\[")
+def _printable(text: str) -> str:
+    """Control characters could rewrite the terminal."""
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
+def _shown(text: str) -> str:
+    line = _printable(text)
+    return line if len(line) <= _TEXT_LENGTH else f"{line[:_TEXT_LENGTH]} ... ({len(text):,} characters)"

@@ -37,9 +37,19 @@ def show(name: Annotated[str, typer.Argument(help="A name of `encoders list`.")]
     from bert_serving.encoders.catalog import find_encoder
 
     entry = find_encoder(name)
-    rows = [[field.name, str(getattr(entry, field.name))] for field in fields(entry) if field.name != "sources"]
+    rows = [
+        [field.name.replace("_", " "), _plain(getattr(entry, field.name))]
+        for field in fields(entry)
+        if field.name != "sources"
+    ]
     rows += [[f"source {place}", str(source)] for place, source in enumerate(entry.sources, 1)]
-    show_table(entry.name, ("", "value"), rows)
+    show_table(entry.name, ("fact", "value"), rows)
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 @app.command()
@@ -51,7 +61,7 @@ def fetch(name: Annotated[str, typer.Argument(help="A name of `encoders list`.")
     observer = ConsoleObserver()
     with observer.stage(f"Preparing {name}"):
         folder = find_encoder_folder(EncoderConfig(name=name), passed_over=observer.note, progress=observer.download)
-    console.print(f"  encoder: {folder.encoder.parent}", soft_wrap=True)
+    console.print(f"  encoder: {folder.encoder.parent}", soft_wrap=True, markup=False)
 
 
 @app.command()
@@ -77,4 +87,4 @@ def convert(
         raise EncoderError(f"{to}: cannot write it: {error.strerror}; choose another --to") from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    console.print(f"  encoder: {to}", soft_wrap=True)
+    console.print(f"  encoder: {to}", soft_wrap=True, markup=False)

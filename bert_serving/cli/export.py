@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from bert_serving.cli.display import ConsoleObserver, console
-from bert_serving.contract import Graph, Precision
+from bert_serving.contract import Graph
 
 
 def export(
@@ -19,26 +19,25 @@ def export(
     graph: Annotated[
         Graph | None, typer.Option(help="How padding is treated.  [default: export.graph of the run file]")
     ] = None,
-    precision: Annotated[
-        Precision | None, typer.Option(help="Number format.  [default: export.precision of the run file]")
-    ] = None,
 ) -> None:
     """Write and verify a SavedModel version."""
-    from bert_serving import pipeline
-    from bert_serving.saved_model.writer import ExportOptions
     from bert_serving.training.run_folder import RunFolder
 
     run = RunFolder(run_dir)
     config = run.config().export
+    observer = ConsoleObserver()
+    with observer.stage("Starting TensorFlow"):
+        from bert_serving import pipeline
+        from bert_serving.saved_model.writer import ExportOptions
+
     options = ExportOptions(
         base=to,
         name=name or config.name,
         version=version,
         graph=graph or config.graph,
-        precision=precision or config.precision,
         minimum_tf_serving=config.minimum_tf_serving,
     )
-    folder = pipeline.export(run, options, observer=ConsoleObserver())
+    folder = pipeline.export(run, options, observer=observer)
     show_export(folder)
 
 
@@ -52,7 +51,9 @@ def show_export(folder: Path) -> None:
     checked = manifest.verification
     console.print(
         f"  verified: {checked.golden_texts} golden texts, largest difference of a probability "
-        f"{checked.largest_difference:.1e}; its TensorFlow Text operations are in TensorFlow Serving {manifest.oldest_tf_serving} and later\n"
+        f"{checked.largest_difference:.1e}\n"
+        f"  needs:    TensorFlow Serving {manifest.oldest_tf_serving} or later for its TensorFlow Text operations\n"
         f"  export:   {folder}",
         soft_wrap=True,
+        markup=False,
     )

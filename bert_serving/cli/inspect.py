@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from bert_serving.cli.display import console, print_json, show_table
+from bert_serving.cli.display import ConsoleObserver, console, print_json, show_table, spelled
+from bert_serving.saved_model.manifest import Manifest
 
 
 def inspect(
@@ -15,12 +16,15 @@ def inspect(
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Show signatures, labels, operations, sizes and manifest."""
-    from bert_serving.saved_model.operations import audit_operations
-    from bert_serving.saved_model.reader import ExportedModel, latest_version
+    from bert_serving.observer import Observer
 
-    folder = latest_version(saved_model)
-    audit = audit_operations(folder)
-    model = ExportedModel(folder)
+    with (Observer() if as_json else ConsoleObserver()).stage("Loading the model"):
+        from bert_serving.saved_model.operations import audit_operations
+        from bert_serving.saved_model.reader import ExportedModel, latest_version
+
+        folder = latest_version(saved_model)
+        audit = audit_operations(folder)
+        model = ExportedModel(folder)
     signatures = {
         name: {
             "inputs": {
@@ -51,13 +55,16 @@ def inspect(
         for key, form in tensors.items()
     ]
     show_table(f"Signatures of {folder}", ("signature", "", "tensor", "dtype and shape"), rows)
-    show_table("Files", ("file", "bytes"), [[name, f"{size:,}"] for name, size in sizes.items()])
+    files = {**sizes, "total": sum(sizes.values())}
+    show_table("Files", ("file", "bytes"), [[name, f"{size:,}"] for name, size in files.items()])
     console.print(
-        f"  operations: {len(audit.operations)}; TensorFlow Text's are in TensorFlow Serving {audit.oldest_tf_serving or '(none)'} and later"
+        f"\n  operations: {len(audit.operations)} kinds; those of TensorFlow Text are in TensorFlow Serving "
+        f"{audit.oldest_tf_serving or '(none)'} and later",
+        soft_wrap=True,
     )
     for title, names in (("no stock TensorFlow Serving has", audit.missing), ("touch files or run code", audit.unsafe)):
         if names:
-            console.print(f"  {title}: {', '.join(names)}")
+            console.print(f"  {title}: {', '.join(names)}", soft_wrap=True, markup=False)
     if manifest:
         facts = (
             "name",
@@ -65,16 +72,31 @@ def inspect(
             "created",
             "head",
             "labels",
+            "pairs",
             "sequence_length",
             "graph",
             "precision",
             "encoder",
             "versions",
         )
-        show_table("Manifest", ("", "value"), [[key, _plain(manifest[key])] for key in facts])
+        rows = [[key.replace("_", " "), _plain(manifest[key])] for key in facts]
+        rows.append(["verified", _verdict(model.manifest)])
+        rows += [
+            [spelled(key), f"{value:.4f}"] for key, value in manifest["metrics"].items() if isinstance(value, float)
+        ]
+        show_table("Manifest", ("fact", "value"), rows)
+
+
+def _verdict(manifest: Manifest | None) -> str:
+    found = manifest.verification if manifest else None
+    if found is None or not found.passed:
+        return "no"
+    return f"{found.golden_texts} golden texts, largest difference of a probability {found.largest_difference or 0:.1e}"
 
 
 def _plain(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, dict):
         return ", ".join(f"{key} {each}" for key, each in value.items())
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -6,6 +6,7 @@ import sys
 import warnings
 
 import typer
+from rich.markup import escape
 
 from bert_serving import __version__
 from bert_serving.cli import demo, encoders, evaluate, export, inspect, predict, serve, train, verify
@@ -49,17 +50,20 @@ def main() -> None:
         app()
     except (RunFileError, VerificationError) as error:
         # Several problems at once: one line each, so that they can be mended in one go.
-        subject = str(error).split(": ", 1)[0]
+        subject = str(error).removesuffix("; ".join(error.problems))
         for problem in error.problems:
-            error_console.print(f"[bold red]error:[/] {subject}: {problem}", soft_wrap=True, highlight=False)
+            _show_error(f"{subject}{problem}")
         sys.exit(exit_status(error))
     except BertServingError as error:
-        error_console.print("[bold red]error:[/] ", end="")
-        error_console.print(str(error), soft_wrap=True, highlight=False, markup=False)
+        _show_error(str(error))
         sys.exit(exit_status(error))
     except KeyboardInterrupt:
-        error_console.print("interrupted", highlight=False)
+        error_console.print("interrupted")
         sys.exit(_INTERRUPTED)
+
+
+def _show_error(message: str) -> None:
+    error_console.print("[bold red]error:[/]", escape(" ".join(message.split())), soft_wrap=True)
 
 
 def quieten_tensorflow() -> None:

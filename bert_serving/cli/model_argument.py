@@ -70,7 +70,11 @@ def _saved(path: Path) -> Model:
 
 
 def _served(argument: str) -> Model:
-    address = urlsplit(argument)
+    try:
+        address = urlsplit(argument)
+        _ = address.port  # raises when it is no number
+    except ValueError:
+        address = urlsplit("")
     name = address.path.strip("/")
     if not address.netloc or not name or address.scheme not in ("grpc", "http", "https"):
         raise InputError(

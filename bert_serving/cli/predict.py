@@ -1,14 +1,17 @@
 """`bert-serving predict`: labels for texts, from a model of any kind."""
 
-import csv
+import contextlib
+import re
 import sys
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 
-from bert_serving.cli.display import print_json, show_predictions
+from bert_serving.cli.display import ConsoleObserver, console, print_json, show_predictions
 from bert_serving.cli.model_argument import MODEL_HELP, open_model
+from bert_serving.contract import Head
 
 
 def predict(
@@ -22,24 +25,30 @@ def predict(
 ) -> None:
     """Classify texts given as arguments or in a file."""
     from bert_serving.errors import InputError
+    from bert_serving.observer import Observer
 
     rows = [*(texts or []), *(_read_lines(input_file) if input_file else [])]
     if not rows:
         raise InputError("nothing to classify; give texts as arguments or a file with --input")
-    opened = open_model(model)
+    observer = Observer() if as_json else ConsoleObserver()
+    with observer.stage("Loading the model"):
+        opened = open_model(model)
     if opened.pairs:
         raise InputError("this model takes two texts for each row; use evaluate or a client for pairs")
-    scores = opened.predict(rows, None)
-    names = opened.labels or tuple(f"class {place}" for place in range(scores.shape[1]))
+    with observer.stage("Predicting"):
+        scores = opened.predict(rows, None)
+    names = _names(opened.head, opened.labels, scores.shape[1])
     if output_file is not None:
-        _write(output_file, rows, names, scores)
-    elif as_json:
+        _write(output_file, rows, [_answer(opened.head, names, row) for row in scores], names, scores)
+    if as_json:
         print_json(
             [
                 {"text": text, "probabilities": dict(zip(names, map(float, row), strict=True))}
                 for text, row in zip(rows, scores, strict=True)
             ]
         )
+    elif output_file is not None:
+        console.print(f"  answers: {output_file}", soft_wrap=True, markup=False)
     else:
         show_predictions(rows, names, scores.tolist())
 
@@ -53,20 +62,38 @@ def _read_lines(path: Path) -> list[str]:
         raise DataError(f"{path}: cannot read it: {error.strerror}; check --input") from None
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 at byte {error.start}; convert the file") from None
-    return text.splitlines()
+    # Not splitlines: it would also part texts at characters such as U+2028.
+    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []
 
 
-def _write(path: Path, texts: list[str], names: tuple[str, ...], scores: object) -> None:
+def _names(head: Head | None, labels: tuple[str, ...] | None, count: int) -> tuple[str, ...]:
+    if head is Head.REGRESSION:
+        return ("value",)
+    return labels or tuple(f"class {place}" for place in range(count))
+
+
+def _answer(head: Head | None, names: tuple[str, ...], scores: np.ndarray) -> str:
+    """What the signature `serving_default` answers as `label`."""
+    if head is Head.REGRESSION:
+        return f"{scores[0]:.6g}"
+    if head is Head.MULTILABEL:
+        return ",".join(name for name, score in zip(names, scores, strict=True) if score >= 0.5)
+    return names[int(scores.argmax())]
+
+
+def _write(path: Path, texts: list[str], answers: list[str], names: tuple[str, ...], scores: np.ndarray) -> None:
     from bert_serving.errors import DataError
 
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         with temporary.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, delimiter="\t", lineterminator="\n")
-            writer.writerow(["text", "label", *names])
-            for text, row in zip(texts, scores, strict=True):  # type: ignore[call-overload]
-                writer.writerow([text, names[int(row.argmax())], *(f"{value:.6g}" for value in row)])
+            file.write("\t".join(["text", "label", *names]) + "\n")
+            for text, answer, row in zip(texts, answers, scores, strict=True):
+                # The project's TSV has no quotes: a tab or a line break cannot stand in a cell.
+                cell = re.sub(r"[\t\r\n]", " ", text)
+                file.write("\t".join([cell, answer, *(f"{value:.6g}" for value in row)]) + "\n")
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise DataError(f"{path}: cannot write it: {error.strerror}; choose another --output") from None

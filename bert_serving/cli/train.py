@@ -1,11 +1,12 @@
 """`bert-serving train`: a run file to a run folder."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bert_serving.cli.display import ConsoleObserver, console, print_json, show_classes, show_metrics
+from bert_serving.cli.display import ConsoleObserver, console, print_json, show_classes, show_metrics, spelled
 
 
 def train(
@@ -29,23 +30,27 @@ def train(
 
     config = load_run_file(run_file, overrides or [])
     out = out or Path("runs") / run_file.stem
-    from bert_serving import pipeline
     from bert_serving.observer import Observer
 
-    if as_json:
-        print_json(pipeline.train(config, out, resume=resume, observer=Observer()).metrics)
+    sets = [part for override in overrides or [] for part in ("--set", override)]
+    observer = Observer() if as_json else ConsoleObserver()
+    with observer.stage("Starting TensorFlow"):
+        from bert_serving import pipeline
+
+    if not isinstance(observer, ConsoleObserver):
+        print_json(pipeline.train(config, out, resume=resume, observer=observer).metrics)
         return
-    observer = ConsoleObserver()
     try:
         trained = pipeline.train(config, out, resume=resume, observer=observer)
     except KeyboardInterrupt:
         observer.close()
-        console.print(f"\n  stopped; go on with: bert-serving train {run_file} --out {out} --resume", soft_wrap=True)
+        again = shlex.join(["bert-serving", "train", str(run_file), *sets, "--out", str(out), "--resume"])
+        console.print(f"\n  stopped; go on with: {again}", soft_wrap=True, markup=False)
         raise
     finally:
         observer.close()
     show_results(trained.metrics)
-    console.print(f"  run folder: {out}\n  pictures:   {trained.run.pictures}", soft_wrap=True)
+    console.print(f"\n  run folder: {out}\n  pictures:   {trained.run.pictures}", soft_wrap=True, markup=False)
 
 
 def show_results(metrics: dict) -> None:
@@ -53,7 +58,5 @@ def show_results(metrics: dict) -> None:
     measured = metrics["baselines"]["on"]
     beside = {name: values for name, values in metrics["baselines"].items() if name != "on"}
     splits = {name: metrics[name] for name in ("validation", "test") if name in metrics}
-    show_metrics(
-        "Scores", splits | {f"{name.replace('_', ' ')} ({measured})": values for name, values in beside.items()}
-    )
+    show_metrics("Scores", splits | {f"{spelled(name)} ({measured})": values for name, values in beside.items()})
     show_classes(metrics[measured])

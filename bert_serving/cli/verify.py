@@ -1,5 +1,6 @@
 """`bert-serving verify`: does a SavedModel still do what its contract says?"""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -18,11 +19,13 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
 ) -> None:
     """Check a SavedModel in a fresh process. Exit status 1 when a check fails."""
-    from bert_serving.errors import VerificationError
+    from bert_serving.errors import InputError, VerificationError
     from bert_serving.observer import Observer
     from bert_serving.saved_model.reader import latest_version
     from bert_serving.saved_model.verify import verify_in_fresh_process
 
+    if tf_serving is not None and not re.fullmatch(r"\d+\.\d+", tf_serving):
+        raise InputError(f"--tf-serving {tf_serving!r} is no version; give one such as 2.12")
     folder = latest_version(saved_model)
     with (Observer() if as_json else ConsoleObserver()).stage("Verifying in a fresh process"):
         result = verify_in_fresh_process(folder, minimum_tf_serving=tf_serving)

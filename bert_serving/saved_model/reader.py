@@ -88,7 +88,14 @@ def latest_version(folder: Path) -> Path:
     """
     if (folder / "saved_model.pb").is_file():
         return folder
-    versions = [int(path.name) for path in folder.glob("*") if path.name.isdigit()] if folder.is_dir() else []
+    versions = [path for path in numbered(folder) if path.is_dir()]
     if not versions:
         raise ExportError(f"{folder}: neither a SavedModel nor a folder of versions; give what export wrote")
-    return folder / str(max(versions))
+    return max(versions, key=lambda path: int(path.name))
+
+
+def numbered(folder: Path) -> list[Path]:
+    """What lies in a folder of versions under a number."""
+    # isdigit alone would let pass characters such as "²", which are no numbers.
+    found = folder.iterdir() if folder.is_dir() else ()
+    return [path for path in found if path.name.isascii() and path.name.isdigit()]

@@ -10,7 +10,6 @@ import tensorflow as tf
 from bert_serving import contract
 from bert_serving.classifier import Classifier, label_of, probabilities
 from bert_serving.contract import Graph, Head
-from bert_serving.errors import ExportError
 from bert_serving.text.packing import combine_segments, pad, trimmed_length
 
 # A regression has no labels; its only "class" in the Classify call is called so.
@@ -34,12 +33,7 @@ def build_serving_graph(classifier: Classifier, graph: Graph, labels_file: Path)
         classifier: whose variables and preprocessing are saved.
         graph: how padding is treated.
         labels_file: written by the caller, becomes the asset `labels.txt`.
-
-    Raises:
-        ExportError: the graph is not available for this classifier.
     """
-    if graph is Graph.RAGGED:
-        raise ExportError("export.graph 'ragged' is not available yet; use 'trimmed' or 'padded'")
     module = tf.Module(name="classifier")
     # The Keras model itself is left out: it would bring training functions and metadata that a server never needs.
     module.model_variables = list(classifier.token_model.variables)

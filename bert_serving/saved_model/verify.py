@@ -4,7 +4,6 @@ Run as `python -m bert_serving.saved_model.verify FOLDER`, it is the fresh proce
 the process that trained it can help it there. Prints its verdict as JSON.
 """
 
-import json
 import os
 import subprocess
 import sys
@@ -79,11 +78,12 @@ def verify_in_fresh_process(folder: Path, *, minimum_tf_serving: str | None = No
         "PYTHONPATH": os.pathsep.join(sys.path),
     }
     result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    lines = result.stdout.strip().splitlines()
-    if result.returncode not in (0, 1) or not lines:
+    try:
+        return Verification.model_validate_json(result.stdout.strip().splitlines()[-1])
+    except (IndexError, ValueError):
         reason = (result.stderr.strip().splitlines() or ["no output"])[-1]
-        raise VerificationError(str(folder), [f"the verifying process ended with status {result.returncode}: {reason}"])
-    return Verification.model_validate(json.loads(lines[-1]))
+        problem = f"the verifying process ended with status {result.returncode}: {reason}"
+        raise VerificationError(str(folder), [problem]) from None
 
 
 # === Checks ===
@@ -95,7 +95,7 @@ def check_assets(folder: Path, manifest: Manifest) -> list[str]:
         f"{name} is missing" for name in (contract.LABELS_ASSET, contract.WARMUP_FILE) if not (folder / name).is_file()
     ]
     labels = folder / contract.LABELS_ASSET
-    if labels.is_file() and tuple(labels.read_text("utf-8").split("\n")[:-1]) != manifest.labels:
+    if labels.is_file() and labels.read_bytes() != "".join(f"{label}\n" for label in manifest.labels).encode():
         problems.append(f"{contract.LABELS_ASSET} does not hold the manifest's labels")
     if not [path for path in (folder / "assets").glob("*") if path.name != "labels.txt"]:
         problems.append("assets/ holds no vocabulary")
@@ -150,7 +150,7 @@ def expected_interface(manifest: Manifest) -> dict[str, tuple[dict[str, str], di
     ranked = {contract.CLASSES: f"string [B, {classes}]", contract.SCORES: f"float32 [B, {classes}]"}
     return {
         contract.SERVING_DEFAULT: (texts, answer),
-        contract.TOKENS: ({name: "int32 [B, B]" for name in contract.TOKEN_INPUTS}, answer),
+        contract.TOKENS: (dict.fromkeys(contract.TOKEN_INPUTS, "int32 [B, B]"), answer),
         contract.CLASSIFY: ({contract.EXAMPLES: "string [B]"}, ranked),
         contract.EMBED: (texts, {contract.POOLED_OUTPUT: "float32 [B, H]"}),
     }

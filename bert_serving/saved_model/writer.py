@@ -8,6 +8,7 @@ import contextlib
 import errno
 import importlib.metadata
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -27,10 +28,13 @@ from bert_serving.observer import Observer
 from bert_serving.saved_model.golden import TEXTS, Golden
 from bert_serving.saved_model.manifest import EncoderOrigin, Manifest, Verification
 from bert_serving.saved_model.operations import audit_operations
+from bert_serving.saved_model.reader import numbered
 from bert_serving.saved_model.signatures import build_serving_graph
 from bert_serving.saved_model.verify import verify_in_fresh_process
 from bert_serving.saved_model.warmup import write_warmup
 
+# A name is one folder, and one part of a URL.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _PACKAGES = ("tensorflow", "tensorflow-text", "tf-keras", "tf-models-official")
 
 
@@ -43,7 +47,6 @@ class ExportOptions:
         name: the model's name on the server.
         version: a positive integer; None takes the next one.
         graph: how padding is treated.
-        precision: number format of weights and matrix products.
         minimum_tf_serving: refuse operations that this version lacks.
     """
 
@@ -51,7 +54,6 @@ class ExportOptions:
     name: str
     version: int | None = None
     graph: Graph = Graph.TRIMMED
-    precision: Precision = Precision.FLOAT32
     minimum_tf_serving: str = contract.DEFAULT_MINIMUM_TF_SERVING
 
 
@@ -66,11 +68,11 @@ def write_export(
     """Writes and verifies a version folder, and returns its path.
 
     Raises:
-        ExportError: the version exists, or the folder cannot be written.
+        ExportError: the name or the version cannot be used, or the folder cannot be written.
         VerificationError: the SavedModel does not answer as the model in memory; nothing is published.
     """
-    if options.precision is not Precision.FLOAT32:
-        raise ExportError(f"export.precision {options.precision.value!r} is not available yet; use 'float32'")
+    if not _NAME.fullmatch(options.name):
+        raise ExportError(f"{options.name!r} cannot name a model; use letters, digits, dots, dashes and underscores")
     model_folder = options.base / options.name
     version = _free_version(model_folder, options.version)
     with _workshop(model_folder, version) as workshop:
@@ -95,9 +97,7 @@ def write_export(
 
 
 def _free_version(model_folder: Path, version: int | None) -> int:
-    taken = (
-        {int(path.name) for path in model_folder.glob("*") if path.name.isdigit()} if model_folder.is_dir() else set()
-    )
+    taken = {int(path.name) for path in numbered(model_folder)}
     if version is None:
         return max(taken, default=0) + 1
     if version < 1:
@@ -180,7 +180,7 @@ def _manifest(
         pairs=classifier.options.pairs,
         sequence_length=classifier.options.sequence_length,
         graph=options.graph,
-        precision=options.precision,
+        precision=Precision.FLOAT32,
         encoder=encoder,
         versions={"bert-serving": __version__} | {name: importlib.metadata.version(name) for name in _PACKAGES},
         metrics=metrics,

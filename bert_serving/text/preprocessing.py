@@ -48,6 +48,8 @@ def normalize(texts: tf.Tensor, *, lower_case: bool) -> tf.Tensor:
     if lower_case:
         texts = tensorflow_text.normalize_utf8(texts, "NFD")
         texts = tf.strings.regex_replace(texts, r"\p{Mn}", "")
+        # Unicode lower-casing follows the process's locale, where a Turkish one makes of "I" a dotless "ı"; that of ASCII does not.
+        texts = tf.strings.lower(texts)
         texts = tf.strings.lower(texts, encoding="utf-8")
     return texts
 
@@ -159,7 +161,7 @@ class Preprocessing:
         """
         parts = [
             self._rows(texts[i : i + _TOKENIZE_BATCH], pairs and pairs[i : i + _TOKENIZE_BATCH], sequence_length)
-            for i in range(0, len(texts), _TOKENIZE_BATCH)
+            for i in range(0, max(len(texts), 1), _TOKENIZE_BATCH)
         ]
         words, types, lengths, uncut = (np.concatenate(column) for column in zip(*parts, strict=True))
         return words, types, np.concatenate([[0], np.cumsum(lengths)]), uncut

@@ -28,7 +28,7 @@ def read_vocabulary(path: Path, *, expected_size: int | None = None) -> list[str
         EncoderError: the file is missing, lacks a special token, repeats one or has another size than the embeddings.
     """
     try:
-        tokens = path.read_text("utf-8").splitlines()
+        content = path.read_bytes().decode("utf-8")
     except FileNotFoundError:
         raise EncoderError(
             f"{path.parent}: the encoder folder has no vocabulary ({path.name} is missing); "
@@ -36,11 +36,24 @@ def read_vocabulary(path: Path, *, expected_size: int | None = None) -> list[str
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise EncoderError(f"{path}: cannot read the vocabulary: {error}") from None
+    if "\r\n" in content:
+        raise EncoderError(
+            f"{path}: the vocabulary has Windows line ends; write it again with a plain newline after each token"
+        )
+    # TensorFlow's tables end a line at a newline only; str.splitlines knows more ends, and some of those are tokens.
+    tokens = content.removesuffix("\n").split("\n") if content else []
     missing = [token for token in SPECIAL_TOKENS if token not in tokens]
     if missing:
         raise EncoderError(
             f"{path}: the vocabulary of {len(tokens)} tokens lacks {', '.join(missing)}; it must be a BERT WordPiece file"
         )
+    places: dict[str, int] = {}
+    for line, token in enumerate(tokens, start=1):
+        first = places.setdefault(token, line)
+        if first != line:
+            raise EncoderError(
+                f"{path}: the vocabulary has {token!r} on lines {first} and {line}; each token may have one id"
+            )
     if expected_size is not None and len(tokens) != expected_size:
         raise EncoderError(
             f"{path}: the vocabulary has {len(tokens)} tokens, the encoder's embedding table {expected_size} rows; "

@@ -1,0 +1,160 @@
+"""Training speed: length-bucketed batches against padding to 128 tokens and against a plain PyTorch loop.
+
+    python benchmarks/training_speed.py --data data/emotion/train.tsv --model models/all-MiniLM-L6-v2 [--rounds 7]
+
+`--model` is a Hugging Face folder; all subjects start from its weights, with batches of 32, AdamW, warmup, dropout and gradients cut
+at norm 1. The PyTorch loop shuffles, pads each batch to its longest text, and is tokenised beforehand, too. Needs torch and
+transformers (`pip install 'bert-serving[bench]'`, or another interpreter that has them: --torch-python). Writes
+benchmarks/results/training_speed.json.
+"""
+
+import argparse
+import csv
+import json
+import sys
+from pathlib import Path
+
+import interleaved
+
+OURS, PADDED, TORCH = "bert-serving, length buckets", "bert-serving, padded to 128", "PyTorch, dynamic padding"
+BATCH = 32
+LENGTH = 128
+BATCHES = {OURS: 30, PADDED: 8, TORCH: 15}
+ROWS = 16000
+LEARNING_RATE = 1e-4
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Training speed, in turns.")
+    parser.add_argument("--data", type=Path, required=True, help="TSV file with the columns text and label")
+    parser.add_argument("--model", type=Path, required=True, help="Hugging Face folder of a BERT model")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--torch-python", default=sys.executable, help="interpreter that has torch and transformers")
+    parser.add_argument("--worker", choices=(OURS, PADDED, TORCH), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.worker:
+        prepare = prepare_torch if arguments.worker == TORCH else prepare_ours
+        interleaved.work(lambda: prepare(arguments.data, arguments.model, arguments.worker))
+        return
+    subjects = [
+        interleaved.Subject(
+            name,
+            [
+                arguments.torch_python if name == TORCH else sys.executable,
+                __file__,
+                *("--data", str(arguments.data), "--model", str(arguments.model), "--worker", name),
+            ],
+        )
+        for name in (OURS, PADDED, TORCH)
+    ]
+    result = interleaved.run(subjects, rounds=arguments.rounds)
+    medians = result["medians"]
+    result["ratios"] = {name: medians[OURS] / medians[name] for name in (PADDED, TORCH)}
+    result["machine"] = interleaved.machine()
+    target = Path(__file__).parent / "results" / "training_speed.json"
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
+    for name, rate in medians.items():
+        print(f"{name:<32} {rate:8.1f} texts/s   {medians[OURS] / rate:.2f}x slower than length buckets")
+
+
+def read(path: Path) -> tuple[list[str], list[str]]:
+    """Texts and labels."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))[:ROWS]
+    return [row["text"] for row in rows], [row["label"] for row in rows]
+
+
+def prepare_ours(data: Path, model: Path, name: str):
+    """Keras' `fit` as `bert-serving train` calls it."""
+    import tensorflow as tf
+    import tf_keras
+
+    from bert_serving.classifier import ClassifierOptions, build_classifier, loss_of, targets_of
+    from bert_serving.config import EncoderConfig, TrainingConfig
+    from bert_serving.contract import Head
+    from bert_serving.data.batches import BatchPlan, epoch_dataset
+    from bert_serving.encoders.loading import find_encoder_folder, load_encoder
+    from bert_serving.text.preprocessing import load_preprocessing
+    from bert_serving.training.optimizer import create_optimizer, plan_schedule
+
+    texts, values = read(data)
+    labels = tuple(sorted(set(values)))
+    folder = find_encoder_folder(EncoderConfig(path=model))
+    tf_keras.utils.set_random_seed(0)
+    classifier = build_classifier(
+        load_encoder(folder),
+        load_preprocessing(folder.preprocessing),
+        ClassifierOptions(labels, sequence_length=LENGTH),
+    )
+    config = TrainingConfig(
+        batch_size=BATCH, learning_rate=LEARNING_RATE, padding="fixed" if name == PADDED else "longest"
+    )
+    plan = BatchPlan(BATCH, length=LENGTH if name == PADDED else None)
+    rows, _ = classifier.tokenize(texts)
+    targets = targets_of(Head.SOFTMAX, labels, values)
+    schedule = plan_schedule(config, steps_per_epoch=len(texts) // BATCH, width=384, trainable=True)
+    keras_model = classifier.token_model
+    accuracy = tf_keras.metrics.SparseCategoricalAccuracy("accuracy")
+    keras_model.compile(create_optimizer(schedule, config), loss_of(Head.SOFTMAX), weighted_metrics=[accuracy])
+    epochs = iter(range(1, 1000))
+
+    def do_round() -> int:
+        # Each round takes the first batches of another epoch: a random sample of all buckets.
+        dataset: tf.data.Dataset = epoch_dataset(rows, targets, None, plan, next(epochs)).take(BATCHES[name])
+        keras_model.fit(dataset, verbose=0)
+        return BATCHES[name] * BATCH
+
+    return do_round
+
+
+def prepare_torch(data: Path, model: Path, name: str):
+    """The loop of PyTorch tutorials: DataLoader, padding collator, AdamW, linear schedule."""
+    import torch
+    from torch.utils.data import DataLoader
+    from transformers import (
+        AutoModelForSequenceClassification,
+        AutoTokenizer,
+        DataCollatorWithPadding,
+        get_linear_schedule_with_warmup,
+    )
+
+    texts, values = read(data)
+    labels = sorted(set(values))
+    torch.manual_seed(0)
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    network = AutoModelForSequenceClassification.from_pretrained(model, num_labels=len(labels))
+    encoded = tokenizer(texts, truncation=True, max_length=LENGTH)
+    examples = [
+        {"input_ids": ids, "attention_mask": mask, "token_type_ids": types, "labels": labels.index(value)}
+        for ids, mask, types, value in zip(
+            encoded["input_ids"], encoded["attention_mask"], encoded["token_type_ids"], values, strict=True
+        )
+    ]
+    loader = DataLoader(examples, batch_size=BATCH, shuffle=True, collate_fn=DataCollatorWithPadding(tokenizer))
+    undecayed = ("bias", "LayerNorm.weight")
+    groups = [
+        {"params": [p for n, p in network.named_parameters() if not n.endswith(undecayed)], "weight_decay": 0.01},
+        {"params": [p for n, p in network.named_parameters() if n.endswith(undecayed)], "weight_decay": 0.0},
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=LEARNING_RATE)
+    steps = 3 * len(loader)
+    schedule = get_linear_schedule_with_warmup(optimizer, steps // 10, steps)
+    network.train()
+
+    def do_round() -> int:
+        batches = iter(loader)
+        for _ in range(BATCHES[name]):
+            loss = network(**next(batches)).loss
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            optimizer.zero_grad()
+        return BATCHES[name] * BATCH
+
+    return do_round
+
+
+if __name__ == "__main__":
+    main()
