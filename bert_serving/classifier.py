@@ -114,6 +114,8 @@ class Classifier:
         """Probabilities of texts, float32 [N, C]; for regression the value itself, [N, 1]."""
         if (pairs is not None) != self.options.pairs:
             raise InputError(f"this classifier takes {'two texts' if self.options.pairs else 'one text'} for each row")
+        if pairs is not None and len(pairs) != len(texts):
+            raise InputError(f"got {len(texts)} texts, but {len(pairs)} second texts; give as many of each")
         rows, _ = self.tokenize(texts, pairs)
         return probabilities(self.options.head, tf.constant(self.predict_tokens(rows))).numpy()
 

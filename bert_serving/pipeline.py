@@ -1,9 +1,10 @@
 """The whole road in three calls: `train` a run file, `evaluate` what came out, `export` it."""
 
+import contextlib
 import hashlib
 import importlib.metadata
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from bert_serving.evaluation.baselines import baselines
 from bert_serving.evaluation.metrics import measure
 from bert_serving.observer import Observer
 from bert_serving.saved_model.manifest import EncoderOrigin
+from bert_serving.saved_model.versions import glob_characters
 from bert_serving.saved_model.writer import ExportOptions, write_export
 from bert_serving.text.preprocessing import load_preprocessing
 from bert_serving.training.loop import Examples, class_weights, fit
@@ -36,7 +38,7 @@ from bert_serving.training.run_folder import RunFolder
 from bert_serving.training.strategy import create_strategy, mixed_precision
 
 _PICTURED_TEXTS = 8
-_INCOMPLETE = "{}: training is not complete (weights/ is missing); go on with train --resume"
+_INCOMPLETE = "{}: training is not complete ({} is missing); go on with train --resume"
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def train(config: RunConfig, out: Path, *, resume: bool = False, observer: Obser
     with observer.stage("Reading the data"):
         splits = load_splits(config.data, config.head.kind, config.training.seed)
         labels = resolve_labels(splits, config.data, config.head.kind)
-    with run.locked():
+    with _locked(run):
         _check_folder(run, config, resume=resume)
         with observer.stage("Preparing the encoder"):
             folder = find_encoder_folder(config.encoder, passed_over=observer.note, progress=observer.download)
@@ -108,7 +110,22 @@ def train(config: RunConfig, out: Path, *, resume: bool = False, observer: Obser
     return Trained(run, classifier, splits, metrics)
 
 
+@contextlib.contextmanager
+def _locked(run: RunFolder) -> Iterator[None]:
+    """The run folder's lock. A new folder that got nothing else before an error goes again."""
+    is_new = not run.path.exists()
+    with run.locked():
+        try:
+            yield
+        except BaseException:
+            if is_new and not [path for path in run.path.iterdir() if path.name != ".lock"]:
+                shutil.rmtree(run.path, ignore_errors=True)
+            raise
+
+
 def _check_folder(run: RunFolder, config: RunConfig, *, resume: bool) -> None:
+    if characters := glob_characters(run.path):
+        raise RunFolderError(f"{run.path}: TensorFlow cannot read from a path with {characters}; use another --out")
     started = (run.path / "run.toml").is_file()
     if started and not resume:
         state = "a complete run" if run.is_complete else "an unfinished run"
@@ -216,7 +233,7 @@ def load_classifier(run: RunFolder) -> Classifier:
     """
     config = run.config()
     if not run.is_complete:
-        raise RunFolderError(_INCOMPLETE.format(run.path))
+        raise RunFolderError(_INCOMPLETE.format(run.path, run.weights.parent.name))
     encoder = _encoder_of(run, config)
     classifier = build_classifier(encoder, load_preprocessing(run.preprocessing), _options(config, run.labels()))
     try:
@@ -310,9 +327,10 @@ def export(
         ExportError: the version exists or the folder cannot be written.
         VerificationError: the export failed verification and was not published.
     """
-    if not run.is_complete:
-        run.config()  # says so when this is no run folder at all
-        raise RunFolderError(_INCOMPLETE.format(run.path))
+    run.config()  # says so when this is no run folder at all
+    for path in (run.weights.parent, run.path / "metrics.json"):
+        if not path.exists():
+            raise RunFolderError(_INCOMPLETE.format(run.path, path.name))
     origin = EncoderOrigin(**run.read_json("run.json")["encoder"])
     metrics = run.read_json("metrics.json")
     measured = metrics.get("test") or metrics.get("validation") or {}

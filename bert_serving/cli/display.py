@@ -68,6 +68,7 @@ class ConsoleObserver(Observer):
 
     def data(self, audit: Any) -> None:
         show_table("The data", audit.columns(), audit.rows())
+        console.print()
         for warning in audit.warnings:
             console.print(f"  [yellow]note:[/] {escape(warning)}", soft_wrap=True)
 

@@ -17,12 +17,13 @@ def inspect(
 ) -> None:
     """Show signatures, labels, operations, sizes and manifest."""
     from bert_serving.observer import Observer
+    from bert_serving.saved_model.versions import latest_version
 
+    folder = latest_version(saved_model)
     with (Observer() if as_json else ConsoleObserver()).stage("Loading the model"):
         from bert_serving.saved_model.operations import audit_operations
-        from bert_serving.saved_model.reader import ExportedModel, latest_version
+        from bert_serving.saved_model.reader import ExportedModel
 
-        folder = latest_version(saved_model)
         audit = audit_operations(folder)
         model = ExportedModel(folder)
     signatures = {

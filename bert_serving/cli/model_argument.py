@@ -58,7 +58,8 @@ def _run(path: Path) -> Model:
 
 
 def _saved(path: Path) -> Model:
-    from bert_serving.saved_model.reader import ExportedModel, latest_version
+    from bert_serving.saved_model.reader import ExportedModel
+    from bert_serving.saved_model.versions import latest_version
 
     model = ExportedModel(latest_version(path))
     manifest = model.manifest

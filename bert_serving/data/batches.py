@@ -52,6 +52,7 @@ class BatchPlan:
         seed: with the epoch's number it fixes the order.
         length: pad every batch to it; None pads to the longest row of the batch.
         length_step: round padded lengths up to a multiple of it.
+        longest: no padded length is rounded up beyond it; None for no such limit.
         drop_remainder: leave out the last, smaller batch (a TPU wants one shape).
     """
 
@@ -59,6 +60,7 @@ class BatchPlan:
     seed: int = 0
     length: int | None = None
     length_step: int = 1
+    longest: int | None = None
     drop_remainder: bool = False
 
     def order(self, lengths: np.ndarray, epoch: int) -> list[np.ndarray]:
@@ -84,12 +86,18 @@ def sorted_batches(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
 
 
 def padded_batch(
-    rows: TokenRows, index: Sequence[int] | np.ndarray, *, length: int | None = None, length_step: int = 1
+    rows: TokenRows,
+    index: Sequence[int] | np.ndarray,
+    *,
+    length: int | None = None,
+    length_step: int = 1,
+    longest: int | None = None,
 ) -> dict[str, np.ndarray]:
-    """BERT's three inputs for some rows, int32 [len(index), L]; L is `length` or the longest row's, rounded up."""
+    """BERT's three inputs for some rows, int32 [len(index), L]; L is `length` or the longest row's, rounded up to at most `longest`."""
     lengths = rows.lengths[index]
-    longest = int(lengths.max()) if len(lengths) else 0
-    columns = length or -(-longest // length_step) * length_step
+    needed = int(lengths.max()) if len(lengths) else 0
+    rounded = -(-needed // length_step) * length_step
+    columns = length or (rounded if longest is None else max(needed, min(rounded, longest)))
     mask = np.arange(columns) < lengths[:, None]
     batch = {
         WORD_IDS: np.full(mask.shape, rows.padding, np.int32),
@@ -114,7 +122,9 @@ def epoch_dataset(
 
     def batches() -> Iterator[tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]]:
         for index in order:
-            inputs = padded_batch(rows, index, length=plan.length, length_step=plan.length_step)
+            inputs = padded_batch(
+                rows, index, length=plan.length, length_step=plan.length_step, longest=plan.longest
+            )
             yield inputs, targets[index], weights[index]
 
     batch = plan.batch_size if plan.drop_remainder else None

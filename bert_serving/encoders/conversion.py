@@ -111,8 +111,9 @@ def read_architecture(config: Mapping[str, Any], tokenizer: Mapping[str, Any]) -
         raise EncoderError(
             f"config.json: layer_norm_eps {config['layer_norm_eps']!r}, only {_LAYER_NORM_EPSILON} works"
         )
+    _check_tokenizer(tokenizer)
     try:
-        return Architecture(
+        architecture = Architecture(
             vocabulary_size=int(config["vocab_size"]),
             layers=int(config["num_hidden_layers"]),
             width=int(config["hidden_size"]),
@@ -129,6 +130,13 @@ def read_architecture(config: Mapping[str, Any], tokenizer: Mapping[str, Any]) -
         raise EncoderError(f"config.json: key {error} is missing; it must describe a BERT model") from None
     except (TypeError, ValueError) as error:
         raise EncoderError(f"config.json: a size is not a number: {error}") from None
+    if architecture.layers < 1:
+        raise EncoderError(f"config.json: num_hidden_layers is {architecture.layers}, expected 1 or more")
+    if architecture.heads < 1 or architecture.width % architecture.heads:
+        raise EncoderError(
+            f"config.json: num_attention_heads {architecture.heads} does not divide hidden_size {architecture.width}"
+        )
+    return architecture
 
 
 def rename_weights(tensors: Mapping[str, np.ndarray], architecture: Architecture) -> dict[str, np.ndarray]:
@@ -194,6 +202,24 @@ class _HubEncoder(tf.train.Checkpoint):
         return outputs
 
 
+def _check_tokenizer(tokenizer: Mapping[str, Any]) -> None:
+    """Refuses what would give other token ids than the encoder was trained with, in silence."""
+    lower_case = bool(tokenizer.get("do_lower_case", True))
+    strip_accents = tokenizer.get("strip_accents")
+    if strip_accents is not None and bool(strip_accents) != lower_case:
+        raise EncoderError(
+            f"tokenizer_config.json: strip_accents is {strip_accents} while do_lower_case is {lower_case}; only both or "
+            "neither can be converted"
+        )
+    if not tokenizer.get("tokenize_chinese_chars", True):
+        raise EncoderError("tokenizer_config.json: tokenize_chinese_chars is False, only True can be converted")
+    if tokenizer.get("tokenizer_class") == "BertJapaneseTokenizer":
+        raise EncoderError(
+            "tokenizer_config.json: tokenizer_class is 'BertJapaneseTokenizer', which splits words by a dictionary; only "
+            "'BertTokenizer' can be converted"
+        )
+
+
 def _reshape(tensor: np.ndarray, name: str, architecture: Architecture) -> np.ndarray:
     heads, head_width = architecture.heads, architecture.width // architecture.heads
     if name.endswith("/kernel"):
@@ -210,8 +236,11 @@ def _read_json(path: Path, *, optional: bool = False) -> dict[str, Any]:
     if optional and not path.is_file():
         return {}
     try:
-        return json.loads(path.read_text("utf-8"))
+        content = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         raise EncoderError(f"{path}: missing; a Hugging Face folder needs it") from None
     except (OSError, ValueError) as error:
         raise EncoderError(f"{path}: cannot read it: {error}") from None
+    if not isinstance(content, dict):
+        raise EncoderError(f"{path}: cannot read it: holds {type(content).__name__}, expected a JSON object")
+    return content

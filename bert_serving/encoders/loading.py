@@ -121,7 +121,8 @@ def load_encoder(folder: EncoderFolder, *, trainable: bool = True, rebuild: bool
         )
     try:
         model = tf.saved_model.load(str(folder.encoder))
-    except (OSError, ValueError, tf.errors.OpError) as error:
+    except (OSError, ValueError, IndexError, tf.errors.OpError) as error:
+        # IndexError is what TensorFlow makes of a file of variables that is too short.
         raise EncoderError(f"{folder.encoder}: cannot load the encoder: {str(error).splitlines()[0]}") from None
     described = folder.encoder.parent / DESCRIPTION
     architecture = Architecture.load(described) if described.is_file() else None
@@ -130,7 +131,7 @@ def load_encoder(folder: EncoderFolder, *, trainable: bool = True, rebuild: bool
         if rebuilt is not None:
             rebuilt.layer.trainable = trainable
             return rebuilt
-    return LoadedEncoder(hub.KerasLayer(model, trainable=trainable, name="encoder"), None)
+    return LoadedEncoder(_hub_layer(model, folder.encoder, trainable=trainable), None)
 
 
 def network_from(architecture: Architecture) -> tf_keras.Model:
@@ -162,33 +163,65 @@ def infer_architecture(weights: Mapping[str, np.ndarray]) -> Architecture | None
 
 
 def _rebuild(model: Any, architecture: Architecture | None) -> LoadedEncoder | None:
-    weights = {variable.name: variable.numpy() for variable in getattr(model, "variables", [])}
+    # TF Hub's encoders hold more than weights: whether to lower-case is a boolean variable there.
+    weights = {each.name: each.numpy() for each in getattr(model, "variables", []) if each.dtype.is_floating}
     inferred = architecture or infer_architecture(weights)
     if inferred is None:
         return None
     inputs = sample_inputs(inferred.vocabulary_size)
-    expected = model(inputs, training=False)[contract.SEQUENCE_OUTPUT]
+    try:
+        expected = model(inputs, training=False)[contract.SEQUENCE_OUTPUT]
+    except (KeyError, TypeError, ValueError, tf.errors.OpError):
+        return None
     # The variables tell every size, but not the activation between the dense layers.
     activations = [architecture.activation] if architecture else list(ACTIVATIONS)
     for activation in activations:
         candidate = Architecture(**{**vars(inferred), "activation": activation})
-        network = network_from(candidate)
         try:
-            assign_weights(network, weights)
+            network = _network_with(candidate, weights, "float32")
         except EncoderError:
             return None
-        difference = tf.reduce_max(tf.abs(tf.cast(network(inputs)[contract.SEQUENCE_OUTPUT], tf.float32) - expected))
-        limit = _SAME_ENCODER if network.dtype_policy.compute_dtype == "float32" else np.inf
-        if float(difference) < limit:
-            return LoadedEncoder(network, candidate)
+        if float(tf.reduce_max(tf.abs(network(inputs)[contract.SEQUENCE_OUTPUT] - expected))) < _SAME_ENCODER:
+            # Compared in float32, where rounding cannot hide another activation; built as the caller's policy wants it.
+            policy = tf_keras.mixed_precision.global_policy()
+            return LoadedEncoder(
+                network if policy.name == "float32" else _network_with(candidate, weights, policy), candidate
+            )
     return None
+
+
+def _network_with(
+    architecture: Architecture, weights: Mapping[str, np.ndarray], policy: str | tf_keras.mixed_precision.Policy
+) -> tf_keras.Model:
+    before = tf_keras.mixed_precision.global_policy()
+    tf_keras.mixed_precision.set_global_policy(policy)
+    try:
+        network = network_from(architecture)
+    finally:
+        tf_keras.mixed_precision.set_global_policy(before)
+    assign_weights(network, weights)
+    return network
+
+
+def _hub_layer(model: Any, path: Path, *, trainable: bool) -> hub.KerasLayer:
+    wrong = f"{path}: not a text encoder of TF Hub's format: it must take {', '.join(contract.TOKEN_INPUTS)} and give "
+    try:
+        layer = hub.KerasLayer(model, trainable=trainable, name="encoder")
+        outputs = layer(sample_inputs(1))
+    except (TypeError, ValueError, tf.errors.OpError):
+        raise EncoderError(f"{wrong}{contract.POOLED_OUTPUT}; check encoder.path") from None
+    if not isinstance(outputs, Mapping) or contract.POOLED_OUTPUT not in outputs:
+        raise EncoderError(f"{wrong}{contract.POOLED_OUTPUT}; check encoder.path")
+    return layer
 
 
 def _local_folder(path: Path, preprocessing: Path | None) -> EncoderFolder:
     if not path.is_dir():
         raise EncoderError(f"{path}: no such encoder folder; check encoder.path")
     if is_hugging_face_folder(path):
-        key = f"converted-{path.name}-{folder_sha256(path)[:16]}-{_CONVERSION}"
+        # An entry's name in the cache is plainer and shorter than a folder's may be.
+        name = re.sub(r"[^A-Za-z0-9._-]", "_", path.name)[:100]
+        key = f"converted-{name}-{folder_sha256(path)[:16]}-{_CONVERSION}"
         return _encoder_folder(path.name, cached(key, lambda target: convert_hugging_face(path, target)))
     if (path / ENCODER).is_dir():
         return _encoder_folder(path.name, path)

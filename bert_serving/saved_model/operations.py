@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 from tensorflow.core.framework.graph_pb2 import GraphDef
+from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from bert_serving.errors import ExportError
@@ -74,7 +76,7 @@ def audit_operations(folder: Path) -> OperationAudit:
     Raises:
         ExportError: the folder holds no readable saved_model.pb.
     """
-    names = sorted(set(_operation_names(read_graph(folder))))
+    names = sorted(set(_operation_names(read_meta_graph(folder).graph_def)))
     missing = tuple(name for name in names if name not in _FIRST_SERVING and not hasattr(tf.raw_ops, name))
     oldest = max((_FIRST_SERVING.get(name, _OLDEST) for name in names), key=_key, default=_OLDEST)
     return OperationAudit(
@@ -85,19 +87,22 @@ def audit_operations(folder: Path) -> OperationAudit:
     )
 
 
-def read_graph(folder: Path) -> GraphDef:
-    """The graph of a SavedModel's first meta graph, function library included.
+def read_meta_graph(folder: Path) -> MetaGraphDef:
+    """The first meta graph of a SavedModel: graph, function library and signatures.
 
     Raises:
         ExportError: the folder holds no readable saved_model.pb.
     """
     path = folder / "saved_model.pb"
     try:
-        return SavedModel.FromString(path.read_bytes()).meta_graphs[0].graph_def
+        graphs = SavedModel.FromString(path.read_bytes()).meta_graphs
     except OSError:
         raise ExportError(f"{folder}: not a SavedModel (saved_model.pb is missing); give a version folder") from None
-    except Exception as error:  # protobuf's DecodeError, or no meta graph
+    except DecodeError as error:
         raise ExportError(f"{path}: damaged: {error}; export again") from None
+    if not graphs:
+        raise ExportError(f"{path}: damaged: it holds no graph; export again")
+    return graphs[0]
 
 
 def _operation_names(graph: GraphDef) -> Iterable[str]:

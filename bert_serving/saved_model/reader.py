@@ -11,6 +11,7 @@ import tensorflow_text  # noqa: F401 - registers the operations that the graph n
 from bert_serving import contract
 from bert_serving.errors import ExportError, InputError
 from bert_serving.saved_model.manifest import Manifest, load_manifest
+from bert_serving.saved_model.operations import read_meta_graph
 
 _BATCH = 64
 
@@ -29,13 +30,12 @@ class ExportedModel:
         Raises:
             ExportError: the folder holds none, or it cannot be loaded.
         """
-        if not (folder / "saved_model.pb").is_file():
-            raise ExportError(f"{folder}: not a SavedModel (saved_model.pb is missing); give a version folder")
+        _check_assets(folder)
         self.folder = folder
         self.manifest: Manifest | None = load_manifest(folder)
         try:
             self._model: Any = tf.saved_model.load(str(folder), tags=[contract.SERVING_TAG])
-        except (OSError, ValueError, RuntimeError, KeyError, tf.errors.OpError) as error:
+        except (OSError, ValueError, RuntimeError, LookupError, tf.errors.OpError) as error:
             raise ExportError(f"{folder}: cannot load the SavedModel: {str(error).splitlines()[0]}") from None
 
     @property
@@ -80,22 +80,8 @@ class ExportedModel:
         return result
 
 
-def latest_version(folder: Path) -> Path:
-    """The version folder meant by `folder`: itself when it holds a SavedModel, else its highest version.
-
-    Raises:
-        ExportError: it holds neither.
-    """
-    if (folder / "saved_model.pb").is_file():
-        return folder
-    versions = [path for path in numbered(folder) if path.is_dir()]
-    if not versions:
-        raise ExportError(f"{folder}: neither a SavedModel nor a folder of versions; give what export wrote")
-    return max(versions, key=lambda path: int(path.name))
-
-
-def numbered(folder: Path) -> list[Path]:
-    """What lies in a folder of versions under a number."""
-    # isdigit alone would let pass characters such as "²", which are no numbers.
-    found = folder.iterdir() if folder.is_dir() else ()
-    return [path for path in found if path.name.isascii() and path.name.isdigit()]
+def _check_assets(folder: Path) -> None:
+    """TensorFlow's own error for a missing asset names the file in the midst of a trace."""
+    for asset in read_meta_graph(folder).asset_file_def:
+        if not (folder / "assets" / asset.filename).is_file():
+            raise ExportError(f"{folder}: damaged SavedModel: assets/{asset.filename} is missing; export again")

@@ -48,6 +48,7 @@ def verify(folder: Path, *, minimum_tf_serving: str | None = None) -> Verificati
     problems = check_assets(folder, model.manifest)
     problems += check_operations(folder, minimum_tf_serving or model.manifest.minimum_tf_serving)
     problems += check_interface(model, model.manifest)
+    problems += check_signature_table(folder)
     golden = Golden.load(folder)
     if problems or golden is None:
         problems += [] if golden else ["assets.extra/golden.json is missing"]
@@ -135,6 +136,16 @@ def check_interface(model: "ExportedModel", manifest: Manifest) -> list[str]:
         if found_outputs != outputs:
             problems.append(f"signature {name} returns {found_outputs}, expected {outputs}")
     return problems
+
+
+def check_signature_table(folder: Path) -> list[str]:
+    """Signatures that a server does not see: Python finds them on the loaded object, a server in the table of the graph."""
+    from bert_serving.saved_model.operations import read_meta_graph
+
+    table = read_meta_graph(folder).signature_def
+    return [
+        f"signature {name} is missing from saved_model.pb's table" for name in contract.SIGNATURES if name not in table
+    ]
 
 
 def expected_interface(manifest: Manifest) -> dict[str, tuple[dict[str, str], dict[str, str]]]:

@@ -28,9 +28,9 @@ from bert_serving.observer import Observer
 from bert_serving.saved_model.golden import TEXTS, Golden
 from bert_serving.saved_model.manifest import EncoderOrigin, Manifest, Verification
 from bert_serving.saved_model.operations import audit_operations
-from bert_serving.saved_model.reader import numbered
 from bert_serving.saved_model.signatures import build_serving_graph
 from bert_serving.saved_model.verify import verify_in_fresh_process
+from bert_serving.saved_model.versions import glob_characters, numbered
 from bert_serving.saved_model.warmup import write_warmup
 
 # A name is one folder, and one part of a URL.
@@ -73,6 +73,8 @@ def write_export(
     """
     if not _NAME.fullmatch(options.name):
         raise ExportError(f"{options.name!r} cannot name a model; use letters, digits, dots, dashes and underscores")
+    if characters := glob_characters(options.base):
+        raise ExportError(f"{options.base}: TensorFlow cannot read from a path with {characters}; choose another --to")
     model_folder = options.base / options.name
     version = _free_version(model_folder, options.version)
     with _workshop(model_folder, version) as workshop:

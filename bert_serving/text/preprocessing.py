@@ -66,13 +66,21 @@ class _SpecialTokens(tf.Module):
         return {name: tf.constant(value, tf.int32) for name, value in self._ids.items()}
 
 
+class _VocabularyInitializer(tf.lookup.TextFileInitializer):
+    """Leaves the name of its table to chance: TensorFlow's own would carry the file's path into every SavedModel."""
+
+    @property
+    def _shared_name(self) -> str:
+        return ""
+
+
 class _Tokenize(tf.Module):
     """`.tokenize`: strings [B] to word pieces, int32 [B, (words), (pieces)]."""
 
     def __init__(self, vocabulary: str, lower_case: bool):
         super().__init__()
         # The initializer is kept because the SavedModel finds the vocabulary asset through it.
-        self._initializer = tf.lookup.TextFileInitializer(
+        self._initializer = _VocabularyInitializer(
             vocabulary, tf.string, tf.lookup.TextFileIndex.WHOLE_LINE, tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER
         )
         table = tf.lookup.StaticHashTable(self._initializer, default_value=-1)

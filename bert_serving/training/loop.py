@@ -161,6 +161,8 @@ def _batch_plan(config: TrainingConfig, classifier: Classifier) -> BatchPlan:
         seed=config.seed,
         length=None if dynamic else classifier.options.sequence_length,
         length_step=XLA_LENGTH_STEP if config.xla else 1,
+        # The encoder has no positions beyond its maximum.
+        longest=classifier.options.sequence_length,
         drop_remainder=config.strategy == "tpu",
     )
 
@@ -187,7 +189,7 @@ def _restore(checkpoint: tf.train.Checkpoint, run: RunFolder) -> list[dict[str, 
     if not last:
         return []
     folder = run.checkpoint(last)
-    checkpoint.restore(str(folder / _STATE)).assert_existing_objects_matched()
+    checkpoint.read(str(folder / _STATE)).assert_existing_objects_matched()
     return RunFolder(folder).read_json(_PROGRESS_FILE)
 
 
@@ -213,7 +215,7 @@ def _finish(
     *,
     chief: bool,
 ) -> None:
-    checkpoint.restore(str(run.checkpoint(best) / _STATE))
+    checkpoint.read(str(run.checkpoint(best) / _STATE))
     if not chief:
         return
     run.write_json(_PROGRESS_FILE, history)

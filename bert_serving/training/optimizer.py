@@ -62,6 +62,9 @@ def create_optimizer(schedule: Schedule, config: TrainingConfig) -> tf_keras.opt
     optimizer.weight_decay_rate = config.weight_decay
     optimizer.gradient_clip_norm = config.gradient_norm
     if config.mixed_precision == "float16":
+        # Under loss scaling AdamWeightDecay's own cut is left out, Keras' is not.
+        optimizer.gradient_clip_norm = 0.0
+        optimizer.global_clipnorm = config.gradient_norm or None
         return tf_keras.mixed_precision.LossScaleOptimizer(optimizer)
     return optimizer
 

@@ -16,6 +16,7 @@ pictures/         PNG files
 import contextlib
 import json
 import os
+import re
 import shutil
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,6 +30,7 @@ from bert_serving.config import RunConfig, dump_run_config, parse_run_config
 from bert_serving.errors import RunFolderError
 
 _TEMPORARY = ".tmp-"
+_EPOCH = re.compile(r"epoch_\d{3,}")
 
 
 @dataclass(frozen=True)
@@ -150,11 +152,14 @@ class RunFolder:
         """Writes a text file in one step."""
         temporary = self.path / f"{_TEMPORARY}{name}"
         with self.writable():
-            with temporary.open("w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self.path / name)
+            try:
+                with temporary.open("w", encoding="utf-8") as file:
+                    file.write(text)
+                    file.flush()
+                    os.fsync(file.fileno())
+                temporary.replace(self.path / name)
+            finally:
+                temporary.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def new_folder(self, target: Path) -> Iterator[Path]:
@@ -183,7 +188,7 @@ class RunFolder:
         shutil.rmtree(self.path / "checkpoints", ignore_errors=True)
 
     def _epochs(self) -> list[Path]:
-        return list((self.path / "checkpoints").glob("epoch_*"))
+        return [path for path in (self.path / "checkpoints").glob("epoch_*") if _EPOCH.fullmatch(path.name)]
 
     def _sweep(self) -> None:
         """Removes what a killed process left behind."""
