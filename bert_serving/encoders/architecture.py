@@ -126,9 +126,9 @@ def reseed_dropout(model: tf_keras.Model, seed: tuple[int, ...]) -> None:
         generator.reset_from_seed(int(state >> np.uint64(1)))
 
 
-def sample_inputs(architecture_or_vocabulary: int, *, rows: int = 2, length: int = 8) -> dict[str, tf.Tensor]:
+def sample_inputs(vocabulary_size: int, *, rows: int = 2, length: int = 8) -> dict[str, tf.Tensor]:
     """A small batch of valid inputs for comparing two encoders, its last row half padding."""
-    ids = np.arange(rows * length).reshape(rows, length) % architecture_or_vocabulary
+    ids = np.arange(rows * length).reshape(rows, length) % vocabulary_size
     mask = np.ones((rows, length), np.int32)
     mask[-1, length // 2 :] = 0
     return {

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from bert_serving import contract
 from bert_serving.classifier import Classifier, label_of, probabilities
-from bert_serving.contract import Graph, Head
+from bert_serving.contract import Graph
 from bert_serving.text.packing import combine_segments, pad, trimmed_length
 
 # A regression has no labels; its only "class" in the Classify call is called so.
@@ -101,8 +101,3 @@ class _Calls:
 
 def _trace(call: Callable[..., Tensors], specification: list[tf.TensorSpec]) -> Any:
     return tf.function(call, input_signature=specification, autograph=False).get_concrete_function()
-
-
-def classes_of(labels: tuple[str, ...], head: Head) -> tuple[str, ...]:
-    """Names that the Classify call may answer."""
-    return (REGRESSION_CLASS,) if head is Head.REGRESSION else labels
