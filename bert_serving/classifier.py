@@ -10,7 +10,7 @@ import tensorflow_hub as hub
 import tf_keras
 
 from bert_serving import contract
-from bert_serving.contract import Head
+from bert_serving.contract import Head, Pooling
 from bert_serving.data.batches import TokenRows, padded_batch, sorted_batches
 from bert_serving.data.splits import label_array
 from bert_serving.encoders.architecture import reproducible_dropout
@@ -35,6 +35,7 @@ class ClassifierOptions:
         head: what the dense layer predicts.
         sequence_length: texts are cut at so many tokens.
         pairs: whether a row has two texts.
+        pooling: how the encoder's outputs become the vector that the dense layer sees.
         dropout: rate between the pooled output and the dense layer.
         seed: fixes the head's first weights.
     """
@@ -43,6 +44,7 @@ class ClassifierOptions:
     head: Head = Head.SOFTMAX
     sequence_length: int = 128
     pairs: bool = False
+    pooling: Pooling = Pooling.POOLER
     dropout: float = 0.1
     seed: int = 0
 
@@ -145,11 +147,24 @@ def build_classifier(encoder: LoadedEncoder, preprocessing: Preprocessing, optio
     head = tf_keras.layers.Dense(options.outputs, kernel_initializer=initializer, dtype=tf.float32, name="head")
     # === Functional model ===
     tokens = {name: tf_keras.layers.Input((None,), dtype=tf.int32, name=name) for name in contract.TOKEN_INPUTS}
-    pooled = encoder.layer(tokens)[contract.POOLED_OUTPUT]
+    pooled = pool(options.pooling, encoder.layer(tokens), tokens[contract.MASK])
     with reproducible_dropout():
         logits = head(dropout(pooled))
     model = tf_keras.Model(tokens, logits, name="token_classifier")
     return Classifier(options, encoder, preprocessing, model)
+
+
+def pool(pooling: Pooling, outputs: dict[str, tf.Tensor], mask: tf.Tensor) -> tf.Tensor:
+    """One vector for each text, [B, H], from the encoder's outputs and the mask int32 [B, L]."""
+    match pooling:
+        case Pooling.POOLER:
+            return outputs[contract.POOLED_OUTPUT]
+        case Pooling.CLS:
+            return outputs[contract.SEQUENCE_OUTPUT][:, 0]
+        case Pooling.MEAN:
+            tokens = tf.cast(outputs[contract.SEQUENCE_OUTPUT], tf.float32)
+            weights = tf.cast(mask, tf.float32)[:, :, tf.newaxis]
+            return tf.reduce_sum(tokens * weights, axis=1) / tf.reduce_sum(weights, axis=1)
 
 
 def probabilities(head: Head, logits: tf.Tensor) -> tf.Tensor:

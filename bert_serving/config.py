@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from bert_serving.contract import DEFAULT_MINIMUM_TF_SERVING, Graph, Head
+from bert_serving.contract import DEFAULT_MINIMUM_TF_SERVING, Graph, Head, Pooling
 from bert_serving.errors import RunFileError
 
 Paths = Annotated[tuple[Path, ...], Field(min_length=1)]
@@ -85,8 +85,10 @@ class HeadConfig(_Table):
 
     kind: Head = Head.SOFTMAX
     """softmax: one of C labels; binary: one of two from one logit; multilabel: any of C; regression: a number"""
+    pooling: Pooling = Pooling.POOLER
+    """what the head sees: the encoder's pooled output, the sequence output at [CLS], or its mean over the text's tokens"""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """rate between the pooled output and the dense layer"""
+    """rate between the pooled vector and the dense layer"""
 
 
 class TrainingConfig(_Table):

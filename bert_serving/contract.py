@@ -63,6 +63,17 @@ class Head(StrEnum):
     """one number; logits [B, 1] hold it, probabilities repeat it"""
 
 
+class Pooling(StrEnum):
+    """How the encoder's outputs become one vector for the head."""
+
+    POOLER = "pooler"
+    """the encoder's own pooled output: a dense layer with tanh on [CLS]"""
+    CLS = "cls"
+    """the sequence output at [CLS]"""
+    MEAN = "mean"
+    """the mean of the sequence output over the text's tokens; suits encoders trained for sentence embeddings"""
+
+
 class Graph(StrEnum):
     """How an exported graph treats padding."""
 

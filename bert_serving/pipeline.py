@@ -83,8 +83,8 @@ def train(config: RunConfig, out: Path, *, resume: bool = False, observer: Obser
     with _locked(run):
         _check_folder(run, config, resume=resume)
         with observer.stage("Preparing the encoder"):
-            folder = find_encoder_folder(config.encoder, passed_over=observer.note, progress=observer.download)
             strategy = create_strategy(config.training)
+            folder = find_encoder_folder(config.encoder, passed_over=observer.note, progress=observer.download)
             classifier = _new_classifier(config, labels, folder, strategy)
         with observer.stage("Tokenising"):
             tokenised = {name: classifier.tokenize(table.texts, table.pairs) for name, table in _named(splits).items()}
@@ -94,6 +94,8 @@ def train(config: RunConfig, out: Path, *, resume: bool = False, observer: Obser
         observer.data(found)
         if not resume:
             _start(run, config, classifier, folder, splits, found)
+        elif folder.sha256 != run.read_json("run.json")["encoder"]["sha256"]:
+            raise RunFolderError(f"{run.path}: the encoder changed since this run began; train it anew")
         if not run.is_complete:
             _fit(classifier, splits, tokens, config, run, strategy, observer)
         classifier = load_classifier(run)
@@ -159,6 +161,7 @@ def _options(config: RunConfig, labels: tuple[str, ...]) -> ClassifierOptions:
         head=config.head.kind,
         sequence_length=config.encoder.sequence_length,
         pairs=config.data.text_pair is not None,
+        pooling=config.head.pooling,
         dropout=config.head.dropout,
         seed=config.training.seed,
     )

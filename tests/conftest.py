@@ -36,7 +36,9 @@ def hugging_face_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def write_hugging_face_folder(folder: Path, *, layers: int = 2, width: int = 8, seed: int = 0) -> None:
+def write_hugging_face_folder(
+    folder: Path, *, layers: int = 2, width: int = 8, positions: int = POSITIONS, seed: int = 0
+) -> None:
     """Writes config.json, vocab.txt and model.safetensors of a random BERT."""
     from safetensors.numpy import save_file
 
@@ -49,14 +51,14 @@ def write_hugging_face_folder(folder: Path, *, layers: int = 2, width: int = 8, 
         "num_hidden_layers": layers,
         "num_attention_heads": 2,
         "intermediate_size": 2 * width,
-        "max_position_embeddings": POSITIONS,
+        "max_position_embeddings": positions,
         "type_vocab_size": 2,
         "hidden_act": "gelu",
         "layer_norm_eps": 1e-12,
     }
     shapes = {
         "word_embeddings": (len(VOCABULARY), width),
-        "position_embeddings": (POSITIONS, width),
+        "position_embeddings": (positions, width),
         "token_type_embeddings": (2, width),
         "intermediate.dense.weight": (2 * width, width),
         "intermediate.dense.bias": (2 * width,),

@@ -2,20 +2,206 @@
 
 import json
 
+import conftest
 import numpy as np
+import pytest
+
+from bert_serving import pipeline
+from bert_serving.clients.grpc_client import GrpcClient
+from bert_serving.clients.rest_client import RestClient
+from bert_serving.config import DataConfig, load_run_file
+from bert_serving.contract import Head
+from bert_serving.data.table import read_table
+from bert_serving.errors import EncoderError, RunFolderError
+from bert_serving.model_server.options import ModelConfig, ServerOptions
+from bert_serving.model_server.server import ServerThread
+from bert_serving.observer import Observer
+from bert_serving.saved_model import writer
+from bert_serving.saved_model.reader import ExportedModel
+from bert_serving.saved_model.verify import verify
+from bert_serving.saved_model.writer import ExportOptions
+from bert_serving.training.run_folder import RunFolder
+
+AWKWARD = ["", "good \U0001f62d", "我的自行车坏了", "bad " * 5000, "tab\tnull\x00bell\x07", "the bike is not very good"]
 
 
 def test_a_run_learns_its_data_and_leaves_a_whole_run_folder(trained):
     assert trained.metrics["test"]["accuracy"] >= 0.9
     names = {path.name for path in trained.run.path.iterdir()}
-    assert {"run.toml", "run.json", "labels.txt", "encoder.json", "preprocessing", "weights", "history.json", "audit.json",
-            "metrics.json", "pictures"} <= names
+    assert {
+        "run.toml",
+        "run.json",
+        "labels.txt",
+        "encoder.json",
+        "preprocessing",
+        "weights",
+        "history.json",
+        "audit.json",
+        "metrics.json",
+        "pictures",
+    } <= names
     assert "checkpoints" not in names
     assert json.loads((trained.run.path / "metrics.json").read_text())["baselines"]["majority"]["rows"] == 10
 
 
 def test_an_export_answers_as_the_model_in_memory(trained, exported):
-    from bert_serving.saved_model.reader import ExportedModel
-
     texts = trained.splits.test.texts
     np.testing.assert_allclose(ExportedModel(exported).predict(texts), trained.classifier.predict(texts), atol=2e-6)
+
+
+def test_memory_run_folder_saved_model_grpc_and_rest_give_the_same_probabilities(trained, exported):
+    texts = [*AWKWARD, *trained.splits.test.texts]
+    expected = trained.classifier.predict(texts)
+    assert np.ptp(expected[:, 0]) > 0.05
+    answers = {
+        "run folder": pipeline.load_classifier(RunFolder(trained.run.path)).predict(texts),
+        "SavedModel": ExportedModel(exported).predict(texts),
+    }
+    options = ServerOptions(models=[ModelConfig("tiny", exported.parent)])
+    with (
+        ServerThread(options) as server,
+        GrpcClient(server.grpc_address) as over_grpc,
+        RestClient(server.rest_url) as over_rest,
+    ):
+        for name, client in (("gRPC", over_grpc), ("REST", over_rest)):
+            predictions = client.predict("tiny", texts)
+            answers[name] = np.array([prediction.probabilities for prediction in predictions])
+            labels = [prediction.label for prediction in predictions]
+            assert labels == [trained.classifier.options.labels[place] for place in expected.argmax(axis=1)]
+    for name, found in answers.items():
+        np.testing.assert_allclose(found, expected, atol=2e-6, err_msg=name)
+
+
+def test_evaluation_gives_the_figures_of_the_run(trained):
+    assert pipeline.evaluate(trained.classifier, trained.splits.test) == trained.metrics["test"]
+
+
+# === Every head ===
+
+
+def head_rows(head, rows):
+    texts = [text for text, _ in rows]
+    if head is Head.REGRESSION:
+        return [(text, f"{text.count('good') - text.count('bad') / 2}") for text in texts]
+    if head is Head.MULTILABEL:
+        kinds = ("good", "bad", "wheel")
+        return [(text, ",".join(kind for kind in kinds if kind in text)) for text in texts]
+    return rows
+
+
+@pytest.mark.parametrize(("head", "pairs"), [(Head.BINARY, False), (Head.MULTILABEL, False), (Head.REGRESSION, True)])
+def test_every_head_goes_the_whole_road_in_silence(head, pairs, encoder_folder, rows, tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(writer, "verify_in_fresh_process", verify)
+    rows = head_rows(head, rows)
+    run_file = conftest.write_run_file(tmp_path, encoder_folder, rows, epochs=1)
+    overrides = [f"head.kind={head.value}", "encoder.sequence_length=12"]
+    if pairs:
+        overrides.append("data.text_pair=second")
+        for name, part in (("train", rows[:40]), ("validation", rows[40:50]), ("test", rows[50:])):
+            triples = [(text, label, text[::2]) for text, label in part]
+            conftest.write_tsv_file(tmp_path / f"{name}.tsv", triples, ("text", "label", "second"))
+    trained = pipeline.train(load_run_file(run_file, overrides), tmp_path / "run")
+    exported = pipeline.export(trained.run, ExportOptions(tmp_path / "models", "m"), classifier=trained.classifier)
+    test = trained.splits.test
+    expected = trained.classifier.predict(test.texts, test.pairs)
+    model = ExportedModel(exported)
+    np.testing.assert_allclose(model.predict(test.texts, test.pairs), expected, rtol=2e-6, atol=2e-6)
+    assert (model.manifest.head, model.manifest.pairs) == (head, pairs)
+    assert pipeline.evaluate(trained.classifier, test) == trained.metrics["test"]
+    pictures = {path.name for path in trained.run.pictures.iterdir()}
+    assert {"history.png", "token_lengths.png"} <= pictures
+    assert ("confusion_matrix.png" in pictures) == (head in (Head.SOFTMAX, Head.BINARY))
+    captured = capfd.readouterr()
+    assert (captured.out, captured.err) == ("", "")
+
+
+# === Resuming and refusing ===
+
+
+class Interrupter(Observer):
+    """Presses Ctrl-C after an epoch."""
+
+    def __init__(self, after):
+        self.after = after
+
+    def epoch(self, row):
+        if row["epoch"] == self.after:
+            raise KeyboardInterrupt
+
+
+def test_an_interrupted_run_can_be_resumed_and_ends_where_an_uninterrupted_one_does(trained, run_file, tmp_path):
+    config, out = load_run_file(run_file), tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.train(config, out, observer=Interrupter(after=2))
+    # === What else can be asked of an unfinished run ===
+    with pytest.raises(RunFolderError, match="holds an unfinished run; give another --out, or --resume"):
+        pipeline.train(config, out)
+    with pytest.raises(RunFolderError, match=r"not complete \(weights is missing\); go on with train --resume"):
+        pipeline.export(RunFolder(out), ExportOptions(tmp_path / "models", "m"))
+    with pytest.raises(RunFolderError, match="not complete"):
+        pipeline.load_classifier(RunFolder(out))
+    with pytest.raises(RunFolderError, match=r"run file changed since this run began \(batch_size\)"):
+        pipeline.train(load_run_file(run_file, ["training.batch_size=5"]), out, resume=True)
+    assert not (tmp_path / "models").exists()
+    # === Going on ===
+    resumed = pipeline.train(config, out, resume=True)
+    histories = [run.read_json("history.json") for run in (trained.run, resumed.run)]
+    assert [row["epoch"] for row in histories[1]] == [1, 2, 3, 4]
+    for name in ("loss", "val_loss", "val_accuracy"):
+        np.testing.assert_allclose(*([row[name] for row in history] for history in histories), rtol=1e-5, err_msg=name)
+    texts = trained.splits.test.texts
+    np.testing.assert_allclose(resumed.classifier.predict(texts), trained.classifier.predict(texts), atol=1e-5)
+
+
+def test_a_run_whose_data_changed_cannot_be_resumed(encoder_folder, rows, tmp_path):
+    run_file = conftest.write_run_file(tmp_path, encoder_folder, rows)
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.train(load_run_file(run_file), tmp_path / "run", observer=Interrupter(after=1))
+    conftest.write_tsv_file(tmp_path / "train.tsv", rows[1:41])
+    with pytest.raises(RunFolderError, match="the train data changed since this run began; train it anew"):
+        pipeline.train(load_run_file(run_file), tmp_path / "run", resume=True)
+
+
+def test_a_complete_run_is_not_trained_over(trained, run_file):
+    weights = trained.run.weights.read_bytes()
+    with pytest.raises(RunFolderError, match=r"holds a complete run; give another --out$"):
+        pipeline.train(load_run_file(run_file), trained.run.path)
+    assert trained.run.weights.read_bytes() == weights
+
+
+@pytest.mark.parametrize(
+    ("overrides", "options", "error", "message"),
+    [
+        ([], {"resume": True}, RunFolderError, "nothing to resume here"),
+        (["encoder.sequence_length=33"], {}, EncoderError, "is 33, the encoder takes at most 32 tokens; lower it"),
+        (["encoder.path=nowhere"], {}, EncoderError, "no such encoder folder"),
+    ],
+)
+def test_a_run_that_cannot_begin_leaves_no_folder(overrides, options, error, message, run_file, tmp_path):
+    with pytest.raises(error, match=message):
+        pipeline.train(load_run_file(run_file, overrides), tmp_path / "run", **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_was_there_stays(run_file, tmp_path):
+    with pytest.raises(RunFolderError):
+        pipeline.train(load_run_file(run_file), tmp_path, resume=True)
+    assert tmp_path.is_dir()
+
+
+@pytest.mark.parametrize("name", ["run[1]", "run*"])
+def test_a_folder_that_tensorflow_takes_for_a_pattern_is_refused_before_training(name, run_file, tmp_path):
+    with pytest.raises(RunFolderError, match=r"TensorFlow cannot read from a path with [\[*]; use another --out"):
+        pipeline.train(load_run_file(run_file), tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_digest_of_data_depends_on_its_rows_alone(rows, write_tsv):
+    def digest(name, rows):
+        path = write_tsv(name, rows)
+        return pipeline.table_sha256(read_table([path], DataConfig(train=(path,)), Head.SOFTMAX))
+
+    first = digest("a.tsv", rows)
+    assert first == digest("b.tsv", rows)
+    changed = [("good", "praise"), *rows[1:]]
+    assert len({first, digest("c.tsv", rows[::-1]), digest("d.tsv", rows[:-1]), digest("e.tsv", changed)}) == 4

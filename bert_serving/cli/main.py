@@ -47,7 +47,7 @@ def main() -> None:
     """Runs a command; the one place that turns errors into exit statuses."""
     quieten_tensorflow()
     try:
-        app()
+        app(prog_name="bert-serving")
     except (RunFileError, VerificationError) as error:
         # Several problems at once: one line each, so that they can be mended in one go.
         subject = str(error).removesuffix("; ".join(error.problems))

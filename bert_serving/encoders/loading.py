@@ -1,10 +1,12 @@
 """From a name or a folder to an encoder that a classifier can be built on."""
 
+import contextlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -40,6 +42,8 @@ _SAME_ENCODER = 1e-4
 _CONVERSION = "v1"
 # The graph of a SavedModel is written a little differently each time; the variables are not.
 _VARIABLES = "variables"
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -119,19 +123,14 @@ def load_encoder(folder: EncoderFolder, *, trainable: bool = True, rebuild: bool
         raise EncoderError(
             f"{folder.encoder}: no encoder SavedModel here (saved_model.pb is missing); check encoder.path"
         )
-    try:
-        model = tf.saved_model.load(str(folder.encoder))
-    except (OSError, ValueError, IndexError, tf.errors.OpError) as error:
-        # IndexError is what TensorFlow makes of a file of variables that is too short.
-        raise EncoderError(f"{folder.encoder}: cannot load the encoder: {str(error).splitlines()[0]}") from None
-    described = folder.encoder.parent / DESCRIPTION
-    architecture = Architecture.load(described) if described.is_file() else None
-    if rebuild:
-        rebuilt = _rebuild(model, architecture)
-        if rebuilt is not None:
-            rebuilt.layer.trainable = trainable
-            return rebuilt
-    return LoadedEncoder(_hub_layer(model, folder.encoder, trainable=trainable), None)
+    found = _outside_strategies(lambda: _examine(folder, rebuild=rebuild))
+    if found is None:
+        return LoadedEncoder(hub.KerasLayer(_load(folder.encoder), trainable=trainable, name="encoder"), None)
+    architecture, weights = found
+    network = network_from(architecture)
+    assign_weights(network, weights)
+    network.trainable = trainable
+    return LoadedEncoder(network, architecture)
 
 
 def network_from(architecture: Architecture) -> tf_keras.Model:
@@ -162,9 +161,42 @@ def infer_architecture(weights: Mapping[str, np.ndarray]) -> Architecture | None
     )
 
 
-def _rebuild(model: Any, architecture: Architecture | None) -> LoadedEncoder | None:
-    # TF Hub's encoders hold more than weights: whether to lower-case is a boolean variable there.
-    weights = {each.name: each.numpy() for each in getattr(model, "variables", []) if each.dtype.is_floating}
+def _outside_strategies(function: Callable[[], _Result]) -> _Result:
+    """Calls `function` where no `tf.distribute` scope is entered; scopes are a thread's own.
+
+    A SavedModel loaded within the scope of several replicas can only be called on a replica.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(function).result()
+
+
+def _examine(folder: EncoderFolder, *, rebuild: bool) -> tuple[Architecture, dict[str, np.ndarray]] | None:
+    """Architecture and weights of an encoder that can be rebuilt; None for another text encoder."""
+    model = _load(folder.encoder)
+    described = folder.encoder.parent / DESCRIPTION
+    if rebuild:
+        # TF Hub's encoders hold more than weights: whether to lower-case is a boolean variable there.
+        variables = [each for each in getattr(model, "variables", []) if each.dtype.is_floating]
+        weights = {variable.name: variable.numpy() for variable in variables}
+        architecture = Architecture.load(described) if described.is_file() else None
+        if (found := _same_architecture(model, weights, architecture)) is not None:
+            return found, weights
+    _check_interface(model, folder.encoder)
+    return None
+
+
+def _load(path: Path) -> Any:
+    try:
+        return tf.saved_model.load(str(path))
+    except (OSError, ValueError, IndexError, tf.errors.OpError) as error:
+        # IndexError is what TensorFlow makes of a file of variables that is too short.
+        raise EncoderError(f"{path}: cannot load the encoder: {str(error).splitlines()[0]}") from None
+
+
+def _same_architecture(
+    model: Any, weights: Mapping[str, np.ndarray], architecture: Architecture | None
+) -> Architecture | None:
+    """The architecture whose network gives the outputs of `model`; None when there is none."""
     inferred = architecture or infer_architecture(weights)
     if inferred is None:
         return None
@@ -174,45 +206,40 @@ def _rebuild(model: Any, architecture: Architecture | None) -> LoadedEncoder | N
     except (KeyError, TypeError, ValueError, tf.errors.OpError):
         return None
     # The variables tell every size, but not the activation between the dense layers.
-    activations = [architecture.activation] if architecture else list(ACTIVATIONS)
-    for activation in activations:
+    for activation in [architecture.activation] if architecture else list(ACTIVATIONS):
         candidate = Architecture(**{**vars(inferred), "activation": activation})
+        with _float32():
+            network = network_from(candidate)
         try:
-            network = _network_with(candidate, weights, "float32")
+            assign_weights(network, weights)
         except EncoderError:
             return None
         if float(tf.reduce_max(tf.abs(network(inputs)[contract.SEQUENCE_OUTPUT] - expected))) < _SAME_ENCODER:
-            # Compared in float32, where rounding cannot hide another activation; built as the caller's policy wants it.
-            policy = tf_keras.mixed_precision.global_policy()
-            return LoadedEncoder(
-                network if policy.name == "float32" else _network_with(candidate, weights, policy), candidate
-            )
+            return candidate
     return None
 
 
-def _network_with(
-    architecture: Architecture, weights: Mapping[str, np.ndarray], policy: str | tf_keras.mixed_precision.Policy
-) -> tf_keras.Model:
+@contextlib.contextmanager
+def _float32() -> Iterator[None]:
+    """Layers built inside compute in float32, where rounding cannot hide another activation."""
     before = tf_keras.mixed_precision.global_policy()
-    tf_keras.mixed_precision.set_global_policy(policy)
+    tf_keras.mixed_precision.set_global_policy("float32")
     try:
-        network = network_from(architecture)
+        yield
     finally:
         tf_keras.mixed_precision.set_global_policy(before)
-    assign_weights(network, weights)
-    return network
 
 
-def _hub_layer(model: Any, path: Path, *, trainable: bool) -> hub.KerasLayer:
-    wrong = f"{path}: not a text encoder of TF Hub's format: it must take {', '.join(contract.TOKEN_INPUTS)} and give "
+def _check_interface(model: Any, path: Path) -> None:
     try:
-        layer = hub.KerasLayer(model, trainable=trainable, name="encoder")
-        outputs = layer(sample_inputs(1))
+        outputs = hub.KerasLayer(model)(sample_inputs(1))
     except (TypeError, ValueError, tf.errors.OpError):
-        raise EncoderError(f"{wrong}{contract.POOLED_OUTPUT}; check encoder.path") from None
+        outputs = None
     if not isinstance(outputs, Mapping) or contract.POOLED_OUTPUT not in outputs:
-        raise EncoderError(f"{wrong}{contract.POOLED_OUTPUT}; check encoder.path")
-    return layer
+        raise EncoderError(
+            f"{path}: not a text encoder of TF Hub's format, which takes {', '.join(contract.TOKEN_INPUTS)} and gives "
+            f"{contract.POOLED_OUTPUT}; check encoder.path"
+        )
 
 
 def _local_folder(path: Path, preprocessing: Path | None) -> EncoderFolder:

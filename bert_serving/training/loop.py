@@ -4,11 +4,13 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 import tf_keras
+from safetensors import SafetensorError
 from safetensors.numpy import save_file
 from scipy import stats
 from sklearn import metrics
@@ -22,7 +24,6 @@ from bert_serving.errors import RunFolderError, TrainingError
 from bert_serving.observer import Observer
 from bert_serving.training.optimizer import check_decay_exclusions, create_optimizer, plan_schedule
 from bert_serving.training.run_folder import RunFolder
-from bert_serving.training.strategy import is_chief
 
 _PROGRESS_FILE = "history.json"
 _STATE = "state"
@@ -105,15 +106,16 @@ def fit(
             "seconds": round(seconds, 2),
             "rows_per_second": round(len(train.rows) / seconds, 1),
         }
-        if not math.isfinite(row["loss"]):
+        # The last step may spoil the weights after the training loss was measured; the validation loss shows it.
+        if not math.isfinite(row["loss"] + row["val_loss"]):
             raise TrainingError(
-                f"the loss is {row['loss']} after epoch {epoch}; lower training.learning_rate (now {schedule.peak:g}) or use float32"
+                f"the loss is {row['loss'] + row['val_loss']} after epoch {epoch}; lower training.learning_rate (now {schedule.peak:g}) or use float32"
             )
         history.append(row)
-        _save(checkpoint, run, history, best_metric, chief=is_chief(strategy))
+        _save(checkpoint, run, history, best_metric)
         observer.epoch(row)
     best = best_epoch(history, best_metric)
-    _finish(checkpoint, model, run, history, best, chief=is_chief(strategy))
+    _finish(checkpoint, model, run, history, best)
     return history
 
 
@@ -189,39 +191,30 @@ def _restore(checkpoint: tf.train.Checkpoint, run: RunFolder) -> list[dict[str, 
     if not last:
         return []
     folder = run.checkpoint(last)
-    checkpoint.read(str(folder / _STATE)).assert_existing_objects_matched()
+    _read(checkpoint, folder)
     return RunFolder(folder).read_json(_PROGRESS_FILE)
 
 
-def _save(
-    checkpoint: tf.train.Checkpoint, run: RunFolder, history: list[dict[str, Any]], best_metric: str, *, chief: bool
-) -> None:
+def _save(checkpoint: tf.train.Checkpoint, run: RunFolder, history: list[dict[str, Any]], best_metric: str) -> None:
     epoch = history[-1]["epoch"]
-    # Every worker of a cluster takes part in a save; only the chief's is kept.
-    target = run.checkpoint(epoch) if chief else run.path / f"worker-{epoch}"
-    with run.new_folder(target) as folder:
+    # Every worker of a cluster takes part in a save, each in a run folder of its own, from which it can be resumed.
+    with run.new_folder(run.checkpoint(epoch)) as folder:
         _write(checkpoint, folder / _STATE)
         RunFolder(folder).write_json(_PROGRESS_FILE, history)
-    if chief:
-        run.keep_epochs({epoch, best_epoch(history, best_metric)})
+    run.keep_epochs({epoch, best_epoch(history, best_metric)})
 
 
 def _finish(
-    checkpoint: tf.train.Checkpoint,
-    model: tf_keras.Model,
-    run: RunFolder,
-    history: list[dict[str, Any]],
-    best: int,
-    *,
-    chief: bool,
+    checkpoint: tf.train.Checkpoint, model: tf_keras.Model, run: RunFolder, history: list[dict[str, Any]], best: int
 ) -> None:
-    checkpoint.read(str(run.checkpoint(best) / _STATE))
-    if not chief:
-        return
+    _read(checkpoint, run.checkpoint(best))
     run.write_json(_PROGRESS_FILE, history)
     with run.new_folder(run.weights.parent) as folder, run.writable():
         weights = {variable.name: variable.numpy() for variable in model.variables}
-        save_file(weights, folder / run.weights.name)
+        try:
+            save_file(weights, folder / run.weights.name)
+        except SafetensorError as error:
+            raise OSError(str(error)) from None
     run.drop_checkpoints()
 
 
@@ -231,8 +224,17 @@ def _write(checkpoint: tf.train.Checkpoint, prefix: Any) -> None:
     except (tf.errors.OpError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise RunFolderError(
-            f"{prefix.parent}: cannot write a checkpoint: {reason}; free space and go on with --resume"
+            f"{prefix.parent.parent}: cannot write a checkpoint: {reason}; free space and go on with --resume"
         ) from None
+
+
+def _read(checkpoint: tf.train.Checkpoint, folder: Path) -> None:
+    try:
+        checkpoint.read(str(folder / _STATE)).assert_existing_objects_matched()
+    except (tf.errors.OpError, OSError, IndexError, ValueError, AssertionError) as error:
+        # IndexError is what TensorFlow makes of a file that is too short.
+        reason = str(error).splitlines()[0]
+        raise RunFolderError(f"{folder}: cannot read the checkpoint: {reason}; train anew") from None
 
 
 class _Progress(tf_keras.callbacks.Callback):

@@ -13,6 +13,9 @@ from bert_serving.errors import InputError
 def create_strategy(config: TrainingConfig) -> tf.distribute.Strategy:
     """The `tf.distribute` strategy that a run file names.
 
+    A strategy of several processes must be created before TensorFlow has run anything; each process then needs a run folder of
+    its own.
+
     Raises:
         InputError: the devices, the cluster or the TPU are not there.
     """
@@ -32,14 +35,6 @@ def create_strategy(config: TrainingConfig) -> tf.distribute.Strategy:
         raise InputError(
             f"training.strategy {config.strategy!r} cannot start: {reason}; check the devices or use 'one_device'"
         ) from None
-
-
-def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Whether this process writes the run folder: always, except on the later workers of a cluster."""
-    resolver = strategy.cluster_resolver
-    if resolver is None or not resolver.task_type:
-        return True
-    return resolver.task_type == "chief" or (resolver.task_type == "worker" and resolver.task_id == 0)
 
 
 @contextlib.contextmanager

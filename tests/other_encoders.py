@@ -1,0 +1,36 @@
+"""An encoder in TF Hub's format that is no BERT, for the road on which it stays a `hub.KerasLayer`."""
+
+from pathlib import Path
+
+import tensorflow as tf
+from conftest import VOCABULARY
+
+from bert_serving import contract
+
+WIDTH = 6
+
+
+class _BagOfWords(tf.train.Checkpoint):
+    """The mean of word vectors."""
+
+    def __init__(self):
+        super().__init__()
+        table = tf.Variable(tf.random.stateless_normal([len(VOCABULARY), WIDTH], [1, 2]), name="words")
+        self.variables = [table]
+        self.trainable_variables = [table]
+        self.regularization_losses: list = []
+        spec = {name: tf.TensorSpec([None, None], tf.int32, name=name) for name in contract.TOKEN_INPUTS}
+        for training in (False, True):
+            self.__call__.get_concrete_function(spec, training=training)
+
+    @tf.function
+    def __call__(self, inputs, training=False):
+        vectors = tf.gather(self.variables[0], inputs[contract.WORD_IDS])
+        mask = tf.cast(inputs[contract.MASK], tf.float32)[..., None]
+        pooled = tf.reduce_sum(vectors * mask, axis=1) / tf.reduce_sum(mask, axis=1)
+        return {contract.POOLED_OUTPUT: pooled, contract.SEQUENCE_OUTPUT: vectors, contract.DEFAULT_OUTPUT: pooled}
+
+
+def write_bag_of_words(folder: Path) -> None:
+    """Writes the encoder as SavedModel."""
+    tf.saved_model.save(_BagOfWords(), str(folder))
