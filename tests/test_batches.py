@@ -157,3 +157,8 @@ def test_a_dataset_of_one_shape_says_so():
     assert {spec.shape for spec in inputs.values()} == {(8, 128)}
     assert target.shape == weight.shape == (8,)
     assert int(dataset.cardinality()) == len(list(dataset)) == 2
+
+
+def test_the_dataset_is_not_autotuned_because_its_iterator_would_end_late():
+    dataset = epoch_dataset(rows_of([3, 4, 5]), np.zeros(3, np.int32), None, BatchPlan(2), epoch=1)
+    assert dataset.options().autotune.enabled is False

@@ -15,7 +15,7 @@ from bert_serving.classifier import (
     targets_of,
 )
 from bert_serving.config import EncoderConfig
-from bert_serving.contract import Head
+from bert_serving.contract import Head, Pooling
 from bert_serving.encoders.loading import find_encoder_folder, load_encoder
 from bert_serving.errors import DataError, EncoderError, InputError
 from bert_serving.text.preprocessing import load_preprocessing
@@ -100,6 +100,25 @@ def test_the_features_model_gives_the_pooled_output_beside_the_logits(build):
     np.testing.assert_allclose(answer[contract.LOGITS], classifier.token_model(batch), atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("pooling", "expected"),
+    [
+        (Pooling.POOLER, lambda outputs, length: outputs["pooled_output"][0]),
+        (Pooling.CLS, lambda outputs, length: outputs["sequence_output"][0, 0]),
+        (Pooling.MEAN, lambda outputs, length: tf.reduce_mean(outputs["sequence_output"][0, :length], axis=0)),
+    ],
+)
+def test_the_head_sees_what_pooling_names_whatever_the_padding(build, pooling, expected):
+    classifier = build(pooling=pooling)
+    rows, _ = classifier.tokenize(TEXTS[:1])
+    alone = classifier.batch(rows, [0])
+    padded = {name: tf.pad(value, [[0, 0], [0, 5]]) for name, value in alone.items()}
+    outputs = classifier.encoder.layer(alone)
+    for tokens in (alone, padded):
+        found = classifier.features_model(tokens)[contract.POOLED_OUTPUT][0]
+        np.testing.assert_allclose(found, expected(outputs, int(rows.lengths[0])), atol=1e-5)
+
+
 def test_the_head_starts_from_its_seed(build):
     kernels = [build(seed=seed).token_model.get_layer("head").kernel.numpy() for seed in (1, 1, 2)]
     np.testing.assert_array_equal(kernels[0], kernels[1])
@@ -121,9 +140,7 @@ def test_a_sequence_length_over_the_encoders_maximum_is_refused(build, length, r
         return
     with pytest.raises(EncoderError) as raised:
         build(sequence_length=length)
-    assert str(raised.value) == (
-        f"encoder.sequence_length is {length}, the encoder takes at most 32 tokens; lower it"
-    )
+    assert str(raised.value) == (f"encoder.sequence_length is {length}, the encoder takes at most 32 tokens; lower it")
 
 
 @pytest.mark.parametrize(

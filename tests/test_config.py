@@ -109,7 +109,11 @@ def test_every_problem_of_a_run_file_is_reported_at_once():
     [
         ("data", {}, "data.train: missing; add it"),
         ("data", {"train": []}, "data.train: tuple should have at least 1 item after validation, not 0, got []"),
-        ("data", {"train": "a", "validation_share": 1.0}, "data.validation_share: input should be less than 1, got 1.0"),
+        (
+            "data",
+            {"train": "a", "validation_share": 1.0},
+            "data.validation_share: input should be less than 1, got 1.0",
+        ),
         ("data", {"train": "a", "rows": 0}, "data.rows: input should be greater than 0, got 0"),
         ("data", {"train": "a", "epocs": 1}, "data.epocs: unknown key; remove it or correct its spelling"),
         ("encoder", {}, "encoder: give either name or path, got name=None and path=None"),
@@ -119,7 +123,11 @@ def test_every_problem_of_a_run_file_is_reported_at_once():
         ("head", {"dropout": 1}, "head.dropout: input should be less than 1, got 1"),
         ("training", {"epochs": 2.5}, "training.epochs: input should be a valid integer"),
         ("training", {"learning_rate": 0}, "training.learning_rate: input should be greater than 0, got 0"),
-        ("training", {"learning_rate": float("inf")}, "training.learning_rate: input should be a finite number, got inf"),
+        (
+            "training",
+            {"learning_rate": float("inf")},
+            "training.learning_rate: input should be a finite number, got inf",
+        ),
         ("training", {"weight_decay": float("nan")}, "training.weight_decay: input should be"),
         ("training", {"warmup_share": 1}, "training.warmup_share: input should be less than 1, got 1"),
         ("training", {"strategy": "gpu"}, "training.strategy: input should be 'one_device', 'mirrored'"),
@@ -245,7 +253,7 @@ def test_an_override_is_checked_like_the_file(tmp_path, override, problem):
 
 def test_an_override_of_what_is_no_table_is_refused(tmp_path):
     path = write(tmp_path, 'data = 3\n[encoder]\nname = "n"\n')
-    with pytest.raises(RunFileError, match="'data' is not a table of the run file, got 'data.train=a'"):
+    with pytest.raises(RunFileError, match=r"'data' is not a table of the run file, got 'data\.train=a'"):
         load_run_file(path, ["data.train=a"])
 
 

@@ -191,7 +191,8 @@ def test_a_cased_encoder_gets_cased_preprocessing(folder):
 
 
 @pytest.mark.parametrize(
-    ("theirs", "ours"), [("gelu", "gelu"), ("gelu_new", "gelu_tanh"), ("gelu_pytorch_tanh", "gelu_tanh"), ("relu", "relu")]
+    ("theirs", "ours"),
+    [("gelu", "gelu"), ("gelu_new", "gelu_tanh"), ("gelu_pytorch_tanh", "gelu_tanh"), ("relu", "relu")],
 )
 def test_activations_are_translated(folder, theirs, ours):
     change_config(folder, hidden_act=theirs)
@@ -322,9 +323,18 @@ def test_heads_of_other_tasks_and_the_prefix_of_bert_are_left_aside(hugging_face
     ("changes", "problem"),
     [
         ({"hidden_size": 16}, "model.safetensors: a tensor's shape contradicts config.json: "),
-        ({"intermediate_size": 32}, "the weights do not fit: transformer/layer_0/intermediate/bias:0 has shape (16,), exp"),
-        ({"max_position_embeddings": 64}, "the weights do not fit: position_embedding/embeddings:0 has shape (32, 8), exp"),
-        ({"type_vocab_size": 1}, "the weights do not fit: type_embeddings/embeddings:0 has shape (2, 8), expected (1, 8)"),
+        (
+            {"intermediate_size": 32},
+            "the weights do not fit: transformer/layer_0/intermediate/bias:0 has shape (16,), exp",
+        ),
+        (
+            {"max_position_embeddings": 64},
+            "the weights do not fit: position_embedding/embeddings:0 has shape (32, 8), exp",
+        ),
+        (
+            {"type_vocab_size": 1},
+            "the weights do not fit: type_embeddings/embeddings:0 has shape (2, 8), expected (1, 8)",
+        ),
     ],
 )
 def test_sizes_that_contradict_the_configuration_are_refused(folder, tmp_path, changes, problem):
@@ -366,5 +376,5 @@ def test_variables_of_another_model_have_no_sizes():
 def test_a_damaged_description_is_named(tmp_path):
     for content in ("{", '{"layers": 2}', '{"depth": 2}', "[]"):
         (tmp_path / "encoder.json").write_text(content)
-        with pytest.raises(EncoderError, match="cannot read the encoder's description: .*; convert the encoder again"):
+        with pytest.raises(EncoderError, match=r"cannot read the encoder's description: .*; convert the encoder again"):
             Architecture.load(tmp_path / "encoder.json")

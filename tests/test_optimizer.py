@@ -131,7 +131,9 @@ def test_weight_decay_of_the_run_file_arrives(weight_decay, name, decays):
 
 
 @pytest.mark.parametrize("mixed_precision", ["float32", "bfloat16", "float16"])
-@pytest.mark.parametrize(("norm", "gradient"), [(1.0, [0.6, 0.8]), (0.25, [0.15, 0.2]), (100, [3.0, 4.0]), (0, [3.0, 4.0])])
+@pytest.mark.parametrize(
+    ("norm", "gradient"), [(1.0, [0.6, 0.8]), (0.25, [0.15, 0.2]), (100, [3.0, 4.0]), (0, [3.0, 4.0])]
+)
 def test_gradients_are_cut_at_the_norm_of_the_run_file(mixed_precision, norm, gradient):
     config = TrainingConfig(gradient_norm=norm, weight_decay=0, mixed_precision=mixed_precision)
     optimizer = create_optimizer(Schedule(1000, 0, 1.0), config)

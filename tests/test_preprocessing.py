@@ -77,7 +77,7 @@ def test_the_tutorials_calls_work_through_hub_keras_layers(folders):
     preprocessor = hub.load(str(folders[True]))
     segments = [tf_keras.layers.Input((), dtype=tf.string, name=name) for name in ("first", "second")]
     tokenize = hub.KerasLayer(preprocessor.tokenize)
-    pack = hub.KerasLayer(preprocessor.bert_pack_inputs, arguments=dict(seq_length=9))
+    pack = hub.KerasLayer(preprocessor.bert_pack_inputs, arguments={"seq_length": 9})
     model = tf_keras.Model(segments, pack([tokenize(segment) for segment in segments]))
     packed = model([tf.constant(["the very good film"]), tf.constant(["the very very bad bike wheel"])])
     assert packed[contract.WORD_IDS].numpy().tolist() == [[2, 9, 12, 5, 3, 9, 12, 12, 3]]
@@ -287,6 +287,7 @@ def test_special_tokens_in_a_text_are_plain_text_here(minilm):
 
 
 # === The same, live, on real texts ===
+
 
 @pytest.mark.peers
 @pytest.mark.parametrize("file", ["emotion/train.tsv", "imdb/test.tsv.gz", "waimai_10k/train.tsv"])

@@ -133,10 +133,14 @@ def test_text_is_written_as_it_is(run):
     assert json.loads((run.path / "audit.json").read_text("utf-8")) == {"text": "好\n"}
 
 
+def _write_half(folder: Path) -> None:
+    (folder / "half").write_text("a")
+    raise KeyboardInterrupt
+
+
 def test_a_folder_appears_when_it_is_whole(run):
     with pytest.raises(KeyboardInterrupt), run.new_folder(run.checkpoint(1)) as folder:
-        (folder / "half").write_text("a")
-        raise KeyboardInterrupt
+        _write_half(folder)
     assert names(run.path / "checkpoints") == []
     with run.new_folder(run.checkpoint(1)) as folder:
         (folder / "whole").write_text("a")

@@ -1,10 +1,12 @@
 """Training runs: the same to the last digit, whatever interrupts them; and what is said when they fail."""
 
+import contextlib
 import json
 import os
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +20,7 @@ from bert_serving import pipeline
 from bert_serving.classifier import ClassifierOptions, build_classifier, targets_of
 from bert_serving.config import EncoderConfig, RunConfig, load_run_file
 from bert_serving.contract import Head
+from bert_serving.encoders.conversion import convert_hugging_face
 from bert_serving.encoders.loading import find_encoder_folder, load_encoder
 from bert_serving.encoders.weights_file import read_safetensors
 from bert_serving.errors import RunFolderError, TrainingError
@@ -290,7 +293,10 @@ def test_a_run_that_began_is_not_begun_again(config, whole, unfinished, tmp_path
 
 
 def test_a_folder_in_use_is_refused(config, tmp_path):
-    with RunFolder(tmp_path).locked(), pytest.raises(RunFolderError, match="another process is training into this folder"):
+    with (
+        RunFolder(tmp_path).locked(),
+        pytest.raises(RunFolderError, match="another process is training into this folder"),
+    ):
         pipeline.train(config, tmp_path)
 
 
@@ -363,7 +369,9 @@ def test_rows_of_rare_labels_weigh_more(targets, classes, expected):
 def test_class_weights_of_the_run_file_arrive(make, rows, encoder_without_dropout, tmp_path):
     """With weights that hardly move, the epoch's loss is the weighted mean of the losses of all rows."""
     uneven = [*rows[:20], *[row for row in rows[:40] if row[1] == "praise"], *rows[40:]]
-    config = make("head.dropout=0.0", data=uneven, encoder=encoder_without_dropout, class_weights=True, learning_rate=1e-12)
+    config = make(
+        "head.dropout=0.0", data=uneven, encoder=encoder_without_dropout, class_weights=True, learning_rate=1e-12
+    )
     trained = pipeline.train(config, tmp_path / "run")
     train, labels = trained.splits.train, trained.classifier.options.labels
     chances = trained.classifier.predict(train.texts)
@@ -398,12 +406,17 @@ def test_weights_that_are_no_numbers_after_the_last_step_end_the_run_too(make, t
 
 
 @pytest.fixture(scope="module")
-def encoder_without_dropout(encoder_folder, tmp_path_factory) -> Path:
-    """Masks differ with the arithmetic and from replica to replica; without them results must agree."""
-    encoder = shutil.copytree(encoder_folder, tmp_path_factory.mktemp("encoders") / "calm")
-    described = json.loads((encoder / "encoder.json").read_text()) | {"dropout": 0.0, "attention_dropout": 0.0}
-    (encoder / "encoder.json").write_text(json.dumps(described))
-    return encoder
+def encoder_without_dropout(tmp_path_factory) -> Path:
+    """Masks differ with the arithmetic and from replica to replica; without them results must agree.
+
+    It has 20 positions, fewer than the 32 tokens whose multiples XLA's lengths are rounded up to.
+    """
+    base = tmp_path_factory.mktemp("encoders")
+    write_hugging_face_folder(base / "hugging_face", positions=20)
+    convert_hugging_face(base / "hugging_face", base / "calm")
+    described = json.loads((base / "calm/encoder.json").read_text()) | {"dropout": 0.0, "attention_dropout": 0.0}
+    (base / "calm/encoder.json").write_text(json.dumps(described))
+    return base / "calm"
 
 
 @pytest.fixture(scope="module")
@@ -439,14 +452,6 @@ def test_other_arithmetic_learns_the_same(calm_config, calm, tmp_path, override,
     assert {tensor.dtype for tensor in read_safetensors(run.weights).values()} == {np.dtype(np.float32)}
     # Proof that the other arithmetic was used at all.
     assert history_of(run) != history_of(calm)
-
-
-def test_xla_pads_no_batch_beyond_the_encoders_positions(make, tmp_path):
-    """Lengths are rounded up to a multiple of 32, and this encoder has 20 positions."""
-    write_hugging_face_folder(tmp_path / "encoder", layers=1, positions=20)
-    long = [(f"{'very ' * 30} {word}", label) for word, label in [("good", "praise"), ("bad", "blame")] * 30]
-    config = make("encoder.sequence_length=20", encoder=tmp_path / "encoder", data=long, xla=True, epochs=1, batch_size=40)
-    assert len(history_of(pipeline.train(config, tmp_path / "run").run)) == 1
 
 
 def test_an_encoder_that_is_no_bert_is_trained_and_exported(make, encoder_folder, tmp_path):
@@ -488,6 +493,42 @@ def test_two_devices_learn_what_one_does(calm_config, calm, tmp_path):
     assert_close(RunFolder(tmp_path / "run"), calm, 5e-3)
 
 
+WORKER = """
+import sys
+from pathlib import Path
+from bert_serving import pipeline
+from bert_serving.config import load_run_file
+pipeline._draw = lambda *arguments: None
+pipeline.train(load_run_file(Path(sys.argv[1]), ["training.strategy=multi_worker"]), Path(sys.argv[2]))
+"""
+
+
+def free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_does_and_end_with_the_same_run(calm_config, calm, tmp_path):
+    cluster = {"worker": [f"127.0.0.1:{port}" for port in free_ports(2)]}
+    with contextlib.ExitStack() as stack:
+        workers = []
+        for number in range(2):
+            task = {"cluster": cluster, "task": {"type": "worker", "index": number}}
+            arguments = (calm_config.data.folder / "run.toml", tmp_path / str(number))
+            workers.append(stack.enter_context(child(WORKER, *arguments, environment={"TF_CONFIG": json.dumps(task)})))
+        for worker in workers:
+            finish(worker)
+    first, second = (RunFolder(tmp_path / str(number)) for number in range(2))
+    assert_close(first, calm, 5e-3)
+    assert history_of(first) == history_of(second)
+    assert_same_weights(first, second)
+    assert first.read_json("metrics.json") == second.read_json("metrics.json")
+
+
 # === Scores of every head ===
 
 
@@ -517,7 +558,10 @@ def test_each_head_is_scored_by_its_own_metrics(encoder_folder, head, labels, va
     assert scores.keys() == {"loss", "accuracy", "macro_f1"}
     answers = classifier.predict(texts)
     if head is Head.MULTILABEL:
-        right = [{label for label, one in zip(labels, row, strict=True) if one >= 0.5} == set(value) for row, value in zip(answers, values, strict=True)]
+        right = [
+            {label for label, one in zip(labels, row, strict=True) if one >= 0.5} == set(value)
+            for row, value in zip(answers, values, strict=True)
+        ]
     else:
         right = [labels[row.argmax()] == value for row, value in zip(answers, values, strict=True)]
     assert scores["accuracy"] == np.mean(right)

@@ -64,5 +64,5 @@ def test_a_missing_vocabulary_is_named_with_its_folder(tmp_path):
 
 def test_a_folder_in_the_vocabularys_place_is_named(tmp_path):
     (tmp_path / "vocab.txt").mkdir()
-    with pytest.raises(EncoderError, match="cannot read the vocabulary: .*Is a directory"):
+    with pytest.raises(EncoderError, match=r"cannot read the vocabulary: .*Is a directory"):
         read_vocabulary(tmp_path / "vocab.txt")

@@ -122,9 +122,7 @@ def epoch_dataset(
 
     def batches() -> Iterator[tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]]:
         for index in order:
-            inputs = padded_batch(
-                rows, index, length=plan.length, length_step=plan.length_step, longest=plan.longest
-            )
+            inputs = padded_batch(rows, index, length=plan.length, length_step=plan.length_step, longest=plan.longest)
             yield inputs, targets[index], weights[index]
 
     batch = plan.batch_size if plan.drop_remainder else None
@@ -134,4 +132,8 @@ def epoch_dataset(
         tf.TensorSpec([batch], tf.float32),
     )
     dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
-    return dataset.apply(tf.data.experimental.assert_cardinality(len(order))).prefetch(4)
+    options = tf.data.Options()
+    # Autotuning sleeps 10 ms, 20 ms, 40 ms and so on up to a minute, and an iterator ends only when it wakes: an epoch of 11 s would
+    # take 20.5 s. There is nothing to tune here.
+    options.autotune.enabled = False
+    return dataset.apply(tf.data.experimental.assert_cardinality(len(order))).prefetch(4).with_options(options)

@@ -107,9 +107,10 @@ def fit(
             "rows_per_second": round(len(train.rows) / seconds, 1),
         }
         # The last step may spoil the weights after the training loss was measured; the validation loss shows it.
-        if not math.isfinite(row["loss"] + row["val_loss"]):
+        total = row["loss"] + row["val_loss"]
+        if not math.isfinite(total):
             raise TrainingError(
-                f"the loss is {row['loss'] + row['val_loss']} after epoch {epoch}; lower training.learning_rate (now {schedule.peak:g}) or use float32"
+                f"the loss is {total} after epoch {epoch}; lower training.learning_rate (now {schedule.peak:g}) or use float32"
             )
         history.append(row)
         _save(checkpoint, run, history, best_metric)
