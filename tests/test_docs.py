@@ -25,7 +25,10 @@ def test_every_run_file_is_valid(path: Path):
     assert load_run_file(path).export.name
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", *(f"docs/{p.name}" for p in (PROJECT / "docs").glob("*.md"))])
+PAGES = [*PROJECT.glob("*.md"), *(PROJECT / "docs").glob("*.md")]
+
+
+@pytest.mark.parametrize("page", [str(page.relative_to(PROJECT)) for page in PAGES])
 def test_every_link_leads_somewhere(page: str):
     text = (PROJECT / page).read_text("utf-8")
     targets = [target.split("#")[0] for target in re.findall(r"\]\(([^)]+)\)", text) if "://" not in target]
