@@ -98,9 +98,10 @@ def train_a_little(folder: EncoderFolder, *, trainable: bool, rebuild: bool = Tr
     head = classifier.token_model.get_layer("head").kernel.numpy()
     rows, _ = classifier.tokenize(["good film", "bad bike", "very good wheel", "the film is bad"])
     classifier.token_model.compile(
-        tf_keras.optimizers.legacy.Adam(0.05), tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        tf_keras.optimizers.legacy.Adam(0.02), tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     )
-    history = classifier.token_model.fit(classifier.batch(rows, range(4)), np.array([0, 1, 0, 1]), epochs=8, verbose=0)
+    reseed_dropout(classifier.token_model, (0,))
+    history = classifier.token_model.fit(classifier.batch(rows, range(4)), np.array([0, 1, 0, 1]), epochs=20, verbose=0)
     after = [variable.numpy() for variable in encoder.layer.variables]
     assert not np.array_equal(head, classifier.token_model.get_layer("head").kernel.numpy())
     return encoder, before, after, history.history["loss"]

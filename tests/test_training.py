@@ -412,7 +412,7 @@ def encoder_without_dropout(tmp_path_factory) -> Path:
     It has 20 positions, fewer than the 32 tokens whose multiples XLA's lengths are rounded up to.
     """
     base = tmp_path_factory.mktemp("encoders")
-    write_hugging_face_folder(base / "hugging_face", positions=20)
+    write_hugging_face_folder(base / "hugging_face", positions=20, seed=1)
     convert_hugging_face(base / "hugging_face", base / "calm")
     described = json.loads((base / "calm/encoder.json").read_text()) | {"dropout": 0.0, "attention_dropout": 0.0}
     (base / "calm/encoder.json").write_text(json.dumps(described))
@@ -420,8 +420,10 @@ def encoder_without_dropout(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def calm_config(make, encoder_without_dropout) -> RunConfig:
-    config = make(encoder=encoder_without_dropout)
+def calm_config(make, rows, encoder_without_dropout) -> RunConfig:
+    # Three of the words that tell: learned in three epochs.
+    clear = [(" ".join([{"praise": "good", "blame": "bad"}[label]] * 3 + [text]), label) for text, label in rows]
+    config = make(encoder=encoder_without_dropout, data=clear)
     path = config.data.folder / "run.toml"
     path.write_text(path.read_text() + "[head]\ndropout = 0.0\n")
     return load_run_file(path)
@@ -438,12 +440,12 @@ def assert_close(run: RunFolder, single: RunFolder, tolerance: float) -> None:
     assert len(ours) == len(theirs) == 3
     for name in ("loss", "val_loss"):
         np.testing.assert_allclose([row[name] for row in ours], [row[name] for row in theirs], atol=tolerance)
-    assert theirs[-1]["loss"] < theirs[0]["loss"] - 0.2
+    assert theirs[-1]["val_loss"] < theirs[0]["val_loss"] - 0.1
 
 
 @pytest.mark.parametrize(
     ("override", "tolerance"),
-    [("mixed_precision=bfloat16", 0.05), ("mixed_precision=float16", 0.01), ("xla=true", 1e-3)],
+    [("mixed_precision=bfloat16", 0.03), ("mixed_precision=float16", 0.01), ("xla=true", 1e-3)],
 )
 def test_other_arithmetic_learns_the_same(calm_config, calm, tmp_path, override, tolerance):
     config = load_run_file(calm_config.data.folder / "run.toml", [f"training.{override}"])

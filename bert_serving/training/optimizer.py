@@ -60,11 +60,10 @@ def create_optimizer(schedule: Schedule, config: TrainingConfig) -> tf_keras.opt
     """
     optimizer = optimization.create_optimizer(schedule.peak, schedule.steps, schedule.warmup_steps)
     optimizer.weight_decay_rate = config.weight_decay
-    optimizer.gradient_clip_norm = config.gradient_norm
+    # AdamWeightDecay cuts the gradients of each replica alone, and none under loss scaling; Keras cuts their sum, always.
+    optimizer.gradient_clip_norm = 0.0
+    optimizer.global_clipnorm = config.gradient_norm or None
     if config.mixed_precision == "float16":
-        # Under loss scaling AdamWeightDecay's own cut is left out, Keras' is not.
-        optimizer.gradient_clip_norm = 0.0
-        optimizer.global_clipnorm = config.gradient_norm or None
         return tf_keras.mixed_precision.LossScaleOptimizer(optimizer)
     return optimizer
 
