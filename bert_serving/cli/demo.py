@@ -85,7 +85,8 @@ def _ask_server(exported: Path, name: str, observer: ConsoleObserver) -> dict[st
     from bert_serving.model_server.process import ModelServerProcess
 
     server = ModelServerProcess(exported.parent, name)
-    with observer.stage(f"Starting {Path(server.program[0]).name}"):
+    is_stock = "tensorflow_model_server" in server.program[0]
+    with observer.stage(f"Starting {'tensorflow_model_server' if is_stock else 'the embedded model server'}"):
         server.__enter__()
     try:
         with GrpcClient(server.grpc_address) as grpc_client, RestClient(server.rest_url) as rest_client:
