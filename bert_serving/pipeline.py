@@ -19,7 +19,7 @@ from bert_serving.config import RunConfig, dump_run_config
 from bert_serving.contract import Head
 from bert_serving.data.audit import Audit, audit
 from bert_serving.data.batches import TokenRows
-from bert_serving.data.splits import Splits, label_array, load_splits, resolve_labels
+from bert_serving.data.splits import Splits, label_array, label_names, load_splits, resolve_labels
 from bert_serving.data.table import LabelledTable
 from bert_serving.encoders.architecture import Architecture, assign_weights
 from bert_serving.encoders.loading import EncoderFolder, LoadedEncoder, find_encoder_folder, load_encoder, network_from
@@ -87,7 +87,7 @@ def train(config: RunConfig, out: Path, *, resume: bool = False, observer: Obser
             folder = find_encoder_folder(config.encoder, passed_over=observer.note, progress=observer.download)
             classifier = _new_classifier(config, labels, folder, strategy)
         with observer.stage("Tokenising"):
-            tokenised = {name: classifier.tokenize(table.texts, table.pairs) for name, table in _named(splits).items()}
+            tokenised = {name: classifier.tokenize(table.texts, table.pairs) for name, table in splits.named().items()}
             tokens = {name: rows for name, (rows, _) in tokenised.items()}
             lengths = {name: uncut for name, (_, uncut) in tokenised.items()}
         found = audit(splits, labels, lengths, config.encoder.sequence_length)
@@ -167,11 +167,6 @@ def _options(config: RunConfig, labels: tuple[str, ...]) -> ClassifierOptions:
     )
 
 
-def _named(splits: Splits) -> dict[str, LabelledTable]:
-    tables = {"train": splits.train, "validation": splits.validation, "test": splits.test}
-    return {name: table for name, table in tables.items() if table is not None}
-
-
 def _start(
     run: RunFolder,
     config: RunConfig,
@@ -188,8 +183,8 @@ def _start(
             classifier.encoder.architecture.save(run.description)
     facts = {
         "encoder": {"name": folder.name, "sha256": folder.sha256},
-        "rows": {name: len(table) for name, table in _named(splits).items()},
-        "data_sha256": {name: table_sha256(table) for name, table in _named(splits).items()},
+        "rows": {name: len(table) for name, table in splits.named().items()},
+        "data_sha256": {name: table_sha256(table) for name, table in splits.named().items()},
         "versions": {"bert-serving": __version__, "tensorflow": importlib.metadata.version("tensorflow")},
     }
     run.start(config, classifier.options.labels, facts)
@@ -205,13 +200,13 @@ def _fit(
     observer: Observer,
 ) -> None:
     recorded = run.read_json("run.json")["data_sha256"]
-    changed = [name for name, table in _named(splits).items() if recorded.get(name) != table_sha256(table)]
+    changed = [name for name, table in splits.named().items() if recorded.get(name) != table_sha256(table)]
     if changed:
         raise RunFolderError(
             f"{run.path}: the {' and '.join(changed)} data changed since this run began; train it anew"
         )
     head, labels = classifier.options.head, classifier.options.labels
-    targets = {name: targets_of(head, labels, table.labels) for name, table in _named(splits).items()}
+    targets = {name: targets_of(head, labels, table.labels) for name, table in splits.named().items()}
     weights = class_weights(targets["train"], len(labels)) if config.training.class_weights else None
     fit(
         classifier,
@@ -260,8 +255,8 @@ def score(head: Head, labels: Sequence[str], table: LabelledTable, predicted: np
 
 def _encoder_of(run: RunFolder, config: RunConfig) -> LoadedEncoder:
     if run.description.is_file():
-        network = network_from(Architecture.load(run.description))
-        return LoadedEncoder(network, Architecture.load(run.description))
+        architecture = Architecture.load(run.description)
+        return LoadedEncoder(network_from(architecture), architecture)
     folder = find_encoder_folder(config.encoder)
     if folder.sha256 != run.read_json("run.json")["encoder"]["sha256"]:
         raise RunFolderError(f"{run.path}: the encoder {folder.encoder} is not the one that was trained; restore it")
@@ -273,11 +268,11 @@ def _metrics(
 ) -> dict[str, Any]:
     head = config.head.kind
     metrics: dict[str, Any] = {
-        name: score(head, labels, _named(splits)[name], predicted) for name, predicted in predictions.items()
+        name: score(head, labels, splits.named()[name], predicted) for name, predicted in predictions.items()
     }
     metrics["baselines"] = {
         "on": _measured(splits),
-        **baselines(splits.train, _named(splits)[_measured(splits)], labels, head, config.training.seed),
+        **baselines(splits.train, splits.named()[_measured(splits)], labels, head, config.training.seed),
     }
     return metrics
 
@@ -302,8 +297,8 @@ def _draw(
     pictures.draw_token_lengths(lengths, config.encoder.sequence_length, folder / "token_lengths.png")
     if head is Head.REGRESSION:
         return
-    table, predicted = _named(splits)[name], predictions[name]
-    counts = {split: _class_counts(rows, labels) for split, rows in _named(splits).items()}
+    table, predicted = splits.named()[name], predictions[name]
+    counts = {split: _class_counts(rows, labels) for split, rows in splits.named().items()}
     pictures.draw_class_distribution(counts, folder / "class_distribution.png")
     shown = slice(_PICTURED_TEXTS)
     pictures.draw_predictions(table.texts[shown], labels, predicted[shown], folder / "predictions.png")
@@ -353,5 +348,5 @@ def table_sha256(table: LabelledTable) -> str:
 
 
 def _class_counts(table: LabelledTable, labels: Sequence[str]) -> dict[str, int]:
-    names = [name for label in table.labels for name in (label if isinstance(label, tuple) else (label,))]
+    names = [name for label in table.labels for name in label_names(label)]
     return {label: names.count(label) for label in labels}

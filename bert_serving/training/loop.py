@@ -15,7 +15,7 @@ from safetensors.numpy import save_file
 from scipy import stats
 from sklearn import metrics
 
-from bert_serving.classifier import Classifier, loss_of, probabilities
+from bert_serving.classifier import MULTILABEL_THRESHOLD, Classifier, loss_of, probabilities
 from bert_serving.config import TrainingConfig
 from bert_serving.contract import Head
 from bert_serving.data.batches import XLA_LENGTH_STEP, BatchPlan, TokenRows, epoch_dataset
@@ -91,7 +91,7 @@ def fit(
             observer.note(f"stopped early: no better {best_metric} for {config.early_stopping} epochs")
             break
         reseed_dropout(model, (config.seed, epoch))
-        dataset = _sharded(epoch_dataset(train.rows, train.targets, train.weights, plan, epoch))
+        dataset = epoch_dataset(train.rows, train.targets, train.weights, plan, epoch)
         started = time.monotonic()
         callback = _Progress(observer, epoch, config.epochs, steps, config.batch_size)
         result = model.fit(
@@ -138,7 +138,7 @@ def validation_scores(classifier: Classifier, examples: Examples) -> dict[str, f
         return {"loss": loss, "spearman": 0.0 if constant else float(stats.spearmanr(truth[:, 0], values).statistic)}
     scores = probabilities(head, tf.constant(logits)).numpy()
     if head is Head.MULTILABEL:
-        predicted, truth = scores >= 0.5, truth >= 0.5
+        predicted, truth = scores >= MULTILABEL_THRESHOLD, truth == 1
     else:
         predicted, truth = scores.argmax(axis=1), truth.reshape(-1).astype(int)
     return {
@@ -178,13 +178,6 @@ def _metrics(classifier: Classifier) -> list[tf_keras.metrics.Metric]:
             return [tf_keras.metrics.BinaryAccuracy("accuracy", threshold=0.0)]
         case Head.REGRESSION:
             return []
-
-
-def _sharded(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    options = tf.data.Options()
-    # The rows come from memory: workers of a cluster share them out by row, not by file.
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-    return dataset.with_options(options)
 
 
 def _restore(checkpoint: tf.train.Checkpoint, run: RunFolder) -> list[dict[str, Any]]:
