@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from bert_serving.contract import DEFAULT_MINIMUM_TF_SERVING, Graph, Head, Pooling
+from bert_serving.contract import DEFAULT_MINIMUM_TF_SERVING, Graph, Head, Pooling, Precision
 from bert_serving.errors import RunFileError
 
 Paths = Annotated[tuple[Path, ...], Field(min_length=1)]
@@ -63,7 +63,7 @@ class EncoderConfig(_Table):
     name: str | None = None
     """a name of the catalog (`bert-serving encoders list`)"""
     path: Path | None = None
-    """instead of a name: a hub-format encoder or a Hugging Face folder"""
+    """instead of a name: a hub-format encoder, a Hugging Face folder, or a run folder, whose fine-tuned encoder is taken"""
     preprocessing: Path | None = None
     """the preprocessing SavedModel of `path`, where it lies elsewhere"""
     trainable: bool = True
@@ -106,6 +106,8 @@ class TrainingConfig(_Table):
     """of kernels and embeddings; biases and layer normalisations have none"""
     gradient_norm: Annotated[float, Field(ge=0)] = 1.0
     """gradients are scaled down to this global norm; 0 switches it off"""
+    adversarial_norm: Annotated[float, Field(ge=0)] = 0.0
+    """learn each batch again with its word embeddings moved so far towards a higher loss; 1 helps small data, in twice the time"""
     class_weights: bool = False
     """weigh rows by the inverse frequency of their label"""
     early_stopping: Positive | None = None
@@ -140,8 +142,10 @@ class ExportConfig(_Table):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = "classifier"
     """the model's name on the server"""
-    graph: Graph = Graph.TRIMMED
-    """padded: to the sequence length; trimmed: to the longest text of the batch"""
+    graph: Graph = Graph.RAGGED
+    """padded: to the sequence length; trimmed: to the longest text of the batch; ragged: no padding outside attention, for BERT encoders"""
+    precision: Precision = Precision.FLOAT32
+    """of the ragged graph's weights and matrix products; bfloat16 is for processors that compute with it"""
     minimum_tf_serving: Annotated[str, Field(pattern=r"^\d+\.\d+$")] = DEFAULT_MINIMUM_TF_SERVING
     """verification refuses operations that this version of TensorFlow Serving lacks"""
 
@@ -162,6 +166,8 @@ class RunConfig(_Table):
             problems.append(f"a binary head needs exactly 2 labels, data.labels has {len(self.data.labels)}")
         if head in (Head.MULTILABEL, Head.REGRESSION) and self.training.class_weights:
             problems.append(f"training.class_weights has no meaning for a {head} head")
+        if self.training.adversarial_norm:
+            problems += self._adversarial_problems()
         wanted = ("spearman", "loss") if head is Head.REGRESSION else ("accuracy", "macro_f1", "loss")
         if self.best_metric not in wanted:
             problems.append(
@@ -170,6 +176,18 @@ class RunConfig(_Table):
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+    def _adversarial_problems(self) -> list[str]:
+        allowed = (
+            ("encoder.trainable", self.encoder.trainable, True),
+            ("training.strategy", self.training.strategy, "one_device"),
+            ("training.mixed_precision", self.training.mixed_precision != "float16", True),
+        )
+        return [
+            f"training.adversarial_norm needs a trainable encoder on one device without float16; change {key} or leave it out"
+            for key, value, wanted in allowed
+            if value != wanted
+        ]
 
     @property
     def best_metric(self) -> str:

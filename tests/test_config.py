@@ -274,6 +274,7 @@ def test_a_resolved_copy_names_every_key_that_has_a_value(tmp_path):
     assert tables["export"] == {
         "name": "faq-2.1",
         "graph": "padded",
+        "precision": "float32",
         "minimum_tf_serving": "2.8",
     }
 
@@ -330,7 +331,7 @@ def test_defaults_are_those_of_the_documentation():
     assert config.encoder.sequence_length == 128
     assert config.head.kind is Head.SOFTMAX
     assert config.training.learning_rate is None
-    assert config.export.graph is Graph.TRIMMED
+    assert config.export.graph is Graph.RAGGED
     assert (config.data.text, config.data.label, config.data.text_pair) == ("text", "label", None)
 
 

@@ -22,6 +22,7 @@ from bert_serving.data.batches import XLA_LENGTH_STEP, BatchPlan, TokenRows, epo
 from bert_serving.encoders.architecture import reseed_dropout
 from bert_serving.errors import RunFolderError, TrainingError
 from bert_serving.observer import Observer
+from bert_serving.training.adversarial import adversarial_train_step
 from bert_serving.training.optimizer import check_decay_exclusions, create_optimizer, plan_schedule
 from bert_serving.training.run_folder import RunFolder
 
@@ -84,6 +85,8 @@ def fit(
         model.compile(
             optimizer, loss_of(classifier.options.head), weighted_metrics=_metrics(classifier), jit_compile=config.xla
         )
+        if config.adversarial_norm:
+            model.train_step = adversarial_train_step(model, config.adversarial_norm)
         checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer)
     history = _restore(checkpoint, run)
     for epoch in range(len(history) + 1, config.epochs + 1):
