@@ -42,6 +42,7 @@ LABELS_ASSET = "assets/labels.txt"
 EXTRA_FOLDER = "assets.extra"
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
 MANIFEST_FILE = "assets.extra/bert_serving.json"
+CARD_FILE = "assets.extra/README.md"
 MANIFEST_FORMAT = 1
 
 # === Defaults ===
@@ -81,9 +82,13 @@ class Graph(StrEnum):
     """every text padded to the sequence length, as in the tutorial"""
     TRIMMED = "trimmed"
     """padded to the longest text of the batch"""
+    RAGGED = "ragged"
+    """no padding outside attention; for BERT encoders, others get `trimmed`"""
 
 
 class Precision(StrEnum):
     """Number format of the exported weights and matrix products."""
 
     FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    """of the ragged graph; layer normalisation and head stay float32"""

@@ -1,4 +1,4 @@
-"""The four signatures, for every head, for pairs, padded and trimmed."""
+"""The four signatures, for every head, for pairs, in each serving graph."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ import tensorflow as tf
 from bert_serving import contract
 from bert_serving.classifier import ClassifierOptions, build_classifier
 from bert_serving.config import EncoderConfig
-from bert_serving.contract import Graph, Head
+from bert_serving.contract import Graph, Head, Precision
 from bert_serving.encoders.loading import find_encoder_folder, load_encoder
 from bert_serving.saved_model.golden import TEXTS
 from bert_serving.saved_model.signatures import REGRESSION_CLASS, build_serving_graph
@@ -41,7 +41,9 @@ def make(encoder_folder, tmp_path_factory):
             kernel.assign(np.random.default_rng(7).normal(size=kernel.shape))
             classifiers[head, pairs] = classifier
         if (head, pairs, graph) not in graphs:
-            graphs[head, pairs, graph] = build_serving_graph(classifiers[head, pairs], graph, labels_file)
+            graphs[head, pairs, graph] = build_serving_graph(
+                classifiers[head, pairs], graph, Precision.FLOAT32, labels_file
+            )
         return classifiers[head, pairs], graphs[head, pairs, graph].signatures
 
     return make
@@ -125,19 +127,21 @@ def test_every_size_of_batch_is_answered_as_the_model_in_memory_does(head, pairs
 
 
 @pytest.mark.parametrize(("head", "pairs"), CASES)
-def test_padded_and_trimmed_graphs_answer_the_same(head, pairs, make):
+def test_all_graphs_answer_as_the_padded_one(head, pairs, make):
     texts = texts_of(TEXTS, pairs)
-    padded, trimmed = (call(make(head, pairs, graph)[1]["serving_default"], **texts) for graph in Graph)
-    for name in ("probabilities", "logits"):
-        np.testing.assert_allclose(padded[name], trimmed[name], atol=1e-6)
-    if head is not Head.REGRESSION:
-        assert padded["label"].tolist() == trimmed["label"].tolist()
+    padded, *others = (call(make(head, pairs, graph)[1]["serving_default"], **texts) for graph in Graph)
+    for other in others:
+        for name in ("probabilities", "logits"):
+            np.testing.assert_allclose(padded[name], other[name], atol=1e-6)
+        if head is not Head.REGRESSION:
+            assert padded["label"].tolist() == other["label"].tolist()
 
 
+@pytest.mark.parametrize("graph", [Graph.TRIMMED, Graph.RAGGED])
 @pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))
-def test_awkward_text_has_the_same_answer_alone_and_in_a_batch(text, make):
+def test_awkward_text_has_the_same_answer_alone_and_in_a_batch(text, graph, make):
     """Empty, emoji, Chinese, 5,000 words, control characters, broken UTF-8: the golden texts."""
-    _, signatures = make(Head.SOFTMAX, False, Graph.TRIMMED)
+    _, signatures = make(Head.SOFTMAX, False, graph)
     alone = call(signatures["serving_default"], text=[text])["probabilities"]
     batch = call(signatures["serving_default"], text=[b"good", text, b"the film " * 9])["probabilities"]
     assert np.isfinite(alone).all()
@@ -188,8 +192,9 @@ def test_the_label_of_a_regression_head_is_its_value(make):
     np.testing.assert_array_equal(answer["probabilities"], answer["logits"])
 
 
-def test_the_tokens_signature_answers_as_the_texts_do(make):
-    classifier, signatures = make(Head.SOFTMAX, False, Graph.TRIMMED)
+@pytest.mark.parametrize("graph", list(Graph))
+def test_the_tokens_signature_answers_as_the_texts_do(graph, make):
+    classifier, signatures = make(Head.SOFTMAX, False, graph)
     texts = ["good film", "the bike is not very good"]
     rows, _ = classifier.tokenize(texts)
     tokens = classifier.batch(rows, [0, 1])

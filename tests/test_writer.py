@@ -16,7 +16,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from bert_serving import contract, pipeline
-from bert_serving.contract import Graph
+from bert_serving.contract import Graph, Precision
 from bert_serving.errors import ExportError, VerificationError
 from bert_serving.saved_model import writer
 from bert_serving.saved_model.manifest import Verification, load_manifest
@@ -52,7 +52,7 @@ def test_versions_are_numbered_on_and_may_be_chosen(export, tmp_path):
     assert export() == tmp_path / "tiny" / "8"
     assert names(tmp_path / "tiny") == ["7", "8", "not a version"]
     manifest = load_manifest(tmp_path / "tiny" / "8")
-    assert (manifest.version, manifest.name, manifest.graph) == (8, "tiny", Graph.TRIMMED)
+    assert (manifest.version, manifest.name, manifest.graph) == (8, "tiny", Graph.RAGGED)
 
 
 @pytest.mark.parametrize(
@@ -151,8 +151,10 @@ def test_a_graph_that_answers_otherwise_than_the_model_in_memory_is_not_publishe
 
 
 def test_an_operation_under_the_floor_is_not_published(export, tmp_path):
-    with pytest.raises(VerificationError, match=r"WordpieceTokenizeWithOffsets.* the floor is 2\.1 "):
-        export(minimum_tf_serving="2.1")
+    with pytest.raises(
+        VerificationError, match=r"DisableCopyOnRead needs TensorFlow Serving 2\.10; the floor is 2\.9 "
+    ):
+        export(minimum_tf_serving="2.9")
     assert names(tmp_path / "tiny") == []
 
 
@@ -241,7 +243,7 @@ def test_a_version_folder_holds_what_the_contract_names(exported):
         assert (exported / name).stat().st_size, name
     assert (exported / contract.LABELS_ASSET).read_text() == "blame\npraise\n"
     manifest = load_manifest(exported)
-    assert manifest.oldest_tf_serving == "2.2"
+    assert manifest.oldest_tf_serving == "2.10"
     assert manifest.verification.golden_texts == 12
     assert manifest.metrics["rows"] == 10
     assert manifest.versions["tensorflow"] == tf.__version__
@@ -254,6 +256,23 @@ def test_an_export_moved_elsewhere_answers_as_the_model_in_memory(graph, trained
     shutil.rmtree(tmp_path / "built")
     texts = ["", "good film", "bad " * 99, "漢字 \U0001f62d", *trained.splits.test.texts]
     np.testing.assert_allclose(ExportedModel(moved).predict(texts), trained.classifier.predict(texts), atol=2e-6)
+
+
+def test_a_bfloat16_export_is_near_the_model_in_memory_and_says_what_it_is(trained, export):
+    exported = export(precision=Precision.BFLOAT16)
+    manifest = load_manifest(exported)
+    assert (manifest.precision, manifest.verification.passed) == (Precision.BFLOAT16, True)
+    texts = ["good film", "bad " * 9, *trained.splits.test.texts]
+    difference = np.abs(ExportedModel(exported).predict(texts) - trained.classifier.predict(texts)).max()
+    assert 0 < difference < 0.02
+
+
+def test_bfloat16_without_the_ragged_graph_is_refused(export, tmp_path):
+    with pytest.raises(
+        ExportError, match="the trimmed graph computes in float32 only, got bfloat16; leave --precision out"
+    ):
+        export(graph=Graph.TRIMMED, precision=Precision.BFLOAT16)
+    assert not (tmp_path / "tiny").exists()
 
 
 def test_nothing_in_a_version_points_back_to_where_it_was_built(exported, trained, encoder_folder):

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from bert_serving.cli.display import ConsoleObserver, console
-from bert_serving.contract import Graph
+from bert_serving.contract import Graph, Precision
 
 
 def export(
@@ -18,6 +18,10 @@ def export(
     version: Annotated[int | None, typer.Option(help="A positive integer.  [default: the next one]")] = None,
     graph: Annotated[
         Graph | None, typer.Option(help="How padding is treated.  [default: export.graph of the run file]")
+    ] = None,
+    precision: Annotated[
+        Precision | None,
+        typer.Option(help="Of the ragged graph's weights.  [default: export.precision of the run file]"),
     ] = None,
 ) -> None:
     """Write and verify a SavedModel version."""
@@ -35,6 +39,7 @@ def export(
         name=name or config.name,
         version=version,
         graph=graph or config.graph,
+        precision=precision or config.precision,
         minimum_tf_serving=config.minimum_tf_serving,
     )
     folder = pipeline.export(run, options, observer=observer)

@@ -1,12 +1,16 @@
 """`bert-serving inspect`: what is in a SavedModel."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bert_serving.cli.display import ConsoleObserver, console, print_json, show_table, spelled
-from bert_serving.saved_model.manifest import Manifest
+from bert_serving.saved_model.manifest import Manifest, load_manifest
+
+if TYPE_CHECKING:
+    from bert_serving.saved_model.operations import OperationAudit
 
 
 def inspect(
@@ -20,27 +24,19 @@ def inspect(
     from bert_serving.saved_model.versions import latest_version
 
     folder = latest_version(saved_model)
-    with (Observer() if as_json else ConsoleObserver()).stage("Loading the model"):
-        from bert_serving.saved_model.operations import audit_operations
-        from bert_serving.saved_model.reader import ExportedModel
+    # Read, not loaded: a model may need operations that this process lacks, or ones that nobody should run.
+    with (Observer() if as_json else ConsoleObserver()).stage("Reading the model"):
+        from bert_serving.saved_model.operations import audit_operations, read_signatures
 
         audit = audit_operations(folder)
-        model = ExportedModel(folder)
-    signatures = {
-        name: {
-            "inputs": {
-                key: f"{value.dtype.name} {value.shape}"
-                for key, value in function.structured_input_signature[1].items()
-            },
-            "outputs": {key: f"{value.dtype.name} {value.shape}" for key, value in function.structured_outputs.items()},
-        }
-        for name, function in model.signatures.items()
-    }
+        signatures = read_signatures(folder)
+    found = load_manifest(folder)
     sizes = {str(path.relative_to(folder)): path.stat().st_size for path in sorted(folder.rglob("*")) if path.is_file()}
-    manifest = None if model.manifest is None else model.manifest.model_dump(mode="json")
+    manifest = None if found is None else found.model_dump(mode="json")
     if as_json:
         operations = {
             "oldest_tf_serving": audit.oldest_tf_serving,
+            "newest": {need.what: need.version for need in audit.newest()},
             "missing": audit.missing,
             "unsafe": audit.unsafe,
             "all": audit.operations,
@@ -58,14 +54,9 @@ def inspect(
     show_table(f"Signatures of {folder}", ("signature", "", "tensor", "dtype and shape"), rows)
     files = {**sizes, "total": sum(sizes.values())}
     show_table("Files", ("file", "bytes"), [[name, f"{size:,}"] for name, size in files.items()])
-    console.print(
-        f"\n  operations: {len(audit.operations)} kinds; those of TensorFlow Text are in TensorFlow Serving "
-        f"{audit.oldest_tf_serving or '(none)'} and later",
-        soft_wrap=True,
-    )
-    for title, names in (("no stock TensorFlow Serving has", audit.missing), ("touch files or run code", audit.unsafe)):
-        if names:
-            console.print(f"  {title}: {', '.join(names)}", soft_wrap=True, markup=False)
+    console.print()
+    for line in _operations(audit):
+        console.print(f"  {line}", soft_wrap=True, markup=False)
     if manifest:
         facts = (
             "name",
@@ -81,11 +72,23 @@ def inspect(
             "versions",
         )
         rows = [[key.replace("_", " "), _plain(manifest[key])] for key in facts]
-        rows.append(["verified", _verdict(model.manifest)])
+        rows.append(["verified", _verdict(found)])
         rows += [
             [spelled(key), f"{value:.4f}"] for key, value in manifest["metrics"].items() if isinstance(value, float)
         ]
         show_table("Manifest", ("fact", "value"), rows)
+
+
+def _operations(audit: "OperationAudit") -> Iterator[str]:
+    """What the graph asks of a server, in lines."""
+    kinds = f"operations: {len(audit.operations)} kinds"
+    if audit.missing:
+        yield f"{kinds}; no stock TensorFlow Serving has {', '.join(audit.missing)}"
+    else:
+        because = ", ".join(need.what for need in audit.newest())
+        yield f"{kinds}; TensorFlow Serving {audit.oldest_tf_serving} and later have all{because and f' (because of {because})'}"
+    for name, reason in audit.unsafe.items():
+        yield f"a server must not run {name}: it {reason}"
 
 
 def _verdict(manifest: Manifest | None) -> str:

@@ -17,6 +17,10 @@ class EncoderOrigin(BaseModel):
 
     name: str
     sha256: str
+    license: str | None = None
+    """as model hubs spell it; None when unknown"""
+    languages: tuple[str, ...] = ()
+    """ISO 639 codes; empty when unknown"""
 
 
 class Verification(BaseModel):
@@ -27,6 +31,7 @@ class Verification(BaseModel):
         problems: one line for each check that failed.
         golden_texts: number of texts compared with the model in memory.
         largest_difference: largest difference of a probability among them.
+        oldest_tf_serving: oldest version that has all operations of the graph; None when no version does, or it was not asked.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -35,6 +40,7 @@ class Verification(BaseModel):
     problems: tuple[str, ...] = ()
     golden_texts: int = 0
     largest_difference: float | None = None
+    oldest_tf_serving: str | None = None
 
 
 class Manifest(BaseModel):
@@ -53,15 +59,17 @@ class Manifest(BaseModel):
     sequence_length: int
     graph: Graph
     precision: Precision
+    temperature: float = 1.0
+    """logits are divided by it before they become probabilities"""
     encoder: EncoderOrigin
     versions: dict[str, str]
     """of the packages that wrote it"""
     metrics: dict[str, Any]
-    """scores on test data, else on validation data"""
+    """scores on test data, else on validation data, measured at the end of training with a temperature of 1"""
     minimum_tf_serving: str
     """what the run file asked for"""
     oldest_tf_serving: str | None = None
-    """oldest version that has all TensorFlow Text operations of the graph"""
+    """oldest version that has all operations of the graph; of TensorFlow itself and of TensorFlow Text"""
     verification: Verification | None = None
 
     def save(self, folder: Path) -> None:

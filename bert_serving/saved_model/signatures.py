@@ -3,13 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import tensorflow as tf
 
 from bert_serving import contract
-from bert_serving.classifier import Classifier, label_of, probabilities
-from bert_serving.contract import Graph
+from bert_serving.classifier import Classifier, label_of
+from bert_serving.contract import Graph, Precision
+from bert_serving.errors import EncoderError
+from bert_serving.saved_model.ragged import RaggedEncoder
 from bert_serving.text.packing import combine_segments, pad, trimmed_length
 
 # A regression has no labels; its only "class" in the Classify call is called so.
@@ -26,20 +28,31 @@ class ServingGraph:
     signatures: dict[str, Any]
 
 
-def build_serving_graph(classifier: Classifier, graph: Graph, labels_file: Path) -> ServingGraph:
+def supported_graph(classifier: Classifier, graph: Graph) -> Graph:
+    """`graph`, or what an encoder that is no BERT gets instead of the ragged one."""
+    return Graph.TRIMMED if graph is Graph.RAGGED and classifier.encoder.architecture is None else graph
+
+
+def build_serving_graph(classifier: Classifier, graph: Graph, precision: Precision, labels_file: Path) -> ServingGraph:
     """Traces the four signatures of a classifier.
 
     Args:
-        classifier: whose variables and preprocessing are saved.
-        graph: how padding is treated.
+        classifier: whose weights and preprocessing are saved.
+        graph: how padding is treated; one that `supported_graph` gives back.
+        precision: of the ragged graph; the others are float32.
         labels_file: written by the caller, becomes the asset `labels.txt`.
     """
     module = tf.Module(name="classifier")
-    # The Keras model itself is left out: it would bring training functions and metadata that a server never needs.
-    module.model_variables = list(classifier.token_model.variables)
     module.preprocessing = classifier.preprocessing.model
     module.labels_file = tf.saved_model.Asset(str(labels_file))
-    calls = _Calls(classifier, graph)
+    features: _Features
+    if graph is Graph.RAGGED:
+        features = module.encoder = _RaggedFeatures(classifier, precision)
+    else:
+        features = _PaddedFeatures(classifier, graph)
+        # The Keras model itself is left out: it would bring training functions and metadata that a server never needs.
+        module.model_variables = list(classifier.token_model.variables)
+    calls = _Calls(classifier, features)
     texts = [tf.TensorSpec([None], tf.string, name=contract.TEXT)]
     if classifier.options.pairs:
         texts.append(tf.TensorSpec([None], tf.string, name=contract.TEXT_PAIR))
@@ -54,49 +67,108 @@ def build_serving_graph(classifier: Classifier, graph: Graph, labels_file: Path)
     return ServingGraph(module, signatures)
 
 
-class _Calls:
-    """The functions behind the signatures."""
+class _Features(Protocol):
+    """From token ids to a dict of `pooled_output`, float32 [B, H], and `logits`, float32 [B, outputs]."""
+
+    def of_rows(self, word_ids: tf.RaggedTensor, type_ids: tf.RaggedTensor) -> Tensors:
+        """Features of rows of tokens, int32 [B, (tokens)] each, cut at the sequence length already."""
+
+    def of_tokens(self, tokens: Tensors) -> Tensors:
+        """Features of `TOKEN_INPUTS`, int32 [B, L] each."""
+
+
+class _PaddedFeatures:
+    """The Keras model, on rows padded to one length."""
 
     def __init__(self, classifier: Classifier, graph: Graph):
         self._classifier = classifier
-        self._options = classifier.options
         self._graph = graph
+
+    def of_rows(self, word_ids: tf.RaggedTensor, type_ids: tf.RaggedTensor) -> Tensors:
+        length: int | tf.Tensor = self._classifier.options.sequence_length
+        if self._graph is Graph.TRIMMED:
+            length = trimmed_length(word_ids, self._classifier.options.sequence_length)
+        return self.of_tokens(pad(word_ids, type_ids, self._classifier.preprocessing.special, length))
+
+    def of_tokens(self, tokens: Tensors) -> Tensors:
+        return self._classifier.features_model(tokens, training=False)
+
+
+class _RaggedFeatures(tf.Module):
+    """The ragged encoder and the head, on tokens that lie end to end."""
+
+    def __init__(self, classifier: Classifier, precision: Precision):
+        super().__init__(name="ragged_features")
+        encoder, options = classifier.encoder, classifier.options
+        if encoder.architecture is None:
+            raise EncoderError("the ragged graph needs a BERT encoder; use the trimmed one")
+        self._encoder = RaggedEncoder(
+            encoder.architecture,
+            {variable.name: variable.numpy() for variable in encoder.layer.variables},
+            pooling=options.pooling,
+            precision=precision,
+            sequence_length=options.sequence_length,
+        )
+        self._kernel, self._bias = (each.numpy() for each in classifier.token_model.get_layer("head").variables)
+
+    def of_rows(self, word_ids: tf.RaggedTensor, type_ids: tf.RaggedTensor) -> Tensors:
+        lengths = tf.cast(word_ids.row_lengths(), tf.int32)
+        tokens = tf.range(tf.shape(word_ids.flat_values)[0])
+        positions = tokens - tf.repeat(tf.cumsum(lengths, exclusive=True), lengths)
+        return self._features(word_ids.flat_values, type_ids.flat_values, positions, lengths)
+
+    def of_tokens(self, tokens: Tensors) -> Tensors:
+        columns = tf.range(tf.shape(tokens[contract.MASK])[1])[tf.newaxis]
+        # [CLS] stands for its row, so it stays even where a caller's mask forgets it.
+        real = (tokens[contract.MASK] != 0) | (columns == 0)
+        place = tf.where(real)
+        word_ids, type_ids = (tf.gather_nd(tokens[name], place) for name in (contract.WORD_IDS, contract.TYPE_IDS))
+        lengths = tf.reduce_sum(tf.cast(real, tf.int32), axis=1)
+        return self._features(word_ids, type_ids, tf.cast(place[:, 1], tf.int32), lengths)
+
+    def _features(self, word_ids: tf.Tensor, type_ids: tf.Tensor, positions: tf.Tensor, lengths: tf.Tensor) -> Tensors:
+        pooled = self._encoder(word_ids, type_ids, positions, lengths)
+        return {contract.POOLED_OUTPUT: pooled, contract.LOGITS: tf.matmul(pooled, self._kernel) + self._bias}
+
+
+class _Calls:
+    """The functions behind the signatures."""
+
+    def __init__(self, classifier: Classifier, features: _Features):
+        self._classifier = classifier
+        self._options = classifier.options
+        self._features = features
         self._labels = list(self._options.labels) or [REGRESSION_CLASS]
 
     def predict(self, *texts: tf.Tensor) -> Tensors:
-        return self._answer(self._tokens(*texts))
+        return self._answer(self._features_of(*texts))
 
     def predict_tokens(self, *tokens: tf.Tensor) -> Tensors:
-        return self._answer(dict(zip(contract.TOKEN_INPUTS, tokens, strict=True)))
+        return self._answer(self._features.of_tokens(dict(zip(contract.TOKEN_INPUTS, tokens, strict=True))))
 
     def classify(self, examples: tf.Tensor) -> Tensors:
         names = (contract.TEXT, contract.TEXT_PAIR) if self._options.pairs else (contract.TEXT,)
         features = tf.io.parse_example(examples, {name: tf.io.FixedLenFeature([], tf.string) for name in names})
-        scores = self._answer(self._tokens(*(features[name] for name in names)))[contract.PROBABILITIES]
+        scores = self._answer(self._features_of(*(features[name] for name in names)))[contract.PROBABILITIES]
         best = tf.math.top_k(scores, k=len(self._labels))
         return {contract.CLASSES: tf.gather(tf.constant(self._labels), best.indices), contract.SCORES: best.values}
 
     def embed(self, *texts: tf.Tensor) -> Tensors:
-        outputs = self._classifier.features_model(self._tokens(*texts), training=False)
-        return {contract.POOLED_OUTPUT: outputs[contract.POOLED_OUTPUT]}
+        return {contract.POOLED_OUTPUT: self._features_of(*texts)[contract.POOLED_OUTPUT]}
 
-    def _answer(self, tokens: Tensors) -> Tensors:
-        logits = self._classifier.features_model(tokens, training=False)[contract.LOGITS]
-        scores = probabilities(self._options.head, logits)
+    def _answer(self, features: Tensors) -> Tensors:
+        logits = features[contract.LOGITS]
+        scores = self._classifier.probabilities(logits)
         return {
             contract.LABEL: label_of(self._options.head, self._options.labels, scores),
             contract.PROBABILITIES: scores,
             contract.LOGITS: logits,
         }
 
-    def _tokens(self, *texts: tf.Tensor) -> Tensors:
+    def _features_of(self, *texts: tf.Tensor) -> Tensors:
         preprocessing = self._classifier.preprocessing
         segments = [preprocessing.segment(text) for text in texts]
-        word_ids, type_ids = combine_segments(segments, preprocessing.special, self._options.sequence_length)
-        length: int | tf.Tensor = self._options.sequence_length
-        if self._graph is Graph.TRIMMED:
-            length = trimmed_length(word_ids, self._options.sequence_length)
-        return pad(word_ids, type_ids, preprocessing.special, length)
+        return self._features.of_rows(*combine_segments(segments, preprocessing.special, self._options.sequence_length))
 
 
 def _trace(call: Callable[..., Tensors], specification: list[tf.TensorSpec]) -> Any:

@@ -14,18 +14,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bert_serving import contract
-from bert_serving.contract import Head
+from bert_serving.contract import Head, Precision
 from bert_serving.errors import BertServingError, VerificationError
-from bert_serving.saved_model.manifest import Manifest, Verification
+from bert_serving.saved_model.manifest import Manifest, Verification, load_manifest
 
 if TYPE_CHECKING:
     from bert_serving.saved_model.golden import Golden
+    from bert_serving.saved_model.operations import OperationAudit
     from bert_serving.saved_model.reader import ExportedModel
 
 # Float32 rounding in other batches than the reference's, or on another machine; 1.8e-6 was the largest seen. A real difference is
-# orders of magnitude larger.
-PROBABILITY_LIMIT = 1e-5
-_LOGIT_LIMIT = 1e-4
+# orders of magnitude larger. Bfloat16 has 8 significant bits; a difference of 0.02 in a probability changes few answers.
+PROBABILITY_LIMITS = {Precision.FLOAT32: 1e-5, Precision.BFLOAT16: 0.02}
+_LOGIT_LIMITS = {Precision.FLOAT32: 1e-4, Precision.BFLOAT16: 0.25}
 _BATCH_SIZES = (0, 1, 7)
 
 
@@ -40,26 +41,32 @@ def verify(folder: Path, *, minimum_tf_serving: str | None = None) -> Verificati
         ExportError: the folder cannot be loaded at all.
     """
     from bert_serving.saved_model.golden import Golden
+    from bert_serving.saved_model.operations import audit_operations
     from bert_serving.saved_model.reader import ExportedModel
 
-    model = ExportedModel(folder)
-    if model.manifest is None:
+    audit = audit_operations(folder)
+    manifest = load_manifest(folder)
+    if manifest is None:
         return Verification(passed=False, problems=(f"{contract.MANIFEST_FILE} is missing",))
-    problems = check_assets(folder, model.manifest)
-    problems += check_operations(folder, minimum_tf_serving or model.manifest.minimum_tf_serving)
-    problems += check_interface(model, model.manifest)
+    problems = check_assets(folder, manifest)
+    if refused := check_operations(audit, minimum_tf_serving or manifest.minimum_tf_serving):
+        # Not loaded: that would run what no server should run.
+        return Verification(passed=False, problems=(*problems, *refused), oldest_tf_serving=audit.oldest_tf_serving)
+    model = ExportedModel(folder)
+    problems += check_interface(model, manifest)
     problems += check_signature_table(folder)
     golden = Golden.load(folder)
     if problems or golden is None:
         problems += [] if golden else ["assets.extra/golden.json is missing"]
-        return Verification(passed=False, problems=tuple(problems))
-    answers = _Answers(model, golden)
+        return Verification(passed=False, problems=tuple(problems), oldest_tf_serving=audit.oldest_tf_serving)
+    answers = _Answers(model, golden, manifest.precision)
     problems = answers.problems()
     return Verification(
         passed=not problems,
         problems=tuple(problems),
         golden_texts=len(golden.texts),
         largest_difference=answers.largest_difference,
+        oldest_tf_serving=audit.oldest_tf_serving,
     )
 
 
@@ -103,21 +110,26 @@ def check_assets(folder: Path, manifest: Manifest) -> list[str]:
     return problems
 
 
-def check_operations(folder: Path, minimum_tf_serving: str) -> list[str]:
+def check_operations(audit: "OperationAudit", minimum_tf_serving: str) -> list[str]:
     """Problems with the operations of the graph."""
-    from bert_serving.saved_model.operations import audit_operations
+    from bert_serving.saved_model.operation_versions import newest_known, oldest_known, version_key
 
-    audit = audit_operations(folder)
     problems = []
     if audit.missing:
-        problems.append(f"no stock TensorFlow Serving has the operations {', '.join(audit.missing)}")
-    if newer := audit.needs_newer_than(minimum_tf_serving):
         problems.append(
-            f"{', '.join(newer)} need TensorFlow Serving {audit.oldest_tf_serving}, the floor is {minimum_tf_serving} "
-            "(export.minimum_tf_serving)"
+            f"no stock TensorFlow Serving up to {newest_known()} has the operations {', '.join(audit.missing)}; "
+            "export without the library that brings them"
+        )
+    floor = f"the floor is {minimum_tf_serving} (export.minimum_tf_serving)"
+    if version_key(minimum_tf_serving) < version_key(oldest_known()):
+        problems.append(f"{floor}; what servers before {oldest_known()} have is not recorded, raise it")
+    elif newer := audit.needs_newer_than(minimum_tf_serving):
+        problems.append(
+            f"{', '.join(f'{need.what} needs TensorFlow Serving {need.version}' for need in newer)}; {floor}"
         )
     if audit.unsafe:
-        problems.append(f"{', '.join(audit.unsafe)} touch files or run code on the server")
+        unsafe = ", ".join(f"{name} ({reason})" for name, reason in audit.unsafe.items())
+        problems.append(f"a server must not run {unsafe}")
     return problems
 
 
@@ -181,6 +193,7 @@ class _Answers:
 
     model: "ExportedModel"
     golden: "Golden"
+    precision: Precision
     largest_difference: float = 0.0
 
     def problems(self) -> list[str]:
@@ -201,8 +214,10 @@ class _Answers:
         expected = self.golden.probabilities[rows]
         problems = self._compare(answer[contract.PROBABILITIES], expected, f"probabilities {where}")
         problems += self._compare(ranked[contract.SCORES], -np.sort(-expected, axis=1), f"classify scores {where}")
-        problems += _far(answer[contract.LOGITS], self.golden.logits[rows], f"logits {where}", _LOGIT_LIMIT)
-        problems += _far(pooled, self.golden.pooled[rows], f"pooled output {where}", _LOGIT_LIMIT)
+        problems += _far(
+            answer[contract.LOGITS], self.golden.logits[rows], f"logits {where}", _LOGIT_LIMITS[self.precision]
+        )
+        problems += _far(pooled, self.golden.pooled[rows], f"pooled output {where}", _LOGIT_LIMITS[self.precision])
         return problems
 
     def _compare(self, found: np.ndarray, expected: np.ndarray, what: str) -> list[str]:
@@ -210,7 +225,7 @@ class _Answers:
             self.largest_difference = max(self.largest_difference, float(np.abs(found - expected).max()))
         # A regression's value has no scale of its own, so the limit grows with it.
         scale = max(1.0, float(np.abs(expected).max(initial=0)))
-        return _far(found, expected, what, PROBABILITY_LIMIT * scale)
+        return _far(found, expected, what, PROBABILITY_LIMITS[self.precision] * scale)
 
 
 def _far(found: np.ndarray, expected: np.ndarray, what: str, limit: float) -> list[str]:

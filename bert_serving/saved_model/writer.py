@@ -5,6 +5,7 @@ Only after the SavedModel, moved once and loaded in a fresh process, has passed 
 """
 
 import contextlib
+import dataclasses
 import errno
 import importlib.metadata
 import os
@@ -21,14 +22,16 @@ import numpy as np
 import tensorflow as tf
 
 from bert_serving import __version__, contract
-from bert_serving.classifier import Classifier, probabilities
+from bert_serving.classifier import Classifier
 from bert_serving.contract import Graph, Precision
 from bert_serving.errors import ExportError, VerificationError
 from bert_serving.observer import Observer
+from bert_serving.saved_model.card import classifier_card
 from bert_serving.saved_model.golden import TEXTS, Golden
-from bert_serving.saved_model.manifest import EncoderOrigin, Manifest, Verification
+from bert_serving.saved_model.manifest import Manifest, Verification
 from bert_serving.saved_model.operations import audit_operations
-from bert_serving.saved_model.signatures import build_serving_graph
+from bert_serving.saved_model.provenance import Provenance
+from bert_serving.saved_model.signatures import build_serving_graph, supported_graph
 from bert_serving.saved_model.verify import verify_in_fresh_process
 from bert_serving.saved_model.versions import glob_characters, numbered
 from bert_serving.saved_model.warmup import write_warmup
@@ -46,14 +49,16 @@ class ExportOptions:
         base: folder of models; the version lands in `base/name/version`.
         name: the model's name on the server.
         version: a positive integer; None takes the next one.
-        graph: how padding is treated.
+        graph: how padding is treated; an encoder that is no BERT gets `trimmed` for `ragged`.
+        precision: of the ragged graph's weights and matrix products.
         minimum_tf_serving: refuse operations that this version lacks.
     """
 
     base: Path
     name: str
     version: int | None = None
-    graph: Graph = Graph.TRIMMED
+    graph: Graph = Graph.RAGGED
+    precision: Precision = Precision.FLOAT32
     minimum_tf_serving: str = contract.DEFAULT_MINIMUM_TF_SERVING
 
 
@@ -61,8 +66,7 @@ def write_export(
     classifier: Classifier,
     options: ExportOptions,
     *,
-    encoder: EncoderOrigin,
-    metrics: dict[str, Any],
+    provenance: Provenance,
     observer: Observer,
 ) -> Path:
     """Writes and verifies a version folder, and returns its path.
@@ -75,6 +79,7 @@ def write_export(
         raise ExportError(f"{options.name!r} cannot name a model; use letters, digits, dots, dashes and underscores")
     if characters := glob_characters(options.base):
         raise ExportError(f"{options.base}: TensorFlow cannot read from a path with {characters}; choose another --to")
+    options = _supported(classifier, options, observer)
     model_folder = options.base / options.name
     version = _free_version(model_folder, options.version)
     with _workshop(model_folder, version) as workshop:
@@ -84,7 +89,7 @@ def write_export(
             _golden(classifier).save(built)
             write_warmup(built, model_name=options.name, pairs=classifier.options.pairs)
             audit = audit_operations(built)
-            manifest = _manifest(classifier, options, version, encoder, metrics, audit.oldest_tf_serving)
+            manifest = _manifest(classifier, options, version, provenance, audit.oldest_tf_serving)
             manifest.save(built)
         # Moved, so that a path back into the building place fails here and not on the server.
         moved = built.rename(workshop / "moved")
@@ -93,9 +98,23 @@ def write_export(
         if not verification.passed:
             raise VerificationError(f"{options.name} version {version} was not published", verification.problems)
         with _one_line(model_folder):
-            manifest.model_copy(update={"verification": verification}).save(moved)
+            verified = manifest.model_copy(update={"verification": verification})
+            verified.save(moved)
+            (moved / contract.CARD_FILE).write_text(classifier_card(verified, provenance), "utf-8")
             _flush(moved)
             return _publish(moved, model_folder / str(version))
+
+
+def _supported(classifier: Classifier, options: ExportOptions, observer: Observer) -> ExportOptions:
+    graph = supported_graph(classifier, options.graph)
+    if graph is not Graph.RAGGED and options.precision is not Precision.FLOAT32:
+        raise ExportError(
+            f"the {graph} graph computes in float32 only, got {options.precision}; leave --precision out"
+            + ("" if graph is options.graph else " (this encoder is no BERT, so it gets no ragged graph)")
+        )
+    if graph is not options.graph:
+        observer.note(f"this encoder is no BERT: its serving graph is {graph} instead of {options.graph}")
+    return dataclasses.replace(options, graph=graph)
 
 
 def _free_version(model_folder: Path, version: int | None) -> int:
@@ -139,7 +158,7 @@ def _one_line(folder: Path) -> Iterator[None]:
 def _save(classifier: Classifier, options: ExportOptions, target: Path) -> None:
     labels_file = target.parent / "labels.txt"
     labels_file.write_text("".join(f"{label}\n" for label in classifier.options.labels), "utf-8")
-    graph = build_serving_graph(classifier, options.graph, labels_file)
+    graph = build_serving_graph(classifier, options.graph, options.precision, labels_file)
     tf.saved_model.save(graph.module, str(target), signatures=graph.signatures)
     labels_file.unlink()
     (target / contract.EXTRA_FOLDER).mkdir()
@@ -160,7 +179,7 @@ def _golden(classifier: Classifier) -> Golden:
         texts=tuple(texts),
         pairs=None if pairs is None else tuple(pairs),
         logits=joined,
-        probabilities=probabilities(classifier.options.head, tf.constant(joined)).numpy(),
+        probabilities=classifier.probabilities(tf.constant(joined)).numpy(),
         pooled=np.concatenate(pooled),
     )
 
@@ -169,8 +188,7 @@ def _manifest(
     classifier: Classifier,
     options: ExportOptions,
     version: int,
-    encoder: EncoderOrigin,
-    metrics: dict[str, Any],
+    provenance: Provenance,
     oldest_tf_serving: str | None,
 ) -> Manifest:
     return Manifest(
@@ -182,10 +200,11 @@ def _manifest(
         pairs=classifier.options.pairs,
         sequence_length=classifier.options.sequence_length,
         graph=options.graph,
-        precision=Precision.FLOAT32,
-        encoder=encoder,
+        precision=options.precision,
+        temperature=classifier.options.temperature,
+        encoder=provenance.encoder,
         versions={"bert-serving": __version__} | {name: importlib.metadata.version(name) for name in _PACKAGES},
-        metrics=metrics,
+        metrics=provenance.scores,
         minimum_tf_serving=options.minimum_tf_serving,
         oldest_tf_serving=oldest_tf_serving,
         verification=Verification(passed=False, problems=("not verified yet",)),

@@ -1,0 +1,315 @@
+"""The ragged serving graph: a BERT encoder that spends no work on padding.
+
+Dense layers run on the batch's real tokens, one flat [tokens, H] matrix; attention alone sees a padded [B, heads, T, T]. Query, key and
+value are one product, the last layer is computed for [CLS] alone where the head sees nothing else, and there is neither Assert nor
+control flow. The rows, sorted by length, go through in a few independent chains, so that short texts do not wait on a long one's padding
+and a server's threads can work side by side.
+
+Weights are constants of the graph: oneDNN keeps its own reordered copy of a constant, and reorders a variable anew in each call.
+docs/serving_graphs.md has the measurements behind each choice.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from bert_serving.contract import Pooling, Precision
+from bert_serving.encoders.architecture import Architecture
+
+# As in every BERT that this project converts.
+_LAYER_NORM_EPSILON = 1e-12
+_MASKED = -1e9
+# Long texts gain from more chains of like length; for short ones each chain's own overhead counts more.
+_SHORT_SEQUENCE = 128
+_CHAINS_SHORT = 2
+_CHAINS_LONG = 4
+# oneDNN compiles its kernels once for each shape, which takes longer than a small batch. Sizes are rounded up to a sixteenth of their
+# power of two, so that few shapes occur, at 3% more work on average.
+_SHAPES_OF_AN_OCTAVE = 16
+_SMALLEST_STEP = 4
+_LARGEST_STEP = 1 << 16
+
+_ACTIVATIONS = {
+    "gelu": lambda x: tf.nn.gelu(x),
+    "gelu_tanh": lambda x: tf.nn.gelu(x, approximate=True),
+    "relu": tf.nn.relu,
+}
+
+
+@dataclass(frozen=True)
+class _Dense:
+    """Kernel [inputs, outputs] and bias [outputs] of a matrix product, in the graph's precision."""
+
+    kernel: np.ndarray
+    bias: np.ndarray
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        # MatMul, BiasAdd and the activation behind them become one oneDNN operation.
+        return tf.nn.bias_add(tf.matmul(tf.cast(x, self.kernel.dtype), self.kernel), self.bias)
+
+
+@dataclass(frozen=True)
+class _Norm:
+    """Layer normalisation, in float32.
+
+    Written so that TensorFlow's optimizer does not take it for one it knows how to fuse: its fused kernel ignores epsilon and
+    computes with 0.001, which is far off for BERT's small embeddings.
+    """
+
+    gamma: np.ndarray
+    beta: np.ndarray
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        centred = x - tf.reduce_mean(x, axis=-1, keepdims=True)
+        variance = tf.reduce_mean(tf.square(centred), axis=-1, keepdims=True)
+        return (centred * tf.math.rsqrt(variance + _LAYER_NORM_EPSILON)) * self.gamma + self.beta
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """Weights of one Transformer layer."""
+
+    query_key_value: _Dense
+    query: _Dense
+    key_value: _Dense
+    attention_output: _Dense
+    attention_norm: _Norm
+    intermediate: _Dense
+    output: _Dense
+    output_norm: _Norm
+
+
+class RaggedEncoder(tf.Module):
+    """A BERT encoder and its pooling on ragged batches.
+
+    Its embedding tables are variables; everything else is constants.
+    """
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        weights: Mapping[str, np.ndarray],
+        *,
+        pooling: Pooling,
+        precision: Precision,
+        sequence_length: int,
+    ):
+        """Reads the weights of an encoder.
+
+        Args:
+            architecture: its size.
+            weights: by the variable names of TF Hub's BERT encoders.
+            pooling: what becomes of the last layer.
+            precision: of the weights and matrix products; layer normalisation stays float32.
+            sequence_length: no row has more tokens.
+        """
+        super().__init__(name="ragged_encoder")
+        self._size = architecture
+        self._pooling = pooling
+        self._dtype = tf.as_dtype(precision.value)
+        self._chains = _CHAINS_SHORT if sequence_length <= _SHORT_SEQUENCE else _CHAINS_LONG
+        # In float32 the optimizer fuses the factor and the mask with the matrix product; in bfloat16 it cannot.
+        factor = (architecture.width // architecture.heads) ** -0.5
+        self._factor = factor if precision is Precision.FLOAT32 else None
+        folded = 1.0 if precision is Precision.FLOAT32 else factor
+        table = _WeightTable(weights, self._dtype.as_numpy_dtype)
+        # === Embeddings ===
+        self.word_embeddings = tf.Variable(table.array("word_embeddings/embeddings"), trainable=False)
+        self.position_embeddings = tf.Variable(table.positions_by_type(), trainable=False)
+        self._embedding_norm = table.norm("embeddings/layer_norm")
+        # === Layers ===
+        self._layers = [table.layer(number, architecture, folded) for number in range(architecture.layers)]
+        self._activation = _ACTIVATIONS[architecture.activation]
+        self._pooler = table.dense("pooler_transform") if pooling is Pooling.POOLER else None
+
+    def __call__(self, word_ids: tf.Tensor, type_ids: tf.Tensor, positions: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
+        """Pooled output of a batch, float32 [B, H].
+
+        Args:
+            word_ids, type_ids, positions: of all tokens, row after row, int32 [tokens].
+            lengths: tokens of each row, int32 [B]; every row has at least one.
+        """
+        order = tf.argsort(lengths)
+        sorted_lengths = tf.gather(lengths, order)
+        starts = tf.gather(tf.cumsum(lengths, exclusive=True), order)
+        # Chains of as many tokens each, not of as many rows.
+        before = tf.cumsum(sorted_lengths, exclusive=True)
+        chain_of = before * self._chains // tf.maximum(tf.shape(word_ids)[0], 1)
+        pooled = []
+        for chain in range(self._chains):
+            rows = tf.reshape(tf.where(tf.equal(chain_of, chain)), [-1])
+            chain_lengths = tf.gather(sorted_lengths, rows)
+            index = _ranges(tf.gather(starts, rows), chain_lengths)
+            words, types, places = (tf.gather(each, index) for each in (word_ids, type_ids, positions))
+            pooled.append(self._chain(words, types, places, chain_lengths))
+        return tf.gather(tf.concat(pooled, axis=0), tf.math.invert_permutation(order))
+
+    def _chain(self, word_ids: tf.Tensor, type_ids: tf.Tensor, positions: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
+        """Pooled output of some rows; any number of rows, none included."""
+        layout = _Layout(lengths, self._size.heads)
+        x = self._embed(*(layout.lengthen(each) for each in (word_ids, type_ids, positions)))
+        *first_layers, last_layer = self._layers
+        for layer in first_layers:
+            x = self._feed_forward(layer, x, self._attention(layer, x, layout))
+        if self._pooling is Pooling.MEAN:
+            x = self._feed_forward(last_layer, x, self._attention(last_layer, x, layout))
+            return layout.mean(x)
+        x = self._feed_forward(last_layer, layout.first(x), self._attention_of_first(last_layer, x, layout))
+        return x if self._pooler is None else tf.tanh(tf.cast(self._pooler(x), tf.float32))
+
+    def _embed(self, word_ids: tf.Tensor, type_ids: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
+        words = tf.gather(self.word_embeddings, word_ids)
+        places = tf.gather(self.position_embeddings, type_ids * self._size.positions + positions)
+        return self._embedding_norm(tf.cast(words, tf.float32) + tf.cast(places, tf.float32))
+
+    def _attention(self, layer: _Layer, x: tf.Tensor, layout: "_Layout") -> tf.Tensor:
+        """Context of every token, [tokens, H]."""
+        query, key, value = layout.split_heads(layer.query_key_value(x), parts=3)
+        return layout.join_heads(self._attend(query, key, value, layout))
+
+    def _attention_of_first(self, layer: _Layer, x: tf.Tensor, layout: "_Layout") -> tf.Tensor:
+        """Context of each row's first token, [B, H]."""
+        key, value = layout.split_heads(layer.key_value(x), parts=2)
+        heads = self._size.heads
+        query = tf.reshape(layer.query(layout.first(x)), [layout.rows, heads, 1, self._size.width // heads])
+        return tf.reshape(self._attend(query, key, value, layout), [layout.rows, self._size.width])
+
+    def _attend(self, query: tf.Tensor, key: tf.Tensor, value: tf.Tensor, layout: "_Layout") -> tf.Tensor:
+        """Attention of queries [B, heads, Q, D] to keys and values [B, heads, T, D]."""
+        scores = tf.matmul(query, key, transpose_b=True)
+        if self._factor is not None:
+            scores *= self._factor
+        return tf.matmul(tf.nn.softmax(scores + tf.cast(layout.mask, self._dtype)), value)
+
+    def _feed_forward(self, layer: _Layer, x: tf.Tensor, context: tf.Tensor) -> tf.Tensor:
+        x = layer.attention_norm(tf.cast(layer.attention_output(context), tf.float32) + x)
+        inner = self._activation(layer.intermediate(x))
+        return layer.output_norm(tf.cast(layer.output(inner), tf.float32) + x)
+
+
+class _WeightTable:
+    """The weights of an encoder by name, shaped and scaled for the ragged graph."""
+
+    def __init__(self, weights: Mapping[str, np.ndarray], dtype: type):
+        self._weights = weights
+        self._dtype = dtype
+
+    def array(self, name: str) -> np.ndarray:
+        return self._weights[f"{name}:0"].astype(self._dtype)
+
+    def positions_by_type(self) -> np.ndarray:
+        """Sum of type and position embedding, [types * positions, H]: one lookup for two."""
+        types, positions = (self._weights[f"{name}/embeddings:0"] for name in ("type_embeddings", "position_embedding"))
+        return (types[:, None] + positions[None]).reshape(-1, positions.shape[1]).astype(self._dtype)
+
+    def dense(self, name: str) -> _Dense:
+        return self._dense(*self._flat(name))
+
+    def norm(self, name: str) -> _Norm:
+        return _Norm(self._weights[f"{name}/gamma:0"], self._weights[f"{name}/beta:0"])
+
+    def layer(self, number: int, architecture: Architecture, query_factor: float) -> _Layer:
+        name = f"transformer/layer_{number}"
+        kernels, biases = zip(
+            *(self._flat(f"{name}/self_attention/{part}") for part in ("query", "key", "value")), strict=True
+        )
+        kernels, biases = (kernels[0] * query_factor, *kernels[1:]), (biases[0] * query_factor, *biases[1:])
+        output_kernel = self._weights[f"{name}/self_attention/attention_output/kernel:0"]
+        output_bias = self._weights[f"{name}/self_attention/attention_output/bias:0"]
+        return _Layer(
+            query_key_value=self._dense(np.concatenate(kernels, axis=1), np.concatenate(biases)),
+            query=self._dense(kernels[0], biases[0]),
+            key_value=self._dense(np.concatenate(kernels[1:], axis=1), np.concatenate(biases[1:])),
+            attention_output=self._dense(output_kernel.reshape(-1, architecture.width), output_bias),
+            attention_norm=self.norm(f"{name}/self_attention_layer_norm"),
+            intermediate=self.dense(f"{name}/intermediate"),
+            output=self.dense(f"{name}/output"),
+            output_norm=self.norm(f"{name}/output_layer_norm"),
+        )
+
+    def _flat(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Kernel [inputs, outputs] and bias [outputs]; attention's come by head."""
+        kernel = self._weights[f"{name}/kernel:0"]
+        return kernel.reshape(len(kernel), -1), self._weights[f"{name}/bias:0"].reshape(-1)
+
+    def _dense(self, kernel: np.ndarray, bias: np.ndarray) -> _Dense:
+        return _Dense(kernel.astype(self._dtype), bias.astype(self._dtype))
+
+
+class _Layout:
+    """Where a chain's tokens lie: flat [tokens] for the dense layers, [B, heads, T] for attention.
+
+    The flat form has a few tokens of padding at its end, the other one behind each row; nothing is ever read from either.
+    """
+
+    def __init__(self, lengths: tf.Tensor, heads: int):
+        self._lengths = lengths
+        self._heads = heads
+        self.rows = tf.shape(lengths)[0]
+        # An empty chain has no longest row.
+        self._longest = _rounded(tf.reduce_max(tf.concat([lengths, [1]], axis=0)))
+        tokens = tf.reduce_sum(lengths)
+        self._tokens = _rounded(tokens)
+        self._starts = tf.cumsum(lengths, exclusive=True)
+        places = tf.range(self._longest)[tf.newaxis]
+        # Behind a row's end any token will do: the mask takes it out.
+        self._padded = tf.minimum(self._starts[:, tf.newaxis] + places, tokens - 1)
+        inside = places < lengths[:, tf.newaxis]
+        self.mask = tf.where(inside, 0.0, _MASKED)[:, tf.newaxis, tf.newaxis]
+        self._by_head = {parts: self._head_index(parts) for parts in (2, 3)}
+        self._flat = self._flat_index(tokens)
+
+    def lengthen(self, flat: tf.Tensor) -> tf.Tensor:
+        """Adds zeros, so that few sizes occur."""
+        return tf.concat([flat, tf.zeros([self._tokens - tf.shape(flat)[0]], flat.dtype)], axis=0)
+
+    def first(self, x: tf.Tensor) -> tf.Tensor:
+        """Each row's first token, [B, H]."""
+        return tf.gather(x, self._starts)
+
+    def mean(self, x: tf.Tensor) -> tf.Tensor:
+        """The mean of each row's tokens, [B, H]."""
+        real = tf.reduce_sum(self._lengths)
+        rows = tf.repeat(tf.range(self.rows), self._lengths)
+        total = tf.math.unsorted_segment_sum(x[:real], rows, self.rows)
+        return total / tf.cast(self._lengths, x.dtype)[:, tf.newaxis]
+
+    def split_heads(self, x: tf.Tensor, *, parts: int) -> list[tf.Tensor]:
+        """[tokens, parts * H] to `parts` tensors [B, heads, T, D]: one lookup of slices, where a transpose would copy once more."""
+        slices = tf.reshape(x, [self._tokens * (parts * self._heads), x.shape[1] // (parts * self._heads)])
+        return tf.unstack(tf.gather(slices, self._by_head[parts]))
+
+    def join_heads(self, context: tf.Tensor) -> tf.Tensor:
+        """[B, heads, T, D] to [tokens, H]."""
+        width = context.shape[3]
+        slices = tf.reshape(context, [self.rows * self._heads * self._longest, width])
+        return tf.reshape(tf.gather(slices, self._flat), [self._tokens, self._heads * width])
+
+    def _head_index(self, parts: int) -> tf.Tensor:
+        heads = tf.range(self._heads)[tf.newaxis, :, tf.newaxis]
+        first = self._padded[:, tf.newaxis] * (parts * self._heads) + heads
+        return tf.stack([first + part * self._heads for part in range(parts)])
+
+    def _flat_index(self, tokens: tf.Tensor) -> tf.Tensor:
+        rows = tf.repeat(tf.range(self.rows), self._lengths)
+        places = tf.range(tokens) - tf.gather(self._starts, rows)
+        first = self.lengthen(rows * (self._heads * self._longest) + places)
+        return first[:, tf.newaxis] + (tf.range(self._heads) * self._longest)[tf.newaxis]
+
+
+def _ranges(starts: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
+    """The numbers starts[i] ... starts[i] + lengths[i] - 1 of all i, one after the other."""
+    shift = starts - tf.cumsum(lengths, exclusive=True)
+    return tf.repeat(shift, lengths) + tf.range(tf.reduce_sum(lengths))
+
+
+def _rounded(size: tf.Tensor) -> tf.Tensor:
+    """`size` rounded up so that few sizes occur; 0 stays 0."""
+    step = tf.constant(_SMALLEST_STEP)
+    limit = 2 * _SMALLEST_STEP
+    while limit <= _LARGEST_STEP:
+        step = tf.where(size > _SHAPES_OF_AN_OCTAVE * limit // 2, limit, step)
+        limit *= 2
+    return -tf.math.floordiv(-size, step) * step
