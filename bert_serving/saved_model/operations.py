@@ -1,52 +1,25 @@
 """Which operations a SavedModel needs, and the oldest TensorFlow Serving that has them all.
 
-Stock TensorFlow Serving links TensorFlow and one version of TensorFlow Text. A graph with an operation that the binary lacks loads
-without complaint and then fails every request, so the graph is audited before it is published.
+Stock TensorFlow Serving links TensorFlow and one version of TensorFlow Text. A graph with an operation that the binary lacks fails to
+load, or loads without complaint and then fails every request, so the graph is audited before it is published.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import tensorflow as tf
 from google.protobuf.message import DecodeError
-from tensorflow.core.framework.graph_pb2 import GraphDef
-from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
+from tensorflow.core.framework.node_def_pb2 import NodeDef
+from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef, TensorInfo
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from bert_serving.errors import ExportError
+from bert_serving.saved_model.operation_versions import Need, is_known, needs_of, oldest_known, version_key
+from bert_serving.saved_model.unsafe_operations import unsafe_operations
 
-# TensorFlow Text operations by the first TensorFlow Serving that links them
-# (tensorflow/serving: workspace.bzl by tag; tensorflow/text: REGISTER_OP of each ops_lib target).
-_TEXT_OPERATIONS = {
-    "2.2": (
-        "CaseFoldUTF8 NormalizeUTF8 RegexSplitWithOffsets WordpieceTokenizeWithOffsets WhitespaceTokenizeWithOffsets "
-        "UnicodeScriptTokenizeWithOffsets SentenceFragments SplitMergeTokenizeWithOffsets SentencepieceOp "
-        "SentencepieceTokenizeOp SentencepieceTokenizeWithOffsetsOp SentencepieceDetokenizeOp SentencepieceVocabSizeOp "
-        "SentencepieceIdToStringOp ConstrainedSequence MaxSpanningTree RougeL"
-    ),
-    "2.5": (
-        "NormalizeUTF8WithOffsetsMap FindSourceOffsets TokenizerFromLogits SentenceFragmentsV2 SentencepieceStringToIdOp"
-    ),
-    "2.10": ("FastWordpieceTokenizeWithOffsets TFText>FastWordpieceDetokenize TFText>WhitespaceTokenizeWithOffsetsV2"),
-    "2.12": (
-        "FastBertNormalize TFText>NgramsStringJoin TFText>ByteSplitWithOffsets TFText>ByteSplitByOffsets "
-        "TFText>FastSentencepieceTokenize TFText>FastSentencepieceDetokenize TFText>OffsetsToBoiseTags "
-        "TFText>BoiseTagsToOffsets PhraseTokenize TFText>PhraseDetokenize"
-    ),
-    "2.20": "TFText>RoundRobinTrim TFText>RoundRobinGenerateMasks TFText>Utf8Binarize",
-}
-_FIRST_SERVING = {name: version for version, names in _TEXT_OPERATIONS.items() for name in names.split()}
-# Every SavedModel of TensorFlow 2 needs at least this.
-_OLDEST = "2.2"
-
-# Operations that run code of the caller's process or touch files; a server must not run them for a stranger's model.
-_UNSAFE = frozenset(
-    "PyFunc PyFuncStateless EagerPyFunc ReadFile WriteFile MatchingFiles ReadFileV2 WholeFileReaderV2 TextLineReaderV2 "
-    "FixedLengthRecordReaderV2 TFRecordReaderV2 TextLineDataset TFRecordDatasetV2 FixedLengthRecordDatasetV2 "
-    "LMDBDataset SaveDataset SaveDatasetV2 LoadDataset SnapshotDataset SnapshotDatasetV2 "
-    "DebugIdentityV2 PrintV2 GeneratorDataset RemoteCall Send Recv".split()
-)
+# The signature that fills tables when a SavedModel is loaded; not one to call.
+_INITIALIZATION = "__saved_model_init_op"
 
 
 @dataclass(frozen=True)
@@ -55,19 +28,30 @@ class OperationAudit:
 
     Attributes:
         operations: names of all operations of the graph and its function library, sorted.
-        oldest_tf_serving: first version that has all of them; None when no stock version does.
+        needs: those operations, and attributes and types that are younger than their operation, with versions; sorted.
         missing: operations that no stock version has.
-        unsafe: operations that touch files or run code.
+        unsafe: operations that a server must not run, each with the reason.
     """
 
     operations: tuple[str, ...]
-    oldest_tf_serving: str | None
+    needs: tuple[Need, ...]
     missing: tuple[str, ...]
-    unsafe: tuple[str, ...]
+    unsafe: dict[str, str]
 
-    def needs_newer_than(self, minimum: str) -> list[str]:
-        """Operations that TensorFlow Serving `minimum` lacks."""
-        return [name for name in self.operations if _key(_FIRST_SERVING.get(name, _OLDEST)) > _key(minimum)]
+    @property
+    def oldest_tf_serving(self) -> str | None:
+        """First version that has everything; None when no stock version does."""
+        if self.missing:
+            return None
+        return max((need.version for need in self.needs), key=version_key, default=oldest_known())
+
+    def newest(self) -> tuple[Need, ...]:
+        """What rules out older servers; empty when nothing does."""
+        return tuple(need for need in self.needs if oldest_known() != need.version == self.oldest_tf_serving)
+
+    def needs_newer_than(self, minimum: str) -> tuple[Need, ...]:
+        """What TensorFlow Serving `minimum` lacks."""
+        return tuple(need for need in self.needs if version_key(need.version) > version_key(minimum))
 
 
 def audit_operations(folder: Path) -> OperationAudit:
@@ -76,14 +60,14 @@ def audit_operations(folder: Path) -> OperationAudit:
     Raises:
         ExportError: the folder holds no readable saved_model.pb.
     """
-    names = sorted(set(_operation_names(read_meta_graph(folder).graph_def)))
-    missing = tuple(name for name in names if name not in _FIRST_SERVING and not hasattr(tf.raw_ops, name))
-    oldest = max((_FIRST_SERVING.get(name, _OLDEST) for name in names), key=_key, default=_OLDEST)
+    model = read_meta_graph(folder)
+    nodes = list(_operation_nodes(model))
+    names = sorted({node.op for node in nodes})
     return OperationAudit(
         operations=tuple(names),
-        oldest_tf_serving=None if missing else oldest,
-        missing=missing,
-        unsafe=tuple(name for name in names if name in _UNSAFE),
+        needs=tuple(sorted({need for node in nodes for need in needs_of(node)})),
+        missing=tuple(name for name in names if not is_known(name)),
+        unsafe=unsafe_operations(model),
     )
 
 
@@ -105,11 +89,29 @@ def read_meta_graph(folder: Path) -> MetaGraphDef:
     return graphs[0]
 
 
-def _operation_names(graph: GraphDef) -> Iterable[str]:
-    functions = {function.signature.name for function in graph.library.function}
-    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
-    return (node.op for node in nodes if node.op not in functions)
+def read_signatures(folder: Path) -> dict[str, dict[str, dict[str, str]]]:
+    """Signatures of a SavedModel, without loading it: name to inputs and outputs, tensor to dtype and shape.
+
+    Raises:
+        ExportError: the folder holds no readable saved_model.pb.
+    """
+    return {
+        name: {"inputs": _forms(signature.inputs), "outputs": _forms(signature.outputs)}
+        for name, signature in sorted(read_meta_graph(folder).signature_def.items())
+        if name != _INITIALIZATION
+    }
 
 
-def _key(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split("."))
+def _forms(tensors: Mapping[str, TensorInfo]) -> dict[str, str]:
+    return {
+        key: f"{tf.dtypes.as_dtype(tensor.dtype).name} {tf.TensorShape(tensor.tensor_shape)}"
+        for key, tensor in sorted(tensors.items())
+    }
+
+
+def _operation_nodes(model: MetaGraphDef) -> Iterable[NodeDef]:
+    """Nodes of the graph and its function library, calls of the library's functions left out."""
+    library = model.graph_def.library.function
+    functions = {function.signature.name for function in library}
+    nodes = [*model.graph_def.node, *(node for function in library for node in function.node_def)]
+    return (node for node in nodes if node.op not in functions)
