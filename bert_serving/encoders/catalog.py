@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from bert_serving.encoders.sources import HuggingFaceSource, Source, WheelSource
+from bert_serving.encoders.terms import Terms
 from bert_serving.errors import EncoderError
 
 
@@ -54,6 +55,21 @@ _ENTRIES = (
 )
 
 CATALOG: dict[str, CatalogEntry] = {entry.name: entry for entry in _ENTRIES}
+
+# ISO 639; an encoder of a language that is not here is shared without naming it.
+_LANGUAGE_CODES = {"English": "en"}
+
+
+def terms_of(entry: CatalogEntry) -> Terms:
+    """Licence and languages of an entry, in the words of a model hub."""
+    codes = tuple(_LANGUAGE_CODES[language] for language in entry.languages if language in _LANGUAGE_CODES)
+    return Terms(entry.licence.lower(), codes)
+
+
+def hub_name(name: str) -> str | None:
+    """Where the Hugging Face Hub has the encoder of this name; None when it is not known there."""
+    sources = CATALOG[name].sources if name in CATALOG else ()
+    return next((source.repository for source in sources if isinstance(source, HuggingFaceSource)), None)
 
 
 def find_encoder(name: str) -> CatalogEntry:

@@ -24,7 +24,7 @@ from bert_serving.encoders.architecture import (
     sample_inputs,
 )
 from bert_serving.encoders.cache import cached, folder_sha256
-from bert_serving.encoders.catalog import find_encoder
+from bert_serving.encoders.catalog import find_encoder, terms_of
 from bert_serving.encoders.conversion import (
     DESCRIPTION,
     ENCODER,
@@ -32,7 +32,9 @@ from bert_serving.encoders.conversion import (
     convert_hugging_face,
     is_hugging_face_folder,
 )
+from bert_serving.encoders.fine_tuned import convert_run, is_run_folder, weights_sha256
 from bert_serving.encoders.sources import fetch_first
+from bert_serving.encoders.terms import UNKNOWN, Terms, readme_terms, run_terms
 from bert_serving.errors import EncoderError
 from bert_serving.text.preprocessing import VOCABULARY_FILE
 
@@ -55,12 +57,14 @@ class EncoderFolder:
         encoder: its SavedModel.
         preprocessing: the SavedModel of its preprocessing.
         sha256: digest of the encoder's variables.
+        terms: its licence and languages, as far as they are known.
     """
 
     name: str
     encoder: Path
     preprocessing: Path
     sha256: str
+    terms: Terms = UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,7 @@ def find_encoder_folder(
             if file.suffix == ".safetensors":
                 file.unlink()
 
-    return _encoder_folder(entry.name, cached(f"{entry.name}-{_CONVERSION}", build))
+    return _encoder_folder(entry.name, cached(f"{entry.name}-{_CONVERSION}", build), terms_of(entry))
 
 
 def load_encoder(folder: EncoderFolder, *, trainable: bool = True, rebuild: bool = True) -> LoadedEncoder:
@@ -245,17 +249,17 @@ def _check_interface(model: Any, path: Path) -> None:
 def _local_folder(path: Path, preprocessing: Path | None) -> EncoderFolder:
     if not path.is_dir():
         raise EncoderError(f"{path}: no such encoder folder; check encoder.path")
+    if is_run_folder(path):
+        return _encoder_folder(path.name, _converted(path, weights_sha256(path), convert_run), run_terms(path))
     if is_hugging_face_folder(path):
-        # An entry's name in the cache is plainer and shorter than a folder's may be.
-        name = re.sub(r"[^A-Za-z0-9._-]", "_", path.name)[:100]
-        key = f"converted-{name}-{folder_sha256(path)[:16]}-{_CONVERSION}"
-        return _encoder_folder(path.name, cached(key, lambda target: convert_hugging_face(path, target)))
+        folder = _converted(path, folder_sha256(path), convert_hugging_face)
+        return _encoder_folder(path.name, folder, readme_terms(path))
     if (path / ENCODER).is_dir():
-        return _encoder_folder(path.name, path)
+        return _encoder_folder(path.name, path, readme_terms(path))
     if not (path / "saved_model.pb").is_file():
         raise EncoderError(
             f"{path}: neither a Hugging Face folder (config.json), nor an encoder folder ({ENCODER}/, {PREPROCESSING}/), nor a "
-            "SavedModel; check encoder.path"
+            "run folder (run.toml), nor a SavedModel; check encoder.path"
         )
     if preprocessing is None:
         raise EncoderError(
@@ -264,10 +268,18 @@ def _local_folder(path: Path, preprocessing: Path | None) -> EncoderFolder:
     return EncoderFolder(path.name, path, preprocessing, folder_sha256(path / _VARIABLES))
 
 
-def _encoder_folder(name: str, folder: Path) -> EncoderFolder:
+def _converted(path: Path, sha256: str, convert: Callable[[Path, Path], None]) -> Path:
+    """The cache's encoder folder for a folder of another format."""
+    # An entry's name in the cache is plainer and shorter than a folder's may be.
+    name = re.sub(r"[^A-Za-z0-9._-]", "_", path.name)[:100]
+    return cached(f"converted-{name}-{sha256[:16]}-{_CONVERSION}", lambda target: convert(path, target))
+
+
+def _encoder_folder(name: str, folder: Path, terms: Terms) -> EncoderFolder:
     vocabulary = folder / PREPROCESSING / "assets" / VOCABULARY_FILE
     if not vocabulary.is_file():
         raise EncoderError(
             f"{folder}: the encoder folder has no vocabulary ({PREPROCESSING}/assets/{VOCABULARY_FILE} is missing)"
         )
-    return EncoderFolder(name, folder / ENCODER, folder / PREPROCESSING, folder_sha256(folder / ENCODER / _VARIABLES))
+    sha256 = folder_sha256(folder / ENCODER / _VARIABLES)
+    return EncoderFolder(name, folder / ENCODER, folder / PREPROCESSING, sha256, terms)

@@ -80,6 +80,18 @@ def is_offline() -> bool:
     return os.environ.get("BERT_SERVING_OFFLINE", "").lower() not in ("", "0", "false", "no", "off")
 
 
+def hub_endpoint() -> str:
+    """Address of the Hugging Face Hub, or of the hub that HF_ENDPOINT names.
+
+    Raises:
+        SourceError: HF_ENDPOINT is no address.
+    """
+    endpoint = (os.environ.get("HF_ENDPOINT") or _DEFAULT_ENDPOINT).rstrip("/")
+    if not endpoint.startswith(("http://", "https://")):
+        raise SourceError(f"HF_ENDPOINT must be an http or https address, got {endpoint!r}")
+    return endpoint
+
+
 def fetch(source: Source, target: Path, *, progress: Progress | None = None, connect_timeout: float = 3.0) -> None:
     """Fills `target` with the files of an encoder: all of them, or none if anything goes wrong.
 
@@ -265,9 +277,7 @@ def _copy(packed: IO[bytes], path: Path, room: int) -> int:
 
 
 def _download_repository(source: HuggingFaceSource, arrived: Path, progress: Progress, connect_timeout: float) -> None:
-    endpoint = (os.environ.get("HF_ENDPOINT") or _DEFAULT_ENDPOINT).rstrip("/")
-    if not endpoint.startswith(("http://", "https://")):
-        raise SourceError(f"HF_ENDPOINT must be an http or https address, got {endpoint!r}")
+    endpoint = hub_endpoint()
     answer_timeout = _ANSWER_TIMEOUT_FACTOR * connect_timeout
     folder = f"{endpoint}/{quote(source.repository)}/resolve/{quote(source.revision, safe='')}"
     try:

@@ -1,0 +1,69 @@
+"""A run's fine-tuned encoder to a hub-format encoder folder; the head stays behind.
+
+What lies where in a run folder is told by `bert_serving.training.run_folder`.
+"""
+
+import shutil
+from pathlib import Path
+
+from bert_serving.encoders.architecture import Architecture, assign_weights, build_network
+from bert_serving.encoders.cache import folder_sha256
+from bert_serving.encoders.conversion import DESCRIPTION, ENCODER, PREPROCESSING, write_encoder
+from bert_serving.encoders.weights_file import WEIGHTS_FILE, read_safetensors
+from bert_serving.errors import EncoderError
+
+WEIGHTS = "weights"
+_HEAD = "head/"
+
+
+def is_run_folder(folder: Path) -> bool:
+    """Whether `folder` was written by training."""
+    return (folder / "run.toml").is_file()
+
+
+def convert_run(run: Path, target: Path) -> None:
+    """Writes the encoder folder for a run's best weights.
+
+    Args:
+        run: a complete run folder.
+        target: folder to fill.
+
+    Raises:
+        EncoderError: the run is not complete or damaged, or its encoder is none that could be rebuilt as a Keras network.
+    """
+    _check_complete(run)
+    if not (run / DESCRIPTION).is_file():
+        raise EncoderError(
+            f"{run}: its encoder was used as TF Hub's layer ({DESCRIPTION} is missing); only encoders of the BERT family can be "
+            "taken out of a run"
+        )
+    architecture = Architecture.load(run / DESCRIPTION)
+    weights = read_safetensors(run / WEIGHTS / WEIGHTS_FILE)
+    network = build_network(architecture)
+    try:
+        assign_weights(network, {name: value for name, value in weights.items() if not name.startswith(_HEAD)})
+    except EncoderError as error:
+        raise EncoderError(f"{run / WEIGHTS / WEIGHTS_FILE}: {error}; train again") from None
+    target.mkdir(parents=True, exist_ok=True)
+    write_encoder(network, target / ENCODER)
+    try:
+        shutil.copytree(run / PREPROCESSING, target / PREPROCESSING)
+    except OSError as error:
+        reason = error.strerror or error.args[0][0][2]  # of the first file, where copytree lists all
+        raise EncoderError(f"{run / PREPROCESSING}: cannot be copied: {reason}; train again") from None
+    architecture.save(target / DESCRIPTION)
+
+
+def weights_sha256(run: Path) -> str:
+    """Digest of a run's best weights.
+
+    Raises:
+        EncoderError: the run is not complete.
+    """
+    _check_complete(run)
+    return folder_sha256(run / WEIGHTS)
+
+
+def _check_complete(run: Path) -> None:
+    if not (run / WEIGHTS).is_dir():
+        raise EncoderError(f"{run}: training is not complete ({WEIGHTS} is missing); go on with train --resume")

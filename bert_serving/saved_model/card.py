@@ -1,0 +1,377 @@
+"""The card of a model: what it does, how well, what it was made of, where it falls short, and how to call it.
+
+Markdown with the metadata that model hubs read (https://huggingface.co/docs/hub/model-cards).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from bert_serving import contract
+from bert_serving.contract import Head
+from bert_serving.encoders.catalog import hub_name
+from bert_serving.evaluation.intervals import share_interval
+from bert_serving.saved_model.calling import calling_guide, encoder_guide
+from bert_serving.saved_model.manifest import EncoderOrigin, Manifest
+from bert_serving.saved_model.markdown import code, plain, table
+from bert_serving.saved_model.provenance import Provenance
+
+LISTED_LABELS = 100
+LISTED_MISTAKES = 5
+NOTABLE_IMBALANCE = 3
+"""so many times as many rows as the rarest label has"""
+
+# Name of a score here, in the metadata of a hub, and for people; in the order of the table.
+_SCORES = (
+    ("accuracy", "accuracy", "accuracy"),
+    ("macro_f1", "f1", "macro F1"),
+    ("micro_f1", None, "micro F1"),
+    ("weighted_f1", None, "weighted F1"),
+    ("log_loss", None, "log loss (nats)"),
+    ("expected_calibration_error", None, "calibration error"),
+    ("spearman", "spearmanr", "Spearman's correlation"),
+    ("pearson", "pearsonr", "Pearson's correlation"),
+    ("mean_absolute_error", "mae", "mean absolute error"),
+    ("mean_squared_error", "mse", "mean squared error"),
+)
+_BASELINES = {"tfidf_logistic_regression": "TF-IDF with logistic regression", "majority": "most frequent label"}
+_SLICES = {"words": "length in words", "cut": "sequence length", "script": "script of the letters"}
+
+
+def classifier_card(manifest: Manifest, provenance: Provenance) -> str:
+    """The card of an exported classifier."""
+    metadata = _metadata(manifest.encoder, "text-classification", ("tensorflow-serving",))
+    metadata |= _model_index(manifest.name, provenance)
+    sections = [
+        [f"# {manifest.name}", "", *_what_it_does(manifest, provenance)],
+        calling_guide(manifest),
+        _scores(provenance),
+        _per_label(provenance),
+        _slices(provenance),
+        _data(provenance),
+        _limits(provenance),
+    ]
+    return _page(metadata, sections)
+
+
+def encoder_card(provenance: Provenance) -> str:
+    """The card of a run's fine-tuned encoder."""
+    name = provenance.config.export.name
+    metadata = _metadata(provenance.encoder, "feature-extraction", ("encoder",))
+    sections = [
+        [f"# {name}: encoder", "", *_what_the_encoder_is(provenance)],
+        encoder_guide(provenance.config.encoder.sequence_length),
+        _scores(provenance, "its classifier"),
+        _data(provenance),
+        _limits(provenance),
+    ]
+    return _page(metadata, sections)
+
+
+def _page(metadata: Mapping[str, Any], sections: Iterable[Sequence[str]]) -> str:
+    front = yaml.safe_dump(dict(metadata), sort_keys=False, allow_unicode=True, width=1_000)
+    body = "\n\n".join("\n".join(lines) for lines in sections if lines)
+    return f"---\n{front}---\n\n{body}\n"
+
+
+# === Metadata ===
+
+
+def _metadata(encoder: EncoderOrigin, task: str, tags: Sequence[str]) -> dict[str, Any]:
+    found = {
+        "license": encoder.license,
+        "language": list(encoder.languages),
+        "base_model": hub_name(encoder.name),
+        "pipeline_tag": task,
+        "library_name": "bert-serving",
+        "tags": ["bert", "tensorflow", "saved-model", *tags],
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _model_index(name: str, provenance: Provenance) -> dict[str, Any]:
+    metrics = [
+        {"type": kind, "name": title, "value": round(provenance.scores[score], 4)}
+        for score, kind, title in _SCORES
+        if kind is not None and score in provenance.scores
+    ]
+    result = {
+        "task": {"type": "text-classification"},
+        "dataset": {"type": name, "name": name, "split": provenance.measured},
+        "metrics": metrics,
+    }
+    return {
+        "metrics": [metric["type"] for metric in metrics],
+        "model-index": [{"name": name, "results": [result]}],
+    }
+
+
+# === Sections ===
+
+
+def _what_it_does(manifest: Manifest, provenance: Provenance) -> list[str]:
+    text = "a pair of texts" if manifest.pairs else "a text"
+    match manifest.head:
+        case Head.REGRESSION:
+            task = f"Gives {text} a number."
+        case Head.MULTILABEL:
+            task = f"Gives {text} any of {len(manifest.labels)} labels, each with a probability of its own."
+        case _:
+            task = f"Gives {text} one of {len(manifest.labels)} labels, with the probability of each."
+    rows = [
+        *([("labels", _listed(manifest.labels))] if manifest.labels else []),
+        ("reads", f"{text}, cut at {manifest.sequence_length} tokens (word pieces)"),
+        *_encoder_rows(provenance),
+        ("head", f"{manifest.head} on the encoder's {_pooling(provenance)}"),
+        *([("temperature", _temperature(manifest, provenance))] if manifest.temperature != 1 else []),
+        ("serving graph", f"{manifest.graph}, {manifest.precision}"),
+        ("version", f"{manifest.version}, written {manifest.created[:10]}"),
+        ("needs", f"TensorFlow Serving {manifest.oldest_tf_serving or manifest.minimum_tf_serving} or later"),
+        ("verified", _verdict(manifest)),
+        ("written with", ", ".join(f"{name} {version}" for name, version in manifest.versions.items())),
+    ]
+    return [
+        f"{task} It is a TensorFlow SavedModel that takes plain strings: the tokenizer is inside, and stock TensorFlow Serving "
+        "answers with it.",
+        "",
+        *table(("", ""), [(name, value) for name, value in rows]),
+    ]
+
+
+def _what_the_encoder_is(provenance: Provenance) -> list[str]:
+    task = "a number" if not provenance.labels else f"{len(provenance.labels)} labels"
+    return [
+        f"A BERT encoder, fine-tuned on {provenance.rows['train']:,} rows to tell {task}. The head that tells them is not part of "
+        "it: build another one on it, or use its vectors.",
+        "",
+        *table(
+            ("", ""),
+            [
+                *_encoder_rows(provenance),
+                *([("labels", _listed(provenance.labels))] if provenance.labels else []),
+                ("the head saw", f"the {_pooling(provenance)}"),
+                ("written with", ", ".join(f"{name} {version}" for name, version in provenance.versions.items())),
+            ],
+        ),
+    ]
+
+
+def _encoder_rows(provenance: Provenance) -> list[tuple[str, str]]:
+    encoder, training = provenance.encoder, provenance.config.training
+    how = "fine-tuned" if provenance.config.encoder.trainable else "frozen"
+    return [
+        ("encoder", f"{plain(encoder.name)}, {how}; sha256 of its variables before training `{encoder.sha256}`"),
+        (
+            "licence",
+            f"of the encoder: {plain(encoder.license) if encoder.license else 'not known'}; of the data: not known to this card",
+        ),
+        (
+            "training",
+            f"{_count(training.epochs, 'epoch')} of {provenance.rows['train']:,} rows, batches of {training.batch_size}, the epoch "
+            f"with the best {_spelled(provenance.config.best_metric)} on validation data kept; seed {training.seed}",
+        ),
+    ]
+
+
+def _pooling(provenance: Provenance) -> str:
+    return {"pooler": "pooled output", "cls": "[CLS] vector", "mean": "mean over the tokens"}[
+        provenance.config.head.pooling.value
+    ]
+
+
+def _temperature(manifest: Manifest, provenance: Provenance) -> str:
+    found = f"logits are divided by {manifest.temperature:.3f}"
+    fit = provenance.calibration
+    if fit is None:
+        return found
+    return (
+        f"{found}, fitted on {fit['rows']:,} validation rows: there the calibration error goes from "
+        f"{fit['calibration_error_before']:.3f} to {fit['calibration_error_after']:.3f}; the scores below are without it"
+    )
+
+
+def _verdict(manifest: Manifest) -> str:
+    found = manifest.verification
+    if found is None or not found.passed:
+        return "no"
+    return (
+        f"in a fresh process: {found.golden_texts} awkward texts (empty, very long, broken UTF-8, ...) get the probabilities of "
+        f"the trained model, largest difference {found.largest_difference or 0:.1e}"
+    )
+
+
+def _scores(provenance: Provenance, model: str = "this model") -> list[str]:
+    scores, split = provenance.scores, provenance.measured
+    intervals = provenance.metrics.get("intervals", {}).get("scores", {})
+    if "accuracy" in scores:
+        intervals = intervals | {"accuracy": _share_interval(scores["accuracy"], scores["rows"])}
+    baselines = {
+        title: provenance.metrics["baselines"][name]
+        for name, title in _BASELINES.items()
+        if name in provenance.metrics.get("baselines", {})
+    }
+    rows = [
+        (
+            title,
+            f"{scores[name]:.3f}",
+            _range(intervals.get(name)),
+            *(_number(each, name) for each in baselines.values()),
+        )
+        for name, _, title in _SCORES
+        if name in scores
+    ]
+    caution = "" if split == "test" else ", by which the best epoch was chosen, so that they flatter the model a little"
+    return [
+        "## Scores",
+        "",
+        f"On the {scores['rows']:,} rows of the {split} data{caution}. Beside it stands what simple models reach on the same rows.",
+        "",
+        *table(("", model, "95% interval", *baselines), rows, words=1),
+        "",
+        "An interval tells how far a score could lie elsewhere, had other rows of the same kind been measured.",
+    ]
+
+
+def _per_label(provenance: Provenance) -> list[str]:
+    classes = provenance.scores.get("per_class", {})
+    intervals = provenance.metrics.get("intervals", {}).get("per_class", {})
+    if not classes:
+        return []
+    rows = [
+        (code(label), *_label_scores(values, intervals.get(label, {})), f"{values['support']:,}")
+        for label, values in classes.items()
+    ]
+    mistakes = _mistakes(provenance)
+    return [
+        "### Each label",
+        "",
+        *table(("label", "precision", "recall", "F1", "rows"), rows, words=1),
+        *(["", "Most frequent mistakes:", "", *mistakes] if mistakes else []),
+    ]
+
+
+def _label_scores(values: Mapping[str, Any], intervals: Mapping[str, Any]) -> list[str]:
+    hits = values["recall"] * values["support"]
+    answers = hits / values["precision"] if values["precision"] else 0
+    found = {
+        "precision": _share_interval(values["precision"], answers),
+        "recall": _share_interval(values["recall"], values["support"]),
+        "f1": intervals.get("f1"),
+    }
+    return [_with_range(values[name], interval) for name, interval in found.items()]
+
+
+def _share_interval(share: float, rows: float) -> Mapping[str, float] | None:
+    """Wilson's: that of drawn rows has no width where a model makes no mistake, which says too much for few rows."""
+    return vars(share_interval(round(share * rows), round(rows))) if rows else None
+
+
+def _mistakes(provenance: Provenance) -> list[str]:
+    matrix = provenance.scores.get("confusion_matrix", [])
+    cells = [
+        (count, count / sum(row), true, answer)
+        for true, row in enumerate(matrix)
+        for answer, count in enumerate(row)
+        if count and true != answer
+    ]
+    labels = provenance.labels
+    return [
+        f"- {code(labels[true])} taken for {code(labels[answer])}: {_count(count, 'row')}, {share:.1%} of the label"
+        for count, share, true, answer in sorted(cells, reverse=True)[:LISTED_MISTAKES]
+    ]
+
+
+def _slices(provenance: Provenance) -> list[str]:
+    found = [each for each in provenance.metrics.get("slices", []) if each["group"] != "label"]
+    if not found:
+        return []
+    rows = [
+        (
+            plain(_SLICES.get(each["group"], each["group"])),
+            plain(each["name"]),
+            f"{each['rows']:,}",
+            _with_range(each["score"]["value"], each["score"]),
+            "falls short of the rest" if each["short"] else "",
+        )
+        for each in found
+    ]
+    measure = "mean distance from the right number" if not provenance.labels else "answered right"
+    return ["### Parts of the rows", "", *table(("by", "part", "rows", measure, ""), rows, words=2)]
+
+
+def _data(provenance: Provenance) -> list[str]:
+    digests = [(name, f"{rows:,}", f"`{provenance.data_sha256[name]}`") for name, rows in provenance.rows.items()]
+    return [
+        "## Data",
+        "",
+        *table(("split", "rows", "sha256 of the rows"), digests),
+        "",
+        "What the audit before training found. Tokens are counted with [CLS] and [SEP], before a text is cut; beside a "
+        "percentage stands how many tokens so many of the texts have at most.",
+        "",
+        *table(
+            [plain(name) for name in provenance.audit.columns()],
+            [[plain(cell) for cell in row] for row in provenance.audit.rows()],
+            words=1,
+        ),
+    ]
+
+
+def _limits(provenance: Provenance) -> list[str]:
+    found = [plain(warning) for warning in provenance.audit.warnings]
+    found += _imbalance(provenance)
+    if not provenance.audit.warnings:
+        found.append("the audit of the data found no duplicates in train, no text in two splits and no rare label")
+    if provenance.config.head.kind in (Head.SOFTMAX, Head.BINARY):
+        found.append("every text gets one of the labels, also a text that none of them fits")
+    if provenance.encoder.languages:
+        found.append(
+            f"the encoder was pretrained on texts in these languages (ISO 639): {', '.join(map(plain, provenance.encoder.languages))}"
+        )
+    found.append("the scores hold for texts like those of the data; how it does on others was not measured")
+    return ["## Limits", "", *(f"- {line}" for line in found)]
+
+
+def _imbalance(provenance: Provenance) -> list[str]:
+    classes = provenance.audit.splits["train"].rows_per_class
+    if not classes:
+        return []
+    (rarest, few), (commonest, many) = (choose(classes.items(), key=lambda item: item[1]) for choose in (min, max))
+    if many < NOTABLE_IMBALANCE * few:
+        return []
+    return [
+        f"in train {code(commonest)} ({many:,} rows) is {many / few:.1f} times as frequent as {code(rarest)} ({few:,})"
+    ]
+
+
+# === Numbers ===
+
+
+def _listed(labels: Sequence[str]) -> str:
+    more = f" and {len(labels) - LISTED_LABELS} more (`{contract.LABELS_ASSET}`)" if len(labels) > LISTED_LABELS else ""
+    return ", ".join(map(code, labels[:LISTED_LABELS])) + more
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _spelled(score: str) -> str:
+    return next((title for name, _, title in _SCORES if name == score), score)
+
+
+def _number(scores: Mapping[str, Any], name: str) -> str:
+    return f"{scores[name]:.3f}" if name in scores else ""
+
+
+def _range(interval: Mapping[str, float] | None) -> str:
+    # One without a width is that of a score without any mistake, and says nothing.
+    if interval is None or interval["low"] == interval["high"]:
+        return ""
+    return f"{interval['low']:.3f} to {interval['high']:.3f}"
+
+
+def _with_range(value: float, interval: Mapping[str, float] | None) -> str:
+    found = _range(interval)
+    return f"{value:.3f} ({found})" if found else f"{value:.3f}"
