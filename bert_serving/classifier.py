@@ -38,6 +38,7 @@ class ClassifierOptions:
         pooling: how the encoder's outputs become the vector that the dense layer sees.
         dropout: rate between the pooled output and the dense layer.
         seed: fixes the head's first weights.
+        temperature: logits are divided by it before they become probabilities; 1 leaves them as trained.
     """
 
     labels: tuple[str, ...]
@@ -47,6 +48,7 @@ class ClassifierOptions:
     pooling: Pooling = Pooling.POOLER
     dropout: float = 0.1
     seed: int = 0
+    temperature: float = 1.0
 
     @property
     def outputs(self) -> int:
@@ -119,7 +121,11 @@ class Classifier:
         if pairs is not None and len(pairs) != len(texts):
             raise InputError(f"got {len(texts)} texts, but {len(pairs)} second texts; give as many of each")
         rows, _ = self.tokenize(texts, pairs)
-        return probabilities(self.options.head, tf.constant(self.predict_tokens(rows))).numpy()
+        return self.probabilities(tf.constant(self.predict_tokens(rows))).numpy()
+
+    def probabilities(self, logits: tf.Tensor) -> tf.Tensor:
+        """This classifier's logits [B, outputs] as probabilities, float32 [B, C]."""
+        return probabilities(self.options.head, logits, self.options.temperature)
 
     @cached_property
     def _logits(self) -> tf.types.experimental.PolymorphicFunction:
@@ -167,8 +173,10 @@ def pool(pooling: Pooling, outputs: dict[str, tf.Tensor], mask: tf.Tensor) -> tf
             return tf.reduce_sum(tokens * weights, axis=1) / tf.reduce_sum(weights, axis=1)
 
 
-def probabilities(head: Head, logits: tf.Tensor) -> tf.Tensor:
+def probabilities(head: Head, logits: tf.Tensor, temperature: float = 1.0) -> tf.Tensor:
     """Logits [B, outputs] to probabilities float32 [B, C]; a regression's value passes through."""
+    if temperature != 1.0 and head is not Head.REGRESSION:
+        logits = logits / temperature
     match head:
         case Head.SOFTMAX:
             return tf.nn.softmax(logits)

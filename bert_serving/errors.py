@@ -8,6 +8,7 @@
     │   ├── RunFolderError         a run folder that is incomplete, in use or not writable
     │   └── ExportError            a version that exists, a folder that cannot be written
     ├── SourceError                nothing could be fetched from any source: exit 2
+    ├── HubError                   a model hub does not take what is shared: exit 2
     ├── TrainingError              training ran, and failed: exit 1
     ├── VerificationError          the answer is no: exit 1
     └── RequestError               a request to a model server that it must refuse
@@ -71,6 +72,12 @@ class ExportError(InputError):
 
 class SourceError(BertServingError):
     """No source of an encoder could deliver it."""
+
+    grpc_code = "UNAVAILABLE"
+
+
+class HubError(BertServingError):
+    """A model hub cannot be reached, or does not take what is shared."""
 
     grpc_code = "UNAVAILABLE"
 

@@ -1,6 +1,7 @@
 """The whole road in three calls: `train` a run file, `evaluate` what came out, `export` it."""
 
 import contextlib
+import dataclasses
 import hashlib
 import importlib.metadata
 import shutil
@@ -19,17 +20,21 @@ from bert_serving.config import RunConfig, dump_run_config
 from bert_serving.contract import Head
 from bert_serving.data.audit import Audit, audit
 from bert_serving.data.batches import TokenRows
-from bert_serving.data.splits import Splits, label_array, label_names, load_splits, resolve_labels
+from bert_serving.data.splits import Splits, label_array, label_names, load_splits, load_validation, resolve_labels
 from bert_serving.data.table import LabelledTable
 from bert_serving.encoders.architecture import Architecture, assign_weights
 from bert_serving.encoders.loading import EncoderFolder, LoadedEncoder, find_encoder_folder, load_encoder, network_from
 from bert_serving.encoders.weights_file import read_safetensors
-from bert_serving.errors import EncoderError, RunFolderError
+from bert_serving.errors import EncoderError, InputError, RunFolderError
 from bert_serving.evaluation import pictures
 from bert_serving.evaluation.baselines import baselines
+from bert_serving.evaluation.intervals import score_intervals
 from bert_serving.evaluation.metrics import measure
+from bert_serving.evaluation.predictions import Predictions
+from bert_serving.evaluation.slices import find_slices
+from bert_serving.evaluation.temperature import TemperatureFit, fit_temperature
 from bert_serving.observer import Observer
-from bert_serving.saved_model.manifest import EncoderOrigin
+from bert_serving.saved_model.provenance import provenance_of
 from bert_serving.saved_model.versions import glob_characters
 from bert_serving.saved_model.writer import ExportOptions, write_export
 from bert_serving.text.preprocessing import load_preprocessing
@@ -38,7 +43,6 @@ from bert_serving.training.run_folder import RunFolder
 from bert_serving.training.strategy import create_strategy, mixed_precision
 
 _PICTURED_TEXTS = 8
-_INCOMPLETE = "{}: training is not complete ({} is missing); go on with train --resume"
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,7 @@ def train(config: RunConfig, out: Path, *, resume: bool = False, observer: Obser
                 for name in tokens
                 if name != "train"
             }
-            metrics = _metrics(splits, labels, config, predictions)
+            metrics = _metrics(splits, labels, config, predictions, lengths)
             run.write_json("metrics.json", metrics)
         with observer.stage("Drawing pictures"), run.writable():
             _draw(run, splits, labels, lengths, predictions, metrics)
@@ -182,7 +186,7 @@ def _start(
         with run.writable():
             classifier.encoder.architecture.save(run.description)
     facts = {
-        "encoder": {"name": folder.name, "sha256": folder.sha256},
+        "encoder": {"name": folder.name, "sha256": folder.sha256, **dataclasses.asdict(folder.terms)},
         "rows": {name: len(table) for name, table in splits.named().items()},
         "data_sha256": {name: table_sha256(table) for name, table in splits.named().items()},
         "versions": {"bert-serving": __version__, "tensorflow": importlib.metadata.version("tensorflow")},
@@ -224,16 +228,16 @@ def _fit(
 
 
 def load_classifier(run: RunFolder) -> Classifier:
-    """The classifier of a complete run, with the best epoch's weights, in float32 on one device.
+    """The classifier of a complete run, with the best epoch's weights and its temperature, in float32 on one device.
 
     Raises:
         RunFolderError: the run is not complete, or its files are damaged.
     """
     config = run.config()
-    if not run.is_complete:
-        raise RunFolderError(_INCOMPLETE.format(run.path, run.weights.parent.name))
+    run.check_complete()
     encoder = _encoder_of(run, config)
-    classifier = build_classifier(encoder, load_preprocessing(run.preprocessing), _options(config, run.labels()))
+    options = dataclasses.replace(_options(config, run.labels()), temperature=run.temperature())
+    classifier = build_classifier(encoder, load_preprocessing(run.preprocessing), options)
     try:
         assign_weights(classifier.token_model, read_safetensors(run.weights))
     except EncoderError as error:
@@ -253,6 +257,36 @@ def score(head: Head, labels: Sequence[str], table: LabelledTable, predicted: np
     return measure(head, labels, label_array(table.labels, labels, head), predicted)
 
 
+def calibrate(run: RunFolder, *, observer: Observer | None = None) -> TemperatureFit:
+    """Fits a temperature on a complete run's validation rows and writes it to the run folder's calibration.json.
+
+    From then on `load_classifier`, and with it evaluation and export, give probabilities of logits divided by it. Answers
+    stay as they are; the logits, too.
+
+    Raises:
+        RunFolderError: the run is not complete, or its validation data changed since it was trained.
+        DataError: the validation data cannot be read.
+        InputError: a regression head; or no temperature fits the rows.
+    """
+    observer = observer or Observer()
+    config = run.config()
+    head = config.head.kind
+    if head is Head.REGRESSION:
+        raise InputError(f"{run.path}: a regression head has no probabilities to calibrate; there is nothing to do")
+    run.check_complete()
+    with observer.stage("Reading the data"):
+        validation = load_validation(config.data, head, config.training.seed)
+        if run.read_json("run.json")["data_sha256"].get("validation") != table_sha256(validation):
+            raise RunFolderError(f"{run.path}: the validation data changed since this run was trained; restore it")
+    with observer.stage("Loading the run"):
+        classifier = load_classifier(run)
+    with observer.stage("Predicting"):
+        logits = classifier.predict_tokens(classifier.tokenize(validation.texts, validation.pairs)[0])
+    fit = fit_temperature(head, classifier.options.labels, validation, logits)
+    run.write_json(run.calibration.name, fit.to_json())
+    return fit
+
+
 def _encoder_of(run: RunFolder, config: RunConfig) -> LoadedEncoder:
     if run.description.is_file():
         architecture = Architecture.load(run.description)
@@ -264,16 +298,26 @@ def _encoder_of(run: RunFolder, config: RunConfig) -> LoadedEncoder:
 
 
 def _metrics(
-    splits: Splits, labels: tuple[str, ...], config: RunConfig, predictions: dict[str, np.ndarray]
+    splits: Splits,
+    labels: tuple[str, ...],
+    config: RunConfig,
+    predictions: dict[str, np.ndarray],
+    lengths: dict[str, np.ndarray],
 ) -> dict[str, Any]:
-    head = config.head.kind
+    head, name = config.head.kind, _measured(splits)
     metrics: dict[str, Any] = {
         name: score(head, labels, splits.named()[name], predicted) for name, predicted in predictions.items()
     }
     metrics["baselines"] = {
-        "on": _measured(splits),
-        **baselines(splits.train, splits.named()[_measured(splits)], labels, head, config.training.seed),
+        "on": name,
+        **baselines(splits.train, splits.named()[name], labels, head, config.training.seed),
     }
+    measured = Predictions(head, labels, splits.named()[name], predictions[name])
+    metrics["intervals"] = dataclasses.asdict(score_intervals(measured))
+    metrics["slices"] = [
+        {**vars(each), "rows": len(each.rows), "score": vars(each.score)}
+        for each in find_slices(measured, lengths[name], config.encoder.sequence_length)
+    ]
     return metrics
 
 
@@ -325,18 +369,12 @@ def export(
         ExportError: the version exists or the folder cannot be written.
         VerificationError: the export failed verification and was not published.
     """
-    run.config()  # says so when this is no run folder at all
-    for path in (run.weights.parent, run.path / "metrics.json"):
-        if not path.exists():
-            raise RunFolderError(_INCOMPLETE.format(run.path, path.name))
-    origin = EncoderOrigin(**run.read_json("run.json")["encoder"])
-    metrics = run.read_json("metrics.json")
-    measured = metrics.get("test") or metrics.get("validation") or {}
+    provenance = provenance_of(run)
     observer = observer or Observer()
     if classifier is None:
         with observer.stage("Loading the run"):
             classifier = load_classifier(run)
-    return write_export(classifier, options, encoder=origin, metrics=measured, observer=observer)
+    return write_export(classifier, options, provenance=provenance, observer=observer)
 
 
 def table_sha256(table: LabelledTable) -> str:

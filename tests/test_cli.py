@@ -285,7 +285,7 @@ def test_train_export_verify_inspect_and_predict_work_together(encoder_folder, r
         "pooled_output",
         "assets/vocab.txt",
         "blame, praise",
-        "TensorFlow Serving 2.2 and later",
+        "TensorFlow Serving 2.10 and later",
     ):
         assert shown in ended.out
     # === predict ===
@@ -320,7 +320,7 @@ def test_inspect_prints_json_and_nothing_else(exported, bert_serving):
     assert (ended.status, ended.err) == (0, "")
     found = json.loads(ended.out)
     assert set(found["signatures"]) == {"serving_default", "tokens", "classify", "embed"}
-    assert found["operations"]["oldest_tf_serving"] == "2.2"
+    assert found["operations"]["oldest_tf_serving"] == "2.10"
     assert found["manifest"]["labels"] == ["blame", "praise"]
     assert found["sizes"]["assets/labels.txt"] == 13
 

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from bert_serving.evaluation.figure import abridged, wrapped
 from bert_serving.evaluation.metrics import classification_metrics
 from bert_serving.evaluation.pictures import (
-    _abridged,
-    _wrapped,
     draw_class_distribution,
     draw_confusion_matrix,
     draw_history,
@@ -185,7 +184,7 @@ def test_a_thread_other_than_the_main_one_may_draw(tmp_path):
     ],
 )
 def test_long_labels_lose_their_middle(label, expected):
-    assert _abridged(label, 19) == expected
+    assert abridged(label, 19) == expected
 
 
 @pytest.mark.parametrize(
@@ -199,4 +198,4 @@ def test_long_labels_lose_their_middle(label, expected):
     ],
 )
 def test_texts_are_broken_between_words_where_there_are_any(text, expected):
-    assert _wrapped(text, 8, lines=2) == expected
+    assert wrapped(text, 8, lines=2) == expected

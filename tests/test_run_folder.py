@@ -210,3 +210,24 @@ def test_a_lock_is_free_again_after_an_error(run):
     for _ in range(2):
         with pytest.raises(ValueError, match="oops"), run.locked():
             raise ValueError("oops")
+
+
+# === The temperature ===
+
+
+def test_a_run_that_was_not_calibrated_has_a_temperature_of_1(run):
+    assert run.temperature() == 1.0
+    run.write_json("calibration.json", {"temperature": 2.5})
+    assert run.temperature() == 2.5
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[]", "{}", *(f'{{"temperature": {bad}}}' for bad in ("null", "0", "-1", "NaN", "1e999", '"x"', "[1]"))],
+)
+def test_a_damaged_calibration_is_refused(content, run):
+    run.calibration.write_text(content)
+    assert (
+        refusal(run.temperature)
+        == f"{run.calibration}: damaged: holds no temperature over 0; calibrate again or remove it"
+    )

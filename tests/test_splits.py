@@ -5,7 +5,15 @@ import pytest
 
 from bert_serving.config import DataConfig
 from bert_serving.contract import Head
-from bert_serving.data.splits import Splits, label_array, label_names, load_splits, resolve_labels
+from bert_serving.data.splits import (
+    Splits,
+    label_array,
+    label_names,
+    load_measured,
+    load_splits,
+    load_validation,
+    resolve_labels,
+)
 from bert_serving.data.table import LabelledTable
 from bert_serving.errors import DataError
 
@@ -27,6 +35,20 @@ def test_files_are_read_for_each_split(tmp_path):
     files = {name: write(tmp_path / f"{name}.tsv", "ab" * rows) for name, rows in (("validation", 3), ("test", 5))}
     splits = load(tmp_path, "ab" * 20, **files)
     assert {name: len(rows) for name, rows in splits.named().items()} == {"train": 40, "validation": 6, "test": 10}
+
+
+def test_one_split_alone_is_that_of_all_and_needs_no_other_file(tmp_path):
+    write(tmp_path / "train.tsv", "ab" * 20)
+    taken = DataConfig(train=tmp_path / "train.tsv", test=tmp_path / "gone.tsv")
+    assert (
+        load_validation(taken, Head.SOFTMAX, 3)
+        == load_splits(taken.model_copy(update={"test": ()}), Head.SOFTMAX, 3).validation
+    )
+    given = DataConfig(train="gone.tsv", validation=write(tmp_path / "validation.tsv", "ab"))
+    assert load_measured(given, Head.SOFTMAX, 3) == ("validation", load_validation(given, Head.SOFTMAX, 3))
+    given = given.model_copy(update={"test": (write(tmp_path / "test.tsv", "aab"),)})
+    name, rows = load_measured(given, Head.SOFTMAX, 3, ["label"])
+    assert (name, rows.labels, rows.columns) == ("test", ["a", "a", "b"], {"label": ["a", "a", "b"]})
 
 
 def test_paths_are_relative_to_the_data_folder(tmp_path):

@@ -97,6 +97,40 @@ def test_csv_fields_may_hold_line_breaks_and_be_long(tmp_path):
     assert csv.field_size_limit() == limit
 
 
+@pytest.mark.parametrize("kind", ["tsv", "csv", "jsonl", "parquet"])
+def test_further_columns_are_kept_as_text_and_follow_their_rows(kind, tmp_path):
+    path, table = (
+        tmp_path / f"a.{kind}",
+        {"text": ["x", "y"], "label": ["1", "0"], "age": [30, None], "from": ["web", ""]},
+    )
+    if kind == "parquet":
+        pyarrow.parquet.write_table(pyarrow.table(table), path)
+    elif kind == "jsonl":
+        path.write_text(
+            "".join(json.dumps({name: table[name][row] for name in table}) + "\n" for row in (0, 1)), "utf-8"
+        )
+    else:
+        cells = [
+            list(table),
+            *([str("" if table[name][row] is None else table[name][row]) for name in table] for row in (0, 1)),
+        ]
+        path.write_text("".join(("\t" if kind == "tsv" else ",").join(row) + "\n" for row in cells), "utf-8")
+    found = read_table([path, path], config(), Head.SOFTMAX, ["age", "from", "label"])
+    assert found.columns == {"age": ["30", ""] * 2, "from": ["web", ""] * 2, "label": ["1", "0"] * 2}
+    assert found.select([2, 1]).columns["from"] == ["web", ""]
+    assert read_table([path], config(), Head.SOFTMAX).columns == {}
+
+
+def test_a_further_column_that_is_missing_is_named(tmp_path):
+    path = tmp_path / "a.tsv"
+    path.write_text(tsv(), "utf-8")
+    with pytest.raises(DataError, match=r"has no column 'age'; its columns are 'text', 'label': set .* \(or --slice\)"):
+        read_table([path], config(), Head.SOFTMAX, ["age"])
+    (tmp_path / "folder" / "good").mkdir(parents=True)
+    with pytest.raises(DataError, match="a folder of label folders holds single texts and no column 'age'"):
+        read_table([tmp_path / "folder"], config(), Head.SOFTMAX, ["age"])
+
+
 def test_pairs_come_from_the_named_columns(tmp_path):
     path = tmp_path / "a.tsv"
     path.write_text("id\ttext_b\tlabel\ttext_a\n7\tsecond\tyes\tfirst\n", "utf-8")

@@ -30,7 +30,11 @@ _FILE_WIDTH = 140
 # A longer text would fill the terminal.
 _TEXT_LENGTH = 300
 _NUMBER = re.compile(r"-?\d[\d,.]*(e[-+]\d+)?( \(.*\))?")
-_NAMES = {"tfidf logistic regression": "TF-IDF logistic regression", "expected calibration error": "calibration error"}
+_NAMES = {
+    "tfidf logistic regression": "TF-IDF logistic regression",
+    "tfidf ridge": "TF-IDF ridge regression",
+    "expected calibration error": "calibration error",
+}
 
 # Without emoji=False "host:abc:" or a label ":fire:" would turn into a picture.
 console = Console(highlight=False, emoji=False)

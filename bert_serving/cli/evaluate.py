@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from bert_serving.cli.display import ConsoleObserver, print_json, show_classes, show_metrics
-from bert_serving.cli.model_argument import MODEL_HELP, open_model
+from bert_serving.cli.model_argument import MODEL_HELP, answers, open_model
 
 
 def evaluate(
@@ -22,7 +22,7 @@ def evaluate(
     from bert_serving.config import DataConfig
     from bert_serving.contract import Head
     from bert_serving.data.table import read_table
-    from bert_serving.errors import InputError
+    from bert_serving.evaluation.metrics import measure
     from bert_serving.observer import Observer
 
     observer = Observer() if as_json else ConsoleObserver()
@@ -30,20 +30,9 @@ def evaluate(
         opened = open_model(model)
     head = opened.head or Head.SOFTMAX
     table = read_table(data, DataConfig(train=tuple(data), text=text, text_pair=text_pair, label=label), head)
-    names = (
-        opened.labels
-        if opened.labels is not None
-        else tuple(labels.split(",") if labels else sorted(set(table.labels)))
-    )
     with observer.stage("Predicting"):
-        predicted = opened.predict(table.texts, table.pairs)
-    if opened.labels is None and predicted.shape[1] != len(names):
-        raise InputError(
-            f"{model} answers {predicted.shape[1]} probabilities, the data has {len(names)} labels; name all in order with --labels"
-        )
-    from bert_serving.pipeline import score
-
-    metrics = score(head, names, table, predicted)
+        predictions = answers(model, opened, table, head, labels.split(",") if labels else None)
+    metrics = measure(head, predictions.labels, predictions.y_true, predictions.values)
     if as_json:
         print_json(metrics)
         return

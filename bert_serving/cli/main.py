@@ -9,7 +9,23 @@ import typer
 from rich.markup import escape
 
 from bert_serving import __version__
-from bert_serving.cli import demo, encoders, evaluate, export, inspect, predict, serve, train, verify
+from bert_serving.cli import (
+    calibrate,
+    demo,
+    encoders,
+    evaluate,
+    explain,
+    explore,
+    export,
+    inspect,
+    predict,
+    report,
+    serve,
+    share,
+    train,
+    verify,
+)
+from bert_serving.cli import map as map_command
 from bert_serving.cli.display import error_console
 from bert_serving.errors import BertServingError, RunFileError, VerificationError, exit_status
 
@@ -24,12 +40,18 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(demo.demo)
+app.command()(explore.explore)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
+app.command()(report.report)
+app.command()(calibrate.calibrate)
+app.command()(explain.explain)
+app.command("map")(map_command.map_features)
 app.command()(export.export)
 app.command()(verify.verify)
 app.command()(inspect.inspect)
 app.command()(predict.predict)
+app.command()(share.share)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)(
     serve.serve
 )

@@ -3,12 +3,18 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import numpy as np
 
 from bert_serving.contract import Head
+from bert_serving.data.splits import label_array, label_names
+from bert_serving.data.table import LabelledTable
 from bert_serving.errors import InputError
+
+if TYPE_CHECKING:
+    from bert_serving.evaluation.predictions import Predictions
 
 MODEL_HELP = "Run folder, SavedModel folder, grpc://host:port/name or http://host:port/name."
 
@@ -22,12 +28,18 @@ class Model:
         head: what it predicts; None when a server does not say.
         labels: in the order of the probabilities; None when a server does not say.
         pairs: whether it takes two texts; None when a server does not say.
+        lengths: texts and pairs to their lengths in tokens before cutting, int [N]; None where only answers come out.
+        sequence_length: tokens at which it cuts; None when unknown.
+        temperature: what its logits are divided by; None when a server does not say.
     """
 
     predict: Callable[[Sequence[str], Sequence[str] | None], np.ndarray]
     head: Head | None
     labels: tuple[str, ...] | None
     pairs: bool | None = None
+    lengths: Callable[[Sequence[str], Sequence[str] | None], np.ndarray] | None = None
+    sequence_length: int | None = None
+    temperature: float | None = None
 
 
 def open_model(argument: str) -> Model:
@@ -48,13 +60,55 @@ def open_model(argument: str) -> Model:
     )
 
 
+def answers(
+    argument: str, model: Model, table: LabelledTable, head: Head, labels: Sequence[str] | None
+) -> "Predictions":
+    """A model's answers to labelled rows.
+
+    Args:
+        argument: what the user named, for messages.
+        model: what it opened as.
+        table: the rows.
+        head: what the model predicts, or is taken to predict.
+        labels: for a server, which does not name them: all labels in order; absent: those of the rows, sorted.
+
+    Raises:
+        DataError: a row's label is not among the model's.
+        InputError: the labels do not fit the answers.
+    """
+    from bert_serving.evaluation.predictions import Predictions
+
+    names = model.labels
+    if names is None:
+        names = tuple(labels or sorted({name for label in table.labels for name in label_names(label)}))
+    label_array(table.labels, names, head)  # a label that the model does not know shows before the long work
+    values = model.predict(table.texts, table.pairs)
+    if model.labels is None and head is not Head.REGRESSION and values.shape[1] != len(names):
+        raise InputError(
+            f"{argument} answers {values.shape[1]} probabilities, the data has {len(names)} labels; name all in order with --labels"
+        )
+    return Predictions(head, names, table, values)
+
+
 def _run(path: Path) -> Model:
     from bert_serving.pipeline import load_classifier
     from bert_serving.training.run_folder import RunFolder
 
     classifier = load_classifier(RunFolder(path))
     options = classifier.options
-    return Model(classifier.predict, options.head, options.labels, options.pairs)
+
+    def lengths(texts: Sequence[str], pairs: Sequence[str] | None) -> np.ndarray:
+        return classifier.tokenize(texts, pairs)[1]
+
+    return Model(
+        predict=classifier.predict,
+        head=options.head,
+        labels=options.labels,
+        pairs=options.pairs,
+        lengths=lengths,
+        sequence_length=options.sequence_length,
+        temperature=options.temperature,
+    )
 
 
 def _saved(path: Path) -> Model:
@@ -67,7 +121,7 @@ def _saved(path: Path) -> Model:
         raise InputError(
             f"{model.folder}: has no manifest (assets.extra/bert_serving.json); only exports of this project can be asked"
         )
-    return Model(model.predict, manifest.head, manifest.labels, manifest.pairs)
+    return Model(model.predict, manifest.head, manifest.labels, manifest.pairs, temperature=manifest.temperature)
 
 
 def _served(argument: str) -> Model:

@@ -81,6 +81,20 @@ class Audit:
         """Plain dicts, lists and numbers, ready for `json.dumps`."""
         return asdict(self)
 
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Audit":
+        """The audit that `to_json` wrote.
+
+        Raises:
+            KeyError, TypeError: it was written by another version.
+        """
+        return cls(
+            sequence_length=value["sequence_length"],
+            splits={name: SplitAudit(**split) for name, split in value["splits"].items()},
+            shared=[SharedTexts(**shared) for shared in value["shared"]],
+            warnings=value["warnings"],
+        )
+
     def columns(self) -> tuple[str, ...]:
         """Headings for `rows`."""
         return ("measure", *self.splits)
@@ -112,12 +126,15 @@ class Audit:
 
 
 def audit(
-    splits: Splits, labels: Sequence[str], token_lengths: Mapping[str, np.ndarray], sequence_length: int
+    splits: Splits | Mapping[str, LabelledTable],
+    labels: Sequence[str],
+    token_lengths: Mapping[str, np.ndarray],
+    sequence_length: int,
 ) -> Audit:
     """Measures splits and says in plain words what looks wrong.
 
     Args:
-        splits: the rows.
+        splits: the rows; as a mapping where there may be no other split than "train".
         labels: all labels in the model's order; empty for a regression head.
         token_lengths: by split, int [rows]: tokens of each row before it is cut, [CLS] and [SEP] included.
         sequence_length: tokens at which a text is cut.
@@ -125,7 +142,7 @@ def audit(
     Raises:
         ValueError: a split's token lengths are missing or are not one for each row.
     """
-    tables = splits.named()
+    tables = splits.named() if isinstance(splits, Splits) else dict(splits)
     for name, table in tables.items():
         if name not in token_lengths or len(token_lengths[name]) != len(table):
             raise ValueError(f"token_lengths[{name!r}] needs {len(table)} lengths")
@@ -220,7 +237,7 @@ def _shared_warning(pair: SharedTexts) -> str:
     both = f"{_texts(pair.texts)} {_are(pair.texts)} in {pair.first} and in {pair.second}"
     if pair.first != "train":
         return f"{both}: the choice of the best epoch has seen part of {pair.second}"
-    return f"{both}: the {pair.second} score may be too good by as much as {_percent(pair.share)}"
+    return f"{both}: the {pair.second} score may be too good by as much as {percent(pair.share)}"
 
 
 def _class_warnings(splits: Mapping[str, SplitAudit]) -> list[str]:
@@ -241,7 +258,7 @@ def _class_warnings(splits: Mapping[str, SplitAudit]) -> list[str]:
     if train.rows_per_class and sum(train.rows_per_class.values()) == train.rows:
         label, rows = max(train.rows_per_class.items(), key=lambda item: item[1])
         if rows >= DOMINANT_SHARE * train.rows:
-            share = _percent(rows / train.rows)
+            share = percent(rows / train.rows)
             found.append(
                 f"{share} of train is {label!r}: judge by macro F1, an accuracy near {share} means nothing learnt"
             )
@@ -274,10 +291,11 @@ def _extreme(split: SplitAudit, choose: Any) -> str:
 
 
 def _with_share(count: int, share: float) -> str:
-    return f"{count:,} ({_percent(share)})" if count else "0"
+    return f"{count:,} ({percent(share)})" if count else "0"
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """A share of 0 to 1 for people; what is not nothing never reads as nothing."""
     if 0 < share < 0.0005:
         return "<0.1%"
     return f"{share:.1%}" if 0 < share < 0.995 else f"{share:.0%}"

@@ -31,19 +31,20 @@ class Splits:
         return {name: table for name, table in tables.items() if table is not None}
 
 
-def load_splits(data: DataConfig, head: Head, seed: int) -> Splits:
+def load_splits(data: DataConfig, head: Head, seed: int, columns: Sequence[str] = ()) -> Splits:
     """Reads all splits; takes the validation rows from the training rows where no files are named for them.
 
     The rows taken keep the labels' shares (softmax and binary heads), and each label keeps at least one training row.
     `data.rows` then limits the training rows alone, so that runs of different size are validated on the same rows.
+    `columns` are further columns to keep.
 
     Raises:
         DataError: a file cannot be read or used, or there are too few rows to divide.
     """
-    train = read_table(_located(data, data.train), data, head)
-    test = read_table(_located(data, data.test), data, head) if data.test else None
+    train = read_table(_located(data, data.train), data, head, columns)
+    test = read_table(_located(data, data.test), data, head, columns) if data.test else None
     if data.validation:
-        validation = read_table(_located(data, data.validation), data, head)
+        validation = read_table(_located(data, data.validation), data, head, columns)
     else:
         train, validation = _take_validation(train, data, head, seed)
     if data.rows is not None and data.rows < len(train):
@@ -55,6 +56,28 @@ def load_splits(data: DataConfig, head: Head, seed: int) -> Splits:
         kept, _ = _divide(train, data.rows, head, seed)
         train = train.select(kept)
     return Splits(train, validation, test)
+
+
+def load_validation(data: DataConfig, head: Head, seed: int, columns: Sequence[str] = ()) -> LabelledTable:
+    """The validation rows of `load_splits`; no other split is read where they have files of their own.
+
+    Raises:
+        DataError: as `load_splits`.
+    """
+    if data.validation:
+        return read_table(_located(data, data.validation), data, head, columns)
+    return load_splits(data.model_copy(update={"test": ()}), head, seed, columns).validation
+
+
+def load_measured(data: DataConfig, head: Head, seed: int, columns: Sequence[str] = ()) -> tuple[str, LabelledTable]:
+    """The split whose scores count and its name: "test", or "validation" where there is no test split.
+
+    Raises:
+        DataError: as `load_splits`.
+    """
+    if data.test:
+        return "test", read_table(_located(data, data.test), data, head, columns)
+    return "validation", load_validation(data, head, seed, columns)
 
 
 def resolve_labels(splits: Splits, data: DataConfig, head: Head) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import json
 import math
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -35,12 +35,14 @@ class LabelledTable:
         pairs: the second texts, None where the task has single texts.
         labels: str (softmax and binary heads), sorted tuple of str (multilabel) or finite float (regression).
         source: the files, for messages.
+        columns: further columns by name, as text; empty unless they were asked for.
     """
 
     texts: list[str]
     pairs: list[str] | None
     labels: list
     source: str
+    columns: dict[str, list[str]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -53,6 +55,7 @@ class LabelledTable:
             pairs=None if self.pairs is None else [self.pairs[index] for index in chosen],
             labels=[self.labels[index] for index in chosen],
             source=self.source,
+            columns={name: [values[index] for index in chosen] for name, values in self.columns.items()},
         )
 
 
@@ -60,11 +63,17 @@ class _BadValueError(ValueError):
     """A value that a cell must not hold; the caller adds file and row."""
 
 
-def read_table(paths: Sequence[Path], data: DataConfig, head: Head) -> LabelledTable:
+def read_table(paths: Sequence[Path], data: DataConfig, head: Head, columns: Sequence[str] = ()) -> LabelledTable:
     """Reads TSV (unquoted), CSV, JSON lines, Parquet or folders of label folders and joins their rows.
 
     A label folder is named for its label and holds one UTF-8 `.txt` file per text. All files but Parquet may end in
     `.gz`.
+
+    Args:
+        paths: files and folders.
+        data: names of the columns.
+        head: decides what a label is.
+        columns: further columns to keep.
 
     Raises:
         DataError: a file or folder is missing, empty, of another kind or damaged, lacks a column, or has a row that
@@ -72,23 +81,27 @@ def read_table(paths: Sequence[Path], data: DataConfig, head: Head) -> LabelledT
     """
     if not paths:
         raise DataError("no data files were given; name at least one in the run file's [data]")
-    wanted = [data.text, data.label] if data.text_pair is None else [data.text, data.label, data.text_pair]
+    pair_column = [] if data.text_pair is None else [data.text_pair]
+    wanted = [data.text, data.label, *pair_column, *columns]
     texts: list[str] = []
     pairs: list[str] = []
     labels: list = []
+    kept: list[list[str]] = []
     for path in map(Path, paths):
         rows_before = len(texts)
-        for place, (text, label, *pair) in _rows(path, wanted):
+        for place, (text, label, *others) in _rows(path, wanted):
             try:
                 texts.append(_text(text, data.text))
-                pairs.extend(_text(value, str(data.text_pair)) for value in pair)
+                pairs.extend(_text(value, str(data.text_pair)) for value in others[: len(pair_column)])
                 labels.append(_label(label, data.label, head))
+                kept.append([_shown(value) for value in others[len(pair_column) :]])
             except _BadValueError as error:
                 raise DataError(f"{path}, {place}: {error}") from None
         if len(texts) == rows_before:
             raise DataError(f"{path}: has no rows; add labelled texts or remove it from the run file")
     source = ", ".join(str(path) for path in paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
-    return LabelledTable(texts, None if data.text_pair is None else pairs, labels, source)
+    by_name = dict(zip(columns, map(list, zip(*kept, strict=True)), strict=True)) if columns else {}
+    return LabelledTable(texts, None if data.text_pair is None else pairs, labels, source, by_name)
 
 
 # === Readers: each yields the place of a row and its wanted values ===
@@ -185,7 +198,9 @@ def _positions(path: Path, columns: Sequence[str], wanted: Sequence[str]) -> lis
         if columns.count(name) != 1:
             listed = ", ".join(_quoted(column) for column in columns[:20]) + (" ..." if len(columns) > 20 else "")
             fault = f"has no column {name!r}" if name not in columns else f"has more than one column {name!r}"
-            raise DataError(f"{path}: {fault}; its columns are {listed}: set data.text, data.text_pair or data.label")
+            raise DataError(
+                f"{path}: {fault}; its columns are {listed}: set data.text, data.text_pair, data.label (or --slice) to one of them"
+            )
     return [columns.index(name) for name in wanted]
 
 
@@ -225,7 +240,10 @@ def _parquet_rows(path: Path, content: bytes, wanted: Sequence[str]) -> Iterator
 
 def _folder_rows(path: Path, wanted: Sequence[str]) -> Iterator[_Row]:
     if len(wanted) > 2:
-        raise DataError(f"{path}: a folder of label folders holds single texts; give pairs of texts as a file")
+        raise DataError(
+            f"{path}: a folder of label folders holds single texts and no column {wanted[2]!r}; "
+            "give pairs of texts and further columns as a file"
+        )
     folders = sorted(
         folder
         for folder in path.iterdir()
@@ -244,6 +262,10 @@ def _folder_rows(path: Path, wanted: Sequence[str]) -> Iterator[_Row]:
 
 
 # === Values ===
+
+
+def _shown(value: Any) -> str:
+    return "" if value is None else str(value)
 
 
 def _text(value: Any, column: str) -> str:

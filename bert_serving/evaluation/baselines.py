@@ -20,7 +20,7 @@ MANY_ROWS = 20_000
 """from here on terms must occur twice, which keeps the table of terms small"""
 
 # Chinese, Japanese and Thai are written without spaces: there each character is a word.
-_WORD = "[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]|[^\\W\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]+"
+WORD = "[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]|[^\\W\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]+"
 _PAIR_SEPARATOR = " xxpair "
 
 
@@ -62,7 +62,7 @@ def _terms(train: LabelledTable, test: LabelledTable) -> tuple[Any, Any] | None:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     vectorizer = TfidfVectorizer(
-        token_pattern=_WORD, ngram_range=(1, 2), sublinear_tf=True, min_df=2 if len(train) > MANY_ROWS else 1
+        token_pattern=WORD, ngram_range=(1, 2), sublinear_tf=True, min_df=2 if len(train) > MANY_ROWS else 1
     )
     try:
         return vectorizer.fit_transform(_joined(train)), vectorizer.transform(_joined(test))

@@ -159,14 +159,30 @@ def calibration_bins(
         bins: number of bins of equal width over the greatest probability.
     """
     probabilities = np.asarray(probabilities, np.float64)
-    confidence = probabilities.max(axis=1)
-    correct = probabilities.argmax(axis=1) == np.asarray(y_true)
-    numbers = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    return confidence_bins(probabilities.max(axis=1), probabilities.argmax(axis=1) == np.asarray(y_true), bins)
+
+
+def confidence_bins(
+    confidence: np.ndarray, right: np.ndarray, bins: int = CALIBRATION_BINS
+) -> list[tuple[int, int, float, float]]:
+    """(bin number from 0, rows, share that is right, mean confidence) of each bin that holds rows.
+
+    Args:
+        confidence: float [N], 0 to 1.
+        right: bool [N].
+        bins: number of bins of equal width.
+    """
+    numbers = calibration_bin_numbers(confidence, bins)
     found = []
     for number in np.unique(numbers):
         inside = numbers == number
-        found.append((int(number), int(inside.sum()), float(correct[inside].mean()), float(confidence[inside].mean())))
+        found.append((int(number), int(inside.sum()), float(right[inside].mean()), float(confidence[inside].mean())))
     return found
+
+
+def calibration_bin_numbers(confidence: np.ndarray, bins: int = CALIBRATION_BINS) -> np.ndarray:
+    """The bin, from 0, of each confidence, int64 [N]: equal widths, open below."""
+    return np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
 
 
 def _checked(predictions: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

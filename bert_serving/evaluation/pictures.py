@@ -1,53 +1,49 @@
-"""Pictures of data, training and results, as PNG files.
+"""Pictures of data, training and results, as PNG files."""
 
-Drawn with matplotlib's objects, never pyplot, so that nothing global changes and any thread may draw.
-"""
-
-import io
-import unicodedata
-import warnings
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bert_serving.contract import Head
+from bert_serving.evaluation.figure import (
+    BLUE,
+    FAINT,
+    INK,
+    LIGHT_BLUE,
+    ORANGE,
+    QUIET,
+    SPLIT_COLOURS,
+    VERMILION,
+    abridged,
+    add_legend,
+    new_figure,
+    rgb,
+    save,
+    set_title,
+    shown_share,
+    split_colour,
+    width_of,
+    wrapped,
+)
 from bert_serving.evaluation.metrics import CALIBRATION_BINS, calibration_bins, expected_calibration_error
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-DPI = 150
+    from bert_serving.evaluation.attribution import Explanation
+
 MOST_CELL_TEXTS = 20
 """a confusion matrix of more labels shows colours only"""
 MOST_BARS = 25
 """with more labels the distribution is drawn as dots"""
 MOST_TEXTS = 8
 MOST_PREDICTED_LABELS = 6
+MOST_WORDS = 12
+"""of an explained text, the strongest"""
 PANEL_WIDTH = 4.7
 """inches for one text's predictions"""
-
-# From Okabe and Ito's palette, which colour-blind readers can tell apart (https://jfly.uni-koeln.de/color/).
-BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
-SPLIT_COLOURS = {"train": BLUE, "validation": ORANGE, "test": GREEN}
-LIGHT_BLUE = "#99C6E0"
-INK, QUIET, FAINT = "#222222", "#6B6B6B", "#D9D9D9"
-
-# Tried in this order for characters that the first lacks; those not installed are left out.
-_FONTS = (
-    "DejaVu Sans",
-    "Noto Sans CJK SC",
-    "Noto Sans CJK JP",
-    "Noto Sans Devanagari",
-    "Noto Sans Thai",
-    "Microsoft YaHei",
-    "PingFang SC",
-    "Hiragino Sans GB",
-    "Arial Unicode MS",
-    "WenQuanYi Micro Hei",
-)
 
 
 def draw_history(history: Sequence[Mapping[str, float]], path: Path, metric: str | None = None) -> None:
@@ -65,10 +61,10 @@ def draw_history(history: Sequence[Mapping[str, float]], path: Path, metric: str
         raise ValueError("history holds no epochs to draw")
     metric = metric or _first_metric(history)
     panels = ["loss"] if metric is None else ["loss", metric]
-    figure, axes = _figure(4.6 * len(panels), 3.6, columns=len(panels))
+    figure, axes = new_figure(4.6 * len(panels), 3.6, columns=len(panels))
     for axis, name in zip(axes, panels, strict=True):
         _history_panel(axis, history, name)
-    _save(figure, path)
+    save(figure, path)
 
 
 def draw_confusion_matrix(metrics: Mapping[str, Any], path: Path) -> None:
@@ -82,13 +78,13 @@ def draw_confusion_matrix(metrics: Mapping[str, Any], path: Path) -> None:
 
     counts = np.asarray(metrics["confusion_matrix"], float)
     many = len(counts) > MOST_CELL_TEXTS
-    labels = [_abridged(label, 30 if many else 24) for label in metrics["per_class"]]
+    labels = [abridged(label, 30 if many else 24) for label in metrics["per_class"]]
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     size = 6 if many else 9
-    longest = max(_width(label) for label in labels) * size / 110  # inches
+    longest = max(width_of(label) for label in labels) * size / 110  # inches
     cell = 0.155 if many else 1.25 if len(labels) <= 3 else 0.66
     side = cell * len(labels)
-    figure, (axis,) = _figure(side + longest + 2.0, side + longest + 1.2, grid=None)
+    figure, (axis,) = new_figure(side + longest + 2.0, side + longest + 1.2, grid=None)
     # A square root lets the few per cent show that one label loses to another.
     image = axis.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, vmin=0, vmax=1), aspect="equal")
     if longest < cell:
@@ -101,7 +97,7 @@ def draw_confusion_matrix(metrics: Mapping[str, Any], path: Path) -> None:
     axis.tick_params(length=0)
     axis.set(xlabel="predicted label", ylabel="true label")
     right = f"{metrics['accuracy']:.1%} of {metrics['rows']:,} rows right"
-    _title(axis, f"Confusion matrix:{' ' if side > 3.5 else chr(10)}{right}")
+    set_title(axis, f"Confusion matrix:{' ' if side > 3.5 else chr(10)}{right}")
     for position in np.arange(len(labels) - 1) + 0.5:
         axis.axhline(position, color="white" if not many else FAINT, linewidth=0.3 if many else 1.5)
         axis.axvline(position, color="white" if not many else FAINT, linewidth=0.3 if many else 1.5)
@@ -118,7 +114,7 @@ def draw_confusion_matrix(metrics: Mapping[str, Any], path: Path) -> None:
     bar.ax.tick_params(length=0, labelsize=9, labelcolor=INK)
     if not many:
         _cell_texts(axis, counts, shares, size=9 if len(labels) <= 3 else 7.5 if len(labels) <= 10 else 6.5)
-    _save(figure, path)
+    save(figure, path)
 
 
 def draw_class_distribution(counts: Mapping[str, Mapping[str, int]], path: Path) -> None:
@@ -138,14 +134,14 @@ def draw_class_distribution(counts: Mapping[str, Mapping[str, int]], path: Path)
     places = np.arange(len(labels))
     dots = len(labels) > MOST_BARS
     step = 0.17 if dots else 0.16 * len(counts) + 0.14
-    figure, (axis,) = _figure(7.2, step * len(labels) + 1.5, grid="both" if dots else "x")
+    figure, (axis,) = new_figure(7.2, step * len(labels) + 1.5, grid="both" if dots else "x")
     height = 0.8 / len(counts)
     greatest = 0.0
     for number, (split, rows) in enumerate(counts.items()):
         total = sum(rows.values())
         shares = [100 * rows.get(label, 0) / max(total, 1) for label in labels]
         greatest = max(greatest, *shares)
-        colour, name = _split_colour(split, number), f"{split} ({total:,} rows)"
+        colour, name = split_colour(split, number), f"{split} ({total:,} rows)"
         if dots:
             axis.plot(shares, places, "osD^v"[number % 5], markersize=4, alpha=0.85, color=colour, label=name)
             continue
@@ -154,13 +150,13 @@ def draw_class_distribution(counts: Mapping[str, Mapping[str, int]], path: Path)
         for offset, share, label in zip(offsets, shares, labels, strict=True):
             note = f" {rows.get(label, 0):,}"
             axis.text(share, offset, note, va="center", fontsize=7, color=QUIET)
-    axis.set_yticks(places, [_abridged(label, 32) for label in labels], fontsize=7 if dots else 9)
+    axis.set_yticks(places, [abridged(label, 32) for label in labels], fontsize=7 if dots else 9)
     axis.set_ylim(len(labels) - 0.4, -0.6)
     axis.set_xlim(0, greatest * 1.12)
     axis.set_xlabel("share of the split's rows (%)")
-    _title(axis, f"Distribution of {len(labels)} labels{'' if dots else ', with numbers of rows'}")
-    _legend(axis, below=True, columns=len(counts))
-    _save(figure, path)
+    set_title(axis, f"Distribution of {len(labels)} labels{'' if dots else ', with numbers of rows'}")
+    add_legend(axis, below=True, columns=len(counts))
+    save(figure, path)
 
 
 def draw_token_lengths(token_lengths: Mapping[str, np.ndarray], sequence_length: int, path: Path) -> None:
@@ -171,7 +167,7 @@ def draw_token_lengths(token_lengths: Mapping[str, np.ndarray], sequence_length:
         sequence_length: tokens at which a text is cut.
         path: the PNG file to write.
     """
-    figure, (axis,) = _figure(7.2, 3.9, grid="y")
+    figure, (axis,) = new_figure(7.2, 3.9, grid="y")
     lengths = {split: np.asarray(values) for split, values in token_lengths.items()}
     right = max([sequence_length * 1.08, *(float(np.percentile(values, 99.5)) for values in lengths.values())])
     width = max(1, round(right / 40))
@@ -181,8 +177,8 @@ def draw_token_lengths(token_lengths: Mapping[str, np.ndarray], sequence_length:
         cut = float((values > sequence_length).mean())
         # The rare texts beyond the picture's edge are counted in its last bin, so that the shares add up.
         shares = 100 * np.histogram(np.minimum(values, edges[-1] - 0.5), edges)[0] / len(values)
-        colour = _split_colour(split, number)
-        label = f"{split}: {_share(cut)} of {len(values):,} texts are cut"
+        colour = split_colour(split, number)
+        label = f"{split}: {shown_share(cut)} of {len(values):,} texts are cut"
         axis.stairs(shares, edges, color=colour, linewidth=1.6, label=label)
         if number == 0:
             axis.stairs(shares, edges, color=colour, alpha=0.18, fill=True)
@@ -202,9 +198,9 @@ def draw_token_lengths(token_lengths: Mapping[str, np.ndarray], sequence_length:
     unit = "token" if width == 1 else f"{width} tokens"
     last = f"; last bar: {edges[-2] + 0.5:.0f} tokens and more" if beyond else ""
     axis.set(xlabel=f"tokens per text, [CLS] and [SEP] included{last}", ylabel=f"texts per {unit} (%)")
-    _title(axis, "Length of the texts")
-    _legend(axis, below=True, columns=1)
-    _save(figure, path)
+    set_title(axis, "Length of the texts")
+    add_legend(axis, below=True, columns=1)
+    save(figure, path)
 
 
 def draw_reliability(y_true: np.ndarray, probabilities: np.ndarray, path: Path) -> None:
@@ -218,7 +214,7 @@ def draw_reliability(y_true: np.ndarray, probabilities: np.ndarray, path: Path) 
     bins = calibration_bins(y_true, probabilities)
     error = expected_calibration_error(y_true, probabilities)
     total = sum(rows for _, rows, _, _ in bins)
-    figure, (upper, lower) = _figure(4.8, 5.8, rows=2, heights=(3, 1), share_x=True)
+    figure, (upper, lower) = new_figure(4.8, 5.8, rows=2, heights=(3, 1), share_x=True)
     width = 100 / CALIBRATION_BINS
     centres = np.asarray([(number + 0.5) * width for number, *_ in bins])
     accuracies = np.asarray([100 * accuracy for _, _, accuracy, _ in bins])
@@ -229,8 +225,8 @@ def draw_reliability(y_true: np.ndarray, probabilities: np.ndarray, path: Path) 
         confidences - accuracies,
         width * 0.94,
         bottom=accuracies,
-        facecolor=(*_rgb(VERMILION), 0.12),
-        edgecolor=(*_rgb(VERMILION), 0.8),
+        facecolor=(*rgb(VERMILION), 0.12),
+        edgecolor=(*rgb(VERMILION), 0.8),
         linewidth=0,
         hatch="////",
         label="gap to the mean confidence",
@@ -242,9 +238,9 @@ def draw_reliability(y_true: np.ndarray, probabilities: np.ndarray, path: Path) 
     upper.set(xlim=(0, 100), ylim=(0, 102), ylabel="accuracy in the bin (%)")
     lower.bar(centres, [100 * rows / total for _, rows, _, _ in bins], width * 0.94, color=QUIET)
     lower.set(xlabel="confidence: greatest probability (%)", ylabel=f"share of\n{total:,} rows (%)")
-    _title(upper, f"Expected calibration error: {error:.1%}")
-    _legend(upper, columns=1, place="upper left")
-    _save(figure, path)
+    set_title(upper, f"Expected calibration error: {error:.1%}")
+    add_legend(upper, columns=1, place="upper left")
+    save(figure, path)
 
 
 def draw_predictions(texts: Sequence[str], labels: Sequence[str], probabilities: np.ndarray, path: Path) -> None:
@@ -265,7 +261,9 @@ def draw_predictions(texts: Sequence[str], labels: Sequence[str], probabilities:
     columns = 1 if len(texts) < 3 else 2
     rows = -(-len(texts) // columns)
     shown = min(len(labels), MOST_PREDICTED_LABELS)
-    figure, axes = _figure(PANEL_WIDTH * columns, rows * (0.24 * shown + 0.95), columns=columns, rows=rows, grid=None)
+    figure, axes = new_figure(
+        PANEL_WIDTH * columns, rows * (0.24 * shown + 0.95), columns=columns, rows=rows, grid=None
+    )
     for axis, text, row in zip(axes, texts, np.asarray(probabilities, float), strict=False):
         _prediction_panel(axis, text, labels, row, shown)
     figure.get_layout_engine().set(h_pad=0.12, w_pad=0.08)  # type: ignore[call-arg, union-attr]
@@ -274,7 +272,110 @@ def draw_predictions(texts: Sequence[str], labels: Sequence[str], probabilities:
     for axis in axes[max(len(texts) - columns, 0) : len(texts)]:
         axis.set_xticks([0, 50, 100])
         axis.set_xlabel("probability (%)", fontsize=8, color=QUIET)
-    _save(figure, path)
+    save(figure, path)
+
+
+def draw_explanation(explanation: "Explanation", path: Path) -> None:
+    """The likeliest labels of one text as bars, and how far its strongest words moved the decision.
+
+    Args:
+        explanation: what `evaluation.attribution` found.
+        path: the PNG file to write.
+    """
+    words = explanation.ranking[:MOST_WORDS]
+    labels = 0 if explanation.head is Head.REGRESSION else min(len(explanation.labels), MOST_PREDICTED_LABELS)
+    heights = [0.24 * count + 0.95 for count in (labels, len(words)) if count]
+    figure, axes = new_figure(PANEL_WIDTH, sum(heights), rows=len(heights), heights=heights, grid=None)
+    if labels:
+        probabilities = np.asarray(explanation.probabilities, float)
+        _prediction_panel(axes[0], " ‖ ".join(explanation.texts), explanation.labels, probabilities, labels)
+        axes[0].set_xticks([0, 50, 100])
+        axes[0].set_xlabel("probability (%)", fontsize=8, color=QUIET)
+    axis = axes[-1]
+    moved = [word.attribution or 0.0 for word in words]
+    axis.barh(range(len(words)), moved, 0.72, color=[BLUE if value > 0 else ORANGE for value in moved])
+    reach = max(abs(value) for value in moved) or 1
+    for place, value in enumerate(moved):
+        side = 1 if value >= 0 else -1
+        note = f"{value:+.2f}"
+        axis.text(value + side * 0.03 * reach, place, note, va="center", ha="left" if side > 0 else "right", fontsize=8)
+    axis.set_yticks(range(len(words)), [abridged(word.text, 22) for word in words], fontsize=8)
+    axis.set_ylim(len(words) - 0.4, -0.6)
+    axis.set_xlim(min(0, *moved) - 0.3 * reach, max(0, *moved) + 0.3 * reach)
+    axis.axvline(0, color=FAINT, linewidth=1)
+    axis.tick_params(length=0, labelsize=8)
+    unit = "value" if not labels else f"logit of {abridged(explanation.label, 22)}"
+    axis.set_xlabel(f"moved the {unit} by", fontsize=8, color=QUIET)
+    heading = f"{'Logit' if labels else 'Value'} {explanation.baseline_logit:.2f} with the words masked, {explanation.logit:.2f} with them"
+    axis.set_title(heading, loc="left", fontsize=9, color=INK)
+    save(figure, path)
+
+
+def draw_lengths_per_label(lengths: Mapping[str, np.ndarray], sequence_length: int, path: Path) -> None:
+    """How many tokens the texts of each label have, as boxes: quartiles and median, whiskers to 1.5 times the box.
+
+    Args:
+        lengths: by label, int [rows]: tokens before cutting, [CLS] and [SEP] included; no label without rows.
+        sequence_length: tokens at which a text is cut; drawn where the boxes come near it.
+        path: the PNG file to write.
+
+    Raises:
+        ValueError: there are no labels.
+    """
+    if not lengths:
+        raise ValueError("lengths holds no labels to draw")
+    labels = sorted(lengths, key=lambda label: -float(np.median(lengths[label])))
+    figure, (axis,) = new_figure(7.2, 0.34 * len(labels) + 1.2, grid="x")
+    axis.boxplot(
+        [lengths[label] for label in labels],
+        orientation="horizontal",
+        positions=range(len(labels)),
+        widths=0.6,
+        showfliers=False,
+        patch_artist=True,
+        boxprops={"facecolor": LIGHT_BLUE, "edgecolor": BLUE},
+        medianprops={"color": VERMILION, "linewidth": 1.6},
+        whiskerprops={"color": BLUE},
+        capprops={"color": BLUE},
+    )
+    right = axis.get_xlim()[1]
+    if sequence_length < 1.2 * right:
+        axis.axvline(sequence_length + 0.5, color=VERMILION, linewidth=1.4, linestyle=(0, (4, 2)))
+    axis.set_yticks(range(len(labels)), [abridged(label, 32) for label in labels])
+    axis.set_ylim(len(labels) - 0.4, -0.6)
+    axis.set_xlim(0, max(right, sequence_length * 1.05 if sequence_length < 1.2 * right else 0))
+    axis.set_xlabel("tokens per text, [CLS] and [SEP] included")
+    set_title(axis, "Length of the texts of each label")
+    save(figure, path)
+
+
+def draw_densities(densities: Mapping[str, np.ndarray], path: Path) -> None:
+    """Where the texts of each label lie in two dimensions, a panel for each.
+
+    Args:
+        densities: by label, float [columns, rows]: each cell's share of the label's texts, from below, as
+            `evaluation.projection.densities` gives them.
+        path: the PNG file to write.
+
+    Raises:
+        ValueError: there are no labels.
+    """
+    if not densities:
+        raise ValueError("densities holds no labels to draw")
+    columns = min(3, len(densities))
+    rows = -(-len(densities) // columns)
+    figure, axes = new_figure(2.4 * columns, 2.3 * rows + 0.2, columns=columns, rows=rows, grid=None)
+    for axis, (label, grid) in zip(axes, densities.items(), strict=False):
+        # A square root lets the thin edge of a cloud show.
+        axis.imshow(np.sqrt(grid.T), origin="lower", cmap="Blues", aspect="auto", interpolation="nearest")
+        axis.set_xticks([])
+        axis.set_yticks([])
+        for side in axis.spines.values():
+            side.set(visible=True, color=FAINT)
+        axis.set_title(abridged(label, 26), loc="left", fontsize=10, color=INK)
+    for axis in axes[len(densities) :]:
+        axis.set_axis_off()
+    save(figure, path)
 
 
 # === Parts ===
@@ -304,12 +405,12 @@ def _history_panel(axis: "Axes", history: Sequence[Mapping[str, float]], name: s
         heading = f"Validation {words}: best {best[position]:.4g} (epoch {epochs[position]:.0f})"
     else:
         heading = f"Training {words}"
-    _title(axis, heading)
+    set_title(axis, heading)
     axis.set(xlabel="epoch", ylabel=words)
     axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axis.set_xlim(epochs.min() - 0.3, epochs.max() + 0.3)
     axis.margins(y=0.1)
-    _legend(axis)
+    add_legend(axis)
 
 
 def _cell_texts(axis: "Axes", counts: np.ndarray, shares: np.ndarray, *, size: float) -> None:
@@ -318,13 +419,15 @@ def _cell_texts(axis: "Axes", counts: np.ndarray, shares: np.ndarray, *, size: f
             continue
         share = float(shares[row, column])
         colour = "white" if share > 0.35 else INK
-        axis.text(column, row, f"{count:.0f}\n{_share(share)}", ha="center", va="center", fontsize=size, color=colour)
+        axis.text(
+            column, row, f"{count:.0f}\n{shown_share(share)}", ha="center", va="center", fontsize=size, color=colour
+        )
 
 
 def _prediction_panel(axis: "Axes", text: str, labels: Sequence[str], row: np.ndarray, shown: int) -> None:
     order = np.argsort(-row, kind="stable")[:shown]
     shares = 100 * row[order]
-    names = [_abridged(labels[index], 22) for index in order]
+    names = [abridged(labels[index], 22) for index in order]
     axis.barh(range(shown), shares, 0.72, color=[BLUE] + [FAINT] * (shown - 1))
     for place, share in enumerate(shares):
         axis.text(share + 1.5, place, f"{share:.1f}", va="center", fontsize=8, color=INK if place == 0 else QUIET)
@@ -336,136 +439,6 @@ def _prediction_panel(axis: "Axes", text: str, labels: Sequence[str], row: np.nd
     axis.tick_params(length=0, labelsize=8)
     axis.axvline(0, color=FAINT, linewidth=1)
     # The text begins where the bars begin and must end within the panel: the longer the labels, the less room.
-    room = PANEL_WIDTH - 0.3 - 0.068 * max(_width(name) for name in names)  # inches
-    heading = "\n".join(_wrapped(text, int(room / 0.075), lines=2)) or "(empty text)"
+    room = PANEL_WIDTH - 0.3 - 0.068 * max(width_of(name) for name in names)  # inches
+    heading = "\n".join(wrapped(text, int(room / 0.075), lines=2)) or "(empty text)"
     axis.set_title(heading, loc="left", fontsize=9, color=INK)
-
-
-# === Style ===
-
-
-def _figure(
-    width: float,
-    height: float,
-    *,
-    columns: int = 1,
-    rows: int = 1,
-    heights: Sequence[float] | None = None,
-    share_x: bool = False,
-    grid: Any = "y",
-) -> "tuple[Figure, list[Axes]]":
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(
-        rows, columns, squeeze=False, sharex=share_x, gridspec_kw={"height_ratios": heights} if heights else None
-    )
-    for axis in axes.flat:
-        axis.set_axisbelow(True)
-        for side in ("top", "right") if grid else ("top", "right", "left", "bottom"):
-            axis.spines[side].set_visible(False)
-        for side in ("left", "bottom"):
-            axis.spines[side].set_color(FAINT)
-        axis.tick_params(color=FAINT, labelcolor=INK, labelsize=9)
-        if grid:
-            axis.grid(axis=grid, color=FAINT, linewidth=0.6)
-    return figure, list(axes.flat)
-
-
-def _title(axis: "Axes", text: str) -> None:
-    axis.set_title(text, loc="left", fontsize=11, color=INK, pad=10)
-
-
-def _legend(axis: "Axes", *, below: bool = False, columns: int = 1, place: Any = "best") -> None:
-    handles, names = axis.get_legend_handles_labels()
-    if not names:
-        return
-    where, place = (axis.figure, "outside lower center") if below else (axis, place)
-    where.legend(handles, names, loc=place, ncols=columns, frameon=False, fontsize=9)
-
-
-def _split_colour(split: str, number: int) -> str:
-    return SPLIT_COLOURS.get(split, (BLUE, ORANGE, GREEN, VERMILION)[number % 4])
-
-
-def _rgb(colour: str) -> tuple[float, float, float]:
-    from matplotlib.colors import to_rgb
-
-    return to_rgb(colour)
-
-
-def _save(figure: "Figure", path: Path) -> None:
-    from matplotlib.text import Text
-
-    for text in figure.findobj(Text):
-        text.set_fontfamily(_installed_fonts())
-    picture = io.BytesIO()
-    with warnings.catch_warnings():
-        # A script that no installed font covers shows as boxes; the bars beside it still say something.
-        warnings.filterwarnings("ignore", message=r"Glyph .* missing from")
-        warnings.filterwarnings("ignore", message=r"Matplotlib currently does not support .* natively")
-        figure.savefig(picture, format="png", dpi=DPI)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(picture.getvalue())
-
-
-@cache
-def _installed_fonts() -> list[str]:
-    from matplotlib.font_manager import fontManager
-
-    installed = set(fontManager.get_font_names())
-    return [name for name in _FONTS if name in installed]
-
-
-def _wrapped(text: str, width: int, *, lines: int) -> list[str]:
-    """The text in at most so many lines of `width` columns, broken between words where there are any."""
-    found: list[str] = []
-    rest = _printable(text)
-    while rest and len(found) < lines:
-        if _width(rest) <= width:
-            found.append(rest)
-            break
-        head = _head(rest, width if len(found) < lines - 1 else width - 1)
-        space = head.rfind(" ") if rest[len(head)] != " " else len(head)
-        head = head[:space] if space > len(head) // 2 else head
-        rest = rest[len(head) :].lstrip()
-        found.append(head if len(found) < lines - 1 else head + "…")
-    return [_literal(line) for line in found]
-
-
-def _abridged(label: str, width: int) -> str:
-    """At most `width` columns; the middle goes, because labels that start alike often end differently."""
-    line = _printable(label)
-    if _width(line) > width:
-        tail = _head(line[::-1], (width - 1) // 2)[::-1]
-        line = _head(line, width - 1 - _width(tail)) + "…" + tail
-    return _literal(line)
-
-
-def _head(text: str, width: int) -> str:
-    used = 0
-    for position, letter in enumerate(text):
-        used += _width(letter)
-        if used > width:
-            return text[:position]
-    return text
-
-
-def _printable(text: str) -> str:
-    return " ".join("".join(" " if unicodedata.category(letter)[0] == "C" else letter for letter in text).split())
-
-
-def _literal(text: str) -> str:
-    # matplotlib takes what stands between two dollar signs for mathematics.
-    return text.replace("$", r"\$")
-
-
-def _width(text: str) -> int:
-    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
-
-
-def _share(share: float) -> str:
-    return f"{share:.0%}" if share in (0, 1) or share >= 0.1 else f"{share:.1%}"

@@ -1,0 +1,152 @@
+"""Frozen features: one vector for each text from an encoder that learns nothing more, and logistic regression on them."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from bert_serving.classifier import pool
+from bert_serving.contract import MASK, Head, Pooling
+from bert_serving.data.batches import TokenRows, padded_batch, sorted_batches
+from bert_serving.data.splits import label_array
+from bert_serving.data.table import LabelledTable
+from bert_serving.encoders.cache import cached, folder_sha256
+from bert_serving.encoders.loading import LoadedEncoder
+from bert_serving.errors import EncoderError
+from bert_serving.evaluation.predictions import Predictions
+from bert_serving.observer import Observer
+from bert_serving.text.preprocessing import Preprocessing
+
+REGULARISATION = 0.1
+"""C of the logistic regression on standardised features"""
+
+_BATCH = 64
+_FILE = "features.npy"
+# Raised when the same texts would get other features than before.
+_VERSION = "v1"
+_MOST_ITERATIONS = 3000
+
+
+@dataclass(frozen=True)
+class FrozenEncoder:
+    """An encoder whose weights stay as they are.
+
+    Attributes:
+        name: what people call it.
+        sha256: digest of its weights.
+        encoder: its Keras layer.
+        preprocessing: strings to token ids.
+        sequence_length: texts are cut at so many tokens, [CLS] and [SEP] included.
+
+    Raises:
+        EncoderError: the sequence length is over the encoder's maximum.
+    """
+
+    name: str
+    sha256: str
+    encoder: LoadedEncoder
+    preprocessing: Preprocessing
+    sequence_length: int
+
+    def __post_init__(self) -> None:
+        architecture = self.encoder.architecture
+        if architecture is not None and self.sequence_length > architecture.positions:
+            raise EncoderError(
+                f"the sequence length is {self.sequence_length}, {self.name} takes at most {architecture.positions} tokens; "
+                "lower it"
+            )
+
+    @cached_property
+    def vocabulary_sha256(self) -> str:
+        """Digest of the preprocessing: another vocabulary gives the same text other tokens."""
+        return folder_sha256(self.preprocessing.folder)
+
+
+def features_of(
+    frozen: FrozenEncoder, table: LabelledTable, pooling: Pooling, observer: Observer | None = None
+) -> np.ndarray:
+    """Features of a table's texts, float32 [N, H]: computed once, read from the cache from then on.
+
+    Raises:
+        EncoderError: the cache cannot be written.
+    """
+    observer = observer or Observer()
+
+    def build(target: Path) -> None:
+        with observer.stage(f"Tokenising {len(table):,} texts"):
+            words, types, offsets, _ = frozen.preprocessing.token_rows(table.texts, table.pairs, frozen.sequence_length)
+        rows = TokenRows(words, types, offsets, frozen.preprocessing.special.padding)
+        with observer.stage(f"Running {frozen.name} on {len(words):,} tokens"):
+            np.save(target / _FILE, encode(frozen.encoder, rows, pooling))
+
+    return np.load(cached(f"features-{_digest(frozen, table, pooling)}", build) / _FILE)
+
+
+def encode(encoder: LoadedEncoder, rows: TokenRows, pooling: Pooling) -> np.ndarray:
+    """Features of tokenised texts, float32 [N, H], in the order of the rows; a batch holds texts of like length."""
+    order, parts = [], []
+    for index in sorted_batches(rows.lengths, _BATCH):
+        tokens = {name: tf.constant(value) for name, value in padded_batch(rows, index).items()}
+        pooled = pool(pooling, encoder.layer(tokens, training=False), tokens[MASK])
+        order.append(index)
+        parts.append(tf.cast(pooled, tf.float32).numpy())
+    sorted_features = np.concatenate(parts)
+    features = np.empty_like(sorted_features)
+    features[np.concatenate(order)] = sorted_features
+    return features
+
+
+def _digest(frozen: FrozenEncoder, table: LabelledTable, pooling: Pooling) -> str:
+    digest = hashlib.sha256()
+    settings = (_VERSION, frozen.sha256, frozen.vocabulary_sha256, frozen.sequence_length, str(pooling))
+    for part in (settings, table.texts, table.pairs):
+        digest.update(repr(part).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()[:32]
+
+
+# === Logistic regression ===
+
+
+def classify_features(
+    train: tuple[np.ndarray, LabelledTable], measured: tuple[np.ndarray, LabelledTable], labels: Sequence[str]
+) -> Predictions:
+    """The answers that logistic regression, learnt from the features of training rows, gives to other rows.
+
+    Args:
+        train, measured: features, float [N, H], and their rows, one label each.
+        labels: all labels; at least two of them in the training rows.
+
+    Raises:
+        DataError: a row's label is not among `labels`.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from threadpoolctl import threadpool_limits
+
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=REGULARISATION, max_iter=_MOST_ITERATIONS))
+    # The matrices are small: several threads would wait for each other longer than they compute.
+    with threadpool_limits(1):
+        model.fit(train[0], label_array(train[1].labels, labels, Head.SOFTMAX))
+        found = model.predict_proba(measured[0])
+    return _predictions(model.classes_, found, measured[1], labels)
+
+
+def majority_of(train: LabelledTable, measured: LabelledTable, labels: Sequence[str]) -> Predictions:
+    """Each label's share of the training rows as the answer to every row.
+
+    Raises:
+        DataError: a row's label is not among `labels`.
+    """
+    shares = np.bincount(label_array(train.labels, labels, Head.SOFTMAX), minlength=len(labels)) / len(train)
+    return Predictions(Head.SOFTMAX, tuple(labels), measured, np.tile(shares, (len(measured), 1)))
+
+
+def _predictions(classes: np.ndarray, found: np.ndarray, table: LabelledTable, labels: Sequence[str]) -> Predictions:
+    probabilities = np.zeros((len(table), len(labels)))
+    probabilities[:, classes] = found  # labels without training rows keep 0
+    return Predictions(Head.SOFTMAX, tuple(labels), table, probabilities)

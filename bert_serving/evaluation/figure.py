@@ -1,0 +1,178 @@
+"""How every picture looks: canvas, titles, colours, fonts for all scripts, and texts that fit.
+
+Drawn with matplotlib's objects, never pyplot, so that nothing global changes and any thread may draw.
+"""
+
+import io
+import unicodedata
+import warnings
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+DPI = 150
+
+# From Okabe and Ito's palette, which colour-blind readers can tell apart (https://jfly.uni-koeln.de/color/).
+BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+SPLIT_COLOURS = {"train": BLUE, "validation": ORANGE, "test": GREEN}
+LIGHT_BLUE = "#99C6E0"
+INK, QUIET, FAINT = "#222222", "#6B6B6B", "#D9D9D9"
+
+# Tried in this order for characters that the first lacks; those not installed are left out.
+_FONTS = (
+    "DejaVu Sans",
+    "Noto Sans CJK SC",
+    "Noto Sans CJK JP",
+    "Noto Sans Devanagari",
+    "Noto Sans Thai",
+    "Microsoft YaHei",
+    "PingFang SC",
+    "Hiragino Sans GB",
+    "Arial Unicode MS",
+    "WenQuanYi Micro Hei",
+)
+
+
+def new_figure(
+    width: float,
+    height: float,
+    *,
+    columns: int = 1,
+    rows: int = 1,
+    heights: Sequence[float] | None = None,
+    share_x: bool = False,
+    grid: Any = "y",
+) -> "tuple[Figure, list[Axes]]":
+    """An empty figure of so many inches and its axes, row by row; `heights` are the rows' shares of the height."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(
+        rows, columns, squeeze=False, sharex=share_x, gridspec_kw={"height_ratios": heights} if heights else None
+    )
+    for axis in axes.flat:
+        axis.set_axisbelow(True)
+        for side in ("top", "right") if grid else ("top", "right", "left", "bottom"):
+            axis.spines[side].set_visible(False)
+        for side in ("left", "bottom"):
+            axis.spines[side].set_color(FAINT)
+        axis.tick_params(color=FAINT, labelcolor=INK, labelsize=9)
+        if grid:
+            axis.grid(axis=grid, color=FAINT, linewidth=0.6)
+    return figure, list(axes.flat)
+
+
+def set_title(axis: "Axes", text: str) -> None:
+    """A heading over the left edge."""
+    axis.set_title(text, loc="left", fontsize=11, color=INK, pad=10)
+
+
+def add_legend(axis: "Axes", *, below: bool = False, columns: int = 1, place: Any = "best") -> None:
+    """A legend where anything has a name; `below` puts it under all axes of the figure."""
+    handles, names = axis.get_legend_handles_labels()
+    if not names:
+        return
+    where, place = (axis.figure, "outside lower center") if below else (axis, place)
+    where.legend(handles, names, loc=place, ncols=columns, frameon=False, fontsize=9)
+
+
+def split_colour(split: str, number: int) -> str:
+    """The colour of a split; one without a colour of its own gets that of its place."""
+    return SPLIT_COLOURS.get(split, (BLUE, ORANGE, GREEN, VERMILION)[number % 4])
+
+
+def rgb(colour: str) -> tuple[float, float, float]:
+    """A colour as red, green and blue, each from 0 to 1."""
+    from matplotlib.colors import to_rgb
+
+    return to_rgb(colour)
+
+
+def save(figure: "Figure", path: Path) -> None:
+    """Writes a PNG file, its letters in the installed fonts that have them; makes its folder."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        text.set_fontfamily(_installed_fonts())
+    picture = io.BytesIO()
+    with warnings.catch_warnings():
+        # A script that no installed font covers shows as boxes; the bars beside it still say something.
+        warnings.filterwarnings("ignore", message=r"Glyph .* missing from")
+        warnings.filterwarnings("ignore", message=r"Matplotlib currently does not support .* natively")
+        figure.savefig(picture, format="png", dpi=DPI)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        temporary.write_bytes(picture.getvalue())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@cache
+def _installed_fonts() -> list[str]:
+    from matplotlib.font_manager import fontManager
+
+    installed = set(fontManager.get_font_names())
+    return [name for name in _FONTS if name in installed]
+
+
+def wrapped(text: str, width: int, *, lines: int) -> list[str]:
+    """The text in at most so many lines of `width` columns, broken between words where there are any."""
+    found: list[str] = []
+    rest = _printable(text)
+    while rest and len(found) < lines:
+        if width_of(rest) <= width:
+            found.append(rest)
+            break
+        head = _head(rest, width if len(found) < lines - 1 else width - 1)
+        space = head.rfind(" ") if rest[len(head)] != " " else len(head)
+        head = head[:space] if space > len(head) // 2 else head
+        rest = rest[len(head) :].lstrip()
+        found.append(head if len(found) < lines - 1 else head + "…")
+    return [_literal(line) for line in found]
+
+
+def abridged(label: str, width: int) -> str:
+    """At most `width` columns; the middle goes, because labels that start alike often end differently."""
+    line = _printable(label)
+    if width_of(line) > width:
+        tail = _head(line[::-1], (width - 1) // 2)[::-1]
+        line = _head(line, width - 1 - width_of(tail)) + "…" + tail
+    return _literal(line)
+
+
+def _head(text: str, width: int) -> str:
+    used = 0
+    for position, letter in enumerate(text):
+        used += width_of(letter)
+        if used > width:
+            return text[:position]
+    return text
+
+
+def _printable(text: str) -> str:
+    return " ".join("".join(" " if unicodedata.category(letter)[0] == "C" else letter for letter in text).split())
+
+
+def _literal(text: str) -> str:
+    # matplotlib takes what stands between two dollar signs for mathematics.
+    return text.replace("$", r"\$")
+
+
+def width_of(text: str) -> int:
+    """Columns that a text takes: a wide East Asian letter takes two."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+
+
+def shown_share(share: float) -> str:
+    """A share in per cent, with a decimal where it is small."""
+    return f"{share:.0%}" if share in (0, 1) or share >= 0.1 else f"{share:.1%}"

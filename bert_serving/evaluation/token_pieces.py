@@ -1,0 +1,268 @@
+"""How texts become tokens: the word pieces of every word, what they cost and which words the vocabulary does not know."""
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bert_serving.evaluation.corpus import Corpus
+from bert_serving.text.vocabulary import read_vocabulary
+from bert_serving.text.words import SEPARATOR
+
+if TYPE_CHECKING:
+    from bert_serving.text.preprocessing import Preprocessing
+
+UNKNOWN = "[UNK]"
+LISTED_WORDS = 150
+EXAMPLE_WORDS = 60
+"""an example shows so many words"""
+EXAMPLES, MISFITS = 8, 2
+"""rows shown, one for each label, and of those that the vocabulary fits worst two of each kind"""
+_WORDS_AT_ONCE = 4096
+_SCRIPTS = {"CJK": "Han (Chinese characters)", "HANGUL": "Hangul"}
+_OTHER_LETTERS = "other letters"
+
+
+@dataclass(frozen=True)
+class SplitWord:
+    """A word, how often it occurs in all splits, and its pieces."""
+
+    word: str
+    occurrences: int
+    pieces: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Script:
+    """What becomes of the words of one script.
+
+    Attributes:
+        name: of the script, "digits" or "punctuation and symbols".
+        words: occurrences in all splits.
+        pieces: word pieces that they become.
+        unknown: occurrences that hold a piece which the vocabulary does not know.
+    """
+
+    name: str
+    words: int
+    pieces: int
+    unknown: int
+
+
+@dataclass(frozen=True)
+class Example:
+    """One row as the encoder sees it.
+
+    Attributes:
+        number: of the row in the corpus.
+        why: what it is an example of.
+        pieces: its first word pieces.
+        tokens: all its tokens, [CLS] and [SEP] included, before any cut.
+    """
+
+    number: int
+    why: str
+    pieces: tuple[str, ...]
+    tokens: int
+
+
+@dataclass(frozen=True)
+class TokenPieces:
+    """The word pieces of a corpus.
+
+    Attributes:
+        lengths: tokens of each row before any cut, [CLS] and [SEP] included, int64 [rows]; what the tokenizer gives.
+        unknown: [UNK] tokens of each row, int64 [rows].
+        pieces_of_words: word pieces of the words of letters and digits, and how many such words there are.
+        scripts: the most frequent first.
+        most_split: words whose splitting costs most tokens, the dearest first, with those of most pieces.
+        unknown_words: the most frequent first.
+        examples: rows, one for each label and those that the vocabulary fits worst.
+    """
+
+    lengths: np.ndarray
+    unknown: np.ndarray
+    pieces_of_words: tuple[int, int]
+    scripts: list[Script]
+    most_split: list[SplitWord]
+    unknown_words: list[SplitWord]
+    examples: list[Example]
+
+    @property
+    def unknown_share(self) -> float:
+        """Share of the [UNK] tokens among all but [CLS] and [SEP], 0 to 1."""
+        return self.unknown.sum() / max(self._pieces, 1)
+
+    @property
+    def pieces_per_word(self) -> float:
+        """Mean word pieces of a word, punctuation left out."""
+        pieces, words = self.pieces_of_words
+        return pieces / max(words, 1)
+
+    @property
+    def _pieces(self) -> int:
+        return int(sum(script.pieces for script in self.scripts))
+
+
+def read_pieces(preprocessing: "Preprocessing") -> list[str]:
+    """The vocabulary that a preprocessing SavedModel carries.
+
+    Raises:
+        EncoderError: it carries none, or a damaged one.
+    """
+    # TensorFlow is imported with it; the baselines may be at work in another process by then.
+    from bert_serving.text.preprocessing import VOCABULARY_FILE
+
+    return read_vocabulary(Path(preprocessing.folder) / "assets" / VOCABULARY_FILE)
+
+
+def split_into_pieces(corpus: Corpus, preprocessing: "Preprocessing", groups: Sequence[np.ndarray]) -> TokenPieces:
+    """Tokenises every distinct word once, by the encoder's own tokenizer, and adds up over the rows.
+
+    Args:
+        corpus: the rows.
+        preprocessing: the encoder's.
+        groups: row numbers to draw one example each from, such as the rows of each label.
+
+    Raises:
+        EncoderError: the preprocessing carries no vocabulary.
+    """
+    vocabulary = read_pieces(preprocessing)
+    ids, offsets = _tokenise(corpus.words.words, preprocessing)
+    words = _Words(corpus, vocabulary, ids, offsets)
+    pairs = any(table.pairs is not None for table in corpus.tables.values())
+    lengths = corpus.words.sums(words.pieces) + (3 if pairs else 2)
+    unknown = corpus.words.sums(words.unknown)
+    counts = corpus.words.counts()
+    lexical = words.is_lexical
+    return TokenPieces(
+        lengths=lengths,
+        unknown=unknown,
+        pieces_of_words=(int((counts * words.pieces)[lexical].sum()), int(counts[lexical].sum())),
+        scripts=_scripts(words, counts),
+        most_split=_most_split(words, counts),
+        unknown_words=words.listed(np.flatnonzero(words.unknown > 0), counts),
+        examples=_examples(words, lengths, unknown, groups),
+    )
+
+
+class _Words:
+    """The distinct words of a corpus with their pieces."""
+
+    def __init__(self, corpus: Corpus, vocabulary: Sequence[str], ids: np.ndarray, offsets: np.ndarray):
+        self.corpus = corpus
+        self.names = corpus.words.words
+        self._vocabulary = vocabulary
+        self._ids = ids
+        self._offsets = offsets
+        self.pieces = np.diff(offsets)
+        totals = np.concatenate([[0], np.cumsum(ids == vocabulary.index(UNKNOWN))])
+        self.unknown = totals[offsets[1:]] - totals[offsets[:-1]]
+        self.scripts = [_script(word) for word in self.names]
+        self.is_lexical = np.asarray([script not in (None, _SYMBOLS) for script in self.scripts], bool)
+
+    def of(self, number: int) -> tuple[str, ...]:
+        """The pieces of one word."""
+        return tuple(self._vocabulary[piece] for piece in self._ids[self._offsets[number] : self._offsets[number + 1]])
+
+    def listed(self, numbers: np.ndarray, counts: np.ndarray) -> list[SplitWord]:
+        """The most frequent of these words."""
+        best = numbers[np.argsort(-counts[numbers], kind="stable")][:LISTED_WORDS]
+        return [self.split_word(number, counts) for number in best.tolist()]
+
+    def split_word(self, number: int, counts: np.ndarray) -> SplitWord:
+        """One word with its pieces."""
+        return SplitWord(self.names[number], int(counts[number]), self.of(number))
+
+
+def _tokenise(words: Sequence[str], preprocessing: "Preprocessing") -> tuple[np.ndarray, np.ndarray]:
+    """Pieces of all words end to end, int32 [pieces], and where each word's begin, int64 [words + 1]."""
+    import tensorflow as tf
+
+    ids, lengths = [np.zeros(0, np.int32)], [np.zeros(0, np.int64)]
+    for start in range(0, len(words), _WORDS_AT_ONCE):
+        # A row may fall into several words in the tokenizer's eyes; all their pieces are the word's.
+        pieces = preprocessing.segment(tf.constant(words[start : start + _WORDS_AT_ONCE], tf.string)).merge_dims(1, -1)
+        ids.append(pieces.flat_values.numpy())
+        lengths.append(pieces.row_lengths().numpy())
+    return np.concatenate(ids), np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
+
+
+# === Scripts ===
+
+_SYMBOLS = "punctuation and symbols"
+
+
+def _script(word: str) -> str | None:
+    """The script of a word's first letter, else digits, else symbols; None for the separator of pairs."""
+    if word == SEPARATOR:
+        return None
+    for character in word:
+        if character.isascii() and character.isalpha():
+            return "Latin"
+        if character.isalpha():
+            # Without a table of scripts: the names of Unicode's letters begin with their script's.
+            name = unicodedata.name(character, "").split(" ")[0]
+            return _SCRIPTS.get(name, name.capitalize().split("-")[0] or _OTHER_LETTERS)
+    return "digits" if any(character.isnumeric() for character in word) else _SYMBOLS
+
+
+def _scripts(words: _Words, counts: np.ndarray) -> list[Script]:
+    names = sorted({script for script in words.scripts if script is not None})
+    numbers = np.asarray([-1 if script is None else names.index(script) for script in words.scripts], int)
+    found = []
+    for number, name in enumerate(names):
+        inside = numbers == number
+        occurrences = counts[inside]
+        found.append(
+            Script(
+                name,
+                words=int(occurrences.sum()),
+                pieces=int((occurrences * words.pieces[inside]).sum()),
+                unknown=int(occurrences[words.unknown[inside] > 0].sum()),
+            )
+        )
+    return sorted(found, key=lambda script: -script.words)
+
+
+# === Words and rows to look at ===
+
+
+def _most_split(words: _Words, counts: np.ndarray) -> list[SplitWord]:
+    """The words that cost most tokens beyond one each, and those of most pieces."""
+    split = np.flatnonzero((words.pieces > 1) & (words.unknown == 0))
+    cost = (words.pieces - 1) * counts
+    dearest = split[np.argsort(-cost[split], kind="stable")][: LISTED_WORDS * 2 // 3]
+    longest = split[np.argsort(-words.pieces[split], kind="stable")][: LISTED_WORDS // 3]
+    return [words.split_word(number, counts) for number in dict.fromkeys([*dearest.tolist(), *longest.tolist()])]
+
+
+def _examples(words: _Words, lengths: np.ndarray, unknown: np.ndarray, groups: Sequence[np.ndarray]) -> list[Example]:
+    """A row of middle length of each group, then the rows with most unknown tokens and with most pieces for a word."""
+    numbers = {}
+    for group in groups[:EXAMPLES]:
+        if len(group):
+            by_length = group[np.argsort(lengths[group], kind="stable")]
+            numbers[int(by_length[len(by_length) // 2])] = "of middle length"
+    numbers |= {number: why for number, why in _misfits(words, lengths, unknown) if number not in numbers}
+    return [Example(number, why, _first_pieces(words, number), int(lengths[number])) for number, why in numbers.items()]
+
+
+def _misfits(words: _Words, lengths: np.ndarray, unknown: np.ndarray) -> Iterator[tuple[int, str]]:
+    """Rows of some length that the vocabulary fits worst."""
+    enough = lengths >= np.median(lengths) / 2
+    pieces = words.corpus.words.sums(words.pieces)
+    splitting = np.where(unknown, 0, pieces / np.maximum(words.corpus.word_lengths, 1))
+    for measure, least, why in ((unknown / lengths, 0.0, "many unknown words"), (splitting, 1.5, "much split words")):
+        for number in np.argsort(-measure * enough, kind="stable")[:MISFITS].tolist():
+            if measure[number] > least:
+                yield number, why
+
+
+def _first_pieces(words: _Words, number: int) -> tuple[str, ...]:
+    row = words.corpus.words.row(number)
+    pieces = [piece for word in row[:EXAMPLE_WORDS] for piece in (words.of(word) or ("[SEP]",))]
+    return (*pieces, "…") if len(row) > EXAMPLE_WORDS else tuple(pieces)

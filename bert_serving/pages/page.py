@@ -1,0 +1,117 @@
+"""A self-contained HTML document: works from a file, asks nothing of any network, prints well."""
+
+import contextlib
+import functools
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+
+from bert_serving import __version__
+from bert_serving.errors import InputError
+from bert_serving.pages.parts import Chart, Part
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading with what stands under it.
+
+    Attributes:
+        title: the heading.
+        parts: what is shown, in this order.
+        lead: one or two sentences: what one sees here and what to make of it.
+    """
+
+    title: str
+    parts: tuple[Part, ...]
+    lead: str = ""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page.
+
+    Attributes:
+        title: its name.
+        subtitle: what was looked at: file, rows, model.
+        sections: in the order of the table of contents.
+    """
+
+    title: str
+    subtitle: str
+    sections: tuple[Section, ...]
+
+    def render(self) -> str:
+        """The HTML document, style, scripts and data inside."""
+        charts = any(isinstance(part, Chart) for section in self.sections for part in section.parts)
+        return _template().render(
+            page=self,
+            version=__version__,
+            css=_file("page.css"),
+            js=_file("page.js"),
+            bundle=_bundle() if charts else "",
+        )
+
+    def write(self, path: Path) -> Path:
+        """Writes the document; a file of that name is replaced only once the new one is complete.
+
+        Raises:
+            InputError: the path is a folder or cannot be written.
+        """
+        path = writable(path)
+        document = self.render()
+        temporary = path.with_name(f".{os.getpid()}.part")
+        try:
+            temporary.write_text(document, "utf-8")
+            temporary.replace(path)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise _unwritable(path, error.strerror or str(error)) from None
+        return path
+
+
+def writable(path: Path) -> Path:
+    """The path, when a page can be written there; commands ask before the long work starts.
+
+    Raises:
+        InputError: it is a folder, or its folder is missing or not writable.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            raise _unwritable(path, "is a folder")
+        if not path.parent.is_dir():
+            raise _unwritable(path, f"there is no folder {str(path.parent)!r}")
+    except OSError as error:
+        raise _unwritable(path, error.strerror or str(error)) from None
+    if not os.access(path.parent, os.W_OK):
+        raise _unwritable(path, "permission denied")
+    return path
+
+
+def _unwritable(path: Path, reason: str) -> InputError:
+    return InputError(f"{path}: cannot write the page: {reason}; give another path")
+
+
+def _file(name: str) -> str:
+    return (Path(__file__).parent / "templates" / name).read_text("utf-8")
+
+
+@functools.cache
+def _template() -> jinja2.Template:
+
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    return environment.from_string(_file("page.html"))
+
+
+@functools.cache
+def _bundle() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script; making it takes seconds."""
+    import vl_convert
+
+    # A "</script" inside a string of the libraries would end the element.
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("</script", "<\\/script")

@@ -1,0 +1,100 @@
+import itertools
+
+import numpy as np
+import pytest
+
+from bert_serving.data.table import LabelledTable
+from bert_serving.errors import EncoderError
+from bert_serving.evaluation.corpus import number_rows
+from bert_serving.evaluation.token_pieces import read_pieces, split_into_pieces
+from bert_serving.text.preprocessing import Preprocessing, load_preprocessing
+
+TEXTS = [
+    "The film is verygoodly",  # not in the vocabulary
+    "very good film",
+    "goodly Goodly badly",
+    "bike 好 wheel 😊",
+    "",
+    "film!",
+    "good\u200bfilm \x07 bad",
+    "фильм good",
+]
+
+
+@pytest.fixture(scope="module")
+def preprocessing(encoder_folder) -> Preprocessing:
+    return load_preprocessing(encoder_folder / "preprocessing")
+
+
+def split(preprocessing, texts, pairs=None, groups=()):
+    corpus = number_rows({"train": LabelledTable(list(texts), pairs, ["x"] * len(texts), "a")})
+    return split_into_pieces(corpus, preprocessing, groups)
+
+
+@pytest.mark.parametrize("pairs", [None, TEXTS[::-1]])
+def test_lengths_are_those_of_the_tokenizer(preprocessing, pairs):
+    _, _, _, uncut = preprocessing.token_rows(TEXTS, pairs, 16)
+    assert split(preprocessing, TEXTS, pairs).lengths.tolist() == uncut.tolist()
+
+
+def test_unknown_tokens_are_those_of_the_tokenizer(preprocessing):
+    ids, _, offsets, _ = preprocessing.token_rows(TEXTS, None, 1000)
+    unknown = [int((ids[start:end] == 1).sum()) for start, end in itertools.pairwise(offsets)]
+    found = split(preprocessing, TEXTS)
+    assert found.unknown.tolist() == unknown
+    assert found.unknown_share == pytest.approx(sum(unknown) / (len(ids) - 2 * len(TEXTS)))
+
+
+def test_the_words_split_most_and_the_unknown_ones_are_listed_with_their_pieces(preprocessing):
+    found = split(preprocessing, TEXTS)
+    assert {(word.word, word.occurrences, word.pieces) for word in found.most_split} == {
+        ("goodly", 1, ("good", "##ly")),
+        ("Goodly", 1, ("good", "##ly")),
+        ("badly", 1, ("bad", "##ly")),
+    }
+    unknown = {"verygoodly", "好", "😊", "!", "good\u200bfilm", "фильм"}
+    assert {word.word for word in found.unknown_words} == unknown
+
+
+def test_words_are_counted_by_script(preprocessing):
+    found = {
+        script.name: (script.words, script.pieces, script.unknown) for script in split(preprocessing, TEXTS).scripts
+    }
+    assert found["Cyrillic"] == (1, 1, 1)
+    assert found["Han (Chinese characters)"] == (1, 1, 1)
+    assert found["punctuation and symbols"][0] == 3  # the bell character is dropped by the tokenizer and has no pieces
+    assert next(iter(found)) == "Latin"
+
+
+def test_pieces_for_a_word_leave_punctuation_out(preprocessing):
+    assert split(preprocessing, ["goodly ! ! ! !", "bad"]).pieces_per_word == pytest.approx(3 / 2)
+
+
+class TestExamples:
+    def test_there_is_one_for_each_group_and_for_what_fits_worst(self, preprocessing):
+        texts = ["good film", "good film is bad very the", "good", "好 好 好 bad", "goodly badly"]
+        found = split(preprocessing, texts, groups=[np.asarray([0, 1, 2]), np.asarray([], int)])
+        assert [(example.number, example.why) for example in found.examples] == [
+            (0, "of middle length"),
+            (3, "many unknown words"),
+            (4, "much split words"),
+        ]
+        assert found.examples[2].pieces == ("good", "##ly", "bad", "##ly")
+        assert found.examples[0].tokens == 4
+
+    def test_long_texts_are_cut_and_pairs_keep_their_separator(self, preprocessing):
+        found = split(preprocessing, ["good " * 200], groups=[np.asarray([0])])
+        assert (len(found.examples[0].pieces), found.examples[0].pieces[-1]) == (61, "…")
+        found = split(preprocessing, ["good"], ["film"], groups=[np.asarray([0])])
+        assert found.examples[0].pieces == ("good", "[SEP]", "film")
+
+
+def test_an_encoder_without_a_vocabulary_is_refused(preprocessing, tmp_path):
+    without = Preprocessing(preprocessing.model, preprocessing.special, tmp_path)
+    with pytest.raises(EncoderError, match=r"vocab\.txt is missing"):
+        read_pieces(without)
+
+
+def test_empty_texts_are_no_fault(preprocessing):
+    found = split(preprocessing, ["", " "])
+    assert (found.lengths.tolist(), found.unknown_share, found.pieces_per_word, found.scripts) == ([2, 2], 0, 0, [])
