@@ -9,12 +9,14 @@ checkpoints/      one folder for each epoch that may still be needed; gone when 
 weights/          the best epoch's weights; its presence says that training is complete
 history.json      one row for each epoch
 audit.json        what the data looks like
-metrics.json      scores on validation and test data, and of the baselines
+metrics.json      scores on validation and test data, and of the baselines, as training left the model
+calibration.json  the temperature of the probabilities and how it was found; only after `bert-serving calibrate`
 pictures/         PNG files
 """
 
 import contextlib
 import json
+import math
 import os
 import re
 import shutil
@@ -62,9 +64,26 @@ class RunFolder:
         return self.path / "encoder.json"
 
     @property
+    def calibration(self) -> Path:
+        """The fitted temperature; absent for a run that was not calibrated."""
+        return self.path / "calibration.json"
+
+    @property
     def is_complete(self) -> bool:
         """Whether training came to its end."""
         return self.weights.is_file()
+
+    def check_complete(self, *names: str) -> None:
+        """Makes sure that training came to its end, and that the files of these names are there, too.
+
+        Raises:
+            RunFolderError: something is missing.
+        """
+        for path in (self.weights.parent, *(self.path / name for name in names)):
+            if not path.exists():
+                raise RunFolderError(
+                    f"{self.path}: training is not complete ({path.name} is missing); go on with train --resume"
+                )
 
     # === Reading ===
 
@@ -94,6 +113,24 @@ class RunFolder:
             return json.loads(self._read(name))
         except ValueError as error:
             raise RunFolderError(f"{self.path / name}: damaged: {error}; train again") from None
+
+    def temperature(self) -> float:
+        """What logits are divided by before they become probabilities; 1 for a run that was not calibrated.
+
+        Raises:
+            RunFolderError: calibration.json is damaged.
+        """
+        if not self.calibration.exists():
+            return 1.0
+        try:
+            temperature = float(self.read_json(self.calibration.name)["temperature"])
+        except (KeyError, TypeError, ValueError, RunFolderError):
+            temperature = math.nan
+        if not (math.isfinite(temperature) and temperature > 0):
+            raise RunFolderError(
+                f"{self.calibration}: damaged: holds no temperature over 0; calibrate again or remove it"
+            )
+        return temperature
 
     def last_epoch(self) -> int:
         """Number of the last epoch with a checkpoint, 0 for none."""
