@@ -10,7 +10,7 @@ import tensorflow_hub as hub
 import tf_keras
 
 from bert_serving import contract
-from bert_serving.contract import Head, Pooling
+from bert_serving.contract import MULTILABEL_THRESHOLD, Head, Pooling
 from bert_serving.data.batches import TokenRows, padded_batch, sorted_batches
 from bert_serving.data.splits import label_array
 from bert_serving.encoders.architecture import reproducible_dropout
@@ -19,7 +19,6 @@ from bert_serving.errors import EncoderError, InputError
 from bert_serving.text.packing import combine_segments, pad
 from bert_serving.text.preprocessing import Preprocessing
 
-MULTILABEL_THRESHOLD = 0.5
 LABEL_SEPARATOR = ","
 # The head's kernel starts as in BERT's own fine-tuning (google-research/bert, run_classifier.py).
 _HEAD_STDDEV = 0.02

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from bert_serving.contract import DEFAULT_MINIMUM_TF_SERVING, Graph, Head, Pooling, Precision
+from bert_serving.contract import CHANGED_LABELS, DEFAULT_MINIMUM_TF_SERVING, Graph, Head, Pooling, Precision
 from bert_serving.errors import RunFileError
 
 Paths = Annotated[tuple[Path, ...], Field(min_length=1)]
@@ -108,6 +108,8 @@ class TrainingConfig(_Table):
     """gradients are scaled down to this global norm; 0 switches it off"""
     adversarial_norm: Annotated[float, Field(ge=0)] = 0.0
     """learn each batch again with its word embeddings moved so far towards a higher loss; 1 helps small data, in twice the time"""
+    average_epochs: Positive = 1
+    """the mean of the last so many epochs' weights competes with the single epochs, and is kept where validation prefers it"""
     class_weights: bool = False
     """weigh rows by the inverse frequency of their label"""
     early_stopping: Positive | None = None
@@ -145,7 +147,11 @@ class ExportConfig(_Table):
     graph: Graph = Graph.RAGGED
     """padded: to the sequence length; trimmed: to the longest text of the batch; ragged: no padding outside attention, for BERT encoders"""
     precision: Precision = Precision.FLOAT32
-    """of the ragged graph's weights and matrix products; bfloat16 is for processors that compute with it"""
+    """of the ragged graph's weights and matrix products; bfloat16 is for processors that compute with it, auto measures"""
+    largest_difference: Annotated[float, Field(gt=0)] | None = None
+    """refuse an export with a probability that far from the model in memory; absent: 1e-5 in float32, 0.02 in bfloat16"""
+    changed_labels: Annotated[float, Field(ge=0, le=1)] = CHANGED_LABELS
+    """refuse an export that answers more than this share of validation rows otherwise than the model in memory"""
     minimum_tf_serving: Annotated[str, Field(pattern=r"^\d+\.\d+$")] = DEFAULT_MINIMUM_TF_SERVING
     """verification refuses operations that this version of TensorFlow Serving lacks"""
 

@@ -25,7 +25,7 @@ from bert_serving.data.table import LabelledTable
 from bert_serving.encoders.architecture import Architecture, assign_weights
 from bert_serving.encoders.loading import EncoderFolder, LoadedEncoder, find_encoder_folder, load_encoder, network_from
 from bert_serving.encoders.weights_file import read_safetensors
-from bert_serving.errors import EncoderError, InputError, RunFolderError
+from bert_serving.errors import DataError, EncoderError, InputError, RunFolderError
 from bert_serving.evaluation import pictures
 from bert_serving.evaluation.baselines import baselines
 from bert_serving.evaluation.intervals import score_intervals
@@ -34,6 +34,7 @@ from bert_serving.evaluation.predictions import Predictions
 from bert_serving.evaluation.slices import find_slices
 from bert_serving.evaluation.temperature import TemperatureFit, fit_temperature
 from bert_serving.observer import Observer
+from bert_serving.saved_model.agreement import Reference, drawn_rows
 from bert_serving.saved_model.provenance import provenance_of
 from bert_serving.saved_model.versions import glob_characters
 from bert_serving.saved_model.writer import ExportOptions, write_export
@@ -374,7 +375,24 @@ def export(
     if classifier is None:
         with observer.stage("Loading the run"):
             classifier = load_classifier(run)
-    return write_export(classifier, options, provenance=provenance, observer=observer)
+    with observer.stage("Answering validation texts in memory"):
+        reference = _reference(run, classifier, observer)
+    return write_export(classifier, options, provenance=provenance, reference=reference, observer=observer)
+
+
+def _reference(run: RunFolder, classifier: Classifier, observer: Observer) -> Reference | None:
+    """Validation texts with the classifier's answers; None where the data is not at hand any more."""
+    config = run.config()
+    try:
+        table = load_validation(config.data, config.head.kind, config.training.seed)
+    except DataError as error:
+        observer.note(f"the export is compared on golden texts only: {error}")
+        return None
+    rows = drawn_rows(len(table))
+    texts = [table.texts[row] for row in rows]
+    pairs = None if table.pairs is None else [table.pairs[row] for row in rows]
+    answers = classifier.predict(texts, pairs)
+    return Reference(tuple(texts), None if pairs is None else tuple(pairs), answers)
 
 
 def table_sha256(table: LabelledTable) -> str:

@@ -112,9 +112,9 @@ def test_a_poller_sees_whole_and_verified_versions_only(export, tmp_path):
 def test_during_verification_nothing_has_a_number_yet(trained, tmp_path, monkeypatch):
     seen = []
 
-    def look(folder):
+    def look(folder, **reference):
         seen.append((names(tmp_path / "tiny"), load_manifest(folder).verification.passed))
-        return verify(folder)
+        return verify(folder, **reference)
 
     monkeypatch.setattr(writer, "verify_in_fresh_process", look)
     pipeline.export(trained.run, ExportOptions(tmp_path, "tiny"), classifier=trained.classifier)
@@ -126,7 +126,7 @@ def test_during_verification_nothing_has_a_number_yet(trained, tmp_path, monkeyp
 
 def test_an_export_that_fails_verification_is_not_published(trained, tmp_path, monkeypatch):
     verdict = Verification(passed=False, problems=("probabilities differ", "a signature is missing"))
-    monkeypatch.setattr(writer, "verify_in_fresh_process", lambda folder: verdict)
+    monkeypatch.setattr(writer, "verify_in_fresh_process", lambda folder, **_: verdict)
     with pytest.raises(VerificationError) as caught:
         pipeline.export(trained.run, ExportOptions(tmp_path, "tiny"), classifier=trained.classifier)
     assert caught.value.problems == ["probabilities differ", "a signature is missing"]
@@ -188,13 +188,13 @@ def test_of_two_exporters_of_one_version_the_second_is_told(trained, tmp_path, m
     options = ExportOptions(tmp_path, "tiny", version=5)
     entered = []
 
-    def overtaken(folder):
+    def overtaken(folder, **reference):
         if not entered:
             entered.append(folder)
             # The other exporter starts later, and is done first.
             pipeline.export(trained.run, options, classifier=trained.classifier)
             entered.append((tmp_path / "tiny" / "5" / contract.MANIFEST_FILE).read_bytes())
-        return verify(folder)
+        return verify(folder, **reference)
 
     monkeypatch.setattr(writer, "verify_in_fresh_process", overtaken)
     with pytest.raises(ExportError, match="another process published this version meanwhile"):

@@ -21,7 +21,9 @@ def export(
     ] = None,
     precision: Annotated[
         Precision | None,
-        typer.Option(help="Of the ragged graph's weights.  [default: export.precision of the run file]"),
+        typer.Option(
+            help="Of the ragged graph's weights; auto measures here.  [default: export.precision of the run file]"
+        ),
     ] = None,
 ) -> None:
     """Write and verify a SavedModel version."""
@@ -40,6 +42,8 @@ def export(
         version=version,
         graph=graph or config.graph,
         precision=precision or config.precision,
+        largest_difference=config.largest_difference,
+        changed_labels=config.changed_labels,
         minimum_tf_serving=config.minimum_tf_serving,
     )
     folder = pipeline.export(run, options, observer=observer)
@@ -54,7 +58,15 @@ def show_export(folder: Path) -> None:
     if manifest is None or manifest.verification is None:
         return
     checked = manifest.verification
+    agreement = checked.agreement
+    if agreement is not None:
+        console.print(
+            f"  agrees:   {agreement.rows:,} validation texts, largest difference of a probability "
+            f"{agreement.largest_difference:.1e}, {agreement.changed_labels} other answers",
+            soft_wrap=True,
+        )
     console.print(
+        f"  graph:    {manifest.graph}, {manifest.precision}\n"
         f"  verified: {checked.golden_texts} golden texts, largest difference of a probability "
         f"{checked.largest_difference:.1e}\n"
         f"  needs:    TensorFlow Serving {manifest.oldest_tf_serving} or later for its TensorFlow Text operations\n"

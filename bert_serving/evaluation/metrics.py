@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from bert_serving.contract import Head
+from bert_serving.contract import MULTILABEL_THRESHOLD, Head
 from bert_serving.errors import InputError
 
 CALIBRATION_BINS = 15
 """as in Guo et al. 2017"""
-MULTILABEL_THRESHOLD = 0.5
 
 
 def measure(head: Head, labels: Sequence[str], y_true: np.ndarray, predictions: np.ndarray) -> dict[str, Any]:

@@ -5,10 +5,9 @@ from functools import cached_property
 
 import numpy as np
 
-from bert_serving.contract import Head
+from bert_serving.contract import MULTILABEL_THRESHOLD, Head
 from bert_serving.data.splits import label_array, label_names
 from bert_serving.data.table import LabelledTable
-from bert_serving.evaluation.metrics import MULTILABEL_THRESHOLD
 
 SMALLEST_PROBABILITY = 1e-15
 """keeps the loss of a row finite where a probability was rounded to 0"""

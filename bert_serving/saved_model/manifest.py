@@ -9,6 +9,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from bert_serving.contract import MANIFEST_FILE, MANIFEST_FORMAT, Graph, Head, Precision
 from bert_serving.errors import ExportError
 
+# Float32 rounding in other batches than the reference's, or on another machine; 1.8e-6 was the largest seen. A real difference is
+# orders of magnitude larger. Bfloat16 has 8 significant bits; a difference of 0.02 in a probability changes few answers.
+LARGEST_DIFFERENCES = {Precision.FLOAT32: 1e-5, Precision.BFLOAT16: 0.02}
+
 
 class EncoderOrigin(BaseModel):
     """The pretrained encoder that a classifier started from."""
@@ -23,6 +27,41 @@ class EncoderOrigin(BaseModel):
     """ISO 639 codes; empty when unknown"""
 
 
+class Limits(BaseModel):
+    """How far an export's answers may be from those of the model in memory."""
+
+    model_config = ConfigDict(frozen=True)
+
+    largest_difference: float
+    """of a probability"""
+    changed_labels: float
+    """share of the validation rows"""
+
+    @classmethod
+    def of(cls, precision: Precision, *, largest_difference: float | None, changed_labels: float) -> "Limits":
+        """The limits of a precision, where `largest_difference` is not given."""
+        return cls(
+            largest_difference=LARGEST_DIFFERENCES[precision] if largest_difference is None else largest_difference,
+            changed_labels=changed_labels,
+        )
+
+
+class Agreement(BaseModel):
+    """How the export's answers to validation texts compare with those of the model in memory.
+
+    Attributes:
+        rows: number of texts.
+        largest_difference: largest difference of a probability.
+        changed_labels: number of texts with another answer.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    rows: int
+    largest_difference: float
+    changed_labels: int
+
+
 class Verification(BaseModel):
     """What was found when the export was verified in a fresh process.
 
@@ -31,6 +70,7 @@ class Verification(BaseModel):
         problems: one line for each check that failed.
         golden_texts: number of texts compared with the model in memory.
         largest_difference: largest difference of a probability among them.
+        agreement: on validation texts; None where they were not at hand.
         oldest_tf_serving: oldest version that has all operations of the graph; None when no version does, or it was not asked.
     """
 
@@ -40,6 +80,7 @@ class Verification(BaseModel):
     problems: tuple[str, ...] = ()
     golden_texts: int = 0
     largest_difference: float | None = None
+    agreement: Agreement | None = None
     oldest_tf_serving: str | None = None
 
 
@@ -70,6 +111,8 @@ class Manifest(BaseModel):
     """what the run file asked for"""
     oldest_tf_serving: str | None = None
     """oldest version that has all operations of the graph; of TensorFlow itself and of TensorFlow Text"""
+    limits: Limits | None = None
+    """of verification; None means those of the precision"""
     verification: Verification | None = None
 
     def save(self, folder: Path) -> None:

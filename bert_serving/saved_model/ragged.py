@@ -181,7 +181,8 @@ class RaggedEncoder(tf.Module):
         scores = tf.matmul(query, key, transpose_b=True)
         if self._factor is not None:
             scores *= self._factor
-        return tf.matmul(tf.nn.softmax(scores + tf.cast(layout.mask, self._dtype)), value)
+        shares = tf.nn.softmax(tf.cast(scores, tf.float32) + layout.mask)
+        return tf.matmul(tf.cast(shares, self._dtype), value)
 
     def _feed_forward(self, layer: _Layer, x: tf.Tensor, context: tf.Tensor) -> tf.Tensor:
         x = layer.attention_norm(tf.cast(layer.attention_output(context), tf.float32) + x)

@@ -4,6 +4,7 @@ Run as `python -m bert_serving.saved_model.verify FOLDER`, it is the fresh proce
 the process that trained it can help it there. Prints its verdict as JSON.
 """
 
+import argparse
 import os
 import subprocess
 import sys
@@ -14,32 +15,38 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bert_serving import contract
-from bert_serving.contract import Head, Precision
+from bert_serving.contract import Head
 from bert_serving.errors import BertServingError, VerificationError
-from bert_serving.saved_model.manifest import Manifest, Verification, load_manifest
+from bert_serving.saved_model.manifest import (
+    Agreement,
+    Limits,
+    Manifest,
+    Verification,
+    load_manifest,
+)
 
 if TYPE_CHECKING:
     from bert_serving.saved_model.golden import Golden
     from bert_serving.saved_model.operations import OperationAudit
     from bert_serving.saved_model.reader import ExportedModel
 
-# Float32 rounding in other batches than the reference's, or on another machine; 1.8e-6 was the largest seen. A real difference is
-# orders of magnitude larger. Bfloat16 has 8 significant bits; a difference of 0.02 in a probability changes few answers.
-PROBABILITY_LIMITS = {Precision.FLOAT32: 1e-5, Precision.BFLOAT16: 0.02}
-_LOGIT_LIMITS = {Precision.FLOAT32: 1e-4, Precision.BFLOAT16: 0.25}
+# Logits and pooled outputs are larger than probabilities and move further.
+_LOGIT_FACTOR = 12.5
 _BATCH_SIZES = (0, 1, 7)
 
 
-def verify(folder: Path, *, minimum_tf_serving: str | None = None) -> Verification:
+def verify(folder: Path, *, minimum_tf_serving: str | None = None, reference: Path | None = None) -> Verification:
     """Checks a SavedModel in this process.
 
     Args:
         folder: a version folder.
         minimum_tf_serving: refuse operations that this version of TensorFlow Serving lacks; absent: what the manifest says.
+        reference: a file of validation texts with the answers of the model in memory.
 
     Raises:
         ExportError: the folder cannot be loaded at all.
     """
+    from bert_serving.saved_model.agreement import Reference, compare
     from bert_serving.saved_model.golden import Golden
     from bert_serving.saved_model.operations import audit_operations
     from bert_serving.saved_model.reader import ExportedModel
@@ -59,25 +66,36 @@ def verify(folder: Path, *, minimum_tf_serving: str | None = None) -> Verificati
     if problems or golden is None:
         problems += [] if golden else ["assets.extra/golden.json is missing"]
         return Verification(passed=False, problems=tuple(problems), oldest_tf_serving=audit.oldest_tf_serving)
-    answers = _Answers(model, golden, manifest.precision)
+    limits = manifest.limits or Limits.of(
+        manifest.precision, largest_difference=None, changed_labels=contract.CHANGED_LABELS
+    )
+    answers = _Answers(model, golden, limits.largest_difference)
     problems = answers.problems()
+    agreement = None
+    if reference is not None and not problems:
+        agreement = compare(model, Reference.load(reference), manifest.head)
+        problems = check_agreement(agreement, limits)
     return Verification(
         passed=not problems,
         problems=tuple(problems),
         golden_texts=len(golden.texts),
         largest_difference=answers.largest_difference,
+        agreement=agreement,
         oldest_tf_serving=audit.oldest_tf_serving,
     )
 
 
-def verify_in_fresh_process(folder: Path, *, minimum_tf_serving: str | None = None) -> Verification:
+def verify_in_fresh_process(
+    folder: Path, *, minimum_tf_serving: str | None = None, reference: Path | None = None
+) -> Verification:
     """Checks a SavedModel in a process that has nothing of this one."""
     command = [
         sys.executable,
         "-m",
         "bert_serving.saved_model.verify",
         str(folder),
-        *([minimum_tf_serving] if minimum_tf_serving else []),
+        *(["--minimum", minimum_tf_serving] if minimum_tf_serving else []),
+        *(["--reference", str(reference)] if reference else []),
     ]
     # A graph that verifies on one thread layout verifies on all; the device is left to the server.
     environment = os.environ | {
@@ -150,6 +168,23 @@ def check_interface(model: "ExportedModel", manifest: Manifest) -> list[str]:
     return problems
 
 
+def check_agreement(agreement: Agreement, limits: Limits) -> list[str]:
+    """Problems with the answers to validation texts."""
+    problems = []
+    # Not a number must fail, too.
+    if not agreement.largest_difference <= limits.largest_difference:
+        problems.append(
+            f"a probability of {agreement.rows:,} validation texts differs from the model in memory by "
+            f"{agreement.largest_difference:.2g}, limit {limits.largest_difference:.2g} (export.largest_difference)"
+        )
+    if agreement.changed_labels > limits.changed_labels * agreement.rows:
+        problems.append(
+            f"{agreement.changed_labels} of {agreement.rows:,} validation texts get another answer than from the model in memory, "
+            f"limit {limits.changed_labels:.2%} (export.changed_labels)"
+        )
+    return problems
+
+
 def check_signature_table(folder: Path) -> list[str]:
     """Signatures that a server does not see: Python finds them on the loaded object, a server in the table of the graph."""
     from bert_serving.saved_model.operations import read_meta_graph
@@ -193,7 +228,7 @@ class _Answers:
 
     model: "ExportedModel"
     golden: "Golden"
-    precision: Precision
+    limit: float
     largest_difference: float = 0.0
 
     def problems(self) -> list[str]:
@@ -214,10 +249,9 @@ class _Answers:
         expected = self.golden.probabilities[rows]
         problems = self._compare(answer[contract.PROBABILITIES], expected, f"probabilities {where}")
         problems += self._compare(ranked[contract.SCORES], -np.sort(-expected, axis=1), f"classify scores {where}")
-        problems += _far(
-            answer[contract.LOGITS], self.golden.logits[rows], f"logits {where}", _LOGIT_LIMITS[self.precision]
-        )
-        problems += _far(pooled, self.golden.pooled[rows], f"pooled output {where}", _LOGIT_LIMITS[self.precision])
+        limit = _LOGIT_FACTOR * self.limit
+        problems += _far(answer[contract.LOGITS], self.golden.logits[rows], f"logits {where}", limit)
+        problems += _far(pooled, self.golden.pooled[rows], f"pooled output {where}", limit)
         return problems
 
     def _compare(self, found: np.ndarray, expected: np.ndarray, what: str) -> list[str]:
@@ -225,7 +259,7 @@ class _Answers:
             self.largest_difference = max(self.largest_difference, float(np.abs(found - expected).max()))
         # A regression's value has no scale of its own, so the limit grows with it.
         scale = max(1.0, float(np.abs(expected).max(initial=0)))
-        return _far(found, expected, what, PROBABILITY_LIMITS[self.precision] * scale)
+        return _far(found, expected, what, self.limit * scale)
 
 
 def _far(found: np.ndarray, expected: np.ndarray, what: str, limit: float) -> list[str]:
@@ -254,9 +288,13 @@ def _examples(texts: dict[str, list[bytes]]) -> list[bytes]:
 
 
 def _main() -> int:
-    folder, *rest = sys.argv[1:]
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--minimum")
+    parser.add_argument("--reference", type=Path)
+    arguments = parser.parse_args()
     try:
-        result = verify(Path(folder), minimum_tf_serving=rest[0] if rest else None)
+        result = verify(arguments.folder, minimum_tf_serving=arguments.minimum, reference=arguments.reference)
     except BertServingError as error:
         result = Verification(passed=False, problems=(str(error),))
     sys.stdout.write(result.model_dump_json() + "\n")

@@ -26,9 +26,10 @@ from bert_serving.classifier import Classifier
 from bert_serving.contract import Graph, Precision
 from bert_serving.errors import ExportError, VerificationError
 from bert_serving.observer import Observer
+from bert_serving.saved_model.agreement import Reference, seconds_in_turns
 from bert_serving.saved_model.card import classifier_card
 from bert_serving.saved_model.golden import TEXTS, Golden
-from bert_serving.saved_model.manifest import Manifest, Verification
+from bert_serving.saved_model.manifest import Limits, Manifest, Verification
 from bert_serving.saved_model.operations import audit_operations
 from bert_serving.saved_model.provenance import Provenance
 from bert_serving.saved_model.signatures import build_serving_graph, supported_graph
@@ -51,6 +52,8 @@ class ExportOptions:
         version: a positive integer; None takes the next one.
         graph: how padding is treated; an encoder that is no BERT gets `trimmed` for `ragged`.
         precision: of the ragged graph's weights and matrix products.
+        largest_difference: of a probability from the model in memory; None takes the precision's own limit.
+        changed_labels: share of validation texts that may get another answer than from the model in memory.
         minimum_tf_serving: refuse operations that this version lacks.
     """
 
@@ -59,6 +62,8 @@ class ExportOptions:
     version: int | None = None
     graph: Graph = Graph.RAGGED
     precision: Precision = Precision.FLOAT32
+    largest_difference: float | None = None
+    changed_labels: float = contract.CHANGED_LABELS
     minimum_tf_serving: str = contract.DEFAULT_MINIMUM_TF_SERVING
 
 
@@ -67,9 +72,17 @@ def write_export(
     options: ExportOptions,
     *,
     provenance: Provenance,
+    reference: Reference | None = None,
     observer: Observer,
 ) -> Path:
     """Writes and verifies a version folder, and returns its path.
+
+    Args:
+        classifier: the model in memory.
+        options: what to write and where.
+        provenance: for manifest and card.
+        reference: validation texts with the classifier's answers, for verification and for the choice of a precision.
+        observer: told of the progress.
 
     Raises:
         ExportError: the name or the version cannot be used, or the folder cannot be written.
@@ -83,30 +96,90 @@ def write_export(
     model_folder = options.base / options.name
     version = _free_version(model_folder, options.version)
     with _workshop(model_folder, version) as workshop:
-        built = workshop / "built"
-        with observer.stage("Tracing and saving the serving graph"), _one_line(model_folder):
-            _save(classifier, options, built)
-            _golden(classifier).save(built)
-            write_warmup(built, model_name=options.name, pairs=classifier.options.pairs)
-            audit = audit_operations(built)
-            manifest = _manifest(classifier, options, version, provenance, audit.oldest_tf_serving)
-            manifest.save(built)
-        # Moved, so that a path back into the building place fails here and not on the server.
-        moved = built.rename(workshop / "moved")
-        with observer.stage("Verifying in a fresh process"):
-            verification = verify_in_fresh_process(moved)
-        if not verification.passed:
-            raise VerificationError(f"{options.name} version {version} was not published", verification.problems)
+        builder = _Builder(classifier, options, version, provenance, reference, workshop, observer)
+        built = builder.fastest() if options.precision is Precision.AUTO else builder.build(options.precision)
+        if not built.verification.passed:
+            raise VerificationError(f"{options.name} version {version} was not published", built.verification.problems)
         with _one_line(model_folder):
-            verified = manifest.model_copy(update={"verification": verification})
-            verified.save(moved)
-            (moved / contract.CARD_FILE).write_text(classifier_card(verified, provenance), "utf-8")
-            _flush(moved)
-            return _publish(moved, model_folder / str(version))
+            verified = built.manifest.model_copy(update={"verification": built.verification})
+            verified.save(built.folder)
+            (built.folder / contract.CARD_FILE).write_text(classifier_card(verified, provenance), "utf-8")
+            _flush(built.folder)
+            return _publish(built.folder, model_folder / str(version))
+
+
+@dataclass(frozen=True)
+class _Built:
+    """A version folder in the workshop, and what its verification found."""
+
+    folder: Path
+    manifest: Manifest
+    verification: Verification
+
+
+@dataclass(frozen=True)
+class _Builder:
+    """Builds and verifies a version in the workshop, in any precision."""
+
+    classifier: Classifier
+    options: ExportOptions
+    version: int
+    provenance: Provenance
+    reference: Reference | None
+    workshop: Path
+    observer: Observer
+
+    def build(self, precision: Precision) -> _Built:
+        """Writes a version, moves it, and verifies it in a fresh process."""
+        options = dataclasses.replace(self.options, precision=precision)
+        built = self.workshop / "built"
+        with self.observer.stage("Tracing and saving the serving graph"), _one_line(self.workshop.parent):
+            _save(self.classifier, options, built)
+            _golden(self.classifier).save(built)
+            write_warmup(built, model_name=options.name, pairs=self.classifier.options.pairs)
+            audit = audit_operations(built)
+            manifest = _manifest(self.classifier, options, self.version, self.provenance, audit.oldest_tf_serving)
+            manifest.save(built)
+            reference = self._reference_file()
+        # Moved, so that a path back into the building place fails here and not on the server.
+        moved = built.rename(self.workshop / f"moved-{precision}")
+        with self.observer.stage("Verifying in a fresh process"):
+            verification = verify_in_fresh_process(moved, reference=reference)
+        return _Built(moved, manifest, verification)
+
+    def fastest(self) -> _Built:
+        """The version that answers soonest on this machine, of those that agree with the model in memory."""
+        candidates = [self.build(precision) for precision in (Precision.FLOAT32, Precision.BFLOAT16)]
+        agreeing = [each for each in candidates if each.verification.passed]
+        reference = self._reference_file()
+        if len(agreeing) < len(candidates) or reference is None:
+            chosen = (agreeing or candidates)[0]
+            reason = "bfloat16 does not agree with the model in memory" if reference else "no texts to measure with"
+            self.observer.note(f"precision {chosen.manifest.precision}: {reason}")
+            return chosen
+        with self.observer.stage("Measuring both precisions in turns"):
+            seconds = seconds_in_turns(reference, [each.folder for each in agreeing])
+        measured = zip(seconds, agreeing, strict=True)
+        times = ", ".join(f"{each.manifest.precision} {1000 * taken:.1f} ms" for taken, each in measured)
+        chosen = agreeing[int(np.argmin(seconds))]
+        self.observer.note(f"precision {chosen.manifest.precision}: a batch of validation texts takes {times}")
+        return chosen
+
+    def _reference_file(self) -> Path | None:
+        """Outside the version folder: training data is not for publishing."""
+        if self.reference is None:
+            return None
+        path = self.workshop / "reference.json"
+        if not path.exists():
+            self.reference.save(path)
+        return path
 
 
 def _supported(classifier: Classifier, options: ExportOptions, observer: Observer) -> ExportOptions:
     graph = supported_graph(classifier, options.graph)
+    if graph is not Graph.RAGGED and options.precision is Precision.AUTO:
+        options = dataclasses.replace(options, precision=Precision.FLOAT32)
+        observer.note(f"precision {options.precision}: the {graph} graph has no other")
     if graph is not Graph.RAGGED and options.precision is not Precision.FLOAT32:
         raise ExportError(
             f"the {graph} graph computes in float32 only, got {options.precision}; leave --precision out"
@@ -201,6 +274,11 @@ def _manifest(
         sequence_length=classifier.options.sequence_length,
         graph=options.graph,
         precision=options.precision,
+        limits=Limits.of(
+            options.precision,
+            largest_difference=options.largest_difference,
+            changed_labels=options.changed_labels,
+        ),
         temperature=classifier.options.temperature,
         encoder=provenance.encoder,
         versions={"bert-serving": __version__} | {name: importlib.metadata.version(name) for name in _PACKAGES},

@@ -15,18 +15,20 @@ from safetensors.numpy import save_file
 from scipy import stats
 from sklearn import metrics
 
-from bert_serving.classifier import MULTILABEL_THRESHOLD, Classifier, loss_of, probabilities
+from bert_serving.classifier import Classifier, loss_of, probabilities
 from bert_serving.config import TrainingConfig
-from bert_serving.contract import Head
+from bert_serving.contract import MULTILABEL_THRESHOLD, Head
 from bert_serving.data.batches import XLA_LENGTH_STEP, BatchPlan, TokenRows, epoch_dataset
 from bert_serving.encoders.architecture import reseed_dropout
 from bert_serving.errors import RunFolderError, TrainingError
 from bert_serving.observer import Observer
 from bert_serving.training.adversarial import adversarial_train_step
+from bert_serving.training.averaging import assign_average
 from bert_serving.training.optimizer import check_decay_exclusions, create_optimizer, plan_schedule
 from bert_serving.training.run_folder import RunFolder
 
 _PROGRESS_FILE = "history.json"
+_AVERAGE_FILE = "average.json"
 _STATE = "state"
 
 
@@ -116,10 +118,12 @@ def fit(
                 f"the loss is {total} after epoch {epoch}; lower training.learning_rate (now {schedule.peak:g}) or use float32"
             )
         history.append(row)
-        _save(checkpoint, run, history, best_metric)
+        _save(checkpoint, run, history, best_metric, config.average_epochs)
         observer.epoch(row)
-    best = best_epoch(history, best_metric)
-    _finish(checkpoint, model, run, history, best)
+    _read(checkpoint, run.checkpoint(best_epoch(history, best_metric)))
+    if config.average_epochs > 1:
+        _try_average(checkpoint, classifier, validation, run, history, best_metric, config.average_epochs, observer)
+    _finish(model, run, history)
     return history
 
 
@@ -192,19 +196,43 @@ def _restore(checkpoint: tf.train.Checkpoint, run: RunFolder) -> list[dict[str, 
     return RunFolder(folder).read_json(_PROGRESS_FILE)
 
 
-def _save(checkpoint: tf.train.Checkpoint, run: RunFolder, history: list[dict[str, Any]], best_metric: str) -> None:
+def _save(
+    checkpoint: tf.train.Checkpoint, run: RunFolder, history: list[dict[str, Any]], best_metric: str, last: int
+) -> None:
     epoch = history[-1]["epoch"]
     # Every worker of a cluster takes part in a save, each in a run folder of its own, from which it can be resumed.
     with run.new_folder(run.checkpoint(epoch)) as folder:
         _write(checkpoint, folder / _STATE)
         RunFolder(folder).write_json(_PROGRESS_FILE, history)
-    run.keep_epochs({epoch, best_epoch(history, best_metric)})
+    run.keep_epochs({*range(epoch - last + 1, epoch + 1), best_epoch(history, best_metric)})
 
 
-def _finish(
-    checkpoint: tf.train.Checkpoint, model: tf_keras.Model, run: RunFolder, history: list[dict[str, Any]], best: int
+def _try_average(
+    checkpoint: tf.train.Checkpoint,
+    classifier: Classifier,
+    validation: Examples,
+    run: RunFolder,
+    history: list[dict[str, Any]],
+    best_metric: str,
+    last: int,
+    observer: Observer,
 ) -> None:
-    _read(checkpoint, run.checkpoint(best))
+    """Leaves the mean of the last epochs' weights in the model where it is better than the best epoch's."""
+    best = best_epoch(history, best_metric)
+    epochs = [row["epoch"] for row in history[-last:]]
+    assign_average(classifier.token_model, epochs, lambda epoch: _read(checkpoint, run.checkpoint(epoch)))
+    scores = {f"val_{name}": value for name, value in validation_scores(classifier, validation).items()}
+    kept = _better(scores, best_metric) > _better(history[best - 1], best_metric)
+    if not kept:
+        _read(checkpoint, run.checkpoint(best))
+    run.write_json(_AVERAGE_FILE, {"epochs": epochs, **scores, "kept": kept})
+    observer.note(
+        f"mean of the weights of epochs {epochs[0]} to {epochs[-1]}: val_{best_metric} {scores[f'val_{best_metric}']:.4f}, "
+        + ("kept" if kept else f"no better than epoch {best}")
+    )
+
+
+def _finish(model: tf_keras.Model, run: RunFolder, history: list[dict[str, Any]]) -> None:
     run.write_json(_PROGRESS_FILE, history)
     with run.new_folder(run.weights.parent) as folder, run.writable():
         weights = {variable.name: variable.numpy() for variable in model.variables}

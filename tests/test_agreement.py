@@ -1,0 +1,199 @@
+"""An export agrees with the model in memory on validation texts, in the precision that was asked for or measured."""
+
+import numpy as np
+import pytest
+
+from bert_serving import pipeline
+from bert_serving.contract import Head, Precision
+from bert_serving.errors import VerificationError
+from bert_serving.observer import Observer
+from bert_serving.saved_model import agreement, writer
+from bert_serving.saved_model.agreement import MOST_ROWS, Reference, compare, drawn_rows, seconds_in_turns
+from bert_serving.saved_model.manifest import Agreement, Limits, load_manifest
+from bert_serving.saved_model.reader import ExportedModel
+from bert_serving.saved_model.verify import check_agreement, verify
+from bert_serving.saved_model.writer import ExportOptions
+
+
+class Notes(Observer):
+    def __init__(self):
+        self.notes = []
+
+    def note(self, text):
+        self.notes.append(text)
+
+
+@pytest.fixture
+def export(trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(writer, "verify_in_fresh_process", verify)
+
+    def export(observer=None, **options):
+        options = ExportOptions(tmp_path / "models", "tiny", **options)
+        return pipeline.export(trained.run, options, classifier=trained.classifier, observer=observer)
+
+    return export
+
+
+@pytest.fixture
+def reference(trained):
+    table = trained.splits.validation
+    return Reference(tuple(table.texts), None, trained.classifier.predict(table.texts))
+
+
+# === Comparison ===
+
+
+class Answers:
+    """An export that gives the probabilities it is told to."""
+
+    def __init__(self, probabilities):
+        self.probabilities = np.array(probabilities, np.float32)
+
+    def predict(self, texts, pairs):
+        return self.probabilities[: len(texts)]
+
+
+@pytest.mark.parametrize(
+    ("head", "expected", "found", "difference", "changed"),
+    [
+        (Head.SOFTMAX, [[0.5, 0.3, 0.2]], [[0.5, 0.2, 0.3]], 0.1, 0),
+        (Head.SOFTMAX, [[0.6, 0.4], [0.45, 0.55]], [[0.6, 0.4], [0.55, 0.45]], 0.1, 1),
+        (Head.BINARY, [[0.9, 0.1]], [[0.4, 0.6]], 0.5, 1),
+        (Head.MULTILABEL, [[0.6, 0.7], [0.2, 0.1]], [[0.4, 0.3], [0.3, 0.2]], 0.4, 1),
+        (Head.REGRESSION, [[100.0], [50.0]], [[101.0], [50.0]], 0.01, 0),
+        (Head.REGRESSION, [[0.1]], [[0.2]], 0.1, 0),
+    ],
+)
+def test_difference_and_changed_answers_are_those_of_the_head(head, expected, found, difference, changed):
+    texts = Reference(tuple("ab"[: len(expected)]), None, np.array(expected, np.float32))
+    result = compare(Answers(found), texts, head)
+    assert (result.rows, result.changed_labels) == (len(expected), changed)
+    assert result.largest_difference == pytest.approx(difference, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("found", "problems"),
+    [
+        (Agreement(rows=1000, largest_difference=0.02, changed_labels=2), []),
+        (
+            Agreement(rows=1000, largest_difference=0.0201, changed_labels=0),
+            [
+                "a probability of 1,000 validation texts differs from the model in memory by 0.02, limit 0.02 (export.largest_difference)"
+            ],
+        ),
+        (
+            Agreement(rows=1000, largest_difference=0.0, changed_labels=3),
+            [
+                "3 of 1,000 validation texts get another answer than from the model in memory, limit 0.20% (export.changed_labels)"
+            ],
+        ),
+    ],
+)
+def test_more_than_the_limits_allow_is_a_problem(found, problems):
+    limits = Limits.of(Precision.BFLOAT16, largest_difference=None, changed_labels=0.002)
+    assert check_agreement(found, limits) == problems
+
+
+def test_not_a_number_is_a_problem():
+    limits = Limits(largest_difference=1.0, changed_labels=1.0)
+    assert len(check_agreement(Agreement(rows=1, largest_difference=float("nan"), changed_labels=0), limits)) == 1
+
+
+def test_of_many_rows_a_sample_is_drawn_without_repetition():
+    assert drawn_rows(3) == [0, 1, 2]
+    rows = drawn_rows(10 * MOST_ROWS)
+    assert len(set(rows)) == len(rows) == MOST_ROWS
+    assert rows == sorted(rows) == drawn_rows(10 * MOST_ROWS)
+
+
+def test_a_reference_comes_back_as_it_was_written(tmp_path):
+    written = Reference(("ü", "b\n"), ("c", "d"), np.array([[0.1, 0.9], [1 / 3, 2 / 3]], np.float32))
+    written.save(tmp_path / "reference.json")
+    found = Reference.load(tmp_path / "reference.json")
+    assert (found.texts, found.pairs) == (written.texts, written.pairs)
+    np.testing.assert_array_equal(found.probabilities, written.probabilities)
+
+
+# === Export ===
+
+
+def test_an_export_says_how_far_its_answers_to_validation_texts_are_from_the_models(exported):
+    found = load_manifest(exported).verification.agreement
+    assert (found.rows, found.changed_labels) == (10, 0)
+    assert found.largest_difference < 1e-6
+
+
+def test_no_training_data_is_published(exported, rows):
+    texts = [text.encode() for text, _ in rows if len(text) > 20]
+    files = [path.read_bytes() for path in exported.rglob("*") if path.is_file()]
+    assert not [text for text in texts for file in files if text in file]
+
+
+def test_an_export_beyond_the_limits_of_the_run_file_is_not_published(export, tmp_path):
+    with pytest.raises(VerificationError, match=r"differ from the model in memory by .*, limit 1e-12"):
+        export(precision=Precision.BFLOAT16, largest_difference=1e-12)
+    assert list((tmp_path / "models" / "tiny").iterdir()) == []
+
+
+def test_changed_answers_beyond_the_limit_stop_an_export(export, monkeypatch, tmp_path):
+    monkeypatch.setattr(agreement, "_labels", lambda values, head: np.random.default_rng().random((len(values), 1)))
+    with pytest.raises(VerificationError, match="10 of 10 validation texts get another answer"):
+        export()
+    assert list((tmp_path / "models" / "tiny").iterdir()) == []
+
+
+def test_limits_travel_with_the_export(export):
+    folder = export(largest_difference=0.5, changed_labels=0.25)
+    assert load_manifest(folder).limits == Limits(largest_difference=0.5, changed_labels=0.25)
+
+
+def test_without_validation_data_the_golden_texts_decide_and_a_note_says_so(export, monkeypatch, trained):
+    notes = Notes()
+    validation = trained.run.config().data.folder / "validation.tsv"
+    hidden = validation.rename(validation.with_suffix(".hidden"))
+    try:
+        folder = export(notes)
+    finally:
+        hidden.rename(validation)
+    assert load_manifest(folder).verification.agreement is None
+    assert len(notes.notes) == 1
+    assert notes.notes[0].startswith("the export is compared on golden texts only: ")
+    assert "validation.tsv" in notes.notes[0]
+
+
+# === Precision ===
+
+
+@pytest.mark.parametrize(
+    ("seconds", "precision"), [([0.002, 0.001], Precision.BFLOAT16), ([0.001, 0.002], Precision.FLOAT32)]
+)
+def test_auto_takes_the_precision_that_was_faster(seconds, precision, export, monkeypatch):
+    monkeypatch.setattr(writer, "seconds_in_turns", lambda reference, folders: seconds)
+    notes = Notes()
+    folder = export(notes, precision=Precision.AUTO)
+    manifest = load_manifest(folder)
+    assert (manifest.precision, folder.name) == (precision, "1")
+    assert manifest.verification.passed
+    assert notes.notes == [
+        f"precision {precision}: a batch of validation texts takes float32 {seconds[0] * 1000:.1f} ms, bfloat16 {seconds[1] * 1000:.1f} ms"
+    ]
+    assert ExportedModel(folder).predict(["good film"]).shape == (1, 2)
+
+
+def test_auto_passes_over_a_precision_that_does_not_agree(export):
+    notes = Notes()
+    folder = export(notes, precision=Precision.AUTO, largest_difference=1e-5)
+    assert load_manifest(folder).precision is Precision.FLOAT32
+    assert notes.notes == ["precision float32: bfloat16 does not agree with the model in memory"]
+
+
+def test_auto_measures_in_turns_in_a_fresh_process(exported, reference, tmp_path):
+    reference.save(tmp_path / "reference.json")
+    seconds = seconds_in_turns(tmp_path / "reference.json", [exported, exported])
+    assert len(seconds) == 2
+    assert all(0 < each < 10 for each in seconds)
+
+
+def test_a_measuring_process_that_fails_says_why(exported, tmp_path):
+    with pytest.raises(VerificationError, match=r"the measuring process failed: .*reference\.json"):
+        seconds_in_turns(tmp_path / "reference.json", [exported])
