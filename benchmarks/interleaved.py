@@ -1,7 +1,7 @@
 """Runs several subjects in turns, each in a process of its own, and compares medians.
 
 A machine's speed drifts; subjects that take turns drift together, so that the ratios hold. While one works, the others wait
-for a line on their standard input and use no processor.
+for a line on their standard input and use no processor. A line may name a job, for workers that have several.
 """
 
 import json
@@ -28,20 +28,24 @@ class Subject:
     command: list[str]
     rates: list[float] = field(default_factory=list)
 
-    def start(self) -> None:
-        """Starts the worker and waits until it is ready."""
+    def start(self) -> dict[str, Any]:
+        """Starts the worker and waits until it is ready; its first answer."""
         environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "TOKENIZERS_PARALLELISM": "false"}
         self._process = subprocess.Popen(
             self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, bufsize=1
         )
-        self._answer()
+        return self._answer()
+
+    def ask(self, job: str = "go") -> dict[str, Any]:
+        """Lets the worker do a job; its answer."""
+        if self._process.stdin is None:
+            raise RuntimeError(f"{self.name} was not started")
+        self._process.stdin.write(f"{job}\n")
+        return self._answer()
 
     def measure(self) -> float:
         """One round; rows per second."""
-        if self._process.stdin is None:
-            raise RuntimeError(f"{self.name} was not started")
-        self._process.stdin.write("go\n")
-        answer = self._answer()
+        answer = self.ask()
         return answer["rows"] / answer["seconds"]
 
     def stop(self) -> None:

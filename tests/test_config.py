@@ -54,6 +54,8 @@ xla = true
 name = "faq-2.1"
 graph = "padded"
 minimum_tf_serving = "2.8"
+largest_difference = 0.0001
+changed_labels = 0.01
 """
 
 
@@ -275,6 +277,8 @@ def test_a_resolved_copy_names_every_key_that_has_a_value(tmp_path):
         "name": "faq-2.1",
         "graph": "padded",
         "precision": "float32",
+        "largest_difference": 0.0001,
+        "changed_labels": 0.01,
         "minimum_tf_serving": "2.8",
     }
 

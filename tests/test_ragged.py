@@ -1,6 +1,8 @@
 """The ragged graph against the Keras network, for every pooling, activation and shape of batch."""
 
 import dataclasses
+import functools
+import itertools
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from bert_serving import contract
 from bert_serving.classifier import pool
 from bert_serving.contract import Pooling, Precision
 from bert_serving.encoders.architecture import ACTIVATIONS, Architecture, build_network
+from bert_serving.saved_model.operations import read_meta_graph
 from bert_serving.saved_model.ragged import RaggedEncoder
 
 SIZE = Architecture(vocabulary_size=40, layers=2, width=16, heads=4, inner_width=32, positions=300)
@@ -72,13 +75,30 @@ def graph_of(encoder):
     return tf.function(encoder.__call__, input_signature=specification, autograph=False)
 
 
+@pytest.fixture(scope="module")
+def traced(network):
+    """Graphs by pooling and sequence length, each traced once."""
+
+    @functools.cache
+    def traced(pooling, sequence_length):
+        return graph_of(ragged(network("gelu"), pooling=pooling, sequence_length=sequence_length))
+
+    return traced
+
+
+def operations_of(graph_def):
+    """Types of a graph's operations, those of its functions included."""
+    nodes = itertools.chain(graph_def.node, *(function.node_def for function in graph_def.library.function))
+    return {node.op for node in nodes}
+
+
 @pytest.mark.parametrize("sequence_length", [128, 300], ids=["two chains", "four chains"])
 @pytest.mark.parametrize("pooling", list(Pooling))
 @pytest.mark.parametrize("lengths", list(BATCHES.values()), ids=list(BATCHES))
-def test_every_pooling_and_shape_equals_the_padded_network(lengths, pooling, sequence_length, network):
+def test_every_pooling_and_shape_equals_the_padded_network(lengths, pooling, sequence_length, network, traced):
     flat, padded = batch_of(lengths)
     expected = pool(pooling, network("gelu")(padded), padded[contract.MASK])
-    found = graph_of(ragged(network("gelu"), pooling=pooling, sequence_length=sequence_length))(*flat)
+    found = traced(pooling, sequence_length)(*flat)
     np.testing.assert_allclose(found, expected, atol=5e-6)
 
 
@@ -96,19 +116,31 @@ def test_an_empty_batch_has_an_empty_answer(network):
 
 def test_bfloat16_stays_near_float32_and_halves_the_weights(network):
     flat, _ = batch_of(BATCHES["short and long"])
-    exact, rounded = (ragged(network("gelu"), precision=precision) for precision in Precision)
+    exact, rounded = (
+        ragged(network("gelu"), precision=precision) for precision in (Precision.FLOAT32, Precision.BFLOAT16)
+    )
     difference = np.abs(exact(*flat) - rounded(*flat)).max()
     assert 1e-5 < difference < 0.05
     assert rounded.word_embeddings.dtype == tf.bfloat16
 
 
-def test_the_graph_holds_neither_assertions_nor_control_flow(network):
-    operations = {
-        node.type for node in graph_of(ragged(network("gelu"))).get_concrete_function().graph.get_operations()
-    }
+def test_the_graph_holds_neither_assertions_nor_control_flow(traced):
+    operations = operations_of(traced(Pooling.POOLER, 128).get_concrete_function().graph.as_graph_def())
     assert "MatMul" in operations
+    assert "BiasAdd" in operations
     unwanted = {"Assert", "If", "StatelessIf", "While", "StatelessWhile", "Switch", "Merge", "Case", "StatelessCase"}
     assert not operations & unwanted
+
+
+def test_all_chains_and_signatures_share_one_copy_of_the_weights(network, tmp_path):
+    module = tf.Module()
+    module.encoder = ragged(network("gelu"), sequence_length=300)
+    signatures = {name: graph_of(module.encoder).get_concrete_function() for name in ("one", "other")}
+    tf.saved_model.save(module, str(tmp_path / "model"), signatures=signatures)
+    meta_graph = read_meta_graph(tmp_path / "model")
+    nodes = [node for function in meta_graph.graph_def.library.function for node in function.node_def]
+    shapes = [tf.TensorShape(node.attr["value"].tensor.tensor_shape).as_list() for node in nodes if node.op == "Const"]
+    assert shapes.count([SIZE.inner_width, SIZE.width]) == SIZE.layers
 
 
 def test_the_optimizer_fuses_matrix_products_and_leaves_layer_normalisation_alone(network):
@@ -124,6 +156,6 @@ def test_the_optimizer_fuses_matrix_products_and_leaves_layer_normalisation_alon
         metadata = tf.compat.v1.RunMetadata()
         options = tf.compat.v1.RunOptions(output_partition_graphs=True)
         session.run(pooled, dict(zip(inputs, flat, strict=True)), options=options, run_metadata=metadata)
-    operations = {node.op for graph in metadata.partition_graphs for node in graph.node}
+    operations = set().union(*map(operations_of, metadata.partition_graphs))
     assert any("FusedMatMul" in operation for operation in operations)
     assert not any("LayerNorm" in operation for operation in operations)

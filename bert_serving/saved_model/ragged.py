@@ -5,11 +5,12 @@ value are one product, the last layer is computed for [CLS] alone where the head
 control flow. The rows, sorted by length, go through in a few independent chains, so that short texts do not wait on a long one's padding
 and a server's threads can work side by side.
 
-Weights are constants of the graph: oneDNN keeps its own reordered copy of a constant, and reorders a variable anew in each call.
+Weights are constants of the graph: oneDNN keeps its own reordered copy of a constant, and reorders a variable anew in each call. All
+chains and signatures share one copy of them: the encoder is a function that is traced once, and so is a chain within it.
 docs/serving_graphs.md has the measurements behind each choice.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,8 +43,8 @@ _ACTIVATIONS = {
 class _Dense:
     """Kernel [inputs, outputs] and bias [outputs] of a matrix product, in the graph's precision."""
 
-    kernel: np.ndarray
-    bias: np.ndarray
+    kernel: tf.Tensor
+    bias: tf.Tensor
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         # MatMul, BiasAdd and the activation behind them become one oneDNN operation.
@@ -58,8 +59,8 @@ class _Norm:
     computes with 0.001, which is far off for BERT's small embeddings.
     """
 
-    gamma: np.ndarray
-    beta: np.ndarray
+    gamma: tf.Tensor
+    beta: tf.Tensor
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         centred = x - tf.reduce_mean(x, axis=-1, keepdims=True)
@@ -71,9 +72,8 @@ class _Norm:
 class _Layer:
     """Weights of one Transformer layer."""
 
-    query_key_value: _Dense
-    query: _Dense
-    key_value: _Dense
+    attention_inputs: tuple[_Dense, ...]
+    """to query, key and value at once; in a last layer where only [CLS] asks, to query, and to key and value"""
     attention_output: _Dense
     attention_norm: _Norm
     intermediate: _Dense
@@ -113,16 +113,15 @@ class RaggedEncoder(tf.Module):
         # In float32 the optimizer fuses the factor and the mask with the matrix product; in bfloat16 it cannot.
         factor = (architecture.width // architecture.heads) ** -0.5
         self._factor = factor if precision is Precision.FLOAT32 else None
-        folded = 1.0 if precision is Precision.FLOAT32 else factor
-        table = _WeightTable(weights, self._dtype.as_numpy_dtype)
-        # === Embeddings ===
-        self.word_embeddings = tf.Variable(table.array("word_embeddings/embeddings"), trainable=False)
-        self.position_embeddings = tf.Variable(table.positions_by_type(), trainable=False)
-        self._embedding_norm = table.norm("embeddings/layer_norm")
-        # === Layers ===
-        self._layers = [table.layer(number, architecture, folded) for number in range(architecture.layers)]
+        self._folded = 1.0 if precision is Precision.FLOAT32 else factor
         self._activation = _ACTIVATIONS[architecture.activation]
-        self._pooler = table.dense("pooler_transform") if pooling is Pooling.POOLER else None
+        self._table = _WeightTable(weights, self._dtype.as_numpy_dtype)
+        self.word_embeddings = tf.Variable(self._table.array("word_embeddings/embeddings"), trainable=False)
+        self.position_embeddings = tf.Variable(self._table.positions_by_type(), trainable=False)
+        tokens = tf.TensorSpec([None], tf.int32)
+        encode = tf.function(self._encode, input_signature=[tokens] * 4, autograph=False)
+        # A function that is an attribute would be saved once more, constants and all.
+        self._pooled = lambda *inputs: encode(*inputs)
 
     def __call__(self, word_ids: tf.Tensor, type_ids: tf.Tensor, positions: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
         """Pooled output of a batch, float32 [B, H].
@@ -131,6 +130,11 @@ class RaggedEncoder(tf.Module):
             word_ids, type_ids, positions: of all tokens, row after row, int32 [tokens].
             lengths: tokens of each row, int32 [B]; every row has at least one.
         """
+        return self._pooled(word_ids, type_ids, positions, lengths)
+
+    def _encode(self, word_ids: tf.Tensor, type_ids: tf.Tensor, positions: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
+        embedding_norm = self._table.norm("embeddings/layer_norm")
+        chain = self._chain()
         order = tf.argsort(lengths)
         sorted_lengths = tf.gather(lengths, order)
         starts = tf.gather(tf.cumsum(lengths, exclusive=True), order)
@@ -138,42 +142,56 @@ class RaggedEncoder(tf.Module):
         before = tf.cumsum(sorted_lengths, exclusive=True)
         chain_of = before * self._chains // tf.maximum(tf.shape(word_ids)[0], 1)
         pooled = []
-        for chain in range(self._chains):
-            rows = tf.reshape(tf.where(tf.equal(chain_of, chain)), [-1])
+        for number in range(self._chains):
+            rows = tf.reshape(tf.where(tf.equal(chain_of, number)), [-1])
             chain_lengths = tf.gather(sorted_lengths, rows)
-            index = _ranges(tf.gather(starts, rows), chain_lengths)
+            index = _lengthened(_ranges(tf.gather(starts, rows), chain_lengths))
             words, types, places = (tf.gather(each, index) for each in (word_ids, type_ids, positions))
-            pooled.append(self._chain(words, types, places, chain_lengths))
+            pooled.append(chain(embedding_norm(self._embed(words, types, places)), chain_lengths))
         return tf.gather(tf.concat(pooled, axis=0), tf.math.invert_permutation(order))
 
-    def _chain(self, word_ids: tf.Tensor, type_ids: tf.Tensor, positions: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
-        """Pooled output of some rows; any number of rows, none included."""
-        layout = _Layout(lengths, self._size.heads)
-        x = self._embed(*(layout.lengthen(each) for each in (word_ids, type_ids, positions)))
-        *first_layers, last_layer = self._layers
-        for layer in first_layers:
-            x = self._feed_forward(layer, x, self._attention(layer, x, layout))
-        if self._pooling is Pooling.MEAN:
-            x = self._feed_forward(last_layer, x, self._attention(last_layer, x, layout))
-            return layout.mean(x)
-        x = self._feed_forward(last_layer, layout.first(x), self._attention_of_first(last_layer, x, layout))
-        return x if self._pooler is None else tf.tanh(tf.cast(self._pooler(x), tf.float32))
+    def _chain(self) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+        """A function from embeddings [tokens, H] and lengths [B] of some rows, perhaps of none, to their pooled output [B, H]."""
+        # Constants of the graph around the chains, so that these share them.
+        last = self._size.layers - 1 if self._pooling is not Pooling.MEAN else None
+        layers = [
+            self._table.layer(number, self._size, self._folded, only_first=number == last)
+            for number in range(self._size.layers)
+        ]
+        pooler = self._table.dense("pooler_transform") if self._pooling is Pooling.POOLER else None
+
+        def pooled(x: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
+            layout = _Layout(lengths, self._size.heads)
+            *first_layers, last_layer = layers
+            for layer in first_layers:
+                x = self._feed_forward(layer, x, self._attention(layer, x, layout))
+            if self._pooling is Pooling.MEAN:
+                x = self._feed_forward(last_layer, x, self._attention(last_layer, x, layout))
+                return layout.mean(x)
+            x = self._feed_forward(last_layer, layout.first(x), self._attention_of_first(last_layer, x, layout))
+            return x if pooler is None else tf.tanh(tf.cast(pooler(x), tf.float32))
+
+        specification = [tf.TensorSpec([None, self._size.width]), tf.TensorSpec([None], tf.int32)]
+        return tf.function(pooled, input_signature=specification, autograph=False)
 
     def _embed(self, word_ids: tf.Tensor, type_ids: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
+        """Sums of embeddings, float32 [tokens, H]."""
         words = tf.gather(self.word_embeddings, word_ids)
         places = tf.gather(self.position_embeddings, type_ids * self._size.positions + positions)
-        return self._embedding_norm(tf.cast(words, tf.float32) + tf.cast(places, tf.float32))
+        return tf.cast(words, tf.float32) + tf.cast(places, tf.float32)
 
     def _attention(self, layer: _Layer, x: tf.Tensor, layout: "_Layout") -> tf.Tensor:
         """Context of every token, [tokens, H]."""
-        query, key, value = layout.split_heads(layer.query_key_value(x), parts=3)
+        (query_key_value,) = layer.attention_inputs
+        query, key, value = layout.split_heads(query_key_value(x), parts=3)
         return layout.join_heads(self._attend(query, key, value, layout))
 
     def _attention_of_first(self, layer: _Layer, x: tf.Tensor, layout: "_Layout") -> tf.Tensor:
         """Context of each row's first token, [B, H]."""
-        key, value = layout.split_heads(layer.key_value(x), parts=2)
+        to_query, key_value = layer.attention_inputs
+        key, value = layout.split_heads(key_value(x), parts=2)
         heads = self._size.heads
-        query = tf.reshape(layer.query(layout.first(x)), [layout.rows, heads, 1, self._size.width // heads])
+        query = tf.reshape(to_query(layout.first(x)), [layout.rows, heads, 1, self._size.width // heads])
         return tf.reshape(self._attend(query, key, value, layout), [layout.rows, self._size.width])
 
     def _attend(self, query: tf.Tensor, key: tf.Tensor, value: tf.Tensor, layout: "_Layout") -> tf.Tensor:
@@ -209,9 +227,9 @@ class _WeightTable:
         return self._dense(*self._flat(name))
 
     def norm(self, name: str) -> _Norm:
-        return _Norm(self._weights[f"{name}/gamma:0"], self._weights[f"{name}/beta:0"])
+        return _Norm(*(tf.constant(self._weights[f"{name}/{part}:0"], tf.float32) for part in ("gamma", "beta")))
 
-    def layer(self, number: int, architecture: Architecture, query_factor: float) -> _Layer:
+    def layer(self, number: int, architecture: Architecture, query_factor: float, *, only_first: bool) -> _Layer:
         name = f"transformer/layer_{number}"
         kernels, biases = zip(
             *(self._flat(f"{name}/self_attention/{part}") for part in ("query", "key", "value")), strict=True
@@ -219,10 +237,11 @@ class _WeightTable:
         kernels, biases = (kernels[0] * query_factor, *kernels[1:]), (biases[0] * query_factor, *biases[1:])
         output_kernel = self._weights[f"{name}/self_attention/attention_output/kernel:0"]
         output_bias = self._weights[f"{name}/self_attention/attention_output/bias:0"]
+        parts = (slice(0, 1), slice(1, 3)) if only_first else (slice(0, 3),)
         return _Layer(
-            query_key_value=self._dense(np.concatenate(kernels, axis=1), np.concatenate(biases)),
-            query=self._dense(kernels[0], biases[0]),
-            key_value=self._dense(np.concatenate(kernels[1:], axis=1), np.concatenate(biases[1:])),
+            attention_inputs=tuple(
+                self._dense(np.concatenate(kernels[part], axis=1), np.concatenate(biases[part])) for part in parts
+            ),
             attention_output=self._dense(output_kernel.reshape(-1, architecture.width), output_bias),
             attention_norm=self.norm(f"{name}/self_attention_layer_norm"),
             intermediate=self.dense(f"{name}/intermediate"),
@@ -236,7 +255,7 @@ class _WeightTable:
         return kernel.reshape(len(kernel), -1), self._weights[f"{name}/bias:0"].reshape(-1)
 
     def _dense(self, kernel: np.ndarray, bias: np.ndarray) -> _Dense:
-        return _Dense(kernel.astype(self._dtype), bias.astype(self._dtype))
+        return _Dense(tf.constant(kernel.astype(self._dtype)), tf.constant(bias.astype(self._dtype)))
 
 
 class _Layout:
@@ -261,10 +280,6 @@ class _Layout:
         self.mask = tf.where(inside, 0.0, _MASKED)[:, tf.newaxis, tf.newaxis]
         self._by_head = {parts: self._head_index(parts) for parts in (2, 3)}
         self._flat = self._flat_index(tokens)
-
-    def lengthen(self, flat: tf.Tensor) -> tf.Tensor:
-        """Adds zeros, so that few sizes occur."""
-        return tf.concat([flat, tf.zeros([self._tokens - tf.shape(flat)[0]], flat.dtype)], axis=0)
 
     def first(self, x: tf.Tensor) -> tf.Tensor:
         """Each row's first token, [B, H]."""
@@ -296,7 +311,7 @@ class _Layout:
     def _flat_index(self, tokens: tf.Tensor) -> tf.Tensor:
         rows = tf.repeat(tf.range(self.rows), self._lengths)
         places = tf.range(tokens) - tf.gather(self._starts, rows)
-        first = self.lengthen(rows * (self._heads * self._longest) + places)
+        first = _lengthened(rows * (self._heads * self._longest) + places)
         return first[:, tf.newaxis] + (tf.range(self._heads) * self._longest)[tf.newaxis]
 
 
@@ -304,6 +319,12 @@ def _ranges(starts: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
     """The numbers starts[i] ... starts[i] + lengths[i] - 1 of all i, one after the other."""
     shift = starts - tf.cumsum(lengths, exclusive=True)
     return tf.repeat(shift, lengths) + tf.range(tf.reduce_sum(lengths))
+
+
+def _lengthened(flat: tf.Tensor) -> tf.Tensor:
+    """Adds zeros, so that few sizes occur."""
+    size = tf.shape(flat)[0]
+    return tf.concat([flat, tf.zeros([_rounded(size) - size], flat.dtype)], axis=0)
 
 
 def _rounded(size: tf.Tensor) -> tf.Tensor:
