@@ -42,7 +42,7 @@ def write_hugging_face_folder(
     """Writes config.json, vocab.txt and model.safetensors of a random BERT."""
     from safetensors.numpy import save_file
 
-    from bert_serving.encoders.conversion import weight_names
+    from bert_serving.encoders.families import FAMILIES
 
     config = {
         "model_type": "bert",
@@ -76,7 +76,8 @@ def write_hugging_face_folder(
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(config), "utf-8")
     (folder / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n", "utf-8")
-    save_file({name: tensor(name) for name in weight_names(layers)}, folder / "model.safetensors")
+    names = FAMILIES["bert"].weight_names(layers, projection=False)
+    save_file({name: tensor(name) for name in names}, folder / "model.safetensors")
 
 
 @pytest.fixture(scope="session")

@@ -19,8 +19,8 @@ from bert_serving.encoders.conversion import (
     is_hugging_face_folder,
     read_architecture,
     rename_weights,
-    weight_names,
 )
+from bert_serving.encoders.families import FAMILIES
 from bert_serving.encoders.loading import infer_architecture
 from bert_serving.encoders.weights_file import read_safetensors
 from bert_serving.errors import EncoderError
@@ -149,7 +149,7 @@ def test_a_gradient_step_changes_every_variable_of_a_trainable_hub_layer(encoder
 def test_a_frozen_hub_layer_has_nothing_to_train(encoder_folder):
     layer = hub.KerasLayer(str(encoder_folder / "encoder"), trainable=False)
     assert layer.trainable_variables == []
-    assert len(layer.non_trainable_variables) == len(weight_names(2))
+    assert len(layer.non_trainable_variables) == len(FAMILIES["bert"].weight_names(2, projection=False))
 
 
 def test_dropout_works_in_training_only(encoder_folder):
@@ -214,8 +214,8 @@ def test_another_activation_gives_other_outputs():
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"model_type": "roberta"}, "model_type is 'roberta', only 'bert' can be converted"),
-        ({"model_type": ...}, "model_type is None, only 'bert' can be converted"),
+        ({"model_type": "roberta"}, "model_type is 'roberta', only bert, electra, distilbert can be converted"),
+        ({"model_type": ...}, "model_type is None, only bert, electra, distilbert can be converted"),
         ({"position_embedding_type": "relative_key"}, "position_embedding_type 'relative_key', only 'absolute' works"),
         ({"hidden_act": "silu"}, "hidden_act 'silu' is not one of gelu, gelu_new, gelu_pytorch_tanh, relu"),
         ({"layer_norm_eps": 1e-5}, "layer_norm_eps 1e-05, only 1e-12 works"),
@@ -291,7 +291,7 @@ def test_a_missing_and_an_unknown_tensor_are_both_named(folder, tmp_path):
 
     change_weights(folder, rename)
     assert refusal(folder, tmp_path / "out") == (
-        "model.safetensors: the tensors are not those of a BERT with 2 layers: encoder.layer.1.output.dense.bias is "
+        "model.safetensors: the tensors are not those of a bert with 2 layers: encoder.layer.1.output.dense.bias is "
         "missing; encoder.layer.1.crossattention.weight is unknown"
     )
 
@@ -299,7 +299,7 @@ def test_a_missing_and_an_unknown_tensor_are_both_named(folder, tmp_path):
 def test_of_many_missing_tensors_five_are_named(folder, tmp_path):
     change_config(folder, num_hidden_layers=3)
     message = refusal(folder, tmp_path / "out")
-    assert message.startswith("model.safetensors: the tensors are not those of a BERT with 3 layers: encoder.layer.2.")
+    assert message.startswith("model.safetensors: the tensors are not those of a bert with 3 layers: encoder.layer.2.")
     assert message.endswith("; and 11 more")
 
 

@@ -37,6 +37,13 @@ class Architecture:
     dropout: float = 0.1
     attention_dropout: float = 0.1
     lower_case: bool = True
+    embedding_width: int | None = None
+    """of the embeddings, where a projection widens them (ELECTRA); None: the width of the layers"""
+
+    @property
+    def has_projection(self) -> bool:
+        """Whether embeddings are narrower than layers."""
+        return self.embedding_width is not None and self.embedding_width != self.width
 
     def save(self, path: Path) -> None:
         """Writes the architecture as JSON."""
@@ -75,6 +82,7 @@ def build_network(architecture: Architecture) -> tf_keras.Model:
         inner_activation=ACTIVATIONS[architecture.activation],
         output_dropout=architecture.dropout,
         attention_dropout=architecture.attention_dropout,
+        embedding_width=architecture.embedding_width if architecture.has_projection else None,
         dict_outputs=True,
     )
 

@@ -1,4 +1,4 @@
-"""A Hugging Face BERT folder to a hub-format encoder folder.
+"""A Hugging Face folder of a BERT, DistilBERT or ELECTRA to a hub-format encoder folder.
 
 An encoder folder holds three things:
 
@@ -18,6 +18,7 @@ import tf_keras
 
 from bert_serving import contract
 from bert_serving.encoders.architecture import Architecture, assign_weights, build_network
+from bert_serving.encoders.families import FAMILIES, Family
 from bert_serving.encoders.weights_file import read_safetensors
 from bert_serving.errors import EncoderError
 from bert_serving.text.preprocessing import VOCABULARY_FILE, write_preprocessing
@@ -32,37 +33,6 @@ _LAYER_NORM_EPSILON = 1e-12
 
 _ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "relu": "relu"}
 
-# Hugging Face name -> our name; weights of dense layers are stored transposed there.
-_EMBEDDINGS = {
-    "embeddings.word_embeddings.weight": "word_embeddings/embeddings",
-    "embeddings.position_embeddings.weight": "position_embedding/embeddings",
-    "embeddings.token_type_embeddings.weight": "type_embeddings/embeddings",
-    "embeddings.LayerNorm.weight": "embeddings/layer_norm/gamma",
-    "embeddings.LayerNorm.bias": "embeddings/layer_norm/beta",
-    "pooler.dense.weight": "pooler_transform/kernel",
-    "pooler.dense.bias": "pooler_transform/bias",
-}
-_LAYER = {
-    "attention.self.query.weight": "self_attention/query/kernel",
-    "attention.self.query.bias": "self_attention/query/bias",
-    "attention.self.key.weight": "self_attention/key/kernel",
-    "attention.self.key.bias": "self_attention/key/bias",
-    "attention.self.value.weight": "self_attention/value/kernel",
-    "attention.self.value.bias": "self_attention/value/bias",
-    "attention.output.dense.weight": "self_attention/attention_output/kernel",
-    "attention.output.dense.bias": "self_attention/attention_output/bias",
-    "attention.output.LayerNorm.weight": "self_attention_layer_norm/gamma",
-    "attention.output.LayerNorm.bias": "self_attention_layer_norm/beta",
-    "intermediate.dense.weight": "intermediate/kernel",
-    "intermediate.dense.bias": "intermediate/bias",
-    "output.dense.weight": "output/kernel",
-    "output.dense.bias": "output/bias",
-    "output.LayerNorm.weight": "output_layer_norm/gamma",
-    "output.LayerNorm.bias": "output_layer_norm/beta",
-}
-# Position ids are a constant; heads of other tasks are not part of the encoder.
-_LEFT_OUT = ("embeddings.position_ids", "cls.", "classifier.", "qa_outputs.")
-
 
 def is_hugging_face_folder(folder: Path) -> bool:
     """Whether `folder` holds a Hugging Face configuration."""
@@ -70,19 +40,22 @@ def is_hugging_face_folder(folder: Path) -> bool:
 
 
 def convert_hugging_face(source: Path, target: Path) -> None:
-    """Writes the encoder folder for a Hugging Face BERT folder.
+    """Writes the encoder folder for a Hugging Face folder.
+
+    What a DistilBERT or an ELECTRA lacks is filled in so that the arithmetic stays theirs: embeddings of zeros for first and second
+    texts, and a pooler that starts as the identity, as in TF Hub's ELECTRA.
 
     Args:
         source: holds config.json, model.safetensors, vocab.txt and perhaps tokenizer_config.json.
         target: folder to fill.
 
     Raises:
-        EncoderError: a file is missing or damaged, the model is no BERT, a tensor is missing or unknown.
+        EncoderError: a file is missing or damaged, the model is none of these, a tensor is missing or unknown.
     """
     config = _read_json(source / "config.json")
     architecture = read_architecture(config, _read_json(source / "tokenizer_config.json", optional=True))
     read_vocabulary(source / VOCABULARY_FILE, expected_size=architecture.vocabulary_size)
-    weights = rename_weights(read_safetensors(source / "model.safetensors"), architecture)
+    weights = rename_weights(read_safetensors(source / "model.safetensors"), architecture, config["model_type"])
     network = build_network(architecture)
     assign_weights(network, weights)
     target.mkdir(parents=True, exist_ok=True)
@@ -92,20 +65,20 @@ def convert_hugging_face(source: Path, target: Path) -> None:
 
 
 def read_architecture(config: Mapping[str, Any], tokenizer: Mapping[str, Any]) -> Architecture:
-    """Translates Hugging Face's configuration of a BERT model and of its tokenizer.
+    """Translates Hugging Face's configuration of a model and of its tokenizer.
 
     Raises:
-        EncoderError: it is no BERT, a key is missing, or it asks for arithmetic that we do not have.
+        EncoderError: it is no BERT, DistilBERT or ELECTRA, a key is missing, or it asks for arithmetic that we do not have.
     """
-    if config.get("model_type") != "bert":
-        raise EncoderError(f"config.json: model_type is {config.get('model_type')!r}, only 'bert' can be converted")
+    family = _family(config)
     if config.get("position_embedding_type", "absolute") != "absolute":
         raise EncoderError(
             f"config.json: position_embedding_type {config['position_embedding_type']!r}, only 'absolute' works"
         )
-    if config.get("hidden_act") not in _ACTIVATIONS:
+    activation_key = "activation" if config["model_type"] == "distilbert" else "hidden_act"
+    if config.get(activation_key) not in _ACTIVATIONS:
         raise EncoderError(
-            f"config.json: hidden_act {config.get('hidden_act')!r} is not one of {', '.join(_ACTIVATIONS)}"
+            f"config.json: {activation_key} {config.get(activation_key)!r} is not one of {', '.join(_ACTIVATIONS)}"
         )
     if config.get("layer_norm_eps", _LAYER_NORM_EPSILON) != _LAYER_NORM_EPSILON:
         raise EncoderError(
@@ -114,64 +87,66 @@ def read_architecture(config: Mapping[str, Any], tokenizer: Mapping[str, Any]) -
     _check_tokenizer(tokenizer)
     try:
         architecture = Architecture(
-            vocabulary_size=int(config["vocab_size"]),
-            layers=int(config["num_hidden_layers"]),
-            width=int(config["hidden_size"]),
-            heads=int(config["num_attention_heads"]),
-            inner_width=int(config["intermediate_size"]),
-            positions=int(config["max_position_embeddings"]),
+            **{ours: int(config[theirs]) for ours, theirs in family.sizes.items()},
             types=int(config.get("type_vocab_size", 2)),
-            activation=_ACTIVATIONS[config["hidden_act"]],
-            dropout=float(config.get("hidden_dropout_prob", 0.1)),
-            attention_dropout=float(config.get("attention_probs_dropout_prob", 0.1)),
+            activation=_ACTIVATIONS[config[activation_key]],
+            dropout=float(config.get("hidden_dropout_prob", config.get("dropout", 0.1))),
+            attention_dropout=float(config.get("attention_probs_dropout_prob", config.get("attention_dropout", 0.1))),
             lower_case=bool(tokenizer.get("do_lower_case", True)),
         )
     except KeyError as error:
-        raise EncoderError(f"config.json: key {error} is missing; it must describe a BERT model") from None
+        raise EncoderError(
+            f"config.json: key {error} is missing; it must describe a {config['model_type']} model"
+        ) from None
     except (TypeError, ValueError) as error:
         raise EncoderError(f"config.json: a size is not a number: {error}") from None
     if architecture.layers < 1:
-        raise EncoderError(f"config.json: num_hidden_layers is {architecture.layers}, expected 1 or more")
+        raise EncoderError(f"config.json: {family.sizes['layers']} is {architecture.layers}, expected 1 or more")
     if architecture.heads < 1 or architecture.width % architecture.heads:
         raise EncoderError(
-            f"config.json: num_attention_heads {architecture.heads} does not divide hidden_size {architecture.width}"
+            f"config.json: {family.sizes['heads']} {architecture.heads} does not divide {family.sizes['width']} {architecture.width}"
         )
     return architecture
 
 
-def rename_weights(tensors: Mapping[str, np.ndarray], architecture: Architecture) -> dict[str, np.ndarray]:
-    """Translates names and shapes of Hugging Face's BERT tensors into those of our variables.
+def rename_weights(
+    tensors: Mapping[str, np.ndarray], architecture: Architecture, model_type: str = "bert"
+) -> dict[str, np.ndarray]:
+    """Translates names and shapes of Hugging Face's tensors into those of our variables.
 
     Raises:
         EncoderError: a tensor is missing or unknown; all are named.
     """
-    names = weight_names(architecture.layers)
+    family = FAMILIES[model_type]
+    names = family.weight_names(architecture.layers, projection=architecture.has_projection)
     found = {
-        name.removeprefix("bert."): tensor
+        name.removeprefix(family.prefix): tensor
         for name, tensor in tensors.items()
-        if not name.removeprefix("bert.").startswith(_LEFT_OUT)
+        if not name.removeprefix(family.prefix).startswith(family.left_out)
     }
     problems = [f"{name} is missing" for name in names if name not in found]
     problems += [f"{name} is unknown" for name in sorted(found.keys() - names.keys())]
     if problems:
         shown = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
         raise EncoderError(
-            f"model.safetensors: the tensors are not those of a BERT with {architecture.layers} layers: {shown}"
+            f"model.safetensors: the tensors are not those of a {model_type} with {architecture.layers} layers: {shown}"
         )
     try:
-        return {f"{ours}:0": _reshape(found[theirs], ours, architecture) for theirs, ours in names.items()}
+        renamed = {f"{ours}:0": _reshape(found[theirs], ours, architecture) for theirs, ours in names.items()}
     except ValueError as error:
         raise EncoderError(f"model.safetensors: a tensor's shape contradicts config.json: {error}") from None
+    return renamed | _neutral_weights(family, architecture)
 
 
-def weight_names(layers: int) -> dict[str, str]:
-    """The whole table of names, Hugging Face's to ours, for so many layers."""
-    blocks = {
-        f"encoder.layer.{i}.{theirs}": f"transformer/layer_{i}/{ours}"
-        for i in range(layers)
-        for theirs, ours in _LAYER.items()
-    }
-    return _EMBEDDINGS | blocks
+def _neutral_weights(family: Family, architecture: Architecture) -> dict[str, np.ndarray]:
+    """Weights of the parts that a family lacks, such that these change nothing, or little."""
+    weights = {}
+    if not family.has_types:
+        weights["type_embeddings/embeddings:0"] = np.zeros((architecture.types, architecture.width), np.float32)
+    if not family.has_pooler:
+        weights["pooler_transform/kernel:0"] = np.eye(architecture.width, dtype=np.float32)
+        weights["pooler_transform/bias:0"] = np.zeros(architecture.width, np.float32)
+    return weights
 
 
 def write_encoder(network: tf_keras.Model, target: Path) -> None:
@@ -200,6 +175,13 @@ class _HubEncoder(tf.train.Checkpoint):
         outputs = dict(self._network(inputs, training=training))
         outputs[contract.DEFAULT_OUTPUT] = outputs[contract.POOLED_OUTPUT]
         return outputs
+
+
+def _family(config: Mapping[str, Any]) -> Family:
+    model_type = config.get("model_type")
+    if model_type not in FAMILIES:
+        raise EncoderError(f"config.json: model_type is {model_type!r}, only {', '.join(FAMILIES)} can be converted")
+    return FAMILIES[model_type]
 
 
 def _check_tokenizer(tokenizer: Mapping[str, Any]) -> None:

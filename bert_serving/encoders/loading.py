@@ -146,10 +146,10 @@ def network_from(architecture: Architecture) -> tf_keras.Model:
 def infer_architecture(weights: Mapping[str, np.ndarray]) -> Architecture | None:
     """Reads the size of a BERT encoder off its variables; None when they are not those of a BERT."""
     try:
-        vocabulary, width = weights["word_embeddings/embeddings:0"].shape
+        vocabulary, embedding_width = weights["word_embeddings/embeddings:0"].shape
         positions, _ = weights["position_embedding/embeddings:0"].shape
         types, _ = weights["type_embeddings/embeddings:0"].shape
-        _, heads, _ = weights["transformer/layer_0/self_attention/query/kernel:0"].shape
+        width, heads, _ = weights["transformer/layer_0/self_attention/query/kernel:0"].shape
         _, inner_width = weights["transformer/layer_0/intermediate/kernel:0"].shape
     except (KeyError, ValueError):
         return None
@@ -162,6 +162,7 @@ def infer_architecture(weights: Mapping[str, np.ndarray]) -> Architecture | None
         inner_width=inner_width,
         positions=positions,
         types=types,
+        embedding_width=None if embedding_width == width else embedding_width,
     )
 
 

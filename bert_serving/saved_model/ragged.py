@@ -134,6 +134,7 @@ class RaggedEncoder(tf.Module):
 
     def _encode(self, word_ids: tf.Tensor, type_ids: tf.Tensor, positions: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
         embedding_norm = self._table.norm("embeddings/layer_norm")
+        projection = self._table.dense("embedding_projection") if self._size.has_projection else None
         chain = self._chain()
         order = tf.argsort(lengths)
         sorted_lengths = tf.gather(lengths, order)
@@ -147,7 +148,9 @@ class RaggedEncoder(tf.Module):
             chain_lengths = tf.gather(sorted_lengths, rows)
             index = _lengthened(_ranges(tf.gather(starts, rows), chain_lengths))
             words, types, places = (tf.gather(each, index) for each in (word_ids, type_ids, positions))
-            pooled.append(chain(embedding_norm(self._embed(words, types, places)), chain_lengths))
+            x = embedding_norm(self._embed(words, types, places))
+            x = x if projection is None else tf.cast(projection(x), tf.float32)
+            pooled.append(chain(x, chain_lengths))
         return tf.gather(tf.concat(pooled, axis=0), tf.math.invert_permutation(order))
 
     def _chain(self) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
