@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 from command_line import bert_serving  # noqa: F401  a fixture
-from conftest import write_run_file, write_tsv_file
+from conftest import write_tsv_file
 
 from bert_serving.config import DataConfig
 from bert_serving.contract import Head, Pooling
@@ -69,15 +69,13 @@ def test_a_page_and_tables_come_of_a_run(trained, bert_serving, tmp_path):  # no
     )
 
 
-def test_a_run_with_other_data_keeps_its_column_names(encoder_folder, rows, bert_serving, tmp_path):  # noqa: F811
-    path = write_run_file(tmp_path, encoder_folder, rows, epochs=1)
-    content = path.read_text().replace("[data]", '[data]\ntext = "words"')
-    path.write_text(content)
-    for name in ("train", "validation", "test"):
-        file = tmp_path / f"{name}.tsv"
-        file.write_text(file.read_text().replace("text\t", "words\t", 1))
-    assert bert_serving("train", path, "--out", "run").status == 0
-    found = json_of(bert_serving("map", "run", "--data", "test.tsv", "--method", "pca", "--json"))
+def test_a_run_with_other_data_keeps_its_column_names(trained, rows, bert_serving, write_tsv, tmp_path):  # noqa: F811
+    run = shutil.copytree(trained.run.path, tmp_path / "run")
+    content = (run / "run.toml").read_text("utf-8")
+    (run / "run.toml").write_text(content.replace('text = "text"', 'text = "words"'), "utf-8")
+    assert 'text = "text"' in content
+    path = write_tsv("test.tsv", rows[50:], ("words", "label"))
+    found = json_of(bert_serving("map", "run", "--data", path, "--method", "pca", "--json"))
     assert (found["points"], found["learnt_from"], found["measured_on"]) == (10, 8, "20% of test.tsv, kept apart")
 
 
