@@ -133,7 +133,7 @@ def box_plot(
     scale = alt.Scale(zero=True, nice=True)
     layers = [
         base.mark_rule().encode(y=y, x=alt.X("low:Q", title=value, scale=scale), x2="high:Q"),
-        base.mark_bar(size=14, cornerRadius=2, opacity=0.9).encode(
+        base.mark_bar(size=14, cornerRadius=2, opacity=1).encode(
             y=y,
             x="first_quartile:Q",
             x2="third_quartile:Q",
