@@ -8,8 +8,10 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 import csv
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -167,6 +169,42 @@ def exported(trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from bert_serving.saved_model.writer import ExportOptions
 
     return pipeline.export(trained.run, ExportOptions(tmp_path_factory.mktemp("models"), "tiny"))
+
+
+class Ended(NamedTuple):
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def bert_serving(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> Callable[..., Ended]:
+    """Runs the command in this process, in the test's own folder.
+
+    Exports are verified in this process, too; what a fresh process sees is tested in one.
+    """
+    from bert_serving.cli.main import main
+    from bert_serving.saved_model import verify, writer
+
+    def in_process(folder, *, minimum_tf_serving=None):
+        return verify.verify(folder, minimum_tf_serving=minimum_tf_serving)
+
+    monkeypatch.setattr(writer, "verify_in_fresh_process", in_process)
+    monkeypatch.setattr(verify, "verify_in_fresh_process", in_process)
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["bert-serving", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return Ended(ended.value.code, *capsys.readouterr())
+
+    return run
 
 
 @pytest.fixture(scope="session")

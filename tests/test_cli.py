@@ -9,57 +9,26 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import conftest
 import numpy as np
 import pytest
+import typer
+from conftest import Ended
 
 from bert_serving import __version__, pipeline
 from bert_serving.classifier import label_of
 from bert_serving.cli import display, predict
-from bert_serving.cli.main import main
+from bert_serving.cli.main import app
 from bert_serving.config import DataConfig
 from bert_serving.contract import Head
 from bert_serving.data.table import read_table
 from bert_serving.model_server.options import ModelConfig, ServerOptions
 from bert_serving.model_server.server import ServerThread
-from bert_serving.saved_model import verify as verify_module
-from bert_serving.saved_model import writer
 from bert_serving.saved_model.manifest import load_manifest
 
 ROOT = Path(__file__).resolve().parents[1]
 CHATTER = re.compile(r"WARNING|tensorflow/|cuda|E0000|I0000|computation_placer|Traceback|Warning:", re.IGNORECASE)
-
-
-class Ended(NamedTuple):
-    """How a command ended."""
-
-    status: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def bert_serving(tmp_path, monkeypatch, capsys):
-    """Runs the command in this process, in an empty folder. What needs a fresh process is tested in one below."""
-    monkeypatch.chdir(tmp_path)
-
-    def in_process(folder, *, minimum_tf_serving=None):
-        return verify(folder, minimum_tf_serving=minimum_tf_serving)
-
-    verify = verify_module.verify
-    monkeypatch.setattr(writer, "verify_in_fresh_process", in_process)
-    monkeypatch.setattr(verify_module, "verify_in_fresh_process", in_process)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["bert-serving", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return Ended(ended.value.code, *capsys.readouterr())
-
-    return run
 
 
 @pytest.fixture(scope="module")
@@ -243,6 +212,20 @@ def test_every_command_has_help(command, bert_serving):
     ended = bert_serving(*command.split(), "--help")
     assert (ended.status, ended.err) == (0, "")
     assert "Usage: bert-serving" in ended.out
+
+
+def test_help_states_the_defaults_that_are_words(bert_serving):
+    commands = typer.main.get_command(app).commands
+    worded = {
+        name: [each for each in command.params if isinstance(getattr(each, "show_default", None), str)]
+        for name, command in commands.items()
+    }
+    assert sum(map(len, worded.values())) > 20
+    for name, options in worded.items():
+        shown = re.sub(r"[\s│]+", " ", bert_serving(name, "--help").out) if options else ""
+        for option in options:
+            assert f"[default: ({option.show_default})]" in shown, (name, option.name)
+            assert "[default" not in (option.help or "")
 
 
 def test_the_version_is_shown(bert_serving):

@@ -5,7 +5,6 @@ import re
 import shutil
 
 import pytest
-from command_line import bert_serving  # noqa: F401  a fixture
 from matplotlib.image import imread
 from other_encoders import write_bag_of_words
 
@@ -22,7 +21,7 @@ def json_of(ended) -> dict:
     return json.loads(ended.out)
 
 
-def test_probabilities_and_words_are_shown(trained, bert_serving):  # noqa: F811
+def test_probabilities_and_words_are_shown(trained, bert_serving):
     ended = bert_serving("explain", trained.run.path, TEXT)
     assert (ended.status, ended.err) == (0, "")
     found = explain(trained.classifier, TEXT)
@@ -36,7 +35,7 @@ def test_probabilities_and_words_are_shown(trained, bert_serving):  # noqa: F811
     assert "note:" not in ended.out
 
 
-def test_json_holds_everything_and_nothing_else_is_printed(trained, bert_serving, tmp_path):  # noqa: F811
+def test_json_holds_everything_and_nothing_else_is_printed(trained, bert_serving, tmp_path):
     answer = json_of(
         bert_serving(
             "explain", trained.run.path, TEXT, "--label", "blame", "--png", "x.png", "--page", "x.html", "--json"
@@ -57,7 +56,7 @@ def test_json_holds_everything_and_nothing_else_is_printed(trained, bert_serving
     assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")) == ["x.html", "x.png"]
 
 
-def test_the_picture_and_the_page_show_the_words(trained, bert_serving, tmp_path):  # noqa: F811
+def test_the_picture_and_the_page_show_the_words(trained, bert_serving, tmp_path):
     text = 'good <b>film</b> "bad" $1 好'
     ended = bert_serving("explain", trained.run.path, text, "--png", "x.png", "--page", "x.html")
     assert (ended.status, ended.err) == (0, "")
@@ -72,12 +71,12 @@ def test_the_picture_and_the_page_show_the_words(trained, bert_serving, tmp_path
     assert "Integrated gradients" in page
 
 
-def test_a_text_that_was_cut_says_so(trained, bert_serving):  # noqa: F811
+def test_a_text_that_was_cut_says_so(trained, bert_serving):
     ended = bert_serving("explain", trained.run.path, "good film " * 10, "--page", "x.html")
     assert "note: the model reads 16 tokens; the last 6 words had no say" in ended.out
 
 
-def test_a_text_that_starts_with_a_dash_follows_two_dashes(trained, bert_serving):  # noqa: F811
+def test_a_text_that_starts_with_a_dash_follows_two_dashes(trained, bert_serving):
     assert json_of(bert_serving("explain", trained.run.path, "--json", "--", "-good film"))["words"][0]["word"] == "-"
 
 
@@ -147,7 +146,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("line", "message"), MISTAKES, ids=[line for line, _ in MISTAKES])
-def test_a_mistake_is_one_clear_line_and_leaves_nothing_behind(line, message, places, bert_serving, tmp_path):  # noqa: F811
+def test_a_mistake_is_one_clear_line_and_leaves_nothing_behind(line, message, places, bert_serving, tmp_path):
     before = set(tmp_path.rglob("*"))
     ended = bert_serving(*(part.format(**places) for part in line.split()))
     assert ended.status == 2, ended
@@ -157,7 +156,7 @@ def test_a_mistake_is_one_clear_line_and_leaves_nothing_behind(line, message, pl
     assert set(tmp_path.rglob("*")) == before
 
 
-def test_an_empty_text_has_nothing_to_explain(trained, bert_serving):  # noqa: F811
+def test_an_empty_text_has_nothing_to_explain(trained, bert_serving):
     ended = bert_serving("explain", trained.run.path, "")
     assert (ended.status, ended.err) == (
         2,
@@ -165,7 +164,7 @@ def test_an_empty_text_has_nothing_to_explain(trained, bert_serving):  # noqa: F
     )
 
 
-def test_a_run_whose_encoder_stayed_a_tf_hub_module_is_refused(run_file, encoder_folder, bert_serving, tmp_path):  # noqa: F811
+def test_a_run_whose_encoder_stayed_a_tf_hub_module_is_refused(run_file, encoder_folder, bert_serving, tmp_path):
     write_bag_of_words(tmp_path / "encoder")
     sets = (
         f"encoder.path={tmp_path}/encoder",

@@ -1,29 +1,19 @@
 """`bert-serving explore` from the command line: the page, the summary, the JSON, and one line for each mistake."""
 
+import functools
 import json
 import re
-import sys
 
 import pytest
 from conftest import write_tsv_file
 
-from bert_serving.cli.main import main
 from bert_serving.evaluation import extras
 
 
 @pytest.fixture
-def explore(tmp_path, monkeypatch, capsys):
-    """Runs the command in this process, in an empty folder; gives its status, output and errors."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["bert-serving", "explore", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return ended.value.code, *capsys.readouterr()
-
-    return run
+def explore(bert_serving):
+    """Runs the command in this process, in the test's own folder; gives its status, output and errors."""
+    return functools.partial(bert_serving, "explore")
 
 
 @pytest.fixture

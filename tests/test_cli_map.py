@@ -6,8 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
-from command_line import bert_serving  # noqa: F401  a fixture
-from conftest import write_run_file, write_tsv_file
+from conftest import write_tsv_file
 
 from bert_serving.config import DataConfig
 from bert_serving.contract import Head, Pooling
@@ -36,7 +35,7 @@ def json_of(ended) -> dict:
 # === A run ===
 
 
-def test_a_run_is_measured_on_its_own_rows_with_its_own_pooling(trained, bert_serving):  # noqa: F811
+def test_a_run_is_measured_on_its_own_rows_with_its_own_pooling(trained, bert_serving):
     found = json_of(bert_serving("map", trained.run.path, "--method", "pca", "--json"))
     assert (found["pooling"], found["method"]) == ("pooler", "pca")
     assert (found["learnt_from"], found["points"], found["measured_on"]) == (40, 20, "the run's test rows")
@@ -54,7 +53,7 @@ def test_a_run_is_measured_on_its_own_rows_with_its_own_pooling(trained, bert_se
     assert not (trained.run.path / "map.html").exists()
 
 
-def test_a_page_and_tables_come_of_a_run(trained, bert_serving, tmp_path):  # noqa: F811
+def test_a_page_and_tables_come_of_a_run(trained, bert_serving, tmp_path):
     run = shutil.copytree(trained.run.path, tmp_path / "a run")
     ended = bert_serving("map", run, "--method", "pca")
     assert (ended.status, ended.err) == (0, "")
@@ -69,22 +68,20 @@ def test_a_page_and_tables_come_of_a_run(trained, bert_serving, tmp_path):  # no
     )
 
 
-def test_a_run_with_other_data_keeps_its_column_names(encoder_folder, rows, bert_serving, tmp_path):  # noqa: F811
-    path = write_run_file(tmp_path, encoder_folder, rows, epochs=1)
-    content = path.read_text().replace("[data]", '[data]\ntext = "words"')
-    path.write_text(content)
-    for name in ("train", "validation", "test"):
-        file = tmp_path / f"{name}.tsv"
-        file.write_text(file.read_text().replace("text\t", "words\t", 1))
-    assert bert_serving("train", path, "--out", "run").status == 0
-    found = json_of(bert_serving("map", "run", "--data", "test.tsv", "--method", "pca", "--json"))
+def test_a_run_with_other_data_keeps_its_column_names(trained, rows, bert_serving, write_tsv, tmp_path):
+    run = shutil.copytree(trained.run.path, tmp_path / "run")
+    content = (run / "run.toml").read_text("utf-8")
+    (run / "run.toml").write_text(content.replace('text = "text"', 'text = "words"'), "utf-8")
+    assert 'text = "text"' in content
+    path = write_tsv("test.tsv", rows[50:], ("words", "label"))
+    found = json_of(bert_serving("map", "run", "--data", path, "--method", "pca", "--json"))
     assert (found["points"], found["learnt_from"], found["measured_on"]) == (10, 8, "20% of test.tsv, kept apart")
 
 
 # === An encoder ===
 
 
-def test_one_file_is_divided_by_label_and_seed(encoder_folder, data, bert_serving):  # noqa: F811
+def test_one_file_is_divided_by_label_and_seed(encoder_folder, data, bert_serving):
     arguments = ("map", encoder_folder, "--data", data, "--method", "pca", "--pooling", "cls", "--json")
     found = json_of(bert_serving(*arguments))
     assert (found["encoder"], found["pooling"], found["points"]) == ("tiny", "cls", 60)
@@ -101,7 +98,7 @@ def test_one_file_is_divided_by_label_and_seed(encoder_folder, data, bert_servin
 def test_rows_to_measure_on_can_be_named_and_the_number_of_rows_limited(
     encoder_folder,
     run_file,
-    bert_serving,  # noqa: F811
+    bert_serving,
 ):
     files = {name: run_file.parent / f"{name}.tsv" for name in ("train", "validation", "test")}
     arguments = ("--data", files["train"], "--data", files["validation"], "--test", files["test"], "--method", "pca")
@@ -111,7 +108,7 @@ def test_rows_to_measure_on_can_be_named_and_the_number_of_rows_limited(
     assert (found["learnt_from"], found["points"], found["metrics"]["majority"]["rows"]) == (8, 16, 8)
 
 
-def test_an_encoder_takes_pairs(encoder_folder, rows, bert_serving, write_tsv):  # noqa: F811
+def test_an_encoder_takes_pairs(encoder_folder, rows, bert_serving, write_tsv):
     pairs = [(text, f"{text} film", label) for text, label in rows]
     path = write_tsv("pairs.tsv", pairs, ("a", "b", "class"))
     columns = ("--text", "a", "--text-pair", "b", "--label", "class")
@@ -122,7 +119,7 @@ def test_an_encoder_takes_pairs(encoder_folder, rows, bert_serving, write_tsv): 
     assert " ‖ " in (path.parent / "p.html").read_text("utf-8")
 
 
-def test_a_sample_is_drawn_of_many_rows_and_says_so(encoder_folder, rows, bert_serving, monkeypatch, data, tmp_path):  # noqa: F811
+def test_a_sample_is_drawn_of_many_rows_and_says_so(encoder_folder, rows, bert_serving, monkeypatch, data, tmp_path):
     monkeypatch.setattr(feature_map, "MOST_POINTS", 50)
     ended = bert_serving("map", encoder_folder, "--data", data, "--method", "pca")
     assert "points: 50 of 60 rows by PCA" in ended.out
@@ -207,7 +204,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("line", "message"), MISTAKES, ids=[line for line, _ in MISTAKES])
-def test_a_mistake_is_one_clear_line_and_leaves_nothing_behind(line, message, places, bert_serving, tmp_path):  # noqa: F811
+def test_a_mistake_is_one_clear_line_and_leaves_nothing_behind(line, message, places, bert_serving, tmp_path):
     before = set(tmp_path.rglob("*"))
     ended = bert_serving(*(part.format(**places) for part in line.split()))
     assert ended.status == 2, ended
@@ -220,14 +217,14 @@ def test_a_mistake_is_one_clear_line_and_leaves_nothing_behind(line, message, pl
 @pytest.mark.parametrize(
     "wrong", [["--method", "tsne"], ["--pooling", "max"], ["--rows", "1"], ["--sequence-length", "x"], ["--nonsense"]]
 )
-def test_a_wrong_use_ends_with_status_2_and_no_traceback(wrong, encoder_folder, data, bert_serving):  # noqa: F811
+def test_a_wrong_use_ends_with_status_2_and_no_traceback(wrong, encoder_folder, data, bert_serving):
     ended = bert_serving("map", encoder_folder, "--data", data, *wrong)
     assert ended.status == 2
     assert wrong[0] in ended.err
     assert "Traceback" not in ended.out + ended.err
 
 
-def test_help_names_every_option(bert_serving):  # noqa: F811
+def test_help_names_every_option(bert_serving):
     ended = bert_serving("map", "--help")
     assert (ended.status, ended.err) == (0, "")
     for option in ("--data", "--test", "--pooling", "--method", "--rows", "--seed", "--out", "--json"):

@@ -8,7 +8,6 @@ from pathlib import Path
 import conftest
 import numpy as np
 import pytest
-from command_line import bert_serving  # noqa: F401  a fixture
 
 from bert_serving import pipeline
 from bert_serving.config import load_run_file
@@ -59,7 +58,7 @@ def sliced(rows, tmp_path) -> Path:
 # === report ===
 
 
-def test_a_run_is_reported_on_its_own_test_split(run, bert_serving):  # noqa: F811
+def test_a_run_is_reported_on_its_own_test_split(run, bert_serving):
     ended = bert_serving("report", run)
     assert (ended.status, ended.err) == (0, "")
     for shown in (
@@ -76,7 +75,7 @@ def test_a_run_is_reported_on_its_own_test_split(run, bert_serving):  # noqa: F8
     assert "Confusion matrix" in page
 
 
-def test_the_json_has_the_scores_that_training_measured_and_no_page_is_written(noisy, bert_serving, tmp_path):  # noqa: F811
+def test_the_json_has_the_scores_that_training_measured_and_no_page_is_written(noisy, bert_serving, tmp_path):
     ended = bert_serving("report", noisy, "--json")
     assert (ended.status, ended.err) == (0, "")
     found = json.loads(ended.out)["metrics"]
@@ -86,7 +85,7 @@ def test_the_json_has_the_scores_that_training_measured_and_no_page_is_written(n
     assert not list(tmp_path.rglob("*.html"))
 
 
-def test_files_columns_and_a_second_model_are_taken(noisy, exported, sliced, bert_serving, tmp_path):  # noqa: F811
+def test_files_columns_and_a_second_model_are_taken(noisy, exported, sliced, bert_serving, tmp_path):
     arguments = ["report", noisy, "--data", sliced, "--slice", "source", "--compare", exported, "--out", "a page.html"]
     ended = bert_serving(*arguments)
     assert (ended.status, ended.err) == (0, "")
@@ -105,7 +104,7 @@ def test_files_columns_and_a_second_model_are_taken(noisy, exported, sliced, ber
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "http"])
-def test_a_server_is_reported_as_the_export_behind_it(protocol, served, exported, run_file, bert_serving, tmp_path):  # noqa: F811
+def test_a_server_is_reported_as_the_export_behind_it(protocol, served, exported, run_file, bert_serving, tmp_path):
     test = run_file.parent / "test.tsv"
     ended = bert_serving("report", served[protocol], "--data", test, "--labels", "blame,praise")
     assert (ended.status, ended.err) == (0, "")
@@ -118,7 +117,7 @@ def test_a_server_is_reported_as_the_export_behind_it(protocol, served, exported
     assert found["log_loss"] == pytest.approx(expected["log_loss"], rel=1e-4)
 
 
-def test_a_run_without_test_rows_is_reported_on_its_validation_rows(run, bert_serving):  # noqa: F811
+def test_a_run_without_test_rows_is_reported_on_its_validation_rows(run, bert_serving):
     lines = (run / "run.toml").read_text().splitlines()
     (run / "run.toml").write_text("\n".join(line for line in lines if not line.startswith(("test =", "validation ="))))
     ended = bert_serving("report", run)
@@ -126,7 +125,7 @@ def test_a_run_without_test_rows_is_reported_on_its_validation_rows(run, bert_se
     assert "Scores on its own validation split, 8 rows" in ended.out  # a fifth of the training rows
 
 
-def test_training_rows_are_told_to_be_no_measure(noisy, bert_serving, tmp_path):  # noqa: F811
+def test_training_rows_are_told_to_be_no_measure(noisy, bert_serving, tmp_path):
     ended = bert_serving("report", noisy, "--data", noisy.parent / "train.tsv", "--out", "page.html")
     assert ended.status == 0
     assert "these are the rows that the model was trained on" in ended.out
@@ -136,7 +135,7 @@ def test_training_rows_are_told_to_be_no_measure(noisy, bert_serving, tmp_path):
 @pytest.mark.parametrize(
     ("head", "label"), [("regression", "{}"), pytest.param("multilabel", "a,b{}", marks=pytest.mark.slow)]
 )
-def test_other_heads_are_reported_too(head, label, encoder_folder, rows, bert_serving, tmp_path):  # noqa: F811
+def test_other_heads_are_reported_too(head, label, encoder_folder, rows, bert_serving, tmp_path):
     labels = {"praise": label.format(2 if head == "regression" else ""), "blame": label.format(1)}
     run_file = conftest.write_run_file(
         tmp_path, encoder_folder, [(text, labels[name]) for text, name in rows], epochs=1
@@ -151,7 +150,7 @@ def test_other_heads_are_reported_too(head, label, encoder_folder, rows, bert_se
 # === calibrate ===
 
 
-def test_a_temperature_is_fitted_written_and_carried_into_every_answer(run, bert_serving, monkeypatch, tmp_path):  # noqa: F811
+def test_a_temperature_is_fitted_written_and_carried_into_every_answer(run, bert_serving, monkeypatch, tmp_path):
     folder = RunFolder(run)
     texts = ["good film", "bad bike", "the wheel is not very good"]
     before = pipeline.load_classifier(folder).predict(texts)
@@ -184,7 +183,7 @@ def test_a_temperature_is_fitted_written_and_carried_into_every_answer(run, bert
     np.testing.assert_allclose(ExportedModel(exported).predict(texts), after, atol=2e-6)
 
 
-def test_a_calibrated_run_is_calibrated_again_from_its_logits(run, bert_serving):  # noqa: F811
+def test_a_calibrated_run_is_calibrated_again_from_its_logits(run, bert_serving):
     first = json.loads(bert_serving("calibrate", run, "--json").out)
     assert json.loads(bert_serving("calibrate", run, "--json").out) == first
     ended = bert_serving("report", run, "--fit-temperature")
@@ -282,7 +281,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("line", "message"), MISTAKES, ids=[line for line, _ in MISTAKES])
-def test_a_mistake_is_one_clear_line_and_leaves_nothing_behind(line, message, places, bert_serving, tmp_path):  # noqa: F811
+def test_a_mistake_is_one_clear_line_and_leaves_nothing_behind(line, message, places, bert_serving, tmp_path):
     folders = (tmp_path, places["run"], places["right"])
     before = {path for folder in folders for path in folder.rglob("*")}
     ended = bert_serving(*(part.format(**places) for part in line.split()))
@@ -294,13 +293,13 @@ def test_a_mistake_is_one_clear_line_and_leaves_nothing_behind(line, message, pl
 
 
 @pytest.mark.parametrize("command", ["report", "calibrate"])
-def test_the_commands_have_help(command, bert_serving):  # noqa: F811
+def test_the_commands_have_help(command, bert_serving):
     ended = bert_serving(command, "--help")
     assert (ended.status, ended.err) == (0, "")
     assert f"Usage: bert-serving {command}" in ended.out
 
 
-def test_a_server_with_other_numbers_of_labels_asks_for_them(served, run_file, tmp_path, bert_serving):  # noqa: F811
+def test_a_server_with_other_numbers_of_labels_asks_for_them(served, run_file, tmp_path, bert_serving):
     (tmp_path / "one.tsv").write_text("text\tlabel\ngood\tpraise\n")
     ended = bert_serving("report", served["grpc"], "--data", "one.tsv")
     assert (ended.status, len(ended.err.splitlines())) == (2, 1)

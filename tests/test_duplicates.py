@@ -7,9 +7,9 @@ from sklearn.feature_extraction.text import CountVectorizer
 
 from bert_serving.data.table import LabelledTable
 from bert_serving.evaluation import duplicates as module
-from bert_serving.evaluation.baselines import WORD
 from bert_serving.evaluation.corpus import Place, number_rows
 from bert_serving.evaluation.duplicates import SIMILAR, find_duplicates
+from bert_serving.evaluation.weighted_terms import WORD
 
 LONG = "the quick brown fox jumps over the lazy dog and runs far away from the old house"
 

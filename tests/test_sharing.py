@@ -15,7 +15,6 @@ import pytest
 from safetensors.numpy import load_file
 
 from bert_serving import contract
-from bert_serving.cli.main import main
 from bert_serving.config import EncoderConfig
 from bert_serving.encoders.loading import find_encoder_folder, load_encoder
 from bert_serving.errors import ExportError
@@ -82,22 +81,6 @@ def test_a_folder_that_cannot_be_written_leaves_nothing(tmp_path):
 
 
 # === The command ===
-
-
-@pytest.fixture
-def bert_serving(tmp_path, monkeypatch, capsys):
-    """Runs the command in this process, in an empty folder."""
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["bert-serving", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return ended.value.code, *capsys.readouterr()
-
-    return run
 
 
 @pytest.fixture

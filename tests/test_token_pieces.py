@@ -66,6 +66,24 @@ def test_words_are_counted_by_script(preprocessing):
     assert next(iter(found)) == "Latin"
 
 
+@pytest.mark.parametrize(
+    ("word", "script"),
+    [
+        ("º", "Latin"),  # named masculine ordinal indicator
+        ("ＢＥＲＴ", "Latin"),
+        ("𝐛𝐨𝐥𝐝", "Latin"),
+        ("µ", "Greek"),
+        ("ｶﾒﾗ", "Katakana"),
+        ("한국", "Hangul"),
+        ("ʻ", "other letters"),
+        ("½", "digits"),
+        ("…", "punctuation and symbols"),
+    ],
+)
+def test_a_letter_in_another_form_keeps_its_script(word, script, preprocessing):
+    assert [found.name for found in split(preprocessing, [word]).scripts] == [script]
+
+
 def test_pieces_for_a_word_leave_punctuation_out(preprocessing):
     assert split(preprocessing, ["goodly ! ! ! !", "bad"]).pieces_per_word == pytest.approx(3 / 2)
 
@@ -81,6 +99,10 @@ class TestExamples:
         ]
         assert found.examples[2].pieces == ("good", "##ly", "bad", "##ly")
         assert found.examples[0].tokens == 4
+
+    def test_one_text_is_not_shown_twice(self, preprocessing):
+        texts = ["好 好 好 bad", "好 好 好 bad", "好 good", "film film film"]
+        assert [example.number for example in split(preprocessing, texts).examples] == [0, 2]
 
     def test_long_texts_are_cut_and_pairs_keep_their_separator(self, preprocessing):
         found = split(preprocessing, ["good " * 200], groups=[np.asarray([0])])

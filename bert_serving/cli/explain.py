@@ -28,12 +28,13 @@ def explain(
     text: Annotated[str, typer.Argument(help="The text to explain.")],
     pair: Annotated[str | None, typer.Option(help="The second text, for a classifier of pairs.")] = None,
     label: Annotated[
-        str | None, typer.Option(help="Explain this label's logit.  [default: the likeliest label]")
+        str | None, typer.Option(help="Explain this label's logit.", show_default="the likeliest label")
     ] = None,
     steps: Annotated[
         int | None,
         typer.Option(
-            help="Points at which gradients are taken to begin with, doubled while the sum is not exact enough.  [default: 32]"
+            help="Points at which gradients are taken to begin with, doubled while the sum is not exact enough.",
+            show_default="32",
         ),
     ] = None,
     png: Annotated[Path | None, typer.Option(help="Picture to write.")] = None,

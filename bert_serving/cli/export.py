@@ -13,16 +13,16 @@ def export(
     run_dir: Annotated[Path, typer.Argument(help="Run folder that train wrote.", metavar="RUN_DIR")],
     to: Annotated[Path, typer.Option(help="Folder of models; the version lands in TO/NAME/VERSION.")],
     name: Annotated[
-        str | None, typer.Option(help="The model's name on the server.  [default: export.name of the run file]")
+        str | None, typer.Option(help="The model's name on the server.", show_default="export.name of the run file")
     ] = None,
-    version: Annotated[int | None, typer.Option(help="A positive integer.  [default: the next one]")] = None,
+    version: Annotated[int | None, typer.Option(help="A positive integer.", show_default="the next one")] = None,
     graph: Annotated[
-        Graph | None, typer.Option(help="How padding is treated.  [default: export.graph of the run file]")
+        Graph | None, typer.Option(help="How padding is treated.", show_default="export.graph of the run file")
     ] = None,
     precision: Annotated[
         Precision | None,
         typer.Option(
-            help="Of the ragged graph's weights; auto measures here.  [default: export.precision of the run file]"
+            help="Of the ragged graph's weights; auto measures here.", show_default="export.precision of the run file"
         ),
     ] = None,
 ) -> None:

@@ -48,35 +48,35 @@ def map_features(
     ],
     data: Annotated[
         list[Path] | None,
-        typer.Option(help="Labelled text. Repeatable.  [default: the run's own, without its training rows]"),
+        typer.Option(help="Labelled text. Repeatable.", show_default="the run's own, without its training rows"),
     ] = None,
     test: Annotated[
         list[Path] | None,
-        typer.Option(help="Rows to measure the logistic regression on. Repeatable.  [default: 20% of --data]"),
+        typer.Option(help="Rows to measure the logistic regression on. Repeatable.", show_default="20% of --data"),
     ] = None,
     pooling: Annotated[
         Pooling | None,
-        typer.Option(help="How the encoder's outputs become one vector.  [default: the run's own, else mean]"),
+        typer.Option(help="How the encoder's outputs become one vector.", show_default="the run's own, else mean"),
     ] = None,
     method: Annotated[
         Method, typer.Option(help="How vectors become points; auto: UMAP where it is installed.")
     ] = Method.AUTO,
     rows: Annotated[int | None, typer.Option(min=2, help="Use at most so many rows of each split.")] = None,
     sequence_length: Annotated[
-        int | None, typer.Option(min=4, help="Cut texts at so many tokens.  [default: the run's own, else 128]")
+        int | None, typer.Option(min=4, help="Cut texts at so many tokens.", show_default="the run's own, else 128")
     ] = None,
     text: Annotated[
-        str | None, typer.Option(help="Name of the text column.  [default: the run's own, else text]")
+        str | None, typer.Option(help="Name of the text column.", show_default="the run's own, else text")
     ] = None,
     text_pair: Annotated[
-        str | None, typer.Option(help="Name of the second text column, for pairs.  [default: the run's own]")
+        str | None, typer.Option(help="Name of the second text column, for pairs.", show_default="the run's own")
     ] = None,
     label: Annotated[
-        str | None, typer.Option(help="Name of the label column.  [default: the run's own, else label]")
+        str | None, typer.Option(help="Name of the label column.", show_default="the run's own, else label")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Fixes the projection and which rows are drawn.")] = 0,
     out: Annotated[
-        Path | None, typer.Option(help="Page to write.  [default: map.html in the run folder, else here]")
+        Path | None, typer.Option(help="Page to write.", show_default="map.html in the run folder, else here")
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the scores as JSON; a page is written with --out only.")

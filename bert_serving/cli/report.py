@@ -54,7 +54,7 @@ def report(
     data: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Labelled text. Repeatable.  [default: the test split of a run folder, else its validation split]"
+            help="Labelled text. Repeatable.", show_default="the test split of a run folder, else its validation split"
         ),
     ] = None,
     compare: Annotated[
@@ -64,20 +64,20 @@ def report(
         list[str] | None, typer.Option("--slice", help="A column to slice the rows by. Repeatable.", metavar="COLUMN")
     ] = None,
     text: Annotated[
-        str | None, typer.Option(help="Name of the text column.  [default: the run's own, else text]")
+        str | None, typer.Option(help="Name of the text column.", show_default="the run's own, else text")
     ] = None,
     text_pair: Annotated[
-        str | None, typer.Option(help="Name of the second text column, for pairs.  [default: the run's own]")
+        str | None, typer.Option(help="Name of the second text column, for pairs.", show_default="the run's own")
     ] = None,
     label: Annotated[
-        str | None, typer.Option(help="Name of the label column.  [default: the run's own, else label]")
+        str | None, typer.Option(help="Name of the label column.", show_default="the run's own, else label")
     ] = None,
     labels: Annotated[str | None, typer.Option(help="For a server: all labels in order, joined by commas.")] = None,
     fit_temperature: Annotated[
         bool, typer.Option("--fit-temperature", help="Calibrate the run first, as bert-serving calibrate does.")
     ] = False,
     out: Annotated[
-        Path | None, typer.Option(help="Page to write.  [default: report.html in the run folder, else here]")
+        Path | None, typer.Option(help="Page to write.", show_default="report.html in the run folder, else here")
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the report as JSON; a page is written with --out only.")

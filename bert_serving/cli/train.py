@@ -18,7 +18,7 @@ def train(
         typer.Option("--set", help="Override a key, such as training.epochs=5. Repeatable.", metavar="KEY=VALUE"),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Run folder to write.  [default: runs/<name of the run file>]")
+        Path | None, typer.Option(help="Run folder to write.", show_default="runs/<name of the run file>")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the unfinished run in --out.")] = False,
     as_json: Annotated[

@@ -11,6 +11,7 @@ from bert_serving.contract import Head
 from bert_serving.data.splits import label_array
 from bert_serving.data.table import LabelledTable
 from bert_serving.evaluation.metrics import measure
+from bert_serving.evaluation.weighted_terms import weigh_terms
 
 REGULARISATIONS = (1.0, 4.0, 16.0)
 """values of C to choose from"""
@@ -19,8 +20,6 @@ FOLDS = 3
 MANY_ROWS = 20_000
 """from here on terms must occur twice, which keeps the table of terms small"""
 
-# Chinese, Japanese and Thai are written without spaces: there each character is a word.
-WORD = "[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]|[^\\W\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]+"
 _PAIR_SEPARATOR = " xxpair "
 
 
@@ -40,7 +39,7 @@ def baselines(
     y_test = label_array(test.labels, labels, head)
     regression = head is Head.REGRESSION
     found = {"mean" if regression else "majority": _constant(y_train, len(test), len(labels), head)}
-    terms = _terms(train, test)
+    terms = weigh_terms(_joined(train), _joined(test), 2 if len(train) > MANY_ROWS else 1)
     if terms is not None:
         name = "tfidf_ridge" if regression else "tfidf_logistic_regression"
         with warnings.catch_warnings():
@@ -56,18 +55,6 @@ def _constant(y_train: np.ndarray, rows: int, classes: int, head: Head) -> np.nd
         return np.full(rows, y_train.mean())
     shares = y_train.mean(axis=0) if y_train.ndim == 2 else np.bincount(y_train, minlength=classes) / len(y_train)
     return np.tile(shares, (rows, 1))
-
-
-def _terms(train: LabelledTable, test: LabelledTable) -> tuple[Any, Any] | None:
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    vectorizer = TfidfVectorizer(
-        token_pattern=WORD, ngram_range=(1, 2), sublinear_tf=True, min_df=2 if len(train) > MANY_ROWS else 1
-    )
-    try:
-        return vectorizer.fit_transform(_joined(train)), vectorizer.transform(_joined(test))
-    except ValueError:  # no words at all
-        return None
 
 
 def _joined(table: LabelledTable) -> list[str]:

@@ -1,7 +1,8 @@
 """How texts become tokens: the word pieces of every word, what they cost and which words the vocabulary does not know."""
 
+import itertools
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,8 +23,8 @@ EXAMPLE_WORDS = 60
 EXAMPLES, MISFITS = 8, 2
 """rows shown, one for each label, and of those that the vocabulary fits worst two of each kind"""
 _WORDS_AT_ONCE = 4096
-_SCRIPTS = {"CJK": "Han (Chinese characters)", "HANGUL": "Hangul"}
 _OTHER_LETTERS = "other letters"
+_SCRIPTS = {"CJK": "Han (Chinese characters)", "CANADIAN": "Canadian syllabics", "MODIFIER": _OTHER_LETTERS}
 
 
 @dataclass(frozen=True)
@@ -204,8 +205,10 @@ def _script(word: str) -> str | None:
         if character.isascii() and character.isalpha():
             return "Latin"
         if character.isalpha():
-            # Without a table of scripts: the names of Unicode's letters begin with their script's.
-            name = unicodedata.name(character, "").split(" ")[0]
+            # Without a table of scripts: the names of Unicode's letters begin with their script's, once those that are another
+            # letter in a narrow, raised or bold form are that letter.
+            letter = unicodedata.normalize("NFKC", character)[0]
+            name = unicodedata.name(letter, "").split(" ")[0]
             return _SCRIPTS.get(name, name.capitalize().split("-")[0] or _OTHER_LETTERS)
     return "digits" if any(character.isnumeric() for character in word) else _SYMBOLS
 
@@ -257,9 +260,17 @@ def _misfits(words: _Words, lengths: np.ndarray, unknown: np.ndarray) -> Iterato
     pieces = words.corpus.words.sums(words.pieces)
     splitting = np.where(unknown, 0, pieces / np.maximum(words.corpus.word_lengths, 1))
     for measure, least, why in ((unknown / lengths, 0.0, "many unknown words"), (splitting, 1.5, "much split words")):
-        for number in np.argsort(-measure * enough, kind="stable")[:MISFITS].tolist():
-            if measure[number] > least:
-                yield number, why
+        worst = np.argsort(-measure * enough, kind="stable").tolist()
+        different = itertools.islice(_first_of_each_text(words.corpus, worst), MISFITS)
+        yield from ((number, why) for number in different if measure[number] > least)
+
+
+def _first_of_each_text(corpus: Corpus, numbers: Iterable[int]) -> Iterator[int]:
+    seen = set()
+    for number in numbers:
+        if corpus.keys[number] not in seen:
+            seen.add(corpus.keys[number])
+            yield number
 
 
 def _first_pieces(words: _Words, number: int) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import altair as alt
+import pandas
 
 # The first seven from Okabe and Ito's palette, which colour-blind readers can tell apart and which stand out on light and
 # dark grounds (https://jfly.uni-koeln.de/color/), then the remaining hues of Tableau 10 and its light half.
@@ -132,7 +133,7 @@ def box_plot(
     scale = alt.Scale(zero=True, nice=True)
     layers = [
         base.mark_rule().encode(y=y, x=alt.X("low:Q", title=value, scale=scale), x2="high:Q"),
-        base.mark_bar(size=14, cornerRadius=2, opacity=0.9).encode(
+        base.mark_bar(size=14, cornerRadius=2, opacity=1).encode(
             y=y,
             x="first_quartile:Q",
             x2="third_quartile:Q",
@@ -218,6 +219,11 @@ def reliability(points: Mapping[str, Sequence[tuple[float, float, int]]], *, low
     )
 
 
+def many_rows(rows: Sequence[Mapping[str, object]]) -> pandas.DataFrame:
+    """Data of thousands of rows: altair checks each value of an `alt.Data` against its schema, of a data frame none."""
+    return pandas.DataFrame.from_records(rows)
+
+
 def scatter(
     points: Sequence[tuple[float, float, str, str]], *, labels: Sequence[str], titles: tuple[str, str] = ("", "")
 ) -> alt.Chart:
@@ -233,7 +239,7 @@ def scatter(
     axes = [alt.Axis(title=title) if title else None for title in titles]
     scale = alt.Scale(zero=False, padding=10)
     return (
-        alt.Chart(alt.Data(values=data), width="container", height=520)
+        alt.Chart(many_rows(data), width="container", height=520)
         .mark_circle(size=26, opacity=0.65)
         .encode(
             x=alt.X("x:Q", axis=axes[0], scale=scale),
@@ -272,9 +278,7 @@ def density_panels(
     ]
     scale = alt.Scale(domain=[0, 1])
     return (
-        alt.Chart(
-            alt.Data(values=data), width=250, height=210, view=alt.ViewBackground(stroke=_GREY, strokeOpacity=0.4)
-        )
+        alt.Chart(many_rows(data), width=250, height=210, view=alt.ViewBackground(stroke=_GREY, strokeOpacity=0.4))
         .mark_rect()
         .encode(
             x=alt.X("x:Q", scale=scale, axis=None),

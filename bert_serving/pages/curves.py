@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import altair as alt
 import numpy as np
 
-from bert_serving.pages.charts import CLASS_COLOURS, class_scale
+from bert_serving.pages.charts import CLASS_COLOURS, class_scale, many_rows
 
 MOST_PANELS = 12
 _COLUMNS = 3
@@ -41,7 +41,7 @@ def precision_and_recall(curves: Sequence[tuple[str, np.ndarray, np.ndarray, np.
         ],
     )
     rule = base.mark_rule(strokeDash=[4, 4], color="#8C8C8C").encode(x="mean(best):Q")
-    panels = alt.layer(rule, lines, data=alt.Data(values=data))
+    panels = alt.layer(rule, lines, data=many_rows(data))
     return panels.facet(
         facet=alt.Facet(
             "label:N", title=None, sort=[curve[0] for curve in curves], header=alt.Header(labelFontSize=13)
@@ -88,7 +88,7 @@ def predicted_numbers(points: Sequence[tuple[float, float, str]]) -> alt.TopLeve
     edges = [{"at": min(numbers)}, {"at": max(numbers)}]
     scale = alt.Scale(zero=False, padding=8)
     diagonal = alt.Chart(alt.Data(values=edges)).mark_line(strokeDash=[5, 4], strokeWidth=1.2)
-    circles = alt.Chart(alt.Data(values=data), width=480, height=440).mark_circle(
+    circles = alt.Chart(many_rows(data), width=480, height=440).mark_circle(
         size=28, opacity=0.55, color=CLASS_COLOURS[0]
     )
     return alt.layer(

@@ -412,7 +412,8 @@ def _baselines(seen: Exploration) -> Section:
     scores = {_BASELINES.get(name, name): values for name, values in seen.baselines.items()}
     measure = main_score(_first(scores))
     bars = [(name, max(float(values[measure]), 0.0), f"{values[measure]:.4f}") for name, values in scores.items()]
-    parts: list[Part] = [Paragraph(f"{_spelled(measure)}:"), Bars(bars)]
+    name = _spelled(measure)
+    parts: list[Part] = [Paragraph(f"{name[0].upper()}{name[1:]} on {seen.material.measured}:"), Bars(bars)]
     numbers = [name for name, value in _first(scores).items() if isinstance(value, float)]
     rows = [[_spelled(name), *(values.get(name) for values in scores.values())] for name in numbers]
     parts.append(Table([Column("score"), *(Column(name, "number") for name in scores)], rows, filterable=False))

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,11 +85,11 @@ def writable(path: Path) -> Path:
             raise _unwritable(path, "is a folder")
         if not path.parent.is_dir():
             raise _unwritable(path, f"there is no folder {str(path.parent)!r}")
+        # Permissions do not tell of file systems that take no files.
+        with tempfile.TemporaryFile(dir=path.parent):
+            return path
     except OSError as error:
         raise _unwritable(path, error.strerror or str(error)) from None
-    if not os.access(path.parent, os.W_OK):
-        raise _unwritable(path, "permission denied")
-    return path
 
 
 def _unwritable(path: Path, reason: str) -> InputError:
