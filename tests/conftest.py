@@ -2,9 +2,10 @@
 
 import os
 
-# TensorFlow reads these when it is imported: no chatter, no GPU, two logical processors for the strategy tests.
+# TensorFlow reads these when it is imported: no chatter, no GPU, no second Keras, two logical processors for the strategy tests.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
 import csv
 import json

@@ -105,7 +105,11 @@ def seconds_in_turns(reference: Path, folders: Sequence[Path]) -> list[float]:
         "bert_serving.saved_model.agreement",
         *(str(each) for each in (reference, *folders)),
     ]
-    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment = os.environ | {
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "TF_USE_LEGACY_KERAS": "1",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
     result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     try:
         return json.loads(result.stdout.strip().splitlines()[-1])

@@ -100,6 +100,7 @@ def verify_in_fresh_process(
     # A graph that verifies on one thread layout verifies on all; the device is left to the server.
     environment = os.environ | {
         "TF_CPP_MIN_LOG_LEVEL": "3",
+        "TF_USE_LEGACY_KERAS": "1",
         "CUDA_VISIBLE_DEVICES": "-1",
         "PYTHONPATH": os.pathsep.join(sys.path),
     }
