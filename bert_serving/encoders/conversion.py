@@ -140,7 +140,7 @@ def rename_weights(
 
 def _neutral_weights(family: Family, architecture: Architecture) -> dict[str, np.ndarray]:
     """Weights of the parts that a family lacks, such that these change nothing, or little."""
-    weights = {}
+    weights: dict[str, np.ndarray] = {}
     if not family.has_types:
         weights["type_embeddings/embeddings:0"] = np.zeros((architecture.types, architecture.width), np.float32)
     if not family.has_pooler:
