@@ -55,7 +55,7 @@ def file_with_rows(request, tmp_path) -> Path:
     else:
         plain.write_text(tsv() if kind == "tsv" else json_lines(), "utf-8")
     content = plain.read_bytes()
-    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    path.write_bytes(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
     return path
 
 
@@ -261,7 +261,7 @@ def test_select_keeps_rows_together():
         ("a.jsonl", b'{"body": "x", "label": 1}\n', "has no column 'text'; its columns are 'body', 'label'"),
         ("a.parquet", b"PAR1 but not really PAR1", "is no readable Parquet file"),
         ("a.tsv.gz", b"text\tlabel\n", "is no intact gzip file"),
-        ("a.tsv.gz", gzip.compress(b"text\tlabel\nx\t1\n")[:-6], "is no intact gzip file"),
+        ("a.tsv.gz", gzip.compress(b"text\tlabel\nx\t1\n", mtime=0)[:-6], "is no intact gzip file"),
     ],
 )
 def test_a_bad_file_is_refused_in_one_line_that_names_file_and_place(tmp_path, name, content, message):
