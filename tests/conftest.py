@@ -191,11 +191,8 @@ def bert_serving(
     from bert_serving.cli.main import main
     from bert_serving.saved_model import verify, writer
 
-    def in_process(folder, *, minimum_tf_serving=None):
-        return verify.verify(folder, minimum_tf_serving=minimum_tf_serving)
-
-    monkeypatch.setattr(writer, "verify_in_fresh_process", in_process)
-    monkeypatch.setattr(verify, "verify_in_fresh_process", in_process)
+    monkeypatch.setattr(writer, "verify_in_fresh_process", verify.verify)
+    monkeypatch.setattr(verify, "verify_in_fresh_process", verify.verify)
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: object) -> Ended:

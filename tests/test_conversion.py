@@ -219,7 +219,7 @@ def test_another_activation_gives_other_outputs():
         ({"position_embedding_type": "relative_key"}, "position_embedding_type 'relative_key', only 'absolute' works"),
         ({"hidden_act": "silu"}, "hidden_act 'silu' is not one of gelu, gelu_new, gelu_pytorch_tanh, relu"),
         ({"layer_norm_eps": 1e-5}, "layer_norm_eps 1e-05, only 1e-12 works"),
-        ({"hidden_size": ...}, "key 'hidden_size' is missing; it must describe a BERT model"),
+        ({"hidden_size": ...}, "key 'hidden_size' is missing; it must describe a bert model"),
         ({"num_hidden_layers": "two"}, "a size is not a number: invalid literal"),
         ({"num_hidden_layers": None}, "a size is not a number: "),
         ({"num_attention_heads": 0}, "num_attention_heads 0 does not divide hidden_size 8"),

@@ -131,8 +131,9 @@ def test_all_graphs_answer_as_the_padded_one(head, pairs, make):
     texts = texts_of(TEXTS, pairs)
     padded, *others = (call(make(head, pairs, graph)[1]["serving_default"], **texts) for graph in Graph)
     for other in others:
-        for name in ("probabilities", "logits"):
-            np.testing.assert_allclose(padded[name], other[name], atol=1e-6)
+        # Processors round in their own ways; logits are a few units large.
+        for name, limit in (("probabilities", 1e-6), ("logits", 5e-6)):
+            np.testing.assert_allclose(padded[name], other[name], atol=limit)
         if head is not Head.REGRESSION:
             assert padded["label"].tolist() == other["label"].tolist()
 

@@ -49,7 +49,7 @@ def test_the_fresh_process_has_nothing_of_this_one_but_the_folder(exported, tmp_
     program.chmod(0o755)
     monkeypatch.setattr("sys.executable", str(program))
     assert verify_in_fresh_process(exported, minimum_tf_serving="2.12").golden_texts == 3
-    assert (tmp_path / "call").read_text() == f"-m bert_serving.saved_model.verify {exported} 2.12 3 -1\n"
+    assert (tmp_path / "call").read_text() == f"-m bert_serving.saved_model.verify {exported} --minimum 2.12 3 -1\n"
 
 
 def test_verification_changes_nothing(copy):
