@@ -121,6 +121,25 @@ def write_arithmetic(folder: Path, offset: float = 2.0) -> Path:
     return folder
 
 
+class HalfPlus(tf.Module):
+    """y = x / 2 + offset and nothing else, for tests that load many versions."""
+
+    def __init__(self, offset: float):
+        super().__init__()
+        self.half = tf.Variable(0.5)
+        self.offset = tf.Variable(offset)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
+    def predict(self, x):
+        return {"y": self.half * x + self.offset}
+
+
+def write_half_plus(folder: Path, offset: float = 2.0) -> Path:
+    module = HalfPlus(offset)
+    tf.saved_model.save(module, str(folder), signatures={"serving_default": module.predict})
+    return folder
+
+
 def write_texts(folder: Path) -> Path:
     module = Texts()
     tf.saved_model.save(module, str(folder), signatures={"serving_default": module.single, "pair": module.pair})

@@ -16,7 +16,6 @@ from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
     inference_pb2,
-    model_management_pb2,
     model_service_pb2_grpc,
     predict_pb2,
     prediction_service_pb2_grpc,
@@ -383,11 +382,10 @@ def test_status_refuses_with_the_code_and_text_of_the_reference(models, request_
     assert refused(models.GetModelStatus, request_) == (code, text)
 
 
-def test_methods_that_are_not_there_say_so(prediction, models):
+def test_methods_that_are_not_there_say_so(prediction):
     for call, request in (
         (prediction.Regress, regression_pb2.RegressionRequest()),
         (prediction.MultiInference, inference_pb2.MultiInferenceRequest()),
-        (models.HandleReloadConfigRequest, model_management_pb2.ReloadConfigRequest()),
     ):
         code, text = refused(call, request)
         assert code == "UNIMPLEMENTED"

@@ -33,6 +33,15 @@ def test_the_ports_are_those_of_tensorflow_serving_when_not_given():
         (["--tensorflow_session_parallelism=4"], "intra_op_parallelism", 4),
         (["--tensorflow_session_parallelism=4"], "inter_op_parallelism", 4),
         (["--grpc_max_threads=5"], "max_threads", 5),
+        (["--file_system_poll_wait_seconds=0"], "file_system_poll_wait_seconds", 0),
+        (["--max_num_load_retries=2"], "max_num_load_retries", 2),
+        (["--load_retry_interval_micros=500000"], "load_retry_interval", 0.5),
+        (["--num_load_threads=3"], "load_threads", 3),
+        (
+            ["--allow_version_labels_for_unavailable_models=true"],
+            "allow_version_labels_for_unavailable_models",
+            True,
+        ),
         (["--saved_model_tags=serve,gpu"], "saved_model_tags", ("serve", "gpu")),
         (
             ["--grpc_channel_arguments=grpc.max_connection_age_ms=5,a=b"],
@@ -80,12 +89,10 @@ def test_no_model_at_all_is_an_error():
 
 
 def test_flags_without_meaning_here_are_listed():
-    flags = parse_flags([*MODEL, "--enable_batching", "--file_system_poll_wait_seconds=0", "--enable_profiler=false"])
-    assert set(flags.without_effect) == {
-        "--enable_batching",
-        "--file_system_poll_wait_seconds",
-        "--enable_profiler",
-    }
+    flags = parse_flags(
+        [*MODEL, "--flush_filesystem_caches", "--port=0", "--grpc_socket_path=/s", "--enable_profiler=false"]
+    )
+    assert set(flags.without_effect) == {"--flush_filesystem_caches", "--enable_profiler"}
     assert parse_flags(MODEL).without_effect == ()
 
 

@@ -13,21 +13,15 @@ from bert_serving.model_server.options import ModelConfig, ServerOptions
 
 # Known to tensorflow_model_server (main.cc, tags up to 2.20.0), without meaning here.
 _NO_EFFECT = (
-    "allow_version_labels_for_unavailable_models",
     "batching_parameters_file",
     "enable_batching",
     "enable_grpc_healthcheck_service",
     "enable_per_model_batching_parameters",
     "enable_profiler",
     "enable_signature_method_name_check",
-    "file_system_poll_wait_seconds",
     "flush_filesystem_caches",
-    "load_retry_interval_micros",
-    "max_num_load_retries",
     "mixed_precision",
-    "model_config_file_poll_wait_seconds",
     "monitoring_config_file",
-    "num_load_threads",
     "num_unload_threads",
     "per_process_gpu_memory_fraction",
     "platform_config_file",
@@ -109,6 +103,13 @@ def _options(values: argparse.Namespace) -> ServerOptions:
         warmup_iterations=values.num_request_iterations_for_warmup,
         saved_model_tags=tuple(values.saved_model_tags.split(",")),
         tensor_content=values.enable_serialization_as_tensor_content,
+        file_system_poll_wait_seconds=values.file_system_poll_wait_seconds,
+        model_config_file=Path(values.model_config_file) if values.model_config_file else None,
+        model_config_file_poll_wait_seconds=values.model_config_file_poll_wait_seconds,
+        max_num_load_retries=values.max_num_load_retries,
+        load_retry_interval=values.load_retry_interval_micros / 1e6,
+        load_threads=values.num_load_threads or 1,
+        allow_version_labels_for_unavailable_models=values.allow_version_labels_for_unavailable_models,
         **({"max_threads": values.grpc_max_threads} if values.grpc_max_threads else {}),
     )
 
@@ -156,6 +157,12 @@ def _build_parser() -> argparse.ArgumentParser:
     add("model_name", str, "default", "name of the model")
     add("model_base_path", str, "", "folder that holds the numbered versions")
     add("model_config_file", str, "", "ModelServerConfig in text form; wins over name and base path")
+    add("model_config_file_poll_wait_seconds", _count, 0, "read that file again so often; 0 is never")
+    add("file_system_poll_wait_seconds", _count, 1, "look for versions so often; 0 is once")
+    add("allow_version_labels_for_unavailable_models", _boolean, False, "accept new labels of versions not loaded yet")
+    add("max_num_load_retries", _count, 5, "try so often again to load a version that failed")
+    add("load_retry_interval_micros", _count, 60_000_000, "microseconds between two tries")
+    add("num_load_threads", _count, 0, "versions loaded side by side; 0 is one")
     add("saved_model_tags", str, contract.SERVING_TAG, "tags of the meta graph, with commas between")
     add("tensorflow_session_parallelism", _count, 0, "sets both of the next two; 0 is automatic")
     add("tensorflow_intra_op_parallelism", _count, 0, "threads within an operation; 0 is automatic")

@@ -1,5 +1,6 @@
 """PredictionService and ModelService of TensorFlow Serving."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -11,6 +12,7 @@ from tensorflow_serving.apis import (
 
 from bert_serving.errors import Unimplemented
 from bert_serving.model_server.classify import classify
+from bert_serving.model_server.config_reload import reload_config
 from bert_serving.model_server.failure import failure_of
 from bert_serving.model_server.metadata import check_metadata_request, model_metadata
 from bert_serving.model_server.model_store import ModelStore
@@ -78,8 +80,12 @@ class ModelService(_Service, model_service_pb2_grpc.ModelServiceServicer):
         return await self._answer(context, self._status, request)
 
     async def HandleReloadConfigRequest(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
-        work = _unimplemented("HandleReloadConfigRequest", "restart the server with the new model config file")
-        return await self._answer(context, work, request)
+        # On a thread of its own: it may wait for models to load, and inference must not wait for it.
+        try:
+            return await asyncio.to_thread(reload_config, self._store, request, timeout=context.time_remaining())
+        except Exception as error:
+            failure = failure_of(error)
+        return await context.abort(grpc.StatusCode[failure.code], _cut(failure.message))
 
     def _status(self, request: Any) -> Any:
         return model_status(self._store, _spec(request))

@@ -64,6 +64,13 @@ class ServerOptions:
         warmup_iterations: how often each warmup request is replayed.
         saved_model_tags: tags of the meta graph to load.
         tensor_content: answer Predict with `tensor_content` instead of the typed fields of TensorProto.
+        file_system_poll_wait_seconds: seconds between two looks at the base paths; 0 looks once, at the start.
+        model_config_file: the file that `models` came from.
+        model_config_file_poll_wait_seconds: seconds between two looks at that file; 0 reads it once.
+        max_num_load_retries: how often a version that failed to load is tried again.
+        load_retry_interval: seconds between two tries.
+        load_threads: versions that are loaded side by side.
+        allow_version_labels_for_unavailable_models: a new label may name a version that is not AVAILABLE yet.
     """
 
     models: Sequence[ModelConfig]
@@ -79,6 +86,13 @@ class ServerOptions:
     warmup_iterations: int = 1
     saved_model_tags: tuple[str, ...] = (contract.SERVING_TAG,)
     tensor_content: bool = False
+    file_system_poll_wait_seconds: float = 1.0
+    model_config_file: Path | None = None
+    model_config_file_poll_wait_seconds: float = 0.0
+    max_num_load_retries: int = 5
+    load_retry_interval: float = 60.0
+    load_threads: int = 1
+    allow_version_labels_for_unavailable_models: bool = False
 
     def __post_init__(self) -> None:
         if not self.models:

@@ -13,11 +13,13 @@ import tensorflow as tf
 import uvicorn
 
 from bert_serving.errors import InputError
+from bert_serving.model_server.config_reload import ConfigFile
 from bert_serving.model_server.grpc_services import add_services
 from bert_serving.model_server.model_store import ModelStore
 from bert_serving.model_server.options import ServerOptions
 from bert_serving.model_server.rest_api import RestApi
 from bert_serving.model_server.rest_app import build_rest_app
+from bert_serving.model_server.watcher import Watcher
 from bert_serving.model_server.workers import Workers
 
 _log = logging.getLogger("bert_serving.model_server")
@@ -40,6 +42,7 @@ class ModelServer:
         self.grpc_port: int | None = None
         self.rest_port: int | None = None
         self._workers = Workers(options.max_threads)
+        self._watcher = Watcher()
         self._grpc: grpc.aio.Server | None = None
         self._rest: uvicorn.Server | None = None
         self._rest_task: asyncio.Task[None] | None = None
@@ -54,10 +57,12 @@ class ModelServer:
         await self._workers.run(self.store.load)
         await self._start_grpc()
         await self._start_rest()
+        self._start_watcher()
         _log.info("Listening: gRPC %s, REST %s", _shown(self.grpc_port), _shown(self.rest_port))
 
     async def stop(self, *, seconds: float = STOP_SECONDS) -> None:
         """Closes the ports at once and gives the requests that are being answered some time to finish."""
+        self._watcher.stop()
         if self._rest is not None:
             self._rest.should_exit = True
         stops = [self._grpc.stop(seconds)] if self._grpc is not None else []
@@ -65,11 +70,20 @@ class ModelServer:
             stops.append(asyncio.wait_for(self._rest_task, seconds + 1.0))
         await asyncio.gather(*stops, return_exceptions=True)
         self._workers.close()
+        self.store.close()
 
     @property
     def busy(self) -> bool:
         """Whether an operation still runs that nothing can interrupt."""
-        return self._workers.busy
+        return self._workers.busy or self.store.busy
+
+    def _start_watcher(self) -> None:
+        options = self.options
+        self._watcher.add(options.file_system_poll_wait_seconds, self.store.poll)
+        if options.model_config_file is not None:
+            file = ConfigFile(options.model_config_file)
+            self._watcher.add(options.model_config_file_poll_wait_seconds, lambda: file.poll(self.store))
+        self._watcher.start()
 
     async def _start_grpc(self) -> None:
         options = self.options
