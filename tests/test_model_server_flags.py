@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from bert_serving.errors import InputError
+from bert_serving.model_server.batching_parameters import BatchingParameters, read_batching_parameters
 from bert_serving.model_server.flags import parse_flags
 from bert_serving.model_server.model_config import read_model_config_file
 from bert_serving.model_server.options import ModelConfig, ServerOptions, VersionPolicy
@@ -42,6 +43,10 @@ def test_the_ports_are_those_of_tensorflow_serving_when_not_given():
             "allow_version_labels_for_unavailable_models",
             True,
         ),
+        (["--enable_batching"], "batching", BatchingParameters()),
+        (["--enable_batching", "--max_batch_tokens=9"], "batching", BatchingParameters(max_batch_tokens=9)),
+        (["--enable_per_model_batching_parameters"], "per_model_batching", True),
+        (["--max_waiting_requests=7"], "max_waiting_requests", 7),
         (["--saved_model_tags=serve,gpu"], "saved_model_tags", ("serve", "gpu")),
         (
             ["--grpc_channel_arguments=grpc.max_connection_age_ms=5,a=b"],
@@ -70,6 +75,9 @@ def test_a_flag_sets_its_option(arguments, attribute, value):
         (["--port=1", "--rest_api_port=1"], "cannot share port 1"),
         (["--port=0"], "--grpc_socket_path is required"),
         (["--grpc_channel_arguments=a"], "'a' is not of the form name=value"),
+        (["--batching_parameters_file=/b"], "--batching_parameters_file needs --enable_batching"),
+        (["--enable_batching", "--batching_parameters_file=/nowhere"], "Cannot read the config file /nowhere"),
+        (["--max_batch_tokens=0"], "'0' is not a whole number of at least 1"),
         (["--model_name="], "--model_name must not be empty"),
         (["--ssl_config_file=/x"], "--ssl_config_file is not supported here"),
         (["--tensorflow_session_parallelism=1", "--tensorflow_intra_op_parallelism=1"], "give either it, or"),
@@ -180,3 +188,60 @@ def test_a_server_that_nobody_can_reach_is_an_error():
         ServerOptions(models=[ModelConfig("m", Path("/m"))], port=None, rest_api_port=None)
     with pytest.raises(InputError, match="No model"):
         ServerOptions(models=[])
+
+
+def test_the_batching_parameters_file_sets_the_limits(tmp_path):
+    path = tmp_path / "batching.txt"
+    path.write_text(
+        """
+        max_batch_size { value: 64 }
+        batch_timeout_micros { value: 2000 }
+        max_enqueued_batches { value: 3 }
+        num_batch_threads { value: 4 }
+        thread_pool_name { value: "some_threads" }
+        allowed_batch_sizes: 8
+        allowed_batch_sizes: 64
+        pad_variable_length_inputs: true
+        """
+    )
+    assert read_batching_parameters(path) == BatchingParameters(
+        max_batch_size=64,
+        batch_timeout_micros=2000,
+        max_enqueued_batches=3,
+        num_batch_threads=4,
+        allowed_batch_sizes=(8, 64),
+        pad_variable_length_inputs=True,
+    )
+    path.write_text("")
+    assert read_batching_parameters(path) == BatchingParameters()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("max_batch_size: 64", "Error parsing text-format tensorflow.serving.BatchingParameters"),
+        ("max_batch_sizes { value: 64 }", "Error parsing text-format tensorflow.serving.BatchingParameters"),
+        ("max_batch_size { value: 0 }", "max_batch_size is 0: give a number of at least 1"),
+        ("batch_timeout_micros { value: -1 }", "batch_timeout_micros is -1"),
+        (
+            "max_batch_size { value: 64 } allowed_batch_sizes: 8 allowed_batch_sizes: 32",
+            "Last entry in allowed_batch_sizes must match max_batch_size; last entry was 32; expected 64",
+        ),
+        (
+            "max_batch_size { value: 8 } allowed_batch_sizes: 16 allowed_batch_sizes: 8",
+            "must be positive and ascending",
+        ),
+        (
+            "max_batch_size { value: 8 } enable_large_batch_splitting: true max_execution_batch_size { value: 9 }",
+            "give at most max_batch_size (8)",
+        ),
+    ],
+)
+def test_a_batching_parameters_file_that_is_wrong_is_explained(tmp_path, text, message):
+    path = tmp_path / "batching.txt"
+    path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        read_batching_parameters(path)
+    assert message in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -3,20 +3,22 @@
 import argparse
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 from bert_serving import contract
 from bert_serving.errors import InputError
+from bert_serving.model_server.batching_parameters import (
+    DEFAULT_TOKEN_BUDGET,
+    BatchingParameters,
+    read_batching_parameters,
+)
 from bert_serving.model_server.options import ModelConfig, ServerOptions
 
 # Known to tensorflow_model_server (main.cc, tags up to 2.20.0), without meaning here.
 _NO_EFFECT = (
-    "batching_parameters_file",
-    "enable_batching",
     "enable_grpc_healthcheck_service",
-    "enable_per_model_batching_parameters",
     "enable_profiler",
     "enable_signature_method_name_check",
     "flush_filesystem_caches",
@@ -109,6 +111,9 @@ def _options(values: argparse.Namespace) -> ServerOptions:
         max_num_load_retries=values.max_num_load_retries,
         load_retry_interval=values.load_retry_interval_micros / 1e6,
         load_threads=values.num_load_threads or 1,
+        batching=_batching(values),
+        per_model_batching=values.enable_per_model_batching_parameters,
+        max_waiting_requests=values.max_waiting_requests,
         allow_version_labels_for_unavailable_models=values.allow_version_labels_for_unavailable_models,
         **({"max_threads": values.grpc_max_threads} if values.grpc_max_threads else {}),
     )
@@ -125,6 +130,17 @@ def _models(values: argparse.Namespace) -> list[ModelConfig]:
     if not values.model_name:
         raise InputError("--model_name must not be empty")
     return [ModelConfig(name=values.model_name, base_path=Path(values.model_base_path).absolute())]
+
+
+def _batching(values: argparse.Namespace) -> BatchingParameters | None:
+    if values.batching_parameters_file and not values.enable_batching:
+        raise InputError("--batching_parameters_file needs --enable_batching")
+    if not values.enable_batching:
+        return None
+    parameters = BatchingParameters()
+    if values.batching_parameters_file:
+        parameters = read_batching_parameters(Path(values.batching_parameters_file))
+    return replace(parameters, max_batch_tokens=values.max_batch_tokens)
 
 
 def _unknown(argument: str, parser: argparse.ArgumentParser) -> str:
@@ -163,6 +179,11 @@ def _build_parser() -> argparse.ArgumentParser:
     add("max_num_load_retries", _count, 5, "try so often again to load a version that failed")
     add("load_retry_interval_micros", _count, 60_000_000, "microseconds between two tries")
     add("num_load_threads", _count, 0, "versions loaded side by side; 0 is one")
+    add("enable_batching", _boolean, False, "merge requests into batches")
+    add("batching_parameters_file", str, "", "BatchingParameters in text form")
+    add("enable_per_model_batching_parameters", _boolean, False, "each version's own batching_params.pbtxt says how")
+    add("max_batch_tokens", _positive, DEFAULT_TOKEN_BUDGET, "estimated tokens of a batch; longer requests run alone")
+    add("max_waiting_requests", _positive, 1000, "requests that wait for a thread; further ones are refused")
     add("saved_model_tags", str, contract.SERVING_TAG, "tags of the meta graph, with commas between")
     add("tensorflow_session_parallelism", _count, 0, "sets both of the next two; 0 is automatic")
     add("tensorflow_intra_op_parallelism", _count, 0, "threads within an operation; 0 is automatic")
@@ -187,6 +208,12 @@ def _boolean(text: str) -> bool:
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if _count(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bert_serving import contract
 from bert_serving.errors import InputError
+from bert_serving.model_server.batching_parameters import BatchingParameters
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,9 @@ class ServerOptions:
         max_num_load_retries: how often a version that failed to load is tried again.
         load_retry_interval: seconds between two tries.
         load_threads: versions that are loaded side by side.
+        batching: how requests are merged into batches; None runs each on its own.
+        per_model_batching: each version's own file says how; versions without one are not batched.
+        max_waiting_requests: requests that wait for a thread; further ones are refused.
         allow_version_labels_for_unavailable_models: a new label may name a version that is not AVAILABLE yet.
     """
 
@@ -93,6 +97,9 @@ class ServerOptions:
     load_retry_interval: float = 60.0
     load_threads: int = 1
     allow_version_labels_for_unavailable_models: bool = False
+    batching: BatchingParameters | None = None
+    per_model_batching: bool = False
+    max_waiting_requests: int = 1000
 
     def __post_init__(self) -> None:
         if not self.models:

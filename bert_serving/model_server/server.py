@@ -14,6 +14,7 @@ import uvicorn
 
 from bert_serving.errors import InputError
 from bert_serving.model_server.config_reload import ConfigFile
+from bert_serving.model_server.executor import Executor
 from bert_serving.model_server.grpc_services import add_services
 from bert_serving.model_server.model_store import ModelStore
 from bert_serving.model_server.options import ServerOptions
@@ -41,7 +42,11 @@ class ModelServer:
         self.store = ModelStore(options)
         self.grpc_port: int | None = None
         self.rest_port: int | None = None
+        # For requests that are large to read, and for what is no inference.
         self._workers = Workers(options.max_threads)
+        batches = options.batching is not None and not options.per_model_batching
+        threads = options.batching.num_batch_threads if batches and options.batching else options.max_threads
+        self._executor = Executor(threads, most_waiting=options.max_waiting_requests)
         self._watcher = Watcher()
         self._grpc: grpc.aio.Server | None = None
         self._rest: uvicorn.Server | None = None
@@ -69,13 +74,14 @@ class ModelServer:
         if self._rest_task is not None:
             stops.append(asyncio.wait_for(self._rest_task, seconds + 1.0))
         await asyncio.gather(*stops, return_exceptions=True)
+        self._executor.close()
         self._workers.close()
         self.store.close()
 
     @property
     def busy(self) -> bool:
         """Whether an operation still runs that nothing can interrupt."""
-        return self._workers.busy or self.store.busy
+        return self._workers.busy or self._executor.busy or self.store.busy
 
     def _start_watcher(self) -> None:
         options = self.options
@@ -97,7 +103,7 @@ class ModelServer:
             *options.grpc_channel_arguments,
         ]
         server = grpc.aio.server(options=arguments)
-        add_services(server, self.store, self._workers, tensor_content=options.tensor_content)
+        add_services(server, self.store, self._workers, self._executor, tensor_content=options.tensor_content)
         if options.port is not None:
             self.grpc_port = _bind_grpc(server, f"{options.host or '[::]'}:{options.port}")
         if options.grpc_socket_path is not None:
@@ -109,7 +115,7 @@ class ModelServer:
         if self.options.rest_api_port is None:
             return
         listener = _bind_rest(self.options.host, self.options.rest_api_port)
-        app = build_rest_app(RestApi(self.store), self._workers)
+        app = build_rest_app(RestApi(self.store), self._workers, self._executor)
         config = uvicorn.Config(
             app,
             log_config=None,
