@@ -17,6 +17,7 @@
         ├── FailedPrecondition     FAILED_PRECONDITION
         ├── Unimplemented          UNIMPLEMENTED
         ├── LoadError              UNKNOWN
+        ├── DeadlineExceeded       DEADLINE_EXCEEDED
         └── ServerUnavailable      UNAVAILABLE
 
 Messages say what is wrong, the value received and what to do, in one line.
@@ -137,6 +138,12 @@ class LoadError(RequestError):
     """A model that was asked for did not become available."""
 
     grpc_code = "UNKNOWN"
+
+
+class DeadlineExceeded(RequestError):
+    """The time for a request is over."""
+
+    grpc_code = "DEADLINE_EXCEEDED"
 
 
 class ServerUnavailable(RequestError):

@@ -484,7 +484,8 @@ def test_multi_inference_refuses_with_the_code_and_text_of_the_reference(predict
     [
         ("GET", "/v1/foo", 400, "Malformed request: GET /v1/foo"),
         ("POST", "/v1/foo", 400, "Malformed request: POST /v1/foo"),
-        ("GET", "/v1/models", 400, "Missing model name in request."),
+        ("GET", "/v1/models/metadata/metadata/x", 400, "Malformed request: GET"),
+        ("GET", "/v1/models/versions/1", 400, "Missing model name in request."),
         ("POST", "/v1/models", 400, "Malformed request: POST /v1/models"),
         ("GET", "/v1/models/foo:predict", 400, "Malformed request: GET"),
         ("GET", "/v1/models/foo/version/50:predict", 400, "Malformed request: GET"),
@@ -865,6 +866,16 @@ def test_metadata_has_the_form_of_the_reference(http):
         "method_name": "tensorflow/serving/predict",
         "defaults": {},
     }
+
+
+def test_the_models_are_listed_with_their_versions_and_labels(http):
+    listed = {model["name"]: model for model in http.get("/v1/models").json()["models"]}
+    assert listed[MODEL] == {
+        "name": MODEL,
+        "versions": {"124": "AVAILABLE", "123": "AVAILABLE"},
+        "labels": {"stable": 123},
+    }
+    assert listed["broken"]["versions"] == {"7": "END"}
 
 
 def test_health_tells_life_from_readiness(http):

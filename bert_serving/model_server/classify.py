@@ -8,7 +8,13 @@ from tensorflow_serving.apis import classification_pb2
 
 from bert_serving import contract
 from bert_serving.errors import InvalidRequest
-from bert_serving.model_server.examples import check_example_input, example_signature, serialized_examples, shown
+from bert_serving.model_server.examples import (
+    CLASSIFY_METHOD,
+    check_example_input,
+    example_signature,
+    serialized_examples,
+    shown,
+)
 from bert_serving.model_server.inference import Inference
 from bert_serving.model_server.servable import Servable, Signature
 
@@ -27,7 +33,7 @@ def prepare_classify(servable: Servable, request: classification_pb2.Classificat
         InvalidRequest: no such signature, a signature of another shape, or no example.
     """
     name = request.model_spec.signature_name or contract.SERVING_DEFAULT
-    signature = example_signature(servable, name)
+    signature = example_signature(servable, name, CLASSIFY_METHOD)
     outputs = check_classify_signature(signature)
     examples = serialized_examples(request.input)
 

@@ -9,16 +9,25 @@ from bert_serving.errors import InvalidRequest
 from bert_serving.model_server.servable import Servable, Signature
 from bert_serving.model_server.tensor_proto import type_name
 
+CLASSIFY_METHOD = "tensorflow/serving/classify"
+REGRESS_METHOD = "tensorflow/serving/regress"
+_KINDS = {CLASSIFY_METHOD: "classification", REGRESS_METHOD: "regression"}
 
-def example_signature(servable: Servable, name: str) -> Signature:
+
+def example_signature(servable: Servable, name: str, method: str) -> Signature:
     """A signature by name.
 
     Raises:
-        InvalidRequest: there is none.
+        InvalidRequest: there is none, or it is made for another method and the server looks at that.
     """
     if name not in servable.functions:
         raise InvalidRequest(f"No signature was found with the name: {name}")
-    return servable.signatures[name]
+    signature = servable.signatures[name]
+    if servable.check_method_names and signature.method_name != method:
+        raise InvalidRequest(
+            f"Expected {_KINDS[method]} signature method_name to be {method}. Was: {signature.method_name}"
+        )
+    return signature
 
 
 def check_example_input(signature: Signature, kind: str) -> None:

@@ -13,8 +13,8 @@ from tensorflow_serving.apis import (
 
 from bert_serving.model_server.classify import prepare_classify
 from bert_serving.model_server.config_reload import reload_config
-from bert_serving.model_server.executor import Executor
 from bert_serving.model_server.failure import failure_of
+from bert_serving.model_server.gateway import Gateway
 from bert_serving.model_server.inference import Inference
 from bert_serving.model_server.metadata import check_metadata_request, model_metadata
 from bert_serving.model_server.model_store import ModelStore
@@ -50,39 +50,49 @@ class _Service:
 class PredictionService(_Service, prediction_service_pb2_grpc.PredictionServiceServicer):
     """Inference."""
 
-    def __init__(self, store: ModelStore, workers: Workers, executor: Executor, *, tensor_content: bool = False):
+    def __init__(self, store: ModelStore, workers: Workers, gateway: Gateway, *, tensor_content: bool = False):
         super().__init__(store, workers)
-        self._executor = executor
+        self._gateway = gateway
         self._tensor_content = tensor_content
 
     async def Predict(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
-        return await self._infer(context, self._predict, request)
+        return await self._infer(context, "Predict", self._predict, request)
 
     async def Classify(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
-        return await self._infer(context, self._classify, request)
+        return await self._infer(context, "Classify", self._classify, request)
 
     async def Regress(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
-        return await self._infer(context, self._regress, request)
+        return await self._infer(context, "Regress", self._regress, request)
 
     async def MultiInference(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
+        name = request.tasks[0].model_spec.name if request.tasks else ""
+        call = self._gateway.begin("GRPC", "MultiInference", name, context.peer())
         try:
             inferences = await self._prepared(self._multi_inference, request)
-            results = await asyncio.gather(*(self._executor.run(each, context.peer()) for each in inferences))
+            results = await asyncio.gather(*(self._gateway.run(call, each) for each in inferences))
+            self._gateway.succeeded(call)
             return inference_pb2.MultiInferenceResponse(results=results)
         except Exception as error:
-            failure = failure_of(error)
+            failure = self._gateway.failed(call, error)
         return await context.abort(grpc.StatusCode[failure.code], _cut(failure.message))
 
     async def GetModelMetadata(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
         return await self._answer(context, self._metadata, request)
 
     async def _infer(
-        self, context: grpc.aio.ServicerContext, prepare: Callable[[Any], Inference[Any]], request: Any
+        self,
+        context: grpc.aio.ServicerContext,
+        method: str,
+        prepare: Callable[[Any], Inference[Any]],
+        request: Any,
     ) -> Any:
+        call = self._gateway.begin("GRPC", method, request.model_spec.name, context.peer())
         try:
-            return await self._executor.run(await self._prepared(prepare, request), context.peer())
+            response = await self._gateway.run(call, await self._prepared(prepare, request))
+            self._gateway.succeeded(call)
+            return response
         except Exception as error:
-            failure = failure_of(error)
+            failure = self._gateway.failed(call, error)
         return await context.abort(grpc.StatusCode[failure.code], _cut(failure.message))
 
     async def _prepared(self, prepare: Callable[[Any], T], request: Any) -> T:
@@ -128,10 +138,10 @@ class ModelService(_Service, model_service_pb2_grpc.ModelServiceServicer):
 
 
 def add_services(
-    server: grpc.aio.Server, store: ModelStore, workers: Workers, executor: Executor, *, tensor_content: bool
+    server: grpc.aio.Server, store: ModelStore, workers: Workers, gateway: Gateway, *, tensor_content: bool
 ) -> None:
     """Registers both services."""
-    prediction = PredictionService(store, workers, executor, tensor_content=tensor_content)
+    prediction = PredictionService(store, workers, gateway, tensor_content=tensor_content)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(prediction, server)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(store, workers), server)
 

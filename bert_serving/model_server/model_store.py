@@ -4,7 +4,7 @@ import gc
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -43,7 +43,8 @@ class ModelStore:
 
     def __init__(self, options: ServerOptions):
         self._options = options
-        self._table = VersionTable()
+        self._listeners: list[Callable[[], object]] = []
+        self._table = VersionTable(self._tell)
         self._configs = {config.name: config for config in options.models}
         self._labels = labels_of(options.models)
         self._wanted: dict[str, dict[int, Path]] = {}
@@ -74,6 +75,14 @@ class ModelStore:
     def names(self) -> list[str]:
         """Names of the models that are configured."""
         return list(self._configs)
+
+    def listen(self, listener: Callable[[], object]) -> None:
+        """Calls `listener` after each change of a version's state, on whatever thread that happens."""
+        self._listeners.append(listener)
+
+    def _tell(self) -> None:
+        for listener in self._listeners:
+            listener()
 
     def labels(self, name: str) -> Mapping[str, int]:
         """Version by label of a model."""
@@ -174,6 +183,7 @@ class ModelStore:
                     self._want(name, {})
                 for name, folders in chosen.items():
                     self._want(name, folders)
+            self._tell()
             self.poll()
             self._wait_until_settled(list(chosen), timeout)
             self._check_loaded(list(chosen))

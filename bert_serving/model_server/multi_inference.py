@@ -9,13 +9,10 @@ from tensorflow_serving.apis import inference_pb2, model_pb2
 from bert_serving import contract
 from bert_serving.errors import InvalidRequest, Unimplemented
 from bert_serving.model_server.classify import check_classify_signature, classification_result
-from bert_serving.model_server.examples import serialized_examples
+from bert_serving.model_server.examples import CLASSIFY_METHOD, REGRESS_METHOD, serialized_examples
 from bert_serving.model_server.inference import Inference
 from bert_serving.model_server.regress import check_regress_signature, regression_result
 from bert_serving.model_server.servable import Servable
-
-CLASSIFY_METHOD = "tensorflow/serving/classify"
-REGRESS_METHOD = "tensorflow/serving/regress"
 
 Result: TypeAlias = Any  # InferenceResult; protos come without types
 

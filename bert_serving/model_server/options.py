@@ -8,6 +8,8 @@ from pathlib import Path
 from bert_serving import contract
 from bert_serving.errors import InputError
 from bert_serving.model_server.batching_parameters import BatchingParameters
+from bert_serving.model_server.request_limits import Limits
+from bert_serving.model_server.tls import Tls
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,17 @@ class ServerOptions:
         load_threads: versions that are loaded side by side.
         batching: how requests are merged into batches; None runs each on its own.
         per_model_batching: each version's own file says how; versions without one are not batched.
+        rest_timeout: seconds for one inference over REST.
+        rest_cors: pages of other origins may ask.
+        rest_threads: threads that read large requests.
+        limits: what one request may ask for.
+        grace_seconds: how long requests may go on when the server stops.
+        tls: key and certificates of the gRPC port; None is plain text.
+        metrics_path: where Prometheus finds the metrics; None is off.
+        access_log: file that gets a line for each request.
+        check_method_names: refuse a signature whose method name is that of another method.
+        allow_unsafe_operations: load models with operations that touch files or run code.
+        tf_serving: the TensorFlow Serving that models should also run on; the audit at load warns by it.
         max_waiting_requests: requests that wait for a thread; further ones are refused.
         allow_version_labels_for_unavailable_models: a new label may name a version that is not AVAILABLE yet.
     """
@@ -99,6 +112,17 @@ class ServerOptions:
     allow_version_labels_for_unavailable_models: bool = False
     batching: BatchingParameters | None = None
     per_model_batching: bool = False
+    rest_timeout: float = 30.0
+    rest_cors: bool = False
+    rest_threads: int = 4 * (os.cpu_count() or 1)
+    limits: Limits = field(default_factory=Limits)
+    grace_seconds: float = 5.0
+    tls: Tls | None = None
+    metrics_path: str | None = None
+    access_log: Path | None = None
+    check_method_names: bool = False
+    allow_unsafe_operations: bool = False
+    tf_serving: str = "2.20"
     max_waiting_requests: int = 1000
 
     def __post_init__(self) -> None:

@@ -7,10 +7,13 @@ from tensorflow.core.framework import tensor_pb2, types_pb2
 from tensorflow_serving.apis import predict_pb2
 
 from bert_serving import contract
-from bert_serving.errors import FailedPrecondition, InvalidRequest
+from bert_serving.errors import FailedPrecondition, InvalidRequest, RequestError
 from bert_serving.model_server.inference import Inference
 from bert_serving.model_server.servable import Servable, Signature
 from bert_serving.model_server.tensor_proto import array_from_proto, fill_tensor_proto, type_name
+
+# What a signature may be made for that Predict runs.
+METHODS = ("tensorflow/serving/predict", "tensorflow/serving/classify", "tensorflow/serving/regress")
 
 
 def prepare_predict(
@@ -55,7 +58,13 @@ def predict(
 def _signature(servable: Servable, name: str) -> Signature:
     if name not in servable.functions:
         raise FailedPrecondition(f'Serving signature key "{name}" not found.')
-    return servable.signatures[name]
+    signature = servable.signatures[name]
+    if servable.check_method_names and signature.method_name not in METHODS:
+        # RequestError is INTERNAL, as in TensorFlow Serving.
+        raise RequestError(
+            f"Expected prediction signature method_name to be one of {_braced(METHODS)}. Was: {signature.method_name}"
+        )
+    return signature
 
 
 def _inputs(signature: Signature, given: Mapping[str, tensor_pb2.TensorProto]) -> dict[str, np.ndarray]:

@@ -8,7 +8,13 @@ from tensorflow_serving.apis import regression_pb2
 
 from bert_serving import contract
 from bert_serving.errors import InvalidRequest
-from bert_serving.model_server.examples import check_example_input, example_signature, serialized_examples, shown
+from bert_serving.model_server.examples import (
+    REGRESS_METHOD,
+    check_example_input,
+    example_signature,
+    serialized_examples,
+    shown,
+)
 from bert_serving.model_server.inference import Inference
 from bert_serving.model_server.servable import Servable, Signature
 
@@ -30,7 +36,7 @@ def prepare_regress(servable: Servable, request: regression_pb2.RegressionReques
         InvalidRequest: no such signature, a signature of another shape, or no example.
     """
     name = request.model_spec.signature_name or contract.SERVING_DEFAULT
-    outputs = check_regress_signature(example_signature(servable, name))
+    outputs = check_regress_signature(example_signature(servable, name, REGRESS_METHOD))
     examples = serialized_examples(request.input)
 
     def answer(arrays: Mapping[str, np.ndarray]) -> Response:

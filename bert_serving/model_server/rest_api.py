@@ -1,7 +1,7 @@
 """The REST API: a method, a path and a body in; a status and a JSON text out. No HTTP library is involved."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
@@ -42,45 +42,75 @@ class Reply:
     text: str = ""
 
 
+@dataclass(frozen=True)
+class InferenceTarget:
+    """What a request wants to run.
+
+    Attributes:
+        method: predict, classify or regress.
+        model: name of the model.
+    """
+
+    method: str
+    model: str
+
+
+def inference_target(method: str, path: str) -> InferenceTarget | None:
+    """What a request wants to run; None when it is no inference, and needs no body."""
+    match = _INFERENCE.fullmatch(path) if method == "POST" else None
+    return None if match is None else InferenceTarget(match["method"].lower(), unquote(match["name"]))
+
+
 class RestApi:
-    """Answers requests from the models of a store."""
+    """Answers requests from the models of a store.
+
+    Attributes:
+        draining: no longer ready, because the server stops.
+    """
 
     def __init__(self, store: ModelStore):
         self._store = store
+        self.draining = False
 
-    def prepare(self, method: str, path: str, read_body: Callable[[], bytes]) -> Reply | Inference[Reply]:
-        """The answer to a request, or what must be run for it; every error becomes a status and `{"error": ...}`.
+    def prepare(self, method: str, path: str, body: bytes) -> Reply | Inference[Reply]:
+        """The answer to a request, or what must be run for it.
 
         Args:
             method: HTTP verb in capitals.
             path: path as it stands in the request, still percent-encoded, without the query.
-            read_body: gives the decoded body; only called when the path wants one.
-        """
-        try:
-            return self._dispatch(method, path, read_body)
-        except Exception as error:
-            return refusal(error)
+            body: unpacked body; only inference reads it.
 
-    def _dispatch(self, method: str, path: str, read_body: Callable[[], bytes]) -> Reply | Inference[Reply]:
+        Raises:
+            RequestError: the request is refused.
+        """
         if not _API.fullmatch(path):
             return self._health(method, path)
         if method == "POST" and (match := _INFERENCE.fullmatch(path)):
             asked = {"predict": self._predict, "classify": self._classify, "regress": self._regress}
-            return asked[match["method"].lower()](_model_spec(match), read_body())
+            return asked[match["method"].lower()](_model_spec(match), body)
         if method == "GET" and (match := _INFORMATION.fullmatch(path)):
             if not match["name"]:
-                raise InvalidRequest("Missing model name in request.")
+                return self._models(match)
             spec = _model_spec(match)
             if match["metadata"]:
                 return Reply(200, metadata_json(model_metadata(self._store.resolve(spec))))
             return Reply(200, status_json(model_status(self._store, spec)))
         raise InvalidRequest(f"Malformed request: {method} {path}")
 
+    def _models(self, match: re.Match[str]) -> Reply:
+        if match["version"] or match["label"] or match["metadata"]:
+            raise InvalidRequest("Missing model name in request.")
+        return _ok({"models": [self._listed(name) for name in self._store.names()]})
+
+    def _listed(self, name: str) -> Node:
+        labels = {label: str(version) for label, version in self._store.labels(name).items()}
+        return {"name": quoted(name), "versions": self._states(name), "labels": labels}
+
     def _health(self, method: str, path: str) -> Reply:
         if method in ("GET", "HEAD") and path == "/healthz/live":
             return Reply(200, write_json({"live": "true"}) + "\n")
         if method in ("GET", "HEAD") and path == "/healthz/ready":
-            ready = self._store.ready
+            ready = self._store.ready and not self.draining
             models = {name: self._states(name) for name in self._store.names()}
             node = {"ready": "true" if ready else "false", "models": models}
             return Reply(200 if ready else 503, write_json(node) + "\n")

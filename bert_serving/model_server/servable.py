@@ -29,6 +29,7 @@ class Servable:
         functions: callables by signature name.
         holder: the loaded object; it owns the variables that the callables read.
         batching: how requests are merged; None runs each on its own.
+        check_method_names: only a signature made for a method may be asked by it.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Servable:
     functions: Mapping[str, Callable[..., Mapping[str, tf.Tensor]]]
     holder: Any
     batching: BatchingParameters | None = None
+    check_method_names: bool = False
 
     @classmethod
     def load(
@@ -47,6 +49,7 @@ class Servable:
         version: int,
         tags: Sequence[str] = (contract.SERVING_TAG,),
         batching: BatchingParameters | None = None,
+        check_method_names: bool = False,
     ) -> Self:
         """Loads a SavedModel.
 
@@ -66,6 +69,7 @@ class Servable:
             functions=dict(holder.signatures),
             holder=holder,
             batching=batching,
+            check_method_names=check_method_names,
         )
 
     def run(self, signature: str, inputs: Mapping[str, Tensor], outputs: Sequence[str]) -> dict[str, np.ndarray]:

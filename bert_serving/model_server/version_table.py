@@ -48,7 +48,13 @@ class VersionTable:
     the servable that it was given, whatever happens to the version meanwhile.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, changed: Callable[[], object] = lambda: None):
+        """Makes an empty table.
+
+        Args:
+            changed: called after each change.
+        """
+        self._changed = changed
         self._records: dict[str, tuple[VersionRecord, ...]] = {}
         self._writing = threading.RLock()  # a finalizer may run in the midst of a change
 
@@ -69,6 +75,7 @@ class VersionTable:
         with self._writing:
             others = [each for each in self.records(name) if each.version != record.version]
             self._records[name] = tuple(sorted([*others, record], key=lambda each: each.version, reverse=True))
+        self._changed()
 
     def release(self, name: str, record: VersionRecord, freed: Callable[[], object]) -> None:
         """Takes an AVAILABLE version out of service: UNLOADING while requests still use it, then END.
