@@ -28,6 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _set_up_environment()
     _set_up_log()
     _raise_file_limit()
+    # A thread that comes back from TensorFlow should not wait five milliseconds, the default, for the event loop.
+    sys.setswitchinterval(0.0005)
     try:
         flags = parse_flags(sys.argv[1:] if arguments is None else arguments)
         if flags.options is None:

@@ -22,6 +22,8 @@ from bert_serving.model_server.task_queue import TaskQueue
 
 # A client that had company so recently is not taken for the only one.
 _COMPANY_SECONDS = 0.25
+# The share of a batch's time for which the next one waits for company.
+_PATIENCE = 0.25
 
 
 # A task with its answer, or with the error that it gets.
@@ -55,11 +57,15 @@ class _Traffic:
 
     Attributes:
         in_flight: requests that wait or run.
+        running: batches that run.
+        seconds: how long the last one ran.
         company: when there was last more than one.
         lonely: signatures with outputs that cannot be parted.
     """
 
     in_flight: int = 0
+    running: int = 0
+    seconds: float = 0.0
     company: float = float("-inf")
     lonely: set[Hashable] = field(default_factory=set)
 
@@ -147,9 +153,10 @@ class Executor:
 
     def _work(self) -> None:
         while (batch := self._next()) is not None:
+            started = time.monotonic()
             outcomes = self._run_batch(batch)
             # Before the answers go out: the next request of the only client must not find this one still there.
-            self._finish(batch)
+            self._finish(batch, time.monotonic() - started)
             _deliver(outcomes)
             del batch, outcomes  # a thread that waits must not keep a version in memory
 
@@ -159,7 +166,10 @@ class Executor:
                 wake = None
                 now = time.monotonic()
                 for key, (queue, traffic) in list(self._queues.items()):
-                    due = queue.ready_at(alone=now - traffic.company > _COMPANY_SECONDS)
+                    alone = now - traffic.company > _COMPANY_SECONDS
+                    # While a batch runs, the processor is busy and the next one can grow for nothing.
+                    patience = _PATIENCE * traffic.seconds if traffic.running else 0.0
+                    due = queue.ready_at(alone=alone, patience=patience)
                     if due > now:
                         wake = due if wake is None else min(wake, due)
                         continue
@@ -171,16 +181,20 @@ class Executor:
                         self._queues[key] = queue, traffic  # behind the others
                     if batch:
                         self._running += 1
+                        traffic.running += 1
                         return batch
                 self._changed.wait(None if wake is None else wake - now)
         return None
 
-    def _finish(self, batch: list[BatchTask]) -> None:
+    def _finish(self, batch: list[BatchTask], seconds: float) -> None:
         with self._changed:
             self._running -= 1
             traffic = self._traffic.get(batch[0].inference.servable)
             if traffic is not None:
                 traffic.in_flight -= len(batch)
+                traffic.running -= 1
+                traffic.seconds = seconds
+                self._changed.notify()
 
     def _run_batch(self, batch: list[BatchTask]) -> list[Outcome]:
         if len(batch) == 1 and not _must_merge(batch[0]):

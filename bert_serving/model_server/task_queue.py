@@ -46,18 +46,19 @@ class TaskQueue:
         lane.push(task)
         return evicted
 
-    def ready_at(self, *, alone: bool) -> float:
+    def ready_at(self, *, alone: bool, patience: float = 0.0) -> float:
         """When the next batch should run, on the clock of time.monotonic.
 
         Args:
             alone: one client only, whom waiting for others would delay for nothing.
+            patience: seconds that a task may wait for company, where the parameters say less.
         """
         parameters, first = self.parameters, self._short.first()
         if parameters is None or first is None or alone or self._long.first() is not None:
             return 0.0
         if self._short.rows >= parameters.execution_batch_size:
             return 0.0
-        return first.enqueued + parameters.batch_timeout_micros / 1e6
+        return first.enqueued + max(parameters.batch_timeout_micros / 1e6, patience)
 
     def take(self) -> list[BatchTask]:
         """The tasks of the next batch; empty when all were dropped.
