@@ -16,6 +16,8 @@
         ├── ServableNotFound       NOT_FOUND
         ├── FailedPrecondition     FAILED_PRECONDITION
         ├── Unimplemented          UNIMPLEMENTED
+        ├── LoadError              UNKNOWN
+        ├── DeadlineExceeded       DEADLINE_EXCEEDED
         └── ServerUnavailable      UNAVAILABLE
 
 Messages say what is wrong, the value received and what to do, in one line.
@@ -130,6 +132,18 @@ class Unimplemented(RequestError):
     """The request is well formed, but this server has no such ability."""
 
     grpc_code = "UNIMPLEMENTED"
+
+
+class LoadError(RequestError):
+    """A model that was asked for did not become available."""
+
+    grpc_code = "UNKNOWN"
+
+
+class DeadlineExceeded(RequestError):
+    """The time for a request is over."""
+
+    grpc_code = "DEADLINE_EXCEEDED"
 
 
 class ServerUnavailable(RequestError):

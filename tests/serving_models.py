@@ -87,6 +87,15 @@ class Arithmetic(tf.Module):
         return {"scores": tf.io.parse_example(inputs, EXAMPLE_FEATURES)["x"][:, 0]}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="inputs")])
+    def regress(self, inputs):
+        x = tf.io.parse_example(inputs, EXAMPLE_FEATURES)["x"]
+        return {"outputs": self.half * x + self.offset}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="inputs")])
+    def wide_regress(self, inputs):
+        return {"outputs": tf.tile(tf.io.parse_example(inputs, EXAMPLE_FEATURES)["x"], [1, 2])}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="inputs")])
     def neither(self, inputs):
         return {"other": tf.identity(inputs)}
 
@@ -118,6 +127,58 @@ def write_arithmetic(folder: Path, offset: float = 2.0) -> Path:
     names = [name for name, value in vars(Arithmetic).items() if hasattr(value, "get_concrete_function")]
     signatures = {name: getattr(module, name) for name in names if name != "plain"}
     tf.saved_model.save(module, str(folder), signatures={"serving_default": module.plain, **signatures})
+    return folder
+
+
+class HalfPlus(tf.Module):
+    """y = x / 2 + offset and nothing else, for tests that load many versions."""
+
+    def __init__(self, offset: float):
+        super().__init__()
+        self.half = tf.Variable(0.5)
+        self.offset = tf.Variable(offset)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
+    def predict(self, x):
+        return {"y": self.half * x + self.offset}
+
+
+class Tokens(tf.Module):
+    """Sums and lengths of rows of ids; a negative id is refused, as a damaged request would be."""
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, None], tf.int32, name="ids"),
+            tf.TensorSpec([None, None], tf.int32, name="mask"),
+        ]
+    )
+    def total(self, ids, mask):
+        with tf.control_dependencies([tf.debugging.assert_non_negative(ids, message="a negative id")]):
+            return {
+                "total": tf.reduce_sum(ids * mask, axis=1),
+                "length": tf.reduce_sum(mask, axis=1),
+                "rows": tf.fill([tf.shape(ids)[0]], tf.shape(ids)[0]),
+            }
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
+    def mean(self, x):
+        return {"mean": tf.reduce_mean(x)}
+
+    @tf.function(input_signature=[tf.TensorSpec([], tf.float32, name="x")])
+    def scalar(self, x):
+        return {"y": x + 1.0}
+
+
+def write_tokens(folder: Path) -> Path:
+    module = Tokens()
+    signatures = {"serving_default": module.total, "mean": module.mean, "scalar": module.scalar}
+    tf.saved_model.save(module, str(folder), signatures=signatures)
+    return folder
+
+
+def write_half_plus(folder: Path, offset: float = 2.0) -> Path:
+    module = HalfPlus(offset)
+    tf.saved_model.save(module, str(folder), signatures={"serving_default": module.predict})
     return folder
 
 

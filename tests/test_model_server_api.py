@@ -16,7 +16,6 @@ from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
     inference_pb2,
-    model_management_pb2,
     model_service_pb2_grpc,
     predict_pb2,
     prediction_service_pb2_grpc,
@@ -383,15 +382,98 @@ def test_status_refuses_with_the_code_and_text_of_the_reference(models, request_
     assert refused(models.GetModelStatus, request_) == (code, text)
 
 
-def test_methods_that_are_not_there_say_so(prediction, models):
-    for call, request in (
-        (prediction.Regress, regression_pb2.RegressionRequest()),
-        (prediction.MultiInference, inference_pb2.MultiInferenceRequest()),
-        (models.HandleReloadConfigRequest, model_management_pb2.ReloadConfigRequest()),
-    ):
-        code, text = refused(call, request)
-        assert code == "UNIMPLEMENTED"
-        assert "is not implemented by this server" in text
+def regress_request(values, *, signature="regress", name=MODEL):
+    request = regression_pb2.RegressionRequest()
+    request.model_spec.name = name
+    request.model_spec.signature_name = signature
+    for value in values:
+        request.input.example_list.examples.add().features.feature["x"].float_list.value.append(value)
+    return request
+
+
+def test_regress_answers_with_a_number_for_each_example(prediction):
+    response = prediction.Regress(regress_request([2.0, 4.0]))
+    assert [item.value for item in response.result.regressions] == [4.0, 5.0]
+    spec = response.model_spec
+    assert (spec.name, spec.signature_name, spec.version.value) == (MODEL, "regress", 124)
+
+
+@pytest.mark.parametrize(
+    ("request_", "code", "text"),
+    [
+        (regression_pb2.RegressionRequest(), "INVALID_ARGUMENT", "Missing ModelSpec"),
+        (regress_request([1.0], name="no"), "NOT_FOUND", "Latest(no)"),
+        (regress_request([1.0], signature="no"), "INVALID_ARGUMENT", "No signature was found with the name: no"),
+        (regress_request([]), "INVALID_ARGUMENT", "Input is empty."),
+        (regress_request([1.0], signature="two_inputs"), "INVALID_ARGUMENT", "Expected one input Tensor."),
+        (regress_request([1.0], signature="classify"), "INVALID_ARGUMENT", "Expected one output Tensor."),
+        (regress_request([1.0], signature=""), "INVALID_ARGUMENT", "No regression inputs found in SignatureDef: "),
+        (regress_request([1.0], signature="neither"), "INVALID_ARGUMENT", "No regression outputs found"),
+        (
+            regress_request([1.0], signature="wide_regress"),
+            "INVALID_ARGUMENT",
+            "to be either [batch_size] or [batch_size, 1] but got [1, 2]",
+        ),
+    ],
+)
+def test_regress_refuses_with_the_code_and_text_of_the_reference(prediction, request_, code, text):
+    got_code, got_text = refused(prediction.Regress, request_)
+    assert got_code == code
+    assert text in got_text
+
+
+def multi_request(*tasks, values=(2.0,)):
+    """A request from tuples of signature, method and, where it differs, model name."""
+    request = inference_pb2.MultiInferenceRequest()
+    for signature, method, *name in tasks:
+        task = request.tasks.add(method_name=f"tensorflow/serving/{method}")
+        task.model_spec.name = name[0] if name else MODEL
+        task.model_spec.signature_name = signature
+    request.input.CopyFrom(regress_request(values).input)
+    return request
+
+
+def test_multi_inference_answers_each_task_in_order(prediction):
+    response = prediction.MultiInference(multi_request(("regress", "regress"), ("classify", "classify")))
+    first, second = response.results
+    assert [item.value for item in first.regression_result.regressions] == [4.0]
+    assert [item.score for item in second.classification_result.classifications[0].classes] == [4.0, -4.0]
+    assert [each.model_spec.signature_name for each in response.results] == ["regress", "classify"]
+    assert {each.model_spec.version.value for each in response.results} == {124}
+
+
+@pytest.mark.parametrize(
+    ("request_", "code", "text"),
+    [
+        (inference_pb2.MultiInferenceRequest(), "INVALID_ARGUMENT", "Missing ModelSpec"),
+        (
+            multi_request(("regress", "regress"), ("classify", "classify", "texts")),
+            "INVALID_ARGUMENT",
+            "must access the same model name",
+        ),
+        (
+            multi_request(("regress", "regress"), ("regress", "regress")),
+            "INVALID_ARGUMENT",
+            "Duplicate evaluation of signature: regress",
+        ),
+        (
+            multi_request(("no", "regress")),
+            "INVALID_ARGUMENT",
+            "Requested signature not found in model graph: no",
+        ),
+        (
+            multi_request(("regress", "predict")),
+            "UNIMPLEMENTED",
+            "Unsupported signature method_name: tensorflow/serving/predict",
+        ),
+        (multi_request(("regress", "regress"), values=()), "INVALID_ARGUMENT", "Input is empty."),
+        (multi_request(("regress", "regress", "no")), "NOT_FOUND", "Latest(no)"),
+    ],
+)
+def test_multi_inference_refuses_with_the_code_and_text_of_the_reference(prediction, request_, code, text):
+    got_code, got_text = refused(prediction.MultiInference, request_)
+    assert got_code == code
+    assert text in got_text
 
 
 # === REST: paths ===
@@ -402,7 +484,8 @@ def test_methods_that_are_not_there_say_so(prediction, models):
     [
         ("GET", "/v1/foo", 400, "Malformed request: GET /v1/foo"),
         ("POST", "/v1/foo", 400, "Malformed request: POST /v1/foo"),
-        ("GET", "/v1/models", 400, "Missing model name in request."),
+        ("GET", "/v1/models/metadata/metadata/x", 400, "Malformed request: GET"),
+        ("GET", "/v1/models/versions/1", 400, "Missing model name in request."),
         ("POST", "/v1/models", 400, "Malformed request: POST /v1/models"),
         ("GET", "/v1/models/foo:predict", 400, "Malformed request: GET"),
         ("GET", "/v1/models/foo/version/50:predict", 400, "Malformed request: GET"),
@@ -414,7 +497,7 @@ def test_methods_that_are_not_there_say_so(prediction, models):
         ("PUT", f"/v1/models/{MODEL}", 400, "Malformed request: PUT"),
         ("DELETE", f"/v1/models/{MODEL}", 400, "Malformed request: DELETE"),
         ("POST", f"/v1/models/foo/versions/{2**64 - 1}:predict", 400, "Failed to convert version"),
-        ("POST", f"/v1/models/{MODEL}:regress", 501, "regress is not implemented"),
+        ("POST", f"/v1/models/{MODEL}:regress", 400, "When method is regress, key 'examples' is expected"),
         ("GET", "/v1/models/no", 404, "Could not find any versions of model no"),
         ("GET", f"/v1/models/{MODEL}/versions/9", 404, f"Could not find version 9 of model {MODEL}"),
         ("GET", "/v1/models/no/metadata", 404, "Servable not found for request: Latest(no)"),
@@ -736,6 +819,14 @@ def test_classify_over_rest_refuses_with_the_status_and_text_of_the_reference(ht
     assert reply.status_code == status
 
 
+def test_regress_over_rest_gives_numbers(http):
+    body = {"signature_name": "regress", "examples": [{"x": 2.0}, {"x": 3.0}]}
+    reply = post(http, body, path=f"/v1/models/{MODEL}:regress")
+    assert (reply.status_code, reply.text) == (200, '{\n    "results": [4.0, 4.5]\n}\n')
+    reply = post(http, body | {"signature_name": "no"}, path=f"/v1/models/{MODEL}/versions/123:regress")
+    assert (reply.status_code, reply.json()) == (400, {"error": "No signature was found with the name: no"})
+
+
 # === REST: information ===
 
 
@@ -775,6 +866,16 @@ def test_metadata_has_the_form_of_the_reference(http):
         "method_name": "tensorflow/serving/predict",
         "defaults": {},
     }
+
+
+def test_the_models_are_listed_with_their_versions_and_labels(http):
+    listed = {model["name"]: model for model in http.get("/v1/models").json()["models"]}
+    assert listed[MODEL] == {
+        "name": MODEL,
+        "versions": {"124": "AVAILABLE", "123": "AVAILABLE"},
+        "labels": {"stable": 123},
+    }
+    assert listed["broken"]["versions"] == {"7": "END"}
 
 
 def test_health_tells_life_from_readiness(http):

@@ -3,9 +3,13 @@ from pathlib import Path
 import pytest
 
 from bert_serving.errors import InputError
-from bert_serving.model_server.flags import parse_flags
+from bert_serving.model_server.batching_parameters import BatchingParameters, read_batching_parameters
+from bert_serving.model_server.flags import _build_parser, parse_flags
 from bert_serving.model_server.model_config import read_model_config_file
+from bert_serving.model_server.monitoring import read_metrics_path
 from bert_serving.model_server.options import ModelConfig, ServerOptions, VersionPolicy
+from bert_serving.model_server.request_limits import Limits
+from bert_serving.model_server.tls import read_tls
 
 MODEL = ("--model_name=m", "--model_base_path=/models/m")
 
@@ -33,6 +37,27 @@ def test_the_ports_are_those_of_tensorflow_serving_when_not_given():
         (["--tensorflow_session_parallelism=4"], "intra_op_parallelism", 4),
         (["--tensorflow_session_parallelism=4"], "inter_op_parallelism", 4),
         (["--grpc_max_threads=5"], "max_threads", 5),
+        (["--file_system_poll_wait_seconds=0"], "file_system_poll_wait_seconds", 0),
+        (["--max_num_load_retries=2"], "max_num_load_retries", 2),
+        (["--load_retry_interval_micros=500000"], "load_retry_interval", 0.5),
+        (["--num_load_threads=3"], "load_threads", 3),
+        (
+            ["--allow_version_labels_for_unavailable_models=true"],
+            "allow_version_labels_for_unavailable_models",
+            True,
+        ),
+        (["--enable_batching"], "batching", BatchingParameters()),
+        (["--enable_batching", "--max_batch_tokens=9"], "batching", BatchingParameters(max_batch_tokens=9)),
+        (["--enable_per_model_batching_parameters"], "per_model_batching", True),
+        (["--rest_api_timeout_in_ms=1500"], "rest_timeout", 1.5),
+        (["--rest_api_enable_cors_support"], "rest_cors", True),
+        (["--rest_api_num_threads=3"], "rest_threads", 3),
+        (["--max_request_bytes=1", "--max_request_rows=2", "--max_text_bytes=3"], "limits", Limits(1, 2, 3)),
+        (["--grace_period_seconds=9"], "grace_seconds", 9),
+        (["--access_log=/a"], "access_log", Path("/a")),
+        (["--enable_signature_method_name_check"], "check_method_names", True),
+        (["--allow_unsafe_operations"], "allow_unsafe_operations", True),
+        (["--max_waiting_requests=7"], "max_waiting_requests", 7),
         (["--saved_model_tags=serve,gpu"], "saved_model_tags", ("serve", "gpu")),
         (
             ["--grpc_channel_arguments=grpc.max_connection_age_ms=5,a=b"],
@@ -61,8 +86,15 @@ def test_a_flag_sets_its_option(arguments, attribute, value):
         (["--port=1", "--rest_api_port=1"], "cannot share port 1"),
         (["--port=0"], "--grpc_socket_path is required"),
         (["--grpc_channel_arguments=a"], "'a' is not of the form name=value"),
+        (["--batching_parameters_file=/b"], "--batching_parameters_file needs --enable_batching"),
+        (["--enable_batching", "--batching_parameters_file=/nowhere"], "Cannot read the config file /nowhere"),
+        (["--max_batch_tokens=0"], "'0' is not a whole number of at least 1"),
         (["--model_name="], "--model_name must not be empty"),
-        (["--ssl_config_file=/x"], "--ssl_config_file is not supported here"),
+        (["--ssl_config_file=/nowhere"], "Cannot read the config file /nowhere"),
+        (["--use_alts_credentials"], "--use_alts_credentials is not supported here: use --ssl_config_file"),
+        (["--monitoring_config_file=/x"], "--monitoring_config_file needs --rest_api_port"),
+        (["--rest_api_timeout_in_ms=0"], "'0' is not a whole number of at least 1"),
+        (["--audit_for_tf_serving=new"], "'new' is not a version"),
         (["--tensorflow_session_parallelism=1", "--tensorflow_intra_op_parallelism=1"], "give either it, or"),
         (["--model_config_file=/nowhere/models.config"], "Cannot read the model config file /nowhere/models.config"),
     ],
@@ -80,13 +112,69 @@ def test_no_model_at_all_is_an_error():
 
 
 def test_flags_without_meaning_here_are_listed():
-    flags = parse_flags([*MODEL, "--enable_batching", "--file_system_poll_wait_seconds=0", "--enable_profiler=false"])
-    assert set(flags.without_effect) == {
-        "--enable_batching",
-        "--file_system_poll_wait_seconds",
-        "--enable_profiler",
-    }
+    flags = parse_flags(
+        [*MODEL, "--flush_filesystem_caches", "--port=0", "--grpc_socket_path=/s", "--enable_profiler=false"]
+    )
+    assert set(flags.without_effect) == {"--flush_filesystem_caches", "--enable_profiler"}
     assert parse_flags(MODEL).without_effect == ()
+
+
+# main.cc of TensorFlow Serving 2.20.0.
+STOCK_FLAGS = """
+port grpc_socket_path rest_api_port rest_api_num_threads rest_api_timeout_in_ms rest_api_enable_cors_support grpc_max_threads
+grpc_channel_arguments model_name model_base_path model_config_file model_config_file_poll_wait_seconds
+file_system_poll_wait_seconds saved_model_tags allow_version_labels_for_unavailable_models num_load_threads num_unload_threads
+max_num_load_retries load_retry_interval_micros flush_filesystem_caches enable_batching batching_parameters_file
+enable_per_model_batching_parameters tensorflow_session_parallelism tensorflow_intra_op_parallelism
+tensorflow_inter_op_parallelism tensorflow_session_config_file per_process_gpu_memory_fraction platform_config_file
+thread_pool_factory_config_file mixed_precision xla_cpu_compilation_enabled xla_gpu_compilation_enabled
+remove_unused_fields_from_bundle_metagraph prefer_tflite_model enable_model_warmup num_request_iterations_for_warmup
+ssl_config_file use_alts_credentials monitoring_config_file enable_profiler enable_grpc_healthcheck_service
+enable_signature_method_name_check enable_serialization_as_tensor_content version
+""".split()
+
+
+def test_every_flag_of_the_stock_server_is_known():
+    known = {option for action in _build_parser()._actions for option in action.option_strings}
+    assert {f"--{name}" for name in STOCK_FLAGS} <= known
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("prometheus_config { enable: true }", "/monitoring/prometheus/metrics"),
+        ('prometheus_config { enable: true path: "/metrics" }', "/metrics"),
+        ("prometheus_config { enable: false }", None),
+        ("", None),
+    ],
+)
+def test_the_monitoring_config_file_says_where_the_metrics_are(tmp_path, text, path):
+    file = tmp_path / "monitoring.config"
+    file.write_text(text)
+    assert read_metrics_path(file) == path
+
+
+@pytest.mark.parametrize(
+    ("read", "text", "message"),
+    [
+        (read_metrics_path, "prometheus {}", "Error parsing text-format tensorflow.serving.MonitoringConfig"),
+        (read_metrics_path, 'prometheus_config { enable: true path: "m" }', "does not begin with a slash"),
+        (read_tls, "key: 1", "Error parsing text-format tensorflow.serving.SSLConfig"),
+        (read_tls, 'server_key: "/etc/key.pem" server_cert: "c"', "server_key holds no PEM text"),
+        (
+            read_tls,
+            'server_key: "-----BEGIN X" server_cert: "-----BEGIN X" client_verify: true',
+            "client_verify needs custom_ca",
+        ),
+    ],
+)
+def test_a_config_file_that_is_wrong_is_explained(tmp_path, read, text, message):
+    file = tmp_path / "some.config"
+    file.write_text(text)
+    with pytest.raises(InputError) as caught:
+        read(file)
+    assert message in str(caught.value)
+    assert str(file) in str(caught.value)
 
 
 def test_asking_for_the_version_needs_no_model():
@@ -173,3 +261,60 @@ def test_a_server_that_nobody_can_reach_is_an_error():
         ServerOptions(models=[ModelConfig("m", Path("/m"))], port=None, rest_api_port=None)
     with pytest.raises(InputError, match="No model"):
         ServerOptions(models=[])
+
+
+def test_the_batching_parameters_file_sets_the_limits(tmp_path):
+    path = tmp_path / "batching.txt"
+    path.write_text(
+        """
+        max_batch_size { value: 64 }
+        batch_timeout_micros { value: 2000 }
+        max_enqueued_batches { value: 3 }
+        num_batch_threads { value: 4 }
+        thread_pool_name { value: "some_threads" }
+        allowed_batch_sizes: 8
+        allowed_batch_sizes: 64
+        pad_variable_length_inputs: true
+        """
+    )
+    assert read_batching_parameters(path) == BatchingParameters(
+        max_batch_size=64,
+        batch_timeout_micros=2000,
+        max_enqueued_batches=3,
+        num_batch_threads=4,
+        allowed_batch_sizes=(8, 64),
+        pad_variable_length_inputs=True,
+    )
+    path.write_text("")
+    assert read_batching_parameters(path) == BatchingParameters()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("max_batch_size: 64", "Error parsing text-format tensorflow.serving.BatchingParameters"),
+        ("max_batch_sizes { value: 64 }", "Error parsing text-format tensorflow.serving.BatchingParameters"),
+        ("max_batch_size { value: 0 }", "max_batch_size is 0: give a number of at least 1"),
+        ("batch_timeout_micros { value: -1 }", "batch_timeout_micros is -1"),
+        (
+            "max_batch_size { value: 64 } allowed_batch_sizes: 8 allowed_batch_sizes: 32",
+            "Last entry in allowed_batch_sizes must match max_batch_size; last entry was 32; expected 64",
+        ),
+        (
+            "max_batch_size { value: 8 } allowed_batch_sizes: 16 allowed_batch_sizes: 8",
+            "must be positive and ascending",
+        ),
+        (
+            "max_batch_size { value: 8 } enable_large_batch_splitting: true max_execution_batch_size { value: 9 }",
+            "give at most max_batch_size (8)",
+        ),
+    ],
+)
+def test_a_batching_parameters_file_that_is_wrong_is_explained(tmp_path, text, message):
+    path = tmp_path / "batching.txt"
+    path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        read_batching_parameters(path)
+    assert message in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -31,7 +31,7 @@ def run_server(*flags):
 
 
 def test_the_process_serves_until_it_is_stopped_and_ends_well(base_path):
-    process = ModelServerProcess(base_path, "texts", program=EMBEDDED, extra_flags=["--enable_batching"])
+    process = ModelServerProcess(base_path, "texts", program=EMBEDDED, extra_flags=["--enable_profiler=false"])
     with process, RestClient(process.rest_url) as rest, GrpcClient(process.grpc_address) as over_grpc:
         assert process.program == EMBEDDED
         texts = ["kurz", "ein langer Text"]
@@ -42,7 +42,7 @@ def test_the_process_serves_until_it_is_stopped_and_ends_well(base_path):
         assert process.stop() == 0
         assert process.process_id is None
     assert len(lines) == 3
-    assert "No effect here: --enable_batching" in lines[0]
+    assert "No effect here: --enable_profiler" in lines[0]
     assert "texts version 1 is AVAILABLE" in lines[1]
     assert f"Listening: gRPC port {process.grpc_port}, REST port {process.rest_port}" in lines[2]
     for port in (process.grpc_port, process.rest_port):
@@ -51,9 +51,9 @@ def test_the_process_serves_until_it_is_stopped_and_ends_well(base_path):
 
 
 def test_an_interrupt_while_it_starts_ends_the_process_at_once(base_path):
-    flags = [f"--model_base_path={base_path}", "--enable_batching"]
+    flags = [f"--model_base_path={base_path}", "--enable_profiler=false"]
     with subprocess.Popen([*EMBEDDED, *flags], stderr=subprocess.PIPE, text=True) as process:
-        assert "No effect here: --enable_batching" in process.stderr.readline()
+        assert "No effect here: --enable_profiler" in process.stderr.readline()
         process.send_signal(signal.SIGINT)
         _, rest = process.communicate(timeout=20)
     assert process.returncode == 0

@@ -182,17 +182,33 @@ def test_warmup_data_that_is_no_tfrecord_ends_the_version(tmp_path, saved_model)
     assert "Please verify your warmup data is in TFRecord format" in record.error_message
 
 
-def test_classify_requests_warm_up_and_regress_requests_are_skipped(tmp_path, saved_model):
+@pytest.mark.parametrize("method", ["classify", "regress"])
+def test_requests_with_examples_warm_up(tmp_path, saved_model, method):
     copy_versions(saved_model, tmp_path, 1)
     log = prediction_log_pb2.PredictionLog()
-    log.classify_log.request.model_spec.signature_name = "classify"
-    log.classify_log.request.input.example_list.examples.add().features.feature["x"].float_list.value.append(1.0)
-    regress = prediction_log_pb2.PredictionLog(regress_log=prediction_log_pb2.RegressLog())
-    write_warmup(tmp_path / "1", log, regress)
+    request = getattr(log, f"{method}_log").request
+    request.model_spec.signature_name = method
+    request.input.example_list.examples.add().features.feature["x"].float_list.value.append(1.0)
+    write_warmup(tmp_path / "1", log)
     assert load_one(store_of(tmp_path)).state == AVAILABLE
-    log.classify_log.request.model_spec.signature_name = "no"
+    request.model_spec.signature_name = "no"
     write_warmup(tmp_path / "1", log)
     assert load_one(store_of(tmp_path)).state == END
+
+
+def test_requests_of_several_tasks_warm_up(tmp_path, saved_model):
+    copy_versions(saved_model, tmp_path, 1)
+    log = prediction_log_pb2.PredictionLog()
+    request = log.multi_inference_log.request
+    for method in ("regress", "classify"):
+        task = request.tasks.add(method_name=f"tensorflow/serving/{method}")
+        task.model_spec.name, task.model_spec.signature_name = "m", method
+    request.input.example_list.examples.add().features.feature["x"].float_list.value.append(1.0)
+    write_warmup(tmp_path / "1", log)
+    assert load_one(store_of(tmp_path)).state == AVAILABLE
+    request.tasks[0].method_name = "tensorflow/serving/predict"
+    write_warmup(tmp_path / "1", log)
+    assert load_one(store_of(tmp_path)).error_code == "UNIMPLEMENTED"
 
 
 def test_an_input_with_a_default_may_be_left_out(tmp_path, saved_model):

@@ -1,9 +1,11 @@
 """`python -m bert_serving.model_server`: the embedded server as a process."""
 
 import asyncio
+import contextlib
 import importlib
 import logging
 import os
+import resource
 import signal
 import sys
 from collections.abc import Sequence
@@ -25,6 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a model server until SIGTERM or SIGINT; returns the exit status."""
     _set_up_environment()
     _set_up_log()
+    _raise_file_limit()
+    # A thread that comes back from TensorFlow should not wait five milliseconds, the default, for the event loop.
+    sys.setswitchinterval(0.0005)
     try:
         flags = parse_flags(sys.argv[1:] if arguments is None else arguments)
         if flags.options is None:
@@ -54,7 +59,9 @@ async def _serve_until_signal(options: ServerOptions, without_effect: Sequence[s
         _leave()
     server = await starting
     await stopping
-    _log.info("Stopping")
+    _log.info("Stopping: requests have %g s to finish; a second signal ends at once", options.grace_seconds)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, _leave)
     await server.stop()
     if server.busy:
         _leave()
@@ -84,6 +91,13 @@ def _set_up_environment() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # No Keras is needed to serve, and the import of the legacy one is two seconds shorter.
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+
+
+def _raise_file_limit() -> None:
+    """Connections are files; the usual limit of 1,024 would let a thousand silent ones close the door."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _set_up_log() -> None:

@@ -3,39 +3,33 @@
 import argparse
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 from bert_serving import contract
 from bert_serving.errors import InputError
+from bert_serving.model_server.batching_parameters import (
+    DEFAULT_TOKEN_BUDGET,
+    BatchingParameters,
+    read_batching_parameters,
+)
+from bert_serving.model_server.monitoring import read_metrics_path
 from bert_serving.model_server.options import ModelConfig, ServerOptions
+from bert_serving.model_server.request_limits import Limits
+from bert_serving.model_server.tls import read_tls
 
 # Known to tensorflow_model_server (main.cc, tags up to 2.20.0), without meaning here.
 _NO_EFFECT = (
-    "allow_version_labels_for_unavailable_models",
-    "batching_parameters_file",
-    "enable_batching",
     "enable_grpc_healthcheck_service",
-    "enable_per_model_batching_parameters",
     "enable_profiler",
-    "enable_signature_method_name_check",
-    "file_system_poll_wait_seconds",
     "flush_filesystem_caches",
-    "load_retry_interval_micros",
-    "max_num_load_retries",
     "mixed_precision",
-    "model_config_file_poll_wait_seconds",
-    "monitoring_config_file",
-    "num_load_threads",
     "num_unload_threads",
     "per_process_gpu_memory_fraction",
     "platform_config_file",
     "prefer_tflite_model",
     "remove_unused_fields_from_bundle_metagraph",
-    "rest_api_enable_cors_support",
-    "rest_api_num_threads",
-    "rest_api_timeout_in_ms",
     "tensorflow_session_config_file",
     "thread_pool_factory_config_file",
     "xla_cpu_compilation_enabled",
@@ -43,7 +37,7 @@ _NO_EFFECT = (
 )
 
 # Ignoring these would leave a server open that its owner believes to be closed.
-_REFUSED = ("ssl_config_file", "use_alts_credentials")
+_REFUSED = ("use_alts_credentials",)
 
 
 @dataclass(frozen=True)
@@ -76,7 +70,7 @@ def parse_flags(arguments: Sequence[str]) -> Flags:
         raise InputError(_unknown(rest[0], parser))
     for name in _REFUSED:
         if getattr(values, name) not in (None, "", "false"):
-            raise InputError(f"--{name} is not supported here: put a TLS proxy in front of the server")
+            raise InputError(f"--{name} is not supported here: use --ssl_config_file instead")
     if values.version:
         return Flags(options=None)
     given = tuple(f"--{name}" for name in _NO_EFFECT if getattr(values, name) is not None)
@@ -109,7 +103,28 @@ def _options(values: argparse.Namespace) -> ServerOptions:
         warmup_iterations=values.num_request_iterations_for_warmup,
         saved_model_tags=tuple(values.saved_model_tags.split(",")),
         tensor_content=values.enable_serialization_as_tensor_content,
+        file_system_poll_wait_seconds=values.file_system_poll_wait_seconds,
+        model_config_file=Path(values.model_config_file) if values.model_config_file else None,
+        model_config_file_poll_wait_seconds=values.model_config_file_poll_wait_seconds,
+        max_num_load_retries=values.max_num_load_retries,
+        load_retry_interval=values.load_retry_interval_micros / 1e6,
+        load_threads=values.num_load_threads or 1,
+        batching=_batching(values),
+        rest_timeout=values.rest_api_timeout_in_ms / 1e3,
+        rest_cors=values.rest_api_enable_cors_support,
+        limits=Limits(values.max_request_bytes, values.max_request_rows, values.max_text_bytes),
+        grace_seconds=values.grace_period_seconds,
+        tls=read_tls(Path(values.ssl_config_file)) if values.ssl_config_file else None,
+        metrics_path=_metrics_path(values),
+        access_log=Path(values.access_log) if values.access_log else None,
+        check_method_names=values.enable_signature_method_name_check,
+        tf_serving=values.audit_for_tf_serving,
+        allow_unsafe_operations=values.allow_unsafe_operations,
+        per_model_batching=values.enable_per_model_batching_parameters,
+        max_waiting_requests=values.max_waiting_requests,
+        allow_version_labels_for_unavailable_models=values.allow_version_labels_for_unavailable_models,
         **({"max_threads": values.grpc_max_threads} if values.grpc_max_threads else {}),
+        **({"rest_threads": values.rest_api_num_threads} if values.rest_api_num_threads else {}),
     )
 
 
@@ -124,6 +139,25 @@ def _models(values: argparse.Namespace) -> list[ModelConfig]:
     if not values.model_name:
         raise InputError("--model_name must not be empty")
     return [ModelConfig(name=values.model_name, base_path=Path(values.model_base_path).absolute())]
+
+
+def _metrics_path(values: argparse.Namespace) -> str | None:
+    if not values.monitoring_config_file:
+        return None
+    if not values.rest_api_port:
+        raise InputError("--monitoring_config_file needs --rest_api_port: the metrics are on the REST port")
+    return read_metrics_path(Path(values.monitoring_config_file))
+
+
+def _batching(values: argparse.Namespace) -> BatchingParameters | None:
+    if values.batching_parameters_file and not values.enable_batching:
+        raise InputError("--batching_parameters_file needs --enable_batching")
+    if not values.enable_batching:
+        return None
+    parameters = BatchingParameters()
+    if values.batching_parameters_file:
+        parameters = read_batching_parameters(Path(values.batching_parameters_file))
+    return replace(parameters, max_batch_tokens=values.max_batch_tokens)
 
 
 def _unknown(argument: str, parser: argparse.ArgumentParser) -> str:
@@ -156,6 +190,30 @@ def _build_parser() -> argparse.ArgumentParser:
     add("model_name", str, "default", "name of the model")
     add("model_base_path", str, "", "folder that holds the numbered versions")
     add("model_config_file", str, "", "ModelServerConfig in text form; wins over name and base path")
+    add("model_config_file_poll_wait_seconds", _count, 0, "read that file again so often; 0 is never")
+    add("file_system_poll_wait_seconds", _count, 1, "look for versions so often; 0 is once")
+    add("allow_version_labels_for_unavailable_models", _boolean, False, "accept new labels of versions not loaded yet")
+    add("max_num_load_retries", _count, 5, "try so often again to load a version that failed")
+    add("load_retry_interval_micros", _count, 60_000_000, "microseconds between two tries")
+    add("num_load_threads", _count, 0, "versions loaded side by side; 0 is one")
+    add("enable_batching", _boolean, False, "merge requests into batches")
+    add("batching_parameters_file", str, "", "BatchingParameters in text form")
+    add("enable_per_model_batching_parameters", _boolean, False, "each version's own batching_params.pbtxt says how")
+    add("max_batch_tokens", _positive, DEFAULT_TOKEN_BUDGET, "estimated tokens of a batch; longer requests run alone")
+    add("max_waiting_requests", _positive, 1000, "requests that wait for a thread; further ones are refused")
+    add("rest_api_num_threads", _count, 0, "threads that read large REST requests; 0 is four for each CPU")
+    add("rest_api_timeout_in_ms", _positive, 30_000, "milliseconds for one inference over REST")
+    add("rest_api_enable_cors_support", _boolean, False, "let pages of other origins ask over REST")
+    add("ssl_config_file", str, "", "SSLConfig in text form: TLS for the gRPC port")
+    add("monitoring_config_file", str, "", "MonitoringConfig in text form: metrics on the REST port")
+    add("enable_signature_method_name_check", _boolean, False, "refuse signatures made for another method")
+    add("max_request_bytes", _count, 0, "largest request; 0 is 2 GiB")
+    add("max_request_rows", _count, 0, "most rows of a request; 0 is any number")
+    add("max_text_bytes", _count, 0, "longest text; 0 is any length")
+    add("grace_period_seconds", _count, 15, "time for requests to finish after SIGTERM")
+    add("audit_for_tf_serving", _version, "2.20", "warn of operations that this TensorFlow Serving lacks")
+    add("access_log", str, "", "file that gets a line of JSON for each request")
+    add("allow_unsafe_operations", _boolean, False, "load models that touch files or run code")
     add("saved_model_tags", str, contract.SERVING_TAG, "tags of the meta graph, with commas between")
     add("tensorflow_session_parallelism", _count, 0, "sets both of the next two; 0 is automatic")
     add("tensorflow_intra_op_parallelism", _count, 0, "threads within an operation; 0 is automatic")
@@ -180,6 +238,18 @@ def _boolean(text: str) -> bool:
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
+    return int(text)
+
+
+def _version(text: str) -> str:
+    if not all(part.isascii() and part.isdigit() for part in text.split(".")):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a version such as 2.20")
+    return text
+
+
+def _positive(text: str) -> int:
+    if _count(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
 
 

@@ -1,25 +1,37 @@
 """PredictionService and ModelService of TensorFlow Serving."""
 
+import asyncio
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, TypeVar
 
 import grpc
 from tensorflow_serving.apis import (
+    inference_pb2,
     model_service_pb2_grpc,
     prediction_service_pb2_grpc,
 )
 
-from bert_serving.errors import Unimplemented
-from bert_serving.model_server.classify import classify
+from bert_serving.model_server.classify import prepare_classify
+from bert_serving.model_server.config_reload import reload_config
 from bert_serving.model_server.failure import failure_of
+from bert_serving.model_server.gateway import Gateway
+from bert_serving.model_server.inference import Inference
 from bert_serving.model_server.metadata import check_metadata_request, model_metadata
 from bert_serving.model_server.model_store import ModelStore
-from bert_serving.model_server.predict import predict
+from bert_serving.model_server.multi_inference import multi_inference_spec, prepare_multi_inference
+from bert_serving.model_server.predict import prepare_predict
+from bert_serving.model_server.regress import prepare_regress
 from bert_serving.model_server.status import model_status
 from bert_serving.model_server.workers import Workers
 
+T = TypeVar("T")
+
 # grpc_status_util.cc of TensorFlow Serving; longer texts do not fit into HTTP/2 headers everywhere.
 _LONGEST_MESSAGE = 1024
+
+
+# A request up to this size is decoded on the event loop, where it costs less than the way to a thread.
+_SMALL = 1 << 17
 
 
 class _Service:
@@ -29,7 +41,7 @@ class _Service:
 
     async def _answer(self, context: grpc.aio.ServicerContext, work: Callable[[Any], Any], request: Any) -> Any:
         try:
-            return await self._workers.run(work, request)
+            return work(request)
         except Exception as error:
             failure = failure_of(error)
         return await context.abort(grpc.StatusCode[failure.code], _cut(failure.message))
@@ -38,31 +50,67 @@ class _Service:
 class PredictionService(_Service, prediction_service_pb2_grpc.PredictionServiceServicer):
     """Inference."""
 
-    def __init__(self, store: ModelStore, workers: Workers, *, tensor_content: bool = False):
+    def __init__(self, store: ModelStore, workers: Workers, gateway: Gateway, *, tensor_content: bool = False):
         super().__init__(store, workers)
+        self._gateway = gateway
         self._tensor_content = tensor_content
 
     async def Predict(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
-        return await self._answer(context, self._predict, request)
+        return await self._infer(context, "Predict", self._predict, request)
 
     async def Classify(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
-        return await self._answer(context, self._classify, request)
+        return await self._infer(context, "Classify", self._classify, request)
 
     async def Regress(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
-        return await self._answer(context, _unimplemented("Regress", "ask for the number with Predict"), request)
+        return await self._infer(context, "Regress", self._regress, request)
 
     async def MultiInference(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
-        return await self._answer(context, _unimplemented("MultiInference", "send one request per signature"), request)
+        name = request.tasks[0].model_spec.name if request.tasks else ""
+        call = self._gateway.begin("GRPC", "MultiInference", name, context.peer())
+        try:
+            inferences = await self._prepared(self._multi_inference, request)
+            results = await asyncio.gather(*(self._gateway.run(call, each) for each in inferences))
+            self._gateway.succeeded(call)
+            return inference_pb2.MultiInferenceResponse(results=results)
+        except Exception as error:
+            failure = self._gateway.failed(call, error)
+        return await context.abort(grpc.StatusCode[failure.code], _cut(failure.message))
 
     async def GetModelMetadata(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
         return await self._answer(context, self._metadata, request)
 
-    def _predict(self, request: Any) -> Any:
-        servable = self._store.resolve(_spec(request))
-        return predict(servable, request, tensor_content=self._tensor_content)
+    async def _infer(
+        self,
+        context: grpc.aio.ServicerContext,
+        method: str,
+        prepare: Callable[[Any], Inference[Any]],
+        request: Any,
+    ) -> Any:
+        call = self._gateway.begin("GRPC", method, request.model_spec.name, context.peer())
+        try:
+            response = await self._gateway.run(call, await self._prepared(prepare, request))
+            self._gateway.succeeded(call)
+            return response
+        except Exception as error:
+            failure = self._gateway.failed(call, error)
+        return await context.abort(grpc.StatusCode[failure.code], _cut(failure.message))
 
-    def _classify(self, request: Any) -> Any:
-        return classify(self._store.resolve(_spec(request)), request)
+    async def _prepared(self, prepare: Callable[[Any], T], request: Any) -> T:
+        small = request.ByteSize() <= _SMALL
+        return prepare(request) if small else await self._workers.run(prepare, request)
+
+    def _predict(self, request: Any) -> Inference[Any]:
+        servable = self._store.resolve(_spec(request))
+        return prepare_predict(servable, request, tensor_content=self._tensor_content)
+
+    def _classify(self, request: Any) -> Inference[Any]:
+        return prepare_classify(self._store.resolve(_spec(request)), request)
+
+    def _regress(self, request: Any) -> Inference[Any]:
+        return prepare_regress(self._store.resolve(_spec(request)), request)
+
+    def _multi_inference(self, request: Any) -> list[Inference[Any]]:
+        return prepare_multi_inference(self._store.resolve(multi_inference_spec(request)), request)
 
     def _metadata(self, request: Any) -> Any:
         spec = _spec(request)
@@ -78,29 +126,28 @@ class ModelService(_Service, model_service_pb2_grpc.ModelServiceServicer):
         return await self._answer(context, self._status, request)
 
     async def HandleReloadConfigRequest(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
-        work = _unimplemented("HandleReloadConfigRequest", "restart the server with the new model config file")
-        return await self._answer(context, work, request)
+        # On a thread of its own: it may wait for models to load, and inference must not wait for it.
+        try:
+            return await asyncio.to_thread(reload_config, self._store, request, timeout=context.time_remaining())
+        except Exception as error:
+            failure = failure_of(error)
+        return await context.abort(grpc.StatusCode[failure.code], _cut(failure.message))
 
     def _status(self, request: Any) -> Any:
         return model_status(self._store, _spec(request))
 
 
-def add_services(server: grpc.aio.Server, store: ModelStore, workers: Workers, *, tensor_content: bool) -> None:
+def add_services(
+    server: grpc.aio.Server, store: ModelStore, workers: Workers, gateway: Gateway, *, tensor_content: bool
+) -> None:
     """Registers both services."""
-    prediction = PredictionService(store, workers, tensor_content=tensor_content)
+    prediction = PredictionService(store, workers, gateway, tensor_content=tensor_content)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(prediction, server)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(store, workers), server)
 
 
 def _spec(request: Any) -> Any:
     return request.model_spec if request.HasField("model_spec") else None
-
-
-def _unimplemented(method: str, instead: str) -> Callable[[Any], NoReturn]:
-    def refuse(_: Any) -> NoReturn:
-        raise Unimplemented(f"{method} is not implemented by this server: {instead}")
-
-    return refuse
 
 
 def _cut(message: str) -> str:

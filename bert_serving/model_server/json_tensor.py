@@ -167,7 +167,8 @@ def _from_inputs(value: Any, inputs: TensorInfos) -> dict[str, np.ndarray]:
             raise InvalidRequest(f"Missing named input: {name} in 'inputs' object.")
         column = _Column(info.dtype)
         column.append(value[name])
-        arrays[name] = column.array()[0]
+        array = column.array()
+        arrays[name] = array.reshape(array.shape[1:])  # array[0] of a vector would be no array
     return arrays
 
 

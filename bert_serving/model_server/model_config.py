@@ -25,13 +25,22 @@ def read_model_config_file(path: Path) -> list[ModelConfig]:
         raise InputError(f"Cannot read the model config file {path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise InputError(f"The model config file {path} is not UTF-8 text") from None
+    return parse_model_config(text, source=str(path))
+
+
+def parse_model_config(text: str, *, source: str) -> list[ModelConfig]:
+    """Models listed in the text of a model config file.
+
+    Raises:
+        InputError: it cannot be parsed, or an entry is not allowed; the message names `source`.
+    """
     config = model_server_config_pb2.ModelServerConfig()
     try:
         text_format.Parse(text, config)
     except text_format.ParseError as error:
-        raise InputError(f"Error parsing text-format tensorflow.serving.ModelServerConfig: {path}:{error}") from None
+        raise InputError(f"Error parsing text-format tensorflow.serving.ModelServerConfig: {source}:{error}") from None
     if config.WhichOneof("config") == "custom_model_config":
-        raise InputError(f"{path}: custom_model_config is not supported; use model_config_list")
+        raise InputError(f"{source}: custom_model_config is not supported; use model_config_list")
     return model_configs(config.model_config_list.config)
 
 

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from bert_serving import contract
 from bert_serving.errors import InputError
+from bert_serving.model_server.batching_parameters import BatchingParameters
+from bert_serving.model_server.request_limits import Limits
+from bert_serving.model_server.tls import Tls
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,27 @@ class ServerOptions:
         warmup_iterations: how often each warmup request is replayed.
         saved_model_tags: tags of the meta graph to load.
         tensor_content: answer Predict with `tensor_content` instead of the typed fields of TensorProto.
+        file_system_poll_wait_seconds: seconds between two looks at the base paths; 0 looks once, at the start.
+        model_config_file: the file that `models` came from.
+        model_config_file_poll_wait_seconds: seconds between two looks at that file; 0 reads it once.
+        max_num_load_retries: how often a version that failed to load is tried again.
+        load_retry_interval: seconds between two tries.
+        load_threads: versions that are loaded side by side.
+        batching: how requests are merged into batches; None runs each on its own.
+        per_model_batching: each version's own file says how; versions without one are not batched.
+        rest_timeout: seconds for one inference over REST.
+        rest_cors: pages of other origins may ask.
+        rest_threads: threads that read large requests.
+        limits: what one request may ask for.
+        grace_seconds: how long requests may go on when the server stops.
+        tls: key and certificates of the gRPC port; None is plain text.
+        metrics_path: where Prometheus finds the metrics; None is off.
+        access_log: file that gets a line for each request.
+        check_method_names: refuse a signature whose method name is that of another method.
+        allow_unsafe_operations: load models with operations that touch files or run code.
+        tf_serving: the TensorFlow Serving that models should also run on; the audit at load warns by it.
+        max_waiting_requests: requests that wait for a thread; further ones are refused.
+        allow_version_labels_for_unavailable_models: a new label may name a version that is not AVAILABLE yet.
     """
 
     models: Sequence[ModelConfig]
@@ -79,6 +103,27 @@ class ServerOptions:
     warmup_iterations: int = 1
     saved_model_tags: tuple[str, ...] = (contract.SERVING_TAG,)
     tensor_content: bool = False
+    file_system_poll_wait_seconds: float = 1.0
+    model_config_file: Path | None = None
+    model_config_file_poll_wait_seconds: float = 0.0
+    max_num_load_retries: int = 5
+    load_retry_interval: float = 60.0
+    load_threads: int = 1
+    allow_version_labels_for_unavailable_models: bool = False
+    batching: BatchingParameters | None = None
+    per_model_batching: bool = False
+    rest_timeout: float = 30.0
+    rest_cors: bool = False
+    rest_threads: int = 4 * (os.cpu_count() or 1)
+    limits: Limits = field(default_factory=Limits)
+    grace_seconds: float = 5.0
+    tls: Tls | None = None
+    metrics_path: str | None = None
+    access_log: Path | None = None
+    check_method_names: bool = False
+    allow_unsafe_operations: bool = False
+    tf_serving: str = "2.20"
+    max_waiting_requests: int = 1000
 
     def __post_init__(self) -> None:
         if not self.models:

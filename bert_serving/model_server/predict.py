@@ -2,47 +2,72 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-import tensorflow as tf
+import numpy as np
 from tensorflow.core.framework import tensor_pb2, types_pb2
 from tensorflow_serving.apis import predict_pb2
 
 from bert_serving import contract
-from bert_serving.errors import FailedPrecondition, InvalidRequest
+from bert_serving.errors import FailedPrecondition, InvalidRequest, RequestError
+from bert_serving.model_server.inference import Inference
 from bert_serving.model_server.servable import Servable, Signature
-from bert_serving.model_server.tensor_proto import tensor_from_proto, tensor_to_proto, type_name
+from bert_serving.model_server.tensor_proto import array_from_proto, fill_tensor_proto, type_name
+
+# What a signature may be made for that Predict runs.
+METHODS = ("tensorflow/serving/predict", "tensorflow/serving/classify", "tensorflow/serving/regress")
+
+
+def prepare_predict(
+    servable: Servable, request: predict_pb2.PredictRequest, *, tensor_content: bool = False
+) -> Inference[predict_pb2.PredictResponse]:
+    """Checks a PredictRequest.
+
+    Raises:
+        FailedPrecondition: no such signature.
+        InvalidRequest: inputs or output filter do not fit the signature.
+    """
+    name = request.model_spec.signature_name or contract.SERVING_DEFAULT
+    signature = _signature(servable, name)
+    inputs = _inputs(signature, request.inputs)
+    outputs = _outputs(signature, request.output_filter)
+
+    def answer(arrays: Mapping[str, np.ndarray]) -> predict_pb2.PredictResponse:
+        response = predict_pb2.PredictResponse()
+        response.model_spec.name = servable.name
+        response.model_spec.signature_name = name
+        response.model_spec.version.value = servable.version
+        for output, array in arrays.items():
+            fill_tensor_proto(response.outputs[output], array, tensor_content=tensor_content)
+        return response
+
+    return Inference(servable, name, inputs, outputs, answer)
 
 
 def predict(
     servable: Servable, request: predict_pb2.PredictRequest, *, tensor_content: bool = False
 ) -> predict_pb2.PredictResponse:
-    """Answers a PredictRequest.
+    """Answers a PredictRequest at once.
 
     Raises:
         FailedPrecondition: no such signature.
         InvalidRequest: inputs or output filter do not fit the signature.
         tf.errors.OpError: an operation refused its input.
     """
-    name = request.model_spec.signature_name or contract.SERVING_DEFAULT
-    signature = _signature(servable, name)
-    inputs = _inputs(signature, request.inputs)
-    outputs = _outputs(signature, request.output_filter)
-    results = servable.run(name, inputs, outputs)
-    response = predict_pb2.PredictResponse()
-    response.model_spec.name = servable.name
-    response.model_spec.signature_name = name
-    response.model_spec.version.value = servable.version
-    for output, array in results.items():
-        response.outputs[output].CopyFrom(tensor_to_proto(array, tensor_content=tensor_content))
-    return response
+    return prepare_predict(servable, request, tensor_content=tensor_content).run()
 
 
 def _signature(servable: Servable, name: str) -> Signature:
     if name not in servable.functions:
         raise FailedPrecondition(f'Serving signature key "{name}" not found.')
-    return servable.signatures[name]
+    signature = servable.signatures[name]
+    if servable.check_method_names and signature.method_name not in METHODS:
+        # RequestError is INTERNAL, as in TensorFlow Serving.
+        raise RequestError(
+            f"Expected prediction signature method_name to be one of {_braced(METHODS)}. Was: {signature.method_name}"
+        )
+    return signature
 
 
-def _inputs(signature: Signature, given: Mapping[str, tensor_pb2.TensorProto]) -> dict[str, tf.Tensor]:
+def _inputs(signature: Signature, given: Mapping[str, tensor_pb2.TensorProto]) -> dict[str, np.ndarray]:
     _check_names(signature, given)
     protos = {name: given[name] if name in given else signature.defaults[name] for name in signature.inputs}
     return {
@@ -75,7 +100,7 @@ def _check_names(signature: Signature, given: Iterable[str]) -> None:
     )
 
 
-def _tensor(name: str, position: int, proto: tensor_pb2.TensorProto, wanted: int) -> tf.Tensor:
+def _tensor(name: str, position: int, proto: tensor_pb2.TensorProto, wanted: int) -> np.ndarray:
     if proto.dtype not in types_pb2.DataType.values() or proto.dtype == types_pb2.DT_INVALID:
         raise InvalidRequest(f"tensor parsing error: {name}")
     if proto.dtype != wanted:
@@ -83,12 +108,12 @@ def _tensor(name: str, position: int, proto: tensor_pb2.TensorProto, wanted: int
             f"Expects arg[{position}] to be {type_name(wanted)} but {type_name(proto.dtype)} is provided"
         )
     try:
-        return tensor_from_proto(proto)
-    except tf.errors.InvalidArgumentError:
+        return array_from_proto(proto)
+    except (ValueError, TypeError):  # TypeError: a data type without an array, such as resource
         raise InvalidRequest(f"tensor parsing error: {name}") from None
 
 
-def _outputs(signature: Signature, asked: Sequence[str]) -> list[str]:
+def _outputs(signature: Signature, asked: Sequence[str]) -> tuple[str, ...]:
     for position, name in enumerate(asked):
         if name not in signature.outputs:
             raise InvalidRequest(
@@ -97,7 +122,7 @@ def _outputs(signature: Signature, asked: Sequence[str]) -> list[str]:
             )
         if name in asked[:position]:
             raise InvalidRequest(f"duplicate output tensor alias: {name}")
-    return list(asked) or list(signature.outputs)
+    return tuple(asked) or tuple(signature.outputs)
 
 
 def _braced(names: Iterable[str]) -> str:

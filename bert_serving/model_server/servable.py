@@ -11,13 +11,14 @@ import tensorflow_text  # noqa: F401  its operations must be registered before a
 from tensorflow.python.tools import saved_model_utils
 
 from bert_serving import contract
+from bert_serving.model_server.batching_parameters import BatchingParameters
 
 # Protos and TensorFlow come without types.
 Signature: TypeAlias = Any  # SignatureDef
 Tensor: TypeAlias = Any  # tf.Tensor or np.ndarray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Servable:
     """A SavedModel in memory, ready to run.
 
@@ -27,6 +28,8 @@ class Servable:
         signatures: SignatureDefs by name, as stored in the SavedModel.
         functions: callables by signature name.
         holder: the loaded object; it owns the variables that the callables read.
+        batching: how requests are merged; None runs each on its own.
+        check_method_names: only a signature made for a method may be asked by it.
     """
 
     name: str
@@ -34,9 +37,20 @@ class Servable:
     signatures: Mapping[str, Signature]
     functions: Mapping[str, Callable[..., Mapping[str, tf.Tensor]]]
     holder: Any
+    batching: BatchingParameters | None = None
+    check_method_names: bool = False
 
     @classmethod
-    def load(cls, path: Path, *, name: str, version: int, tags: Sequence[str] = (contract.SERVING_TAG,)) -> Self:
+    def load(
+        cls,
+        path: Path,
+        *,
+        name: str,
+        version: int,
+        tags: Sequence[str] = (contract.SERVING_TAG,),
+        batching: BatchingParameters | None = None,
+        check_method_names: bool = False,
+    ) -> Self:
         """Loads a SavedModel.
 
         Raises:
@@ -54,6 +68,8 @@ class Servable:
             signatures=dict(meta_graph.signature_def),
             functions=dict(holder.signatures),
             holder=holder,
+            batching=batching,
+            check_method_names=check_method_names,
         )
 
     def run(self, signature: str, inputs: Mapping[str, Tensor], outputs: Sequence[str]) -> dict[str, np.ndarray]:

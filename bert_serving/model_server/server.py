@@ -5,24 +5,36 @@ import contextlib
 import logging
 import socket
 import threading
-from collections.abc import Iterator
-from typing import Self
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Self
 
 import grpc
 import tensorflow as tf
 import uvicorn
+from grpc_health.v1 import health_pb2_grpc
 
 from bert_serving.errors import InputError
+from bert_serving.model_server.access_log import AccessLog
+from bert_serving.model_server.config_reload import ConfigFile
+from bert_serving.model_server.exchange import Exchanges
+from bert_serving.model_server.executor import BatchRun, Executor
+from bert_serving.model_server.gateway import Gateway
 from bert_serving.model_server.grpc_services import add_services
+from bert_serving.model_server.health import Health
 from bert_serving.model_server.model_store import ModelStore
 from bert_serving.model_server.options import ServerOptions
 from bert_serving.model_server.rest_api import RestApi
-from bert_serving.model_server.rest_app import build_rest_app
+from bert_serving.model_server.rest_app import RestOptions, build_rest_app
+from bert_serving.model_server.rest_protocol import PatientProtocol
+from bert_serving.model_server.service_reflection import add_reflection
+from bert_serving.model_server.tls import Tls
+from bert_serving.model_server.watcher import Watcher
 from bert_serving.model_server.workers import Workers
 
-_log = logging.getLogger("bert_serving.model_server")
+if TYPE_CHECKING:
+    from bert_serving.model_server.metrics import Metrics
 
-STOP_SECONDS = 5.0
+_log = logging.getLogger("bert_serving.model_server")
 
 
 class ModelServer:
@@ -39,7 +51,18 @@ class ModelServer:
         self.store = ModelStore(options)
         self.grpc_port: int | None = None
         self.rest_port: int | None = None
-        self._workers = Workers(options.max_threads)
+        # For requests that are large to read, and for what is no inference.
+        self._workers = Workers(options.rest_threads)
+        batches = options.batching is not None and not options.per_model_batching
+        threads = options.batching.num_batch_threads if batches and options.batching else options.max_threads
+        self._executor = Executor(threads, most_waiting=options.max_waiting_requests, on_batch=self._note_batch)
+        self._exchanges = Exchanges()
+        self._gateway = Gateway(self._executor, options.limits, self._exchanges)
+        self._api = RestApi(self.store)
+        self._metrics: Metrics | None = None
+        self._access_log: AccessLog | None = None
+        self._health: Health | None = None
+        self._watcher = Watcher()
         self._grpc: grpc.aio.Server | None = None
         self._rest: uvicorn.Server | None = None
         self._rest_task: asyncio.Task[None] | None = None
@@ -51,51 +74,96 @@ class ModelServer:
             InputError: a model without base path or version, or a port that is taken.
         """
         _set_parallelism(self.options)
+        self._start_observing()
         await self._workers.run(self.store.load)
         await self._start_grpc()
         await self._start_rest()
+        self._start_watcher()
         _log.info("Listening: gRPC %s, REST %s", _shown(self.grpc_port), _shown(self.rest_port))
 
-    async def stop(self, *, seconds: float = STOP_SECONDS) -> None:
-        """Closes the ports at once and gives the requests that are being answered some time to finish."""
+    async def stop(self, *, seconds: float | None = None) -> None:
+        """Says that it is not ready, closes the ports, and gives the requests that are being answered time to finish.
+
+        Args:
+            seconds: how long they may take; the options say it otherwise.
+        """
+        seconds = self.options.grace_seconds if seconds is None else seconds
+        self._api.draining = True
+        if self._health is not None:
+            await self._health.stop()
+        self._watcher.stop()
         if self._rest is not None:
             self._rest.should_exit = True
         stops = [self._grpc.stop(seconds)] if self._grpc is not None else []
         if self._rest_task is not None:
             stops.append(asyncio.wait_for(self._rest_task, seconds + 1.0))
         await asyncio.gather(*stops, return_exceptions=True)
+        self._executor.close()
         self._workers.close()
+        self.store.close()
+        if self._access_log is not None:
+            self._access_log.close()
 
     @property
     def busy(self) -> bool:
         """Whether an operation still runs that nothing can interrupt."""
-        return self._workers.busy
+        return self._workers.busy or self._executor.busy or self.store.busy
+
+    def _start_observing(self) -> None:
+        if self.options.metrics_path is not None:
+            from bert_serving.model_server.metrics import Metrics
+
+            self._metrics = Metrics(self.store, self._executor)
+            self._exchanges.listen(self._metrics.note_exchange)
+        if self.options.access_log is not None:
+            self._access_log = AccessLog(self.options.access_log)
+            self._exchanges.listen(self._access_log.note)
+
+    def _note_batch(self, run: BatchRun) -> None:
+        if self._metrics is not None:
+            self._metrics.note_batch(run)
+
+    def _start_watcher(self) -> None:
+        options = self.options
+        self._watcher.add(options.file_system_poll_wait_seconds, self.store.poll)
+        if options.model_config_file is not None:
+            file = ConfigFile(options.model_config_file)
+            self._watcher.add(options.model_config_file_poll_wait_seconds, lambda: file.poll(self.store))
+        self._watcher.start()
 
     async def _start_grpc(self) -> None:
         options = self.options
         if options.port is None and options.grpc_socket_path is None:
             return
         arguments: list[tuple[str, str | int]] = [
-            ("grpc.max_receive_message_length", -1),
+            ("grpc.max_receive_message_length", options.limits.request_bytes or -1),
             ("grpc.max_send_message_length", -1),
             # Otherwise a second server on the same port starts without complaint and takes half of the requests.
             ("grpc.so_reuseport", 0),
             *options.grpc_channel_arguments,
         ]
         server = grpc.aio.server(options=arguments)
-        add_services(server, self.store, self._workers, tensor_content=options.tensor_content)
+        add_services(server, self.store, self._workers, self._gateway, tensor_content=options.tensor_content)
+        await self._add_health(server)
         if options.port is not None:
-            self.grpc_port = _bind_grpc(server, f"{options.host or '[::]'}:{options.port}")
+            self.grpc_port = _bind_grpc(server, f"{options.host or '[::]'}:{options.port}", options.tls)
         if options.grpc_socket_path is not None:
             _bind_grpc(server, f"unix:{options.grpc_socket_path}")
         await server.start()
         self._grpc = server
 
+    async def _add_health(self, server: grpc.aio.Server) -> None:
+        self._health = Health(self.store, asyncio.get_running_loop())
+        await self._health.update()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, server)
+        add_reflection(server)
+
     async def _start_rest(self) -> None:
         if self.options.rest_api_port is None:
             return
         listener = _bind_rest(self.options.host, self.options.rest_api_port)
-        app = build_rest_app(RestApi(self.store), self._workers)
+        options = RestOptions(timeout=self.options.rest_timeout, cors=self.options.rest_cors, pages=self._pages())
+        app = build_rest_app(self._api, self._workers, self._gateway, options)
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -103,7 +171,8 @@ class ModelServer:
             lifespan="off",
             ws="none",
             server_header=False,
-            timeout_graceful_shutdown=int(STOP_SECONDS),
+            timeout_graceful_shutdown=max(1, int(self.options.grace_seconds)),
+            http=PatientProtocol,
         )
         self._rest = _RestServer(config)
         self._rest_task = asyncio.create_task(self._rest.serve(sockets=[listener]))
@@ -112,6 +181,11 @@ class ModelServer:
         if self._rest_task.done():
             await self._rest_task
         self.rest_port = listener.getsockname()[1]
+
+    def _pages(self) -> dict[str, tuple[str, Callable[[], str]]]:
+        if self._metrics is None or self.options.metrics_path is None:
+            return {}
+        return {self.options.metrics_path: ("text/plain", self._metrics.text)}
 
 
 class _RestServer(uvicorn.Server):
@@ -170,9 +244,9 @@ def _set_parallelism(options: ServerOptions) -> None:
         _log.warning("TensorFlow has already started its threads: the parallelism options have no effect")
 
 
-def _bind_grpc(server: grpc.aio.Server, address: str) -> int:
+def _bind_grpc(server: grpc.aio.Server, address: str, tls: Tls | None = None) -> int:
     try:
-        port = server.add_insecure_port(address)
+        port = server.add_insecure_port(address) if tls is None else server.add_secure_port(address, tls.credentials())
     except RuntimeError:
         port = 0
     if port == 0:

@@ -1,6 +1,5 @@
 """Warmup requests that travel with a version: a TFRecord of PredictionLog."""
 
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,10 +10,10 @@ from tensorflow_serving.apis import prediction_log_pb2
 from bert_serving import contract
 from bert_serving.errors import InvalidRequest, Unimplemented
 from bert_serving.model_server.classify import classify
+from bert_serving.model_server.multi_inference import run_multi_inference
 from bert_serving.model_server.predict import predict
+from bert_serving.model_server.regress import regress
 from bert_serving.model_server.servable import Servable
-
-_log = logging.getLogger("bert_serving.model_server")
 
 # saved_model_warmup_util.cc of TensorFlow Serving.
 MOST_RECORDS = 1000
@@ -58,7 +57,9 @@ def _replay(servable: Servable, log: prediction_log_pb2.PredictionLog) -> None:
             predict(servable, log.predict_log.request)
         case "classify_log":
             classify(servable, log.classify_log.request)
-        case "regress_log" | "multi_inference_log" as kind:
-            _log.warning("Skipped a warmup record of %s: %s is not served here", servable.name, kind)
+        case "regress_log":
+            regress(servable, log.regress_log.request)
+        case "multi_inference_log":
+            run_multi_inference(servable, log.multi_inference_log.request)
         case kind:
             raise Unimplemented(f"Unsupported log_type for warmup: {kind}")

@@ -1,0 +1,97 @@
+"""Messages of TensorFlow Serving's configuration files that the package tensorflow-serving-api does not bring.
+
+The fields are those of session_bundle_config.proto, ssl_config.proto and monitoring_config.proto at tag 2.20.0. The files are text,
+in which only the names count.
+"""
+
+import functools
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format, wrappers_pb2
+
+from bert_serving.errors import InputError
+
+_Field = descriptor_pb2.FieldDescriptorProto
+_INT, _BOOL, _STRING = _Field.TYPE_INT64, _Field.TYPE_BOOL, _Field.TYPE_STRING
+_INT_VALUE, _STRING_VALUE = ".google.protobuf.Int64Value", ".google.protobuf.StringValue"
+
+# Message to field to type; a text is the name of a message type, a tuple means repeated.
+_MESSAGES: dict[str, dict[str, Any]] = {
+    "BatchingParameters": {
+        "max_batch_size": _INT_VALUE,
+        "batch_timeout_micros": _INT_VALUE,
+        "max_enqueued_batches": _INT_VALUE,
+        "num_batch_threads": _INT_VALUE,
+        "thread_pool_name": _STRING_VALUE,
+        "allowed_batch_sizes": (_INT,),
+        "pad_variable_length_inputs": _BOOL,
+        "enable_large_batch_splitting": _BOOL,
+        "max_execution_batch_size": _INT_VALUE,
+    },
+    "SSLConfig": {"server_key": _STRING, "server_cert": _STRING, "custom_ca": _STRING, "client_verify": _BOOL},
+    "PrometheusConfig": {"enable": _BOOL, "path": _STRING},
+    "MonitoringConfig": {"prometheus_config": ".tensorflow.serving.PrometheusConfig"},
+}
+
+
+def read_config_file(path: Path, message: str) -> Any:
+    """A message of one of the names above from a file in protobuf text form.
+
+    Raises:
+        InputError: the file cannot be read or parsed.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"Cannot read the config file {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"The config file {path} is not UTF-8 text") from None
+    return parse_config(text, message, source=str(path))
+
+
+def parse_config(text: str, message: str, *, source: str) -> Any:
+    """A message of one of the names above from its protobuf text form.
+
+    Raises:
+        InputError: it cannot be parsed; the message names `source`.
+    """
+    try:
+        return text_format.Parse(text, _classes()[message]())
+    except text_format.ParseError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"Error parsing text-format tensorflow.serving.{message}: {source}:{reason}") from None
+
+
+@functools.cache
+def _classes() -> dict[str, Any]:
+    # A pool of its own: another package may know the same names.
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(wrappers_pb2.DESCRIPTOR.serialized_pb)
+    file = descriptor_pb2.FileDescriptorProto(
+        name="bert_serving/config_messages.proto",
+        package="tensorflow.serving",
+        syntax="proto3",
+        dependency=["google/protobuf/wrappers.proto"],
+    )
+    for name, fields in _MESSAGES.items():
+        message = file.message_type.add(name=name)
+        for number, (field, kind) in enumerate(fields.items(), start=1):
+            _add_field(message, field, number, kind)
+    pool.Add(file)
+    return {
+        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"tensorflow.serving.{name}"))
+        for name in _MESSAGES
+    }
+
+
+def _add_field(message: Any, name: str, number: int, kind: Any) -> None:
+    repeated = isinstance(kind, tuple)
+    added = message.field.add(
+        name=name, number=number, label=_Field.LABEL_REPEATED if repeated else _Field.LABEL_OPTIONAL
+    )
+    kind = kind[0] if repeated else kind
+    if isinstance(kind, str):
+        added.type, added.type_name = _Field.TYPE_MESSAGE, kind
+    else:
+        added.type = kind

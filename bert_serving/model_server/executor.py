@@ -1,0 +1,319 @@
+"""The threads on which inferences run, alone or merged into batches."""
+
+import asyncio
+import contextlib
+import threading
+import time
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from bert_serving.errors import FailedPrecondition, ServerUnavailable
+from bert_serving.model_server.batch_merge import batch_rows, check_outputs, merge, part, same_rank, same_shape
+from bert_serving.model_server.batch_task import BatchTask, token_estimate
+from bert_serving.model_server.batching_parameters import BatchingParameters
+from bert_serving.model_server.inference import Inference, T
+from bert_serving.model_server.servable import Servable
+from bert_serving.model_server.task_queue import TaskQueue
+
+# A client that had company so recently is not taken for the only one.
+_COMPANY_SECONDS = 0.25
+# The share of a batch's time for which the next one waits for company.
+_PATIENCE = 0.25
+
+
+# A task with its answer, or with the error that it gets.
+Outcome = tuple[BatchTask, Any, Exception | None]
+
+
+@dataclass(frozen=True)
+class BatchRun:
+    """What a batch was, for those who measure.
+
+    Attributes:
+        servable: the version that ran.
+        signature: name of the signature.
+        waits: seconds that each of its requests had waited.
+        rows: rows that were asked for.
+        processed_rows: rows that ran, with those that fill up an allowed size.
+        seconds: how long it ran.
+    """
+
+    servable: Servable
+    signature: str
+    waits: tuple[float, ...]
+    rows: int
+    processed_rows: int
+    seconds: float
+
+
+@dataclass(eq=False)
+class _Traffic:
+    """What happens on one servable.
+
+    Attributes:
+        in_flight: requests that wait or run.
+        running: batches that run.
+        seconds: how long the last one ran.
+        company: when there was last more than one.
+        lonely: signatures with outputs that cannot be parted.
+    """
+
+    in_flight: int = 0
+    running: int = 0
+    seconds: float = 0.0
+    company: float = float("-inf")
+    lonely: set[Hashable] = field(default_factory=set)
+
+
+class Executor:
+    """Runs inferences for event loops."""
+
+    def __init__(self, threads: int, *, most_waiting: int, on_batch: Callable[[BatchRun], object] = lambda _: None):
+        """Starts the threads.
+
+        Args:
+            threads: batches, or single requests, that run side by side.
+            most_waiting: requests that may wait for a thread when there is no batching.
+            on_batch: told of each run, on its thread.
+        """
+        self._most_waiting = most_waiting
+        self._on_batch = on_batch
+        self._changed = threading.Condition()
+        self._queues: OrderedDict[Hashable, tuple[TaskQueue, _Traffic]] = OrderedDict()
+        self._traffic: weakref.WeakKeyDictionary[Servable, _Traffic] = weakref.WeakKeyDictionary()
+        self._running = 0
+        self._closed = False
+        for number in range(threads):
+            threading.Thread(target=self._work, name=f"inference-{number}", daemon=True).start()
+
+    @property
+    def busy(self) -> bool:
+        """Whether something runs; an operation of TensorFlow cannot be interrupted."""
+        return self._running > 0
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for their turn."""
+        with self._changed:
+            return sum(len(queue) for queue, _ in self._queues.values())
+
+    async def run(self, inference: Inference[T], client: str = "") -> T:
+        """Result of an inference; a request that is cancelled before its turn is not computed.
+
+        Args:
+            inference: what to run.
+            client: who asks; clients take turns when there is a queue.
+
+        Raises:
+            RequestError: see `Inference.run`; or the queue is full.
+            tf.errors.OpError: an operation refused its input.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        rows = _rows(inference)
+        task = BatchTask(inference, client, rows, token_estimate(inference.inputs) if rows else 1, loop, future)
+        evicted, error = self._enqueue(task)
+        if evicted is not None:
+            _deliver([(evicted, None, error)])
+        return await future
+
+    def close(self) -> None:
+        """Ends the threads; what still waits is refused."""
+        with self._changed:
+            self._closed = True
+            waiting = [task for queue, _ in self._queues.values() for task in queue.take_all()]
+            self._queues.clear()
+            self._changed.notify_all()
+        _deliver([(task, None, ServerUnavailable("The server is stopping; ask again later")) for task in waiting])
+
+    def _enqueue(self, task: BatchTask) -> tuple[BatchTask | None, ServerUnavailable | None]:
+        with self._changed:
+            if self._closed:
+                raise ServerUnavailable("The server is stopping; ask again later")
+            servable = task.inference.servable
+            traffic = self._traffic.setdefault(servable, _Traffic())
+            key = _queue_key(task, traffic)
+            queue, _ = self._queues.get(key) or (None, None)
+            if queue is None:
+                queue = TaskQueue(servable.batching if task.rows else None, most_waiting=self._most_waiting)
+            evicted = queue.push(task)
+            self._queues[key] = queue, traffic
+            if traffic.in_flight:
+                traffic.company = time.monotonic()
+            traffic.in_flight += 1
+            if evicted is not None:
+                traffic.in_flight -= 1
+            self._changed.notify()
+            return evicted, queue.full_error() if evicted is not None else None
+
+    def _work(self) -> None:
+        while (batch := self._next()) is not None:
+            started = time.monotonic()
+            outcomes = self._run_batch(batch)
+            # Before the answers go out: the next request of the only client must not find this one still there.
+            self._finish(batch, time.monotonic() - started)
+            _deliver(outcomes)
+            del batch, outcomes  # a thread that waits must not keep a version in memory
+
+    def _next(self) -> list[BatchTask] | None:
+        with self._changed:
+            while not self._closed:
+                wake = None
+                now = time.monotonic()
+                for key, (queue, traffic) in list(self._queues.items()):
+                    alone = now - traffic.company > _COMPANY_SECONDS
+                    # While a batch runs, the processor is busy and the next one can grow for nothing.
+                    patience = _PATIENCE * traffic.seconds if traffic.running else 0.0
+                    due = queue.ready_at(alone=alone, patience=patience)
+                    if due > now:
+                        wake = due if wake is None else min(wake, due)
+                        continue
+                    before = len(queue)
+                    batch = queue.take()
+                    traffic.in_flight -= before - len(queue) - len(batch)
+                    del self._queues[key]
+                    if len(queue):
+                        self._queues[key] = queue, traffic  # behind the others
+                    if batch:
+                        self._running += 1
+                        traffic.running += 1
+                        return batch
+                self._changed.wait(None if wake is None else wake - now)
+        return None
+
+    def _finish(self, batch: list[BatchTask], seconds: float) -> None:
+        with self._changed:
+            self._running -= 1
+            traffic = self._traffic.get(batch[0].inference.servable)
+            if traffic is not None:
+                traffic.in_flight -= len(batch)
+                traffic.running -= 1
+                traffic.seconds = seconds
+                self._changed.notify()
+
+    def _run_batch(self, batch: list[BatchTask]) -> list[Outcome]:
+        if len(batch) == 1 and not _must_merge(batch[0]):
+            return [self._run_alone(batch[0])]
+        try:
+            outputs = self._run_merged(batch)
+        except Exception as error:
+            if len(batch) == 1:
+                return [(batch[0], None, error)]
+            # One bad request must not spoil the others.
+            if isinstance(error, FailedPrecondition):
+                self._never_merge_again(batch[0])
+            return [self._run_alone(task) for task in batch if not task.dropped]
+        return [_outcome(task, each) for task, each in zip(batch, outputs, strict=True)]
+
+    def _run_alone(self, task: BatchTask) -> Outcome:
+        started = time.monotonic()
+        try:
+            outcome: Outcome = (task, task.inference.run(), None)
+        except Exception as error:
+            outcome = (task, None, error)
+        self._measure([task], max(task.rows, 1), max(task.rows, 1), started)
+        return outcome
+
+    def _run_merged(self, batch: Sequence[BatchTask]) -> list[dict[str, np.ndarray]]:
+        started = time.monotonic()
+        first = batch[0].inference
+        parameters = first.servable.batching or BatchingParameters()
+        rows = sum(task.rows for task in batch)
+        step = parameters.execution_batch_size
+        merged = merge([task.inference.inputs for task in batch], rows=rows)
+        parts = []
+        processed = 0
+        for start in range(0, rows, step):
+            chunk = {name: array[start : start + step] for name, array in merged.items()}
+            size = min(step, rows - start)
+            filled = parameters.filled_up(size)
+            outputs = first.servable.run(first.signature, merge([chunk], rows=filled), first.outputs)
+            check_outputs(outputs, filled)
+            parts.append({name: array[:size] for name, array in outputs.items()})
+            processed += filled
+        joined = (
+            parts[0]
+            if len(parts) == 1
+            else {name: np.concatenate([each[name] for each in parts]) for name in first.outputs}
+        )
+        self._measure(batch, rows, processed, started)
+        return part(joined, [task.rows for task in batch])
+
+    def _measure(self, batch: Sequence[BatchTask], rows: int, processed: int, started: float) -> None:
+        inference = batch[0].inference
+        waits = tuple(started - task.enqueued for task in batch)
+        seconds = time.monotonic() - started
+        self._on_batch(BatchRun(inference.servable, inference.signature, waits, rows, processed, seconds))
+
+    def _never_merge_again(self, task: BatchTask) -> None:
+        with self._changed:
+            traffic = self._traffic.get(task.inference.servable)
+            if traffic is not None:
+                traffic.lonely.add(_kind(task.inference))
+
+
+def _rows(inference: Inference[Any]) -> int:
+    """Rows of a request that may be merged with others, else 0."""
+    servable = inference.servable
+    if servable.batching is None or not inference.inputs:
+        return 0
+    for info in servable.signatures[inference.signature].inputs.values():
+        shape = info.tensor_shape
+        if not shape.unknown_rank and (not shape.dim or shape.dim[0].size != -1):
+            return 0
+    return batch_rows(inference.inputs)
+
+
+def _kind(inference: Inference[Any]) -> Hashable:
+    return inference.signature, inference.outputs
+
+
+def _queue_key(task: BatchTask, traffic: _Traffic) -> Hashable:
+    inference = task.inference
+    parameters = inference.servable.batching
+    if parameters is None or _kind(inference) in traffic.lonely:
+        task.rows = 0
+    if not task.rows or parameters is None:
+        return ()
+    fits = same_rank if parameters.pad_variable_length_inputs else same_shape
+    return id(inference.servable), _kind(inference), fits(inference.inputs)
+
+
+def _must_merge(task: BatchTask) -> bool:
+    """Whether even a single task must be filled up or run in parts."""
+    parameters = task.inference.servable.batching
+    if parameters is None or not task.rows:
+        return False
+    return task.rows > parameters.execution_batch_size or parameters.filled_up(task.rows) != task.rows
+
+
+def _outcome(task: BatchTask, outputs: dict[str, np.ndarray]) -> Outcome:
+    try:
+        return task, task.inference.answer(outputs), None
+    except Exception as error:
+        return task, None, error
+
+
+def _deliver(outcomes: list[Outcome]) -> None:
+    """Hands results over to the loops that wait for them, one call for each loop."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[Outcome]] = {}
+    for outcome in outcomes:
+        by_loop.setdefault(outcome[0].loop, []).append(outcome)
+    for loop, each in by_loop.items():
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+            loop.call_soon_threadsafe(_resolve, each)
+
+
+def _resolve(outcomes: list[Outcome]) -> None:
+    for task, value, error in outcomes:
+        if task.future.done():
+            continue
+        if error is None:
+            task.future.set_result(value)
+        else:
+            task.future.set_exception(error)

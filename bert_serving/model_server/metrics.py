@@ -1,0 +1,118 @@
+"""What Prometheus is told: TensorFlow Serving's metrics by its names, with version and signature, and some of our own."""
+
+from collections.abc import Iterable, Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+
+from bert_serving.model_server.exchange import Exchange
+from bert_serving.model_server.executor import BatchRun, Executor
+from bert_serving.model_server.model_store import ModelStore, State
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+# servables/tensorflow/util.cc: 33 buckets of microseconds, each 1.8 times the one before.
+_MICROSECONDS = [10 * 1.8**power for power in range(33)]
+_ROWS = [float(2**power) for power in range(14)]
+
+_MODEL = ("model_name", "version", "signature")
+
+
+class Metrics:
+    """Counters and histograms of a server.
+
+    prometheus_client ends the names of counters in `_total`; TensorFlow Serving's do not, and dashboards look for those.
+    """
+
+    def __init__(self, store: ModelStore, executor: Executor):
+        self._registry = CollectorRegistry()
+        self._requests = self._counter("request_count", "Requests", (*_MODEL, "status", "entrypoint"))
+        self._latency = self._histogram(
+            "request_latency", "Microseconds to answer a request", (*_MODEL, "API", "entrypoint"), _MICROSECONDS
+        )
+        self._runtime = self._histogram(
+            "runtime_latency", "Microseconds in the runtime", (*_MODEL, "API", "runtime"), _MICROSECONDS
+        )
+        self._waits = self._histogram(
+            "batching_session:queuing_latency", "Microseconds in the queue", _MODEL, _MICROSECONDS
+        )
+        self._input_rows = self._histogram("batching_session:input_batch_size", "Rows of a batch", _MODEL, _ROWS)
+        self._processed_rows = self._histogram(
+            "batching_session:processed_batch_size", "Rows of a batch with what fills it up", _MODEL, _ROWS
+        )
+        self._padding = self._histogram(
+            "batching_session:padding_size", "Rows that fill up a batch", _MODEL, [0.0, *_ROWS]
+        )
+        self._merged = Histogram(
+            ":bert_serving:batch_requests", "Requests in a batch", _MODEL, registry=self._registry, buckets=_ROWS
+        )
+        Gauge(":bert_serving:waiting_requests", "Requests that wait", registry=self._registry).set_function(
+            lambda: executor.waiting
+        )
+        self._registry.register(_VersionStates(store))
+
+    def note_exchange(self, exchange: Exchange) -> None:
+        """Counts a request."""
+        # A client chooses the names; only those of models that are there may become labels.
+        known = exchange.version is not None
+        model = (exchange.model, str(exchange.version), exchange.signature) if known else ("", "", "")
+        self._requests.labels(*model, exchange.status, exchange.entrypoint).inc()
+        if exchange.status == "OK":
+            self._latency.labels(*model, exchange.method, exchange.entrypoint).observe(exchange.seconds * 1e6)
+
+    def note_batch(self, run: BatchRun) -> None:
+        """Counts a run."""
+        model = (run.servable.name, str(run.servable.version), run.signature)
+        self._runtime.labels(*model, "Predict", "TF2").observe(run.seconds * 1e6)
+        self._merged.labels(*model).observe(len(run.waits))
+        waits = self._waits.labels(*model)
+        for wait in run.waits:
+            waits.observe(wait * 1e6)
+        self._input_rows.labels(*model).observe(run.rows)
+        self._processed_rows.labels(*model).observe(run.processed_rows)
+        self._padding.labels(*model).observe(run.processed_rows - run.rows)
+
+    def text(self) -> str:
+        """All metrics in Prometheus' text form."""
+        return "".join(_written(self._registry.collect()))
+
+    def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:
+        return Counter(f":tensorflow:serving:{name}", text, labels, registry=self._registry)
+
+    def _histogram(self, name: str, text: str, labels: tuple[str, ...], buckets: list[float]) -> Histogram:
+        return Histogram(f":tensorflow:serving:{name}", text, labels, registry=self._registry, buckets=buckets)
+
+
+class _VersionStates(Collector):
+    """The state of each version, as it is when somebody looks."""
+
+    def __init__(self, store: ModelStore):
+        self._store = store
+
+    def collect(self) -> Iterable[Metric]:
+        states = Metric(":bert_serving:version_state", "1 for the state that a version is in", "gauge")
+        for name in self._store.names():
+            for record in self._store.versions(name):
+                labels = {"model_name": name, "version": str(record.version), "state": State.Name(record.state)}
+                states.add_sample(":bert_serving:version_state", labels, 1.0)
+        yield states
+
+
+def _written(metrics: Iterable[Metric]) -> Iterator[str]:
+    for metric in metrics:
+        yield f"# HELP {metric.name} {metric.documentation}\n# TYPE {metric.name} {metric.type}\n"
+        for sample in metric.samples:
+            if sample.name.endswith("_created"):
+                continue
+            name = sample.name.removesuffix("_total") if metric.type == "counter" else sample.name
+            labels = ",".join(f'{key}="{_escaped(value)}"' for key, value in sample.labels.items())
+            yield f"{name}{{{labels}}} {_number(sample.value)}\n" if labels else f"{name} {_number(sample.value)}\n"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else repr(value)

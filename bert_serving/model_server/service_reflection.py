@@ -1,0 +1,20 @@
+"""gRPC's reflection: clients such as grpcurl learn the services from the server itself."""
+
+import contextlib
+import importlib
+
+import grpc
+from grpc_reflection.v1alpha import reflection
+
+SERVICES = ("tensorflow.serving.PredictionService", "tensorflow.serving.ModelService", "grpc.health.v1.Health")
+
+_MODULES = ("tensorflow_serving.apis.prediction_service_pb2", "tensorflow_serving.apis.model_service_pb2")
+
+
+def add_reflection(server: grpc.aio.Server) -> None:
+    """Describes the services of a model server."""
+    for module in _MODULES:
+        # The published modules are of an old form: they register their services, and then fail on today's protobuf.
+        with contextlib.suppress(AttributeError):
+            importlib.import_module(module)
+    reflection.enable_server_reflection((*SERVICES, reflection.SERVICE_NAME), server)
