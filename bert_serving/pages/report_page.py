@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from bert_serving.contract import Head
+from bert_serving.contract import Head, Scaling
 from bert_serving.evaluation.calibration import Calibration
 from bert_serving.evaluation.comparison import Comparison
 from bert_serving.evaluation.intervals import LEVEL, RESAMPLES
@@ -258,7 +258,7 @@ def _calibration(report: Report, found: Calibration, names: Names) -> Section:
         "itself, above it not sure enough. "
     ) + ("Every label of every row counts as an answer." if multilabel else "Confidence is the greatest probability.")
     parts: tuple[Part, ...] = (
-        _calibration_facts(found, names.temperature),
+        _calibration_facts(found, names.scaling),
         *([_calibration_table(both)] if len(both) > 1 else []),
         Chart(
             charts.reliability(points, lowest=0.5 if len(report.predictions.labels) == 2 and not multilabel else 0.0),
@@ -269,13 +269,13 @@ def _calibration(report: Report, found: Calibration, names: Names) -> Section:
     return Section("Calibration", parts, lead)
 
 
-def _calibration_facts(found: Calibration, temperature: float | None) -> Facts:
+def _calibration_facts(found: Calibration, scaling: Scaling | None) -> Facts:
     pairs = [
         ("calibration error", f"{found.expected_error:.1%}"),
         ("mean confidence", f"{found.confidence:.1%}"),
         ("right", f"{found.right:.1%}"),
     ]
-    return Facts(pairs if temperature is None else [*pairs, ("temperature", f"{temperature:.3f}")])
+    return Facts(pairs if scaling is None else [*pairs, ("temperature", str(scaling))])
 
 
 def _calibration_table(both: Mapping[str, Calibration]) -> Table:
