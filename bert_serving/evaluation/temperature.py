@@ -53,7 +53,9 @@ class TemperatureFit:
         return asdict(self)
 
 
-def fit_temperature(head: Head, labels: tuple[str, ...], table: LabelledTable, logits: np.ndarray) -> TemperatureFit:
+def fit_temperature(
+    head: Head, labels: tuple[str, ...], table: LabelledTable, logits: np.ndarray, *, with_exponent: bool = True
+) -> TemperatureFit:
     """The scaling with the least log loss on rows that the model has not learnt from.
 
     First the temperature alone (Guo et al. 2017, https://arxiv.org/abs/1706.04599, section 4.2). It scales every answer
@@ -66,6 +68,7 @@ def fit_temperature(head: Head, labels: tuple[str, ...], table: LabelledTable, l
         labels: in the order of the outputs.
         table: the rows, N of them.
         logits: float [N, C], [N, 1] for a binary head.
+        with_exponent: whether an exponent is looked for, too.
 
     Raises:
         InputError: a regression head, which has no probabilities; or the log loss has no minimum, because the rows are
@@ -88,7 +91,7 @@ def fit_temperature(head: Head, labels: tuple[str, ...], table: LabelledTable, l
             "wrong; give the run more validation rows"
         )
     answers = before.values.size if head is Head.MULTILABEL else len(table)
-    scaling = _with_exponent(loss, temperature, answers)
+    scaling = _with_exponent(loss, temperature, answers) if with_exponent else Scaling(temperature)
     after = at(scaling)
     return TemperatureFit(
         temperature=scaling.temperature,
