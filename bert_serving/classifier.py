@@ -10,7 +10,7 @@ import tensorflow_hub as hub
 import tf_keras
 
 from bert_serving import contract
-from bert_serving.contract import MULTILABEL_THRESHOLD, Head, Pooling
+from bert_serving.contract import MULTILABEL_THRESHOLD, Head, Pooling, Scaling
 from bert_serving.data.batches import TokenRows, padded_batch, sorted_batches
 from bert_serving.data.splits import label_array
 from bert_serving.encoders.architecture import reproducible_dropout
@@ -23,6 +23,7 @@ LABEL_SEPARATOR = ","
 # The head's kernel starts as in BERT's own fine-tuning (google-research/bert, run_classifier.py).
 _HEAD_STDDEV = 0.02
 _PREDICTION_BATCH = 64
+_AS_TRAINED = Scaling()
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class ClassifierOptions:
         pooling: how the encoder's outputs become the vector that the dense layer sees.
         dropout: rate between the pooled output and the dense layer.
         seed: fixes the head's first weights.
-        temperature: logits are divided by it before they become probabilities; 1 leaves them as trained.
+        scaling: what is done to logits before they become probabilities.
     """
 
     labels: tuple[str, ...]
@@ -47,7 +48,7 @@ class ClassifierOptions:
     pooling: Pooling = Pooling.POOLER
     dropout: float = 0.1
     seed: int = 0
-    temperature: float = 1.0
+    scaling: Scaling = _AS_TRAINED
 
     @property
     def outputs(self) -> int:
@@ -124,7 +125,7 @@ class Classifier:
 
     def probabilities(self, logits: tf.Tensor) -> tf.Tensor:
         """This classifier's logits [B, outputs] as probabilities, float32 [B, C]."""
-        return probabilities(self.options.head, logits, self.options.temperature)
+        return probabilities(self.options.head, logits, self.options.scaling)
 
     @cached_property
     def _logits(self) -> tf.types.experimental.PolymorphicFunction:
@@ -172,10 +173,10 @@ def pool(pooling: Pooling, outputs: dict[str, tf.Tensor], mask: tf.Tensor) -> tf
             return tf.reduce_sum(tokens * weights, axis=1) / tf.reduce_sum(weights, axis=1)
 
 
-def probabilities(head: Head, logits: tf.Tensor, temperature: float = 1.0) -> tf.Tensor:
+def probabilities(head: Head, logits: tf.Tensor, scaling: Scaling = _AS_TRAINED) -> tf.Tensor:
     """Logits [B, outputs] to probabilities float32 [B, C]; a regression's value passes through."""
-    if temperature != 1.0 and head is not Head.REGRESSION:
-        logits = logits / temperature
+    if scaling != _AS_TRAINED and head is not Head.REGRESSION:
+        logits = _scaled(head, logits, scaling)
     match head:
         case Head.SOFTMAX:
             return tf.nn.softmax(logits)
@@ -186,6 +187,15 @@ def probabilities(head: Head, logits: tf.Tensor, temperature: float = 1.0) -> tf
             return tf.sigmoid(logits)
         case Head.REGRESSION:
             return logits
+
+
+def _scaled(head: Head, logits: tf.Tensor, scaling: Scaling) -> tf.Tensor:
+    if scaling.exponent == 1:
+        return logits / scaling.temperature
+    if head is Head.SOFTMAX:
+        distances = tf.reduce_max(logits, axis=1, keepdims=True) - logits
+        return -(distances**scaling.exponent) / scaling.temperature
+    return tf.sign(logits) * tf.abs(logits) ** scaling.exponent / scaling.temperature
 
 
 def label_of(head: Head, labels: Sequence[str], scores: tf.Tensor) -> tf.Tensor:

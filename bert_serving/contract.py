@@ -3,6 +3,7 @@
 Free of TensorFlow, so that clients and tools can import it in no time.
 """
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 # === Signatures ===
@@ -66,6 +67,23 @@ class Head(StrEnum):
     """any of C labels; logits [B, C], one sigmoid each"""
     REGRESSION = "regression"
     """one number; logits [B, 1] hold it, probabilities repeat it"""
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """What is done to logits before they become probabilities, so that these mean what they say.
+
+    A logit's distance (from the greatest logit; with a sigmoid from 0) is raised to the exponent and divided by the
+    temperature. Both are over 0: no order changes, and no side of 0. As trained both are 1.
+    """
+
+    temperature: float = 1.0
+    exponent: float = 1.0
+
+    def __str__(self) -> str:
+        """Both numbers; the exponent where it is not 1."""
+        exponent = "" if self.exponent == 1 else f", exponent {self.exponent:.3f}"
+        return f"{self.temperature:.3f}{exponent}"
 
 
 class Pooling(StrEnum):

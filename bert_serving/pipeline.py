@@ -229,7 +229,7 @@ def _fit(
 
 
 def load_classifier(run: RunFolder) -> Classifier:
-    """The classifier of a complete run, with the best epoch's weights and its temperature, in float32 on one device.
+    """The classifier of a complete run, with the best epoch's weights and its scaling, in float32 on one device.
 
     Raises:
         RunFolderError: the run is not complete, or its files are damaged.
@@ -237,7 +237,7 @@ def load_classifier(run: RunFolder) -> Classifier:
     config = run.config()
     run.check_complete()
     encoder = _encoder_of(run, config)
-    options = dataclasses.replace(_options(config, run.labels()), temperature=run.temperature())
+    options = dataclasses.replace(_options(config, run.labels()), scaling=run.scaling())
     classifier = build_classifier(encoder, load_preprocessing(run.preprocessing), options)
     try:
         assign_weights(classifier.token_model, read_safetensors(run.weights))
@@ -261,8 +261,8 @@ def score(head: Head, labels: Sequence[str], table: LabelledTable, predicted: np
 def calibrate(run: RunFolder, *, observer: Observer | None = None) -> TemperatureFit:
     """Fits a temperature on a complete run's validation rows and writes it to the run folder's calibration.json.
 
-    From then on `load_classifier`, and with it evaluation and export, give probabilities of logits divided by it. Answers
-    stay as they are; the logits, too.
+    From then on `load_classifier`, and with it evaluation and export, give probabilities of logits so scaled. Answers stay
+    as they are; the logits, too.
 
     Raises:
         RunFolderError: the run is not complete, or its validation data changed since it was trained.

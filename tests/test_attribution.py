@@ -13,7 +13,7 @@ from other_encoders import write_bag_of_words
 from bert_serving import contract, pipeline
 from bert_serving.classifier import Classifier, ClassifierOptions, build_classifier
 from bert_serving.config import EncoderConfig, load_run_file
-from bert_serving.contract import Head, Pooling
+from bert_serving.contract import Head, Pooling, Scaling
 from bert_serving.encoders.architecture import ACTIVATIONS
 from bert_serving.encoders.loading import EncoderFolder, LoadedEncoder, find_encoder_folder, load_encoder
 from bert_serving.errors import EncoderError, InputError
@@ -162,8 +162,8 @@ def test_the_two_labels_of_a_binary_head_have_opposite_attributions(parts):
     )
 
 
-def test_the_temperature_changes_probabilities_and_no_attribution(parts):
-    plain, warm = (explain(classifier_of(parts, temperature=value), TEXTS[1]) for value in (1.0, 4.0))
+def test_a_scaling_changes_probabilities_and_no_attribution(parts):
+    plain, warm = (explain(classifier_of(parts, scaling=value), TEXTS[1]) for value in (Scaling(), Scaling(4.0)))
     assert plain.probabilities.max() > warm.probabilities.max()
     assert plain.words == warm.words
 

@@ -105,7 +105,7 @@ def test_a_hub_reads_the_scores_licence_and_language_from_the_metadata(manifest,
     assert card.data.pipeline_tag == "text-classification"
     scores = {result.metric_type: result.metric_value for result in card.data.eval_results}
     measured = trained.metrics["test"]
-    assert scores == {"accuracy": measured["accuracy"], "f1": measured["macro_f1"]}
+    assert scores == pytest.approx({"accuracy": measured["accuracy"], "f1": measured["macro_f1"]}, abs=5e-5)
     assert {result.dataset_split for result in card.data.eval_results} == {"test"}
     # What is not known is left out.
     unknown = ModelCard(classifier_card(manifest, provenance)).data.to_dict()
@@ -208,12 +208,13 @@ def test_the_card_of_every_head_says_what_it_does_and_how_well(
 def test_a_card_of_a_calibrated_model_tells_its_temperature(manifest, provenance):
     fit = {"temperature": 1.5, "rows": 10, "calibration_error_before": 0.2, "calibration_error_after": 0.05}
     card = classifier_card(
-        manifest.model_copy(update={"temperature": 1.5}), dataclasses.replace(provenance, calibration=fit)
+        manifest.model_copy(update={"temperature": 1.5, "exponent": 1.2}),
+        dataclasses.replace(provenance, calibration=fit),
     )
-    assert facts(card)["temperature"].startswith(
-        "logits are divided by 1.500, fitted on 10 validation rows: there the calibration error goes from 0.200 to 0.050"
+    assert facts(card)["calibration"].startswith(
+        "temperature 1.500, exponent 1.200, fitted on 10 validation rows: there the calibration error goes from 0.200 to 0.050"
     )
-    assert "temperature" not in facts(classifier_card(manifest, provenance))
+    assert "calibration" not in facts(classifier_card(manifest, provenance))
 
 
 def test_limits_are_those_that_the_audit_saw(manifest, provenance):

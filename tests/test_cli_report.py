@@ -11,6 +11,7 @@ import pytest
 
 from bert_serving import pipeline
 from bert_serving.config import load_run_file
+from bert_serving.contract import Scaling
 from bert_serving.data.splits import load_splits
 from bert_serving.evaluation.metrics import measure
 from bert_serving.model_server.options import ModelConfig, ServerOptions
@@ -164,7 +165,7 @@ def test_a_temperature_is_fitted_written_and_carried_into_every_answer(run, bert
     assert (run / "metrics.json").read_text() == metrics
     # === predict, evaluate and report ===
     classifier = pipeline.load_classifier(folder)
-    assert classifier.options.temperature == written["temperature"]
+    assert classifier.options.scaling == Scaling(written["temperature"])  # so few rows give no exponent
     after = classifier.predict(texts)
     np.testing.assert_array_equal(after.argmax(axis=1), before.argmax(axis=1))
     scaled = before ** (1 / written["temperature"])
@@ -179,7 +180,7 @@ def test_a_temperature_is_fitted_written_and_carried_into_every_answer(run, bert
     # === export ===
     monkeypatch.setattr(writer, "verify_in_fresh_process", verify)
     exported = pipeline.export(folder, ExportOptions(tmp_path / "models", "tiny"))
-    assert load_manifest(exported).temperature == written["temperature"]
+    assert load_manifest(exported).scaling == classifier.options.scaling
     np.testing.assert_allclose(ExportedModel(exported).predict(texts), after, atol=2e-6)
 
 
@@ -192,8 +193,22 @@ def test_a_calibrated_run_is_calibrated_again_from_its_logits(run, bert_serving)
     assert json.loads((run / "calibration.json").read_text()) == first
 
 
-def test_an_export_without_calibration_has_a_temperature_of_1(exported):
-    assert load_manifest(exported).temperature == 1.0
+def test_an_exponent_is_carried_into_every_answer(run, monkeypatch, tmp_path):
+    texts = ["good film", "bad bike", "the wheel is not very good"]
+    folder = RunFolder(run)
+    before = pipeline.load_classifier(folder).predict(texts)
+    folder.write_json("calibration.json", {"temperature": 0.8, "exponent": 1.7})
+    after = pipeline.load_classifier(folder).predict(texts)
+    ratio = np.log(before.max(axis=1) / before.min(axis=1))
+    np.testing.assert_allclose(np.log(after.max(axis=1) / after.min(axis=1)), ratio**1.7 / 0.8, rtol=1e-4)
+    monkeypatch.setattr(writer, "verify_in_fresh_process", verify)
+    exported = pipeline.export(folder, ExportOptions(tmp_path / "models", "tiny"))
+    assert load_manifest(exported).scaling == Scaling(0.8, 1.7)
+    np.testing.assert_allclose(ExportedModel(exported).predict(texts), after, atol=2e-6)
+
+
+def test_an_export_without_calibration_leaves_its_logits_alone(exported):
+    assert load_manifest(exported).scaling == Scaling()
 
 
 # === Mistakes ===

@@ -243,7 +243,7 @@ class TestCharts:
             charts.stacked_bars([("a", "train", 3, 0.3)], order=["a"], groups=["train"]),
             charts.box_plot([charts.Box("a", "train", 1, 2, 3, 4, 5, 9)], order=["a"], value="words", limit=4),
             charts.histogram([charts.Bin(0, 1, 5, "a"), charts.Bin(0, 1, 5, "b")], value="words", groups=["a", "b"]),
-            charts.reliability({"before": [(0.5, 0.4, 10)]}),
+            charts.reliability({"before": [charts.Confidence(0.5, 0.4, 0.3, 0.6, 10)]}),
             charts.scatter([(0.0, 1.0, "a", "text")] * 6000, labels=["a", "b"]),
         ],
     )

@@ -8,7 +8,7 @@ from answered import EVERY_KIND, NAMES, classified
 from browser import browser  # noqa: F401  a fixture
 from test_pages import HOSTILE
 
-from bert_serving.contract import Head
+from bert_serving.contract import Head, Scaling
 from bert_serving.evaluation.predictions import Predictions
 from bert_serving.evaluation.report import TextLengths, make_report
 from bert_serving.pages.report_page import report_page
@@ -40,7 +40,7 @@ def page_path(tmp_path_factory):
     made = dataclasses.replace(made, table=dataclasses.replace(made.table, columns={HOSTILE[1]: parts}))
     report = make_report(made, lengths=TextLengths(np.arange(900) % 200, 128), other=compared(made))
     path = tmp_path_factory.mktemp("report") / "report.html"
-    return report_page(report, Names(HOSTILE[0], HOSTILE[1], other="second", temperature=1.25)).write(path)
+    return report_page(report, Names(HOSTILE[0], HOSTILE[1], other="second", scaling=Scaling(1.25))).write(path)
 
 
 @pytest.fixture(params=[False, True], ids=["light", "dark"])

@@ -9,7 +9,7 @@ import pytest
 from answered import EVERY_KIND, NAMES, classified, table
 from test_pages import HOSTILE
 
-from bert_serving.contract import Head
+from bert_serving.contract import Head, Scaling
 from bert_serving.evaluation.predictions import Predictions
 from bert_serving.evaluation.report import TextLengths, make_report
 from bert_serving.pages import report_page as module
@@ -126,13 +126,18 @@ def test_verdicts_praise_what_is_well():
 
 
 @pytest.mark.parametrize(
-    ("temperature", "advice"),
-    [(None, "bert-serving calibrate"), (1.0, "bert-serving calibrate"), (1.7, "does not suit")],
+    ("scaling", "advice"),
+    [
+        (None, "bert-serving calibrate"),
+        (Scaling(), "bert-serving calibrate"),
+        (Scaling(1.7), "The temperature 1.700, fitted on other rows, does not suit these."),
+        (Scaling(5.0, 1.8), "The temperature 5.000, exponent 1.800, fitted"),
+    ],
 )
-def test_the_advice_on_calibration_knows_the_temperature(temperature, advice):
+def test_the_advice_on_calibration_knows_the_scaling(scaling, advice):
     made = classified(1_000)
     made = dataclasses.replace(made, values=made.values**4 / (made.values**4).sum(axis=1, keepdims=True))
-    page = report_page(make_report(made), dataclasses.replace(NAMED, temperature=temperature))
+    page = report_page(make_report(made), dataclasses.replace(NAMED, scaling=scaling))
     (verdict,) = [item for item in part(page, "What to look at", Verdicts).items if "Probabilities" in item.title]
     assert "too sure of itself" in verdict.title
     assert advice in verdict.detail

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bert_serving.config import parse_run_config
+from bert_serving.contract import Scaling
 from bert_serving.errors import RunFileError, RunFolderError
 from bert_serving.training.run_folder import RunFolder
 
@@ -212,22 +213,26 @@ def test_a_lock_is_free_again_after_an_error(run):
             raise ValueError("oops")
 
 
-# === The temperature ===
+# === The scaling ===
 
 
-def test_a_run_that_was_not_calibrated_has_a_temperature_of_1(run):
-    assert run.temperature() == 1.0
+def test_a_run_that_was_not_calibrated_leaves_its_logits_alone(run):
+    assert run.scaling() == Scaling(1.0, 1.0)
     run.write_json("calibration.json", {"temperature": 2.5})
-    assert run.temperature() == 2.5
+    assert run.scaling() == Scaling(2.5, 1.0)
+    run.write_json("calibration.json", {"temperature": 2.5, "exponent": 1.5})
+    assert run.scaling() == Scaling(2.5, 1.5)
 
 
 @pytest.mark.parametrize(
     "content",
-    ["", "{", "[]", "{}", *(f'{{"temperature": {bad}}}' for bad in ("null", "0", "-1", "NaN", "1e999", '"x"', "[1]"))],
+    [
+        *("", "{", "[]", "{}", '{"exponent": 1}', '{"temperature": 1, "exponent": 0}'),
+        *(f'{{"temperature": {bad}}}' for bad in ("null", "0", "-1", "NaN", "1e999", '"x"', "[1]")),
+    ],
 )
 def test_a_damaged_calibration_is_refused(content, run):
     run.calibration.write_text(content)
     assert (
-        refusal(run.temperature)
-        == f"{run.calibration}: damaged: holds no temperature over 0; calibrate again or remove it"
+        refusal(run.scaling) == f"{run.calibration}: damaged: holds no temperature over 0; calibrate again or remove it"
     )

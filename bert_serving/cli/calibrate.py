@@ -1,4 +1,4 @@
-"""`bert-serving calibrate`: a temperature that makes a run's probabilities mean what they say."""
+"""`bert-serving calibrate`: what makes a run's probabilities mean what they say."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -39,12 +39,10 @@ def show_fit(fit: "TemperatureFit", run: "RunFolder") -> None:
         ["log loss", f"{fit.log_loss_before:.4f}", f"{fit.log_loss_after:.4f}"],
         ["calibration error", f"{fit.calibration_error_before:.4f}", f"{fit.calibration_error_after:.4f}"],
     ]
-    show_table(
-        f"Temperature {fit.temperature:.3f}, fitted on {fit.rows:,} validation rows", ("score", "before", "after"), rows
-    )
+    show_table(f"Temperature {fit.scaling}, fitted on {fit.rows:,} validation rows", ("score", "before", "after"), rows)
     console.print(
         f"\n  written:  {run.calibration}\n"
-        "  From now on predict, evaluate, report and export of this run give probabilities of logits divided by it.",
+        "  From now on predict, evaluate, report and export of this run give probabilities of the logits so scaled.",
         soft_wrap=True,
         markup=False,
     )

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from bert_serving.contract import Head
+from bert_serving.contract import Head, Scaling
 from bert_serving.data.splits import label_array, label_names
 from bert_serving.data.table import LabelledTable
 from bert_serving.errors import InputError
@@ -30,7 +30,7 @@ class Model:
         pairs: whether it takes two texts; None when a server does not say.
         lengths: texts and pairs to their lengths in tokens before cutting, int [N]; None where only answers come out.
         sequence_length: tokens at which it cuts; None when unknown.
-        temperature: what its logits are divided by; None when a server does not say.
+        scaling: what is done to its logits; None when a server does not say.
     """
 
     predict: Callable[[Sequence[str], Sequence[str] | None], np.ndarray]
@@ -39,7 +39,7 @@ class Model:
     pairs: bool | None = None
     lengths: Callable[[Sequence[str], Sequence[str] | None], np.ndarray] | None = None
     sequence_length: int | None = None
-    temperature: float | None = None
+    scaling: Scaling | None = None
 
 
 def open_model(argument: str) -> Model:
@@ -107,7 +107,7 @@ def _run(path: Path) -> Model:
         pairs=options.pairs,
         lengths=lengths,
         sequence_length=options.sequence_length,
-        temperature=options.temperature,
+        scaling=options.scaling,
     )
 
 
@@ -121,7 +121,7 @@ def _saved(path: Path) -> Model:
         raise InputError(
             f"{model.folder}: has no manifest (assets.extra/bert_serving.json); only exports of this project can be asked"
         )
-    return Model(model.predict, manifest.head, manifest.labels, manifest.pairs, temperature=manifest.temperature)
+    return Model(model.predict, manifest.head, manifest.labels, manifest.pairs, scaling=manifest.scaling)
 
 
 def _served(argument: str) -> Model:

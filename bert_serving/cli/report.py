@@ -125,7 +125,7 @@ def report(
 
         with observer.stage("Writing the page"):
             shown = _short_names(model, compare)
-            report_page(found, Names(shown[0], name, shown[1], first.temperature, notes)).write(page)
+            report_page(found, Names(shown[0], name, shown[1], first.scaling, notes)).write(page)
     if as_json:
         print_json(found.to_json())
         return

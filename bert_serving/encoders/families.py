@@ -6,6 +6,8 @@ from dataclasses import dataclass
 _EMBEDDINGS = {
     "embeddings.word_embeddings.weight": "word_embeddings/embeddings",
     "embeddings.position_embeddings.weight": "position_embedding/embeddings",
+}
+_EMBEDDINGS_NORM = {
     "embeddings.LayerNorm.weight": "embeddings/layer_norm/gamma",
     "embeddings.LayerNorm.bias": "embeddings/layer_norm/beta",
 }
@@ -55,8 +57,8 @@ class Family:
 
     def weight_names(self, layers: int, *, projection: bool) -> dict[str, str]:
         """The whole table of names, Hugging Face's to ours, for so many layers."""
-        names = _EMBEDDINGS | (_TYPES if self.has_types else {}) | (_POOLER if self.has_pooler else {})
-        names |= _PROJECTION if projection else {}
+        names = _EMBEDDINGS | (_TYPES if self.has_types else {}) | _EMBEDDINGS_NORM
+        names |= (_POOLER if self.has_pooler else {}) | (_PROJECTION if projection else {})
         for number in range(layers):
             for theirs, ours in self.layer.items():
                 weight, bias = ("gamma", "beta") if ours.endswith("layer_norm") else ("kernel", "bias")

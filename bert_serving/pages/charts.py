@@ -79,6 +79,17 @@ class DensityCell:
     strength: float
 
 
+@dataclass(frozen=True)
+class Confidence:
+    """Answers of like confidence: their mean confidence, how many are right, with the interval, and how many they are."""
+
+    confidence: float
+    accuracy: float
+    low: float
+    high: float
+    rows: int
+
+
 def class_scale(labels: Sequence[str]) -> alt.Scale:
     """The colours of classes, the same for the same labels on every page; they repeat after twenty."""
     colours = [CLASS_COLOURS[number % len(CLASS_COLOURS)] for number in range(len(labels))]
@@ -183,18 +194,14 @@ def histogram(bins: Sequence[Bin], *, value: str, groups: Sequence[str] = (), co
     )
 
 
-def reliability(points: Mapping[str, Sequence[tuple[float, float, int]]], *, lowest: float = 0.0) -> alt.TopLevelMixin:
-    """Accuracy against confidence: on the diagonal, probabilities mean what they say.
+def reliability(points: Mapping[str, Sequence[Confidence]], *, lowest: float = 0.0) -> alt.TopLevelMixin:
+    """Accuracy against confidence, with intervals: on the diagonal, probabilities mean what they say.
 
     Args:
-        points: for each model or state of it (such as "before" and "after"): (mean confidence, accuracy, rows) by bin.
+        points: for each model or state of it (such as "before" and "after") the answers by bin of confidence.
         lowest: where the axis of the confidence begins; with two classes none is below 0.5.
     """
-    data = [
-        {"name": name, "confidence": confidence, "accuracy": accuracy, "rows": rows}
-        for name, bins in points.items()
-        for confidence, accuracy, rows in bins
-    ]
+    data = [{"name": name, **asdict(each)} for name, bins in points.items() for each in bins]
     scale = alt.Scale(domain=[lowest, 1], nice=False)
     base = alt.Chart(alt.Data(values=data), width=420, height=380)
     x = alt.X("confidence:Q", title="confidence", scale=scale, axis=alt.Axis(format="%"))
@@ -203,7 +210,7 @@ def reliability(points: Mapping[str, Sequence[tuple[float, float, int]]], *, low
     diagonal = alt.Chart(alt.Data(values=[{"at": lowest}, {"at": 1}])).mark_line(strokeDash=[5, 4], strokeWidth=1.2)
     return alt.layer(
         diagonal.encode(x=alt.X("at:Q", scale=scale), y="at:Q", color=alt.value(_GREY)),
-        base.mark_line(strokeWidth=1.5).encode(x=x, y=y, color=color),
+        base.mark_rule(strokeWidth=1.5, opacity=0.6).encode(x=x, y=alt.Y("low:Q"), y2="high:Q", color=color),
         base.mark_circle(opacity=0.85).encode(
             x=x,
             y=y,
@@ -213,6 +220,8 @@ def reliability(points: Mapping[str, Sequence[tuple[float, float, int]]], *, low
                 alt.Tooltip("name:N"),
                 alt.Tooltip("confidence:Q", format=".1%"),
                 alt.Tooltip("accuracy:Q", format=".1%"),
+                alt.Tooltip("low:Q", title="from", format=".1%"),
+                alt.Tooltip("high:Q", title="to", format=".1%"),
                 alt.Tooltip("rows:Q", format=","),
             ],
         ),
@@ -286,7 +295,7 @@ def density_panels(
             y=alt.Y("y:Q", scale=scale, axis=None),
             y2="y2:Q",
             color=alt.Color("label:N", scale=class_scale(labels), legend=None),
-            opacity=alt.Opacity("is:Q", scale=alt.Scale(domain=[0, 1], range=[0.08, 1]), legend=None),
+            opacity=alt.Opacity("is:Q", scale=alt.Scale(domain=[0, 1], range=[0.15, 1]), legend=None),
             tooltip=[alt.Tooltip("label:N"), alt.Tooltip("rows:Q", format=",")],
         )
         .facet(facet=alt.Facet("label:N", sort=list(shown), title=None), columns=3, spacing=22)

@@ -101,7 +101,7 @@ def _densities(found: FeatureMap) -> Section:
     counts = Counter(found.classes.tolist())
     shown = [place for place, _ in counts.most_common(MOST_PANELS)]
     lead = (
-        "Where each label lies, darkest where it is densest. Labels that lie in one place are hard to tell apart from these "
+        "Where each label lies, strongest in colour where it is densest. Labels that lie in one place are hard to tell apart from these "
         "features alone."
     )
     cells = _cells(found, shown)

@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from bert_serving.contract import Head
+from bert_serving.contract import Head, Scaling
 from bert_serving.evaluation.calibration import Calibration
 from bert_serving.evaluation.comparison import Comparison
 from bert_serving.evaluation.intervals import LEVEL, RESAMPLES
@@ -78,7 +78,7 @@ def _scores(report: Report, names: Names) -> Section:
 def _classes_table(report: Report) -> Table:
     columns = [Column("label", "label"), Column("rows", "number")]
     for name in ("precision", "recall", "F1"):
-        columns += [Column(name, "bar"), Column(f"{name} 95%")]
+        columns += [Column(name, "bar" if name == "F1" else "number"), Column(f"{name} 95%")]
     rows: list[list[Cell]] = []
     for label, scores in report.intervals.per_class.items():
         row: list[Cell] = [label, int(report.metrics["per_class"][label]["support"])]
@@ -231,7 +231,11 @@ def _calibration(report: Report, found: Calibration, names: Names) -> Section:
     if report.other_calibration is not None:
         both[names.other] = report.other_calibration
     points = {
-        name: [(each.confidence, each.right.value, each.count) for each in shown.bins] for name, shown in both.items()
+        name: [
+            charts.Confidence(each.confidence, each.right.value, each.right.low, each.right.high, each.count)
+            for each in shown.bins
+        ]
+        for name, shown in both.items()
     }
     columns = [
         Column("confidence from", "percent"),
@@ -255,10 +259,10 @@ def _calibration(report: Report, found: Calibration, names: Names) -> Section:
     multilabel = report.predictions.head is Head.MULTILABEL
     lead = (
         "Of the answers given with a confidence of 80%, 80% should be right. Under the diagonal the model is too sure of "
-        "itself, above it not sure enough. "
+        "itself, above it not sure enough; a line shows the 95% interval. "
     ) + ("Every label of every row counts as an answer." if multilabel else "Confidence is the greatest probability.")
     parts: tuple[Part, ...] = (
-        _calibration_facts(found, names.temperature),
+        _calibration_facts(found, names.scaling),
         *([_calibration_table(both)] if len(both) > 1 else []),
         Chart(
             charts.reliability(points, lowest=0.5 if len(report.predictions.labels) == 2 and not multilabel else 0.0),
@@ -269,13 +273,16 @@ def _calibration(report: Report, found: Calibration, names: Names) -> Section:
     return Section("Calibration", parts, lead)
 
 
-def _calibration_facts(found: Calibration, temperature: float | None) -> Facts:
+def _calibration_facts(found: Calibration, scaling: Scaling | None) -> Facts:
     pairs = [
         ("calibration error", f"{found.expected_error:.1%}"),
         ("mean confidence", f"{found.confidence:.1%}"),
         ("right", f"{found.right:.1%}"),
     ]
-    return Facts(pairs if temperature is None else [*pairs, ("temperature", f"{temperature:.3f}")])
+    if scaling is not None:
+        pairs.append(("temperature", f"{scaling.temperature:.3f}"))
+        pairs += [] if scaling.exponent == 1 else [("exponent", f"{scaling.exponent:.3f}")]
+    return Facts(pairs)
 
 
 def _calibration_table(both: Mapping[str, Calibration]) -> Table:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bert_serving.contract import Head
+from bert_serving.contract import Head, Scaling
 from bert_serving.evaluation import slices
 from bert_serving.evaluation.predictions import Predictions
 from bert_serving.evaluation.report import Report
@@ -72,10 +72,10 @@ def _calibration_verdict(report: Report, names: Names) -> list[Verdict]:
         manner = "too high" if found.confidence > found.right else "too low"
     else:
         manner = "too sure of itself" if found.confidence > found.right else "less sure of itself than it could be"
-    if names.temperature is None or names.temperature == 1:
+    if names.scaling in (None, Scaling()):
         advice = "bert-serving calibrate fits a temperature to a run, which leaves the answers as they are."
     else:
-        advice = f"The temperature {names.temperature:.3f}, fitted on other rows, does not suit these."
+        advice = f"The temperature {names.scaling}, fitted on other rows, does not suit these."
     return [
         Verdict(
             "look",

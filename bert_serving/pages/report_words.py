@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bert_serving.contract import Head
+from bert_serving.contract import Head, Scaling
 from bert_serving.evaluation.intervals import Interval
 
 _SHARES = ("accuracy", "expected_calibration_error")
@@ -16,14 +16,14 @@ class Names:
         model: the model, as the user named it.
         data: the rows, such as a file's name.
         other: the second model.
-        temperature: what the model's logits are divided by, where it is known.
+        scaling: what is done to the model's logits, where it is known.
         notes: what is wrong with the way of measuring, if anything.
     """
 
     model: str
     data: str
     other: str = ""
-    temperature: float | None = None
+    scaling: Scaling | None = None
     notes: tuple[str, ...] = ()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from bert_serving import contract
-from bert_serving.contract import Head
+from bert_serving.contract import Head, Scaling
 from bert_serving.encoders.catalog import hub_name
 from bert_serving.evaluation.intervals import share_interval
 from bert_serving.saved_model.calling import calling_guide, encoder_guide
@@ -124,7 +124,7 @@ def _what_it_does(manifest: Manifest, provenance: Provenance) -> list[str]:
         ("reads", f"{text}, cut at {manifest.sequence_length} tokens (word pieces)"),
         *_encoder_rows(provenance),
         ("head", f"{manifest.head} on the encoder's {_pooling(provenance)}"),
-        *([("temperature", _temperature(manifest, provenance))] if manifest.temperature != 1 else []),
+        *([("calibration", _calibration(manifest, provenance))] if manifest.scaling != Scaling() else []),
         ("serving graph", f"{manifest.graph}, {manifest.precision}"),
         ("version", f"{manifest.version}, written {manifest.created[:10]}"),
         ("needs", f"TensorFlow Serving {manifest.oldest_tf_serving or manifest.minimum_tf_serving} or later"),
@@ -180,8 +180,8 @@ def _pooling(provenance: Provenance) -> str:
     ]
 
 
-def _temperature(manifest: Manifest, provenance: Provenance) -> str:
-    found = f"logits are divided by {manifest.temperature:.3f}"
+def _calibration(manifest: Manifest, provenance: Provenance) -> str:
+    found = f"temperature {manifest.scaling}"
     fit = provenance.calibration
     if fit is None:
         return found

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from bert_serving.contract import MANIFEST_FILE, MANIFEST_FORMAT, Graph, Head, Precision
+from bert_serving.contract import MANIFEST_FILE, MANIFEST_FORMAT, Graph, Head, Precision, Scaling
 from bert_serving.errors import ExportError
 
 # Float32 rounding in other batches than the reference's, or on another machine; 1.8e-6 was the largest seen. A real difference is
@@ -101,12 +101,13 @@ class Manifest(BaseModel):
     graph: Graph
     precision: Precision
     temperature: float = 1.0
-    """logits are divided by it before they become probabilities"""
+    exponent: float = 1.0
+    """what is done to logits before they become probabilities (`contract.Scaling`)"""
     encoder: EncoderOrigin
     versions: dict[str, str]
     """of the packages that wrote it"""
     metrics: dict[str, Any]
-    """scores on test data, else on validation data, measured at the end of training with a temperature of 1"""
+    """scores on test data, else on validation data, measured at the end of training, before any calibration"""
     minimum_tf_serving: str
     """what the run file asked for"""
     oldest_tf_serving: str | None = None
@@ -114,6 +115,11 @@ class Manifest(BaseModel):
     limits: Limits | None = None
     """of verification; None means those of the precision"""
     verification: Verification | None = None
+
+    @property
+    def scaling(self) -> Scaling:
+        """What is done to logits before they become probabilities."""
+        return Scaling(self.temperature, self.exponent)
 
     def save(self, folder: Path) -> None:
         """Writes the manifest of an export."""

@@ -10,7 +10,7 @@ weights/          the best epoch's weights; its presence says that training is c
 history.json      one row for each epoch
 audit.json        what the data looks like
 metrics.json      scores on validation and test data, and of the baselines, as training left the model
-calibration.json  the temperature of the probabilities and how it was found; only after `bert-serving calibrate`
+calibration.json  the scaling of the logits and how it was found; only after `bert-serving calibrate`
 pictures/         PNG files
 """
 
@@ -29,6 +29,7 @@ from typing import Any
 import filelock
 
 from bert_serving.config import RunConfig, dump_run_config, parse_run_config
+from bert_serving.contract import Scaling
 from bert_serving.errors import RunFolderError
 
 _TEMPORARY = ".tmp-"
@@ -65,7 +66,7 @@ class RunFolder:
 
     @property
     def calibration(self) -> Path:
-        """The fitted temperature; absent for a run that was not calibrated."""
+        """The fitted scaling; absent for a run that was not calibrated."""
         return self.path / "calibration.json"
 
     @property
@@ -114,23 +115,24 @@ class RunFolder:
         except ValueError as error:
             raise RunFolderError(f"{self.path / name}: damaged: {error}; train again") from None
 
-    def temperature(self) -> float:
-        """What logits are divided by before they become probabilities; 1 for a run that was not calibrated.
+    def scaling(self) -> Scaling:
+        """What is done to logits before they become probabilities; nothing for a run that was not calibrated.
 
         Raises:
             RunFolderError: calibration.json is damaged.
         """
         if not self.calibration.exists():
-            return 1.0
+            return Scaling()
         try:
-            temperature = float(self.read_json(self.calibration.name)["temperature"])
-        except (KeyError, TypeError, ValueError, RunFolderError):
-            temperature = math.nan
-        if not (math.isfinite(temperature) and temperature > 0):
+            found = self.read_json(self.calibration.name)
+            numbers = float(found["temperature"]), float(found.get("exponent", 1.0))
+        except (AttributeError, KeyError, TypeError, ValueError, RunFolderError):
+            numbers = math.nan, math.nan
+        if not all(math.isfinite(number) and number > 0 for number in numbers):
             raise RunFolderError(
                 f"{self.calibration}: damaged: holds no temperature over 0; calibrate again or remove it"
             )
-        return temperature
+        return Scaling(*numbers)
 
     def last_epoch(self) -> int:
         """Number of the last epoch with a checkpoint, 0 for none."""
