@@ -3,16 +3,15 @@
 import dataclasses
 import itertools
 
-import conftest
 import numpy as np
 import pytest
 import tensorflow as tf
 from official.nlp.modeling import networks
 from other_encoders import write_bag_of_words
 
-from bert_serving import contract, pipeline
+from bert_serving import contract
 from bert_serving.classifier import Classifier, ClassifierOptions, build_classifier
-from bert_serving.config import EncoderConfig, load_run_file
+from bert_serving.config import EncoderConfig
 from bert_serving.contract import Head, Pooling, Scaling
 from bert_serving.encoders.architecture import ACTIVATIONS
 from bert_serving.encoders.loading import EncoderFolder, LoadedEncoder, find_encoder_folder, load_encoder
@@ -67,19 +66,11 @@ def test_attributions_of_a_trained_run_add_up(trained):
         assert found.label == found.labels[found.probabilities.argmax()]
 
 
-@pytest.fixture(scope="module")
-def learnt(encoder_folder, rows, tmp_path_factory):
-    """A model trained until it gets everything right, on any processor."""
-    folder = tmp_path_factory.mktemp("learnt")
-    config = load_run_file(conftest.write_run_file(folder, encoder_folder, rows, epochs=16, best_metric="loss"))
-    return pipeline.train(config, folder / "run").classifier
-
-
-def test_the_words_that_decide_are_those_that_were_learnt(learnt, rows):
+def test_the_words_that_decide_are_those_that_were_learnt(trained, rows):
     """In these texts "good" and "bad" alone tell the labels apart."""
     moved = {"good": [], "bad": [], "other": []}
     for text, _ in rows[40:]:
-        for word in explain(learnt, text, label="praise").words:
+        for word in explain(trained.classifier, text, label="praise").words:
             moved[word.text if word.text in moved else "other"].append(word.attribution)
     means = {name: np.mean(values) for name, values in moved.items()}
     assert means["good"] > 3 * abs(means["other"])

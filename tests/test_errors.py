@@ -6,12 +6,14 @@ from bert_serving import errors
 
 CODES = {
     "ABORTED": 409,
+    "DEADLINE_EXCEEDED": 504,
     "FAILED_PRECONDITION": 400,
     "INTERNAL": 500,
     "INVALID_ARGUMENT": 400,
     "NOT_FOUND": 404,
     "UNAVAILABLE": 503,
     "UNIMPLEMENTED": 501,
+    "UNKNOWN": 500,
 }
 
 
