@@ -165,7 +165,7 @@ def test_the_floor_of_the_manifest_counts_unless_another_is_asked_for(copy):
 
 
 def test_the_verdict_is_one_line_of_json_and_an_exit_status(copy, monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", ["verify", str(copy), "2.12"])
+    monkeypatch.setattr("sys.argv", ["verify", str(copy), "--minimum", "2.12"])
     assert verify_module._main() == 0
     assert json.loads(capsys.readouterr().out)["passed"] is True
     damage_variables(copy)
