@@ -183,7 +183,7 @@ def _pooling(provenance: Provenance) -> str:
 def _calibration(manifest: Manifest, provenance: Provenance) -> str:
     found = f"temperature {manifest.scaling}"
     fit = provenance.calibration
-    if fit is None:
+    if fit is None or "rows" not in fit:  # a calibration.json of somebody's own holds the scaling alone
         return found
     return (
         f"{found}, fitted on {fit['rows']:,} validation rows: there the calibration error goes from "
