@@ -3,9 +3,9 @@
     bert-serving train export/emotion.toml --set data.folder=/path/to/emotion
     python export/emotion_chapter.py runs/emotion [FOLDER]
 
-Writes PNG files and a list of the rows with the highest and lowest loss to FOLDER (default: RUN_DIR/chapter) and prints the table of
-figures. Features, their map and the logistic regression come from the encoder as it was before the run fine-tuned it. Any run with one
-label for each row will do; the book's figures are those of the emotion data.
+Writes PNG files, among them the figures side by side, and a list of the rows with the highest and lowest loss to FOLDER (default:
+RUN_DIR/chapter) and prints the table of figures. Features, their map and the logistic regression come from the encoder as it was before
+the run fine-tuned it. Any run with one label for each row will do; the book's figures are those of the emotion data.
 """
 
 import os
@@ -22,7 +22,7 @@ from bert_serving.contract import Head, Pooling
 from bert_serving.data.splits import Splits, load_splits
 from bert_serving.encoders.loading import find_encoder_folder, load_encoder
 from bert_serving.errors import BertServingError, InputError, exit_status
-from bert_serving.evaluation import pictures
+from bert_serving.evaluation import figure, pictures
 from bert_serving.evaluation.features import FrozenEncoder, classify_features, features_of, majority_of
 from bert_serving.evaluation.metrics import measure
 from bert_serving.evaluation.predictions import Predictions
@@ -114,9 +114,32 @@ def main(arguments: list[str]) -> int:
         name = model.split(" ")[0].replace("-", "_")
         pictures.draw_confusion_matrix(scores[model]["validation"], folder / f"confusion_matrix_{name}.png")
     write_losses(found["fine-tuned"]["validation"], folder / "rows_by_loss.tsv")
+    draw_figures(scores, folder / "accuracy.png")
     show_figures(scores)
     console.print(f"\n  pictures and rows by loss: {folder}", soft_wrap=True, markup=False)
     return 0
+
+
+def draw_figures(scores: dict[str, dict[str, dict]], path: Path) -> None:
+    """Accuracy here beside the book's, a group of bars for each model."""
+    found, (axis,) = figure.new_figure(7.2, 3.6, grid="x")
+    bars = {"the book, validation": [BOOK[model] for model in scores]}
+    for name in next(iter(scores.values())):
+        bars[f"here, {name}"] = [splits[name]["accuracy"] for splits in scores.values()]
+    height = 0.8 / len(bars)
+    places = np.arange(len(scores))
+    colours = ("#8C8C8C", figure.ORANGE, figure.GREEN)
+    for number, ((name, values), colour) in enumerate(zip(bars.items(), colours, strict=False)):
+        drawn = axis.barh(
+            places + (number - (len(bars) - 1) / 2) * height, values, height * 0.9, color=colour, label=name
+        )
+        axis.bar_label(drawn, [f"{value:.4g}" for value in values], padding=3, fontsize=8, color=figure.QUIET)
+    axis.set_yticks(places, [model.replace(" on ", "\non ") for model in scores])
+    axis.invert_yaxis()
+    axis.set(xlim=(0, 1.05), xlabel="accuracy")
+    figure.set_title(axis, "Accuracy in the book, and here")
+    figure.add_legend(axis, below=True, columns=len(bars))
+    figure.save(found, path)
 
 
 def show_figures(scores: dict[str, dict[str, dict]]) -> None:

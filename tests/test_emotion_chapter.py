@@ -33,6 +33,7 @@ def test_a_run_gives_all_pictures_and_its_figures_beside_the_books(chapter, trai
     assert chapter.main([str(trained.run.path), str(tmp_path / "chapter")]) == 0
     pictures = {path.name for path in (tmp_path / "chapter").glob("*.png")}
     assert pictures == {
+        "accuracy.png",
         "class_distribution.png",
         "token_lengths.png",
         "feature_density.png",

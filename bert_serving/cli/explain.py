@@ -43,9 +43,13 @@ def explain(
 ) -> None:
     """Show which words of a text moved a run's decision."""
     _check(model)
-    if png is not None and (png.is_dir() or not png.parent.is_dir()):
-        reason = "is a folder" if png.is_dir() else f"there is no folder {str(png.parent)!r}"
-        raise _unwritable(png, reason)
+    if png is not None:
+        from bert_serving.output_file import check_writable
+
+        try:
+            check_writable(png)
+        except OSError as error:
+            raise _unwritable(png, error) from None
     if page is not None:
         from bert_serving.evaluation.extras import require
 
@@ -97,11 +101,11 @@ def _draw(found: "Explanation", png: Path) -> None:
     try:
         draw_explanation(found, png)
     except OSError as error:
-        raise _unwritable(png, error.strerror or str(error)) from None
+        raise _unwritable(png, error) from None
 
 
-def _unwritable(png: Path, reason: str) -> InputError:
-    return InputError(f"{png}: cannot write the picture: {reason}; give another path")
+def _unwritable(png: Path, error: OSError) -> InputError:
+    return InputError(f"{png}: cannot write the picture: {error.strerror or error}; give another path")
 
 
 def _as_json(found: "Explanation", png: Path | None, page: Path | None) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """`bert-serving predict`: labels for texts, from a model of any kind."""
 
-import contextlib
 import re
 import sys
 from pathlib import Path
@@ -83,17 +82,14 @@ def _answer(head: Head | None, names: tuple[str, ...], scores: np.ndarray) -> st
 
 def _write(path: Path, texts: list[str], answers: list[str], names: tuple[str, ...], scores: np.ndarray) -> None:
     from bert_serving.errors import DataError
+    from bert_serving.output_file import write_whole
 
-    temporary = path.with_name(f".{path.name}.tmp")
+    lines = ["\t".join(["text", "label", *names])]
+    for text, answer, row in zip(texts, answers, scores, strict=True):
+        # The project's TSV has no quotes: a tab or a line break cannot stand in a cell.
+        cell = re.sub(r"[\t\r\n]", " ", text)
+        lines.append("\t".join([cell, answer, *(f"{value:.6g}" for value in row)]))
     try:
-        with temporary.open("w", encoding="utf-8", newline="") as file:
-            file.write("\t".join(["text", "label", *names]) + "\n")
-            for text, answer, row in zip(texts, answers, scores, strict=True):
-                # The project's TSV has no quotes: a tab or a line break cannot stand in a cell.
-                cell = re.sub(r"[\t\r\n]", " ", text)
-                file.write("\t".join([cell, answer, *(f"{value:.6g}" for value in row)]) + "\n")
-        temporary.replace(path)
+        write_whole(path, ("\n".join(lines) + "\n").encode("utf-8"))
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise DataError(f"{path}: cannot write it: {error.strerror}; choose another --output") from None

@@ -1,9 +1,6 @@
 """A self-contained HTML document: works from a file, asks nothing of any network, prints well."""
 
-import contextlib
 import functools
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +8,7 @@ import jinja2
 
 from bert_serving import __version__
 from bert_serving.errors import InputError
+from bert_serving.output_file import check_writable, write_whole
 from bert_serving.pages.parts import Chart, Part
 
 
@@ -62,13 +60,9 @@ class Page:
         """
         path = writable(path)
         document = self.render()
-        temporary = path.with_name(f".{os.getpid()}.part")
         try:
-            temporary.write_text(document, "utf-8")
-            temporary.replace(path)
+            write_whole(path, document.encode("utf-8"))
         except OSError as error:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
             raise _unwritable(path, error.strerror or str(error)) from None
         return path
 
@@ -79,17 +73,11 @@ def writable(path: Path) -> Path:
     Raises:
         InputError: it is a folder, or its folder is missing or not writable.
     """
-    path = Path(path)
     try:
-        if path.is_dir():
-            raise _unwritable(path, "is a folder")
-        if not path.parent.is_dir():
-            raise _unwritable(path, f"there is no folder {str(path.parent)!r}")
-        # Permissions do not tell of file systems that take no files.
-        with tempfile.TemporaryFile(dir=path.parent):
-            return path
+        check_writable(Path(path))
     except OSError as error:
-        raise _unwritable(path, error.strerror or str(error)) from None
+        raise _unwritable(Path(path), error.strerror or str(error)) from None
+    return Path(path)
 
 
 def _unwritable(path: Path, reason: str) -> InputError:
