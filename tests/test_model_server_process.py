@@ -1,4 +1,5 @@
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -48,6 +49,26 @@ def test_the_process_serves_until_it_is_stopped_and_ends_well(base_path):
     for port in (process.grpc_port, process.rest_port):
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port))
+
+
+def test_a_server_waits_with_closed_ports_for_the_first_version(base_path, tmp_path):
+    process = ModelServerProcess(tmp_path, "texts", program=EMBEDDED)
+    process.launch()
+    try:
+        while "waiting for one" not in process.log():
+            assert process.process_id
+            time.sleep(0.05)
+        assert f"No versions of servable texts found under base path {tmp_path}" in process.log()
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", process.rest_port))
+        shutil.copytree(base_path / "1", tmp_path / "unpublished")
+        (tmp_path / "unpublished").rename(tmp_path / "1")
+        process.wait_until_available()
+        with RestClient(process.rest_url) as rest:
+            assert rest.predict("texts", ["kurz"])[0].label == "kurz"
+        assert process.log().count("waiting for one") == 1
+    finally:
+        process.stop()
 
 
 def test_an_interrupt_while_it_starts_ends_the_process_at_once(base_path):
@@ -119,10 +140,18 @@ def test_the_stock_server_on_path_is_preferred(tmp_path, monkeypatch):
     ("flags", "text"),
     [
         (["--prot=1"], "the nearest known flag is --port"),
-        (["--model_base_path={base}"], r"No versions of servable default found under base path {base}"),
+        (["--model_base_path={base}/no"], r"The base path {base}/no does not exist"),
+        (["--model_base_path={base}/1"], r"The base path {base}/1 is itself a SavedModel: give the folder above"),
+        (
+            ["--model_base_path={base}/empty", "--file_system_poll_wait_seconds=0"],
+            r"No versions of servable default found under base path {base}/empty: none of its subfolders is a number",
+        ),
     ],
 )
 def test_a_users_mistake_ends_in_one_line_and_status_two(tmp_path, flags, text):
+    for name in ("1", "empty"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "1" / "saved_model.pb").touch()
     done = run_server(*(flag.format(base=tmp_path) for flag in flags))
     assert done.returncode == 2
     assert re.search(text.format(base=tmp_path), done.stderr)

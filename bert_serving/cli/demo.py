@@ -2,11 +2,14 @@
 
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bert_serving.cli.display import ConsoleObserver, console, show_predictions
+
+if TYPE_CHECKING:
+    from bert_serving.model_server.process import ModelServerProcess
 
 QUESTIONS = (
     "my panniers were meant to come on tuesday and its friday",
@@ -46,12 +49,16 @@ def demo(
     show_results(trained.metrics)
     _step(2, "Export a SavedModel and verify it in a fresh process")
     options = ExportOptions(out / "models", config.export.name, graph=config.export.graph)
-    exported = pipeline.export(trained.run, options, classifier=trained.classifier, observer=observer)
-    from bert_serving.cli.export import show_export
+    server = _model_server(options.base / config.export.name, config.export.name)
+    try:
+        exported = pipeline.export(trained.run, options, classifier=trained.classifier, observer=observer)
+        from bert_serving.cli.export import show_export
 
-    show_export(exported)
-    _step(3, "Serve it and ask over gRPC and REST")
-    answers = _ask_server(exported, config.export.name, observer)
+        show_export(exported)
+        _step(3, "Serve it and ask over gRPC and REST")
+        answers = _ask(server, config.export.name, observer)
+    finally:
+        server.stop()
     in_memory = trained.classifier.predict(QUESTIONS)
     show_predictions(QUESTIONS, trained.classifier.options.labels, in_memory.tolist())
     _compare(in_memory, answers)
@@ -79,23 +86,29 @@ def _quick_stage(name: str) -> Any:
     return ConsoleObserver().stage(name)
 
 
-def _ask_server(exported: Path, name: str, observer: ConsoleObserver) -> dict[str, list[tuple[float, ...]]]:
-    from bert_serving.clients.grpc_client import GrpcClient
-    from bert_serving.clients.rest_client import RestClient
+def _model_server(base_path: Path, name: str) -> "ModelServerProcess":
+    """A server that starts while the export is still being made, and finds the version when it is published."""
     from bert_serving.model_server.process import ModelServerProcess
 
-    server = ModelServerProcess(exported.parent, name)
+    server = ModelServerProcess(base_path, name)
+    base_path.mkdir(parents=True, exist_ok=True)
+    server.launch()
+    return server
+
+
+def _ask(server: "ModelServerProcess", name: str, observer: ConsoleObserver) -> dict[str, list[tuple[float, ...]]]:
+    from bert_serving.clients.grpc_client import GrpcClient
+    from bert_serving.clients.rest_client import RestClient
+
     is_stock = "tensorflow_model_server" in server.program[0]
-    with observer.stage(f"Starting {'tensorflow_model_server' if is_stock else 'the embedded model server'}"):
-        server.__enter__()
-    try:
-        with GrpcClient(server.grpc_address) as grpc_client, RestClient(server.rest_url) as rest_client:
-            return {
-                "gRPC": [answer.probabilities for answer in grpc_client.predict(name, QUESTIONS)],
-                "REST": [answer.probabilities for answer in rest_client.predict(name, QUESTIONS)],
-            }
-    finally:
-        server.__exit__(None, None, None)
+    program = "tensorflow_model_server" if is_stock else "the embedded model server"
+    with observer.stage(f"Waiting until {program} has loaded it"):
+        server.wait_until_available()
+    with GrpcClient(server.grpc_address) as grpc_client, RestClient(server.rest_url) as rest_client:
+        return {
+            "gRPC": [answer.probabilities for answer in grpc_client.predict(name, QUESTIONS)],
+            "REST": [answer.probabilities for answer in rest_client.predict(name, QUESTIONS)],
+        }
 
 
 def _compare(in_memory: Any, answers: dict[str, list[tuple[float, ...]]]) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 from bert_serving import __version__, errors
 from bert_serving.model_server.flags import parse_flags
 from bert_serving.model_server.options import ServerOptions
-from bert_serving.model_server.version_folders import chosen_folders
+from bert_serving.model_server.version_folders import lacks_version
 
 if TYPE_CHECKING:
     from bert_serving.model_server.server import ModelServer
@@ -36,8 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.write(f"bert-serving model server {__version__}\nTensorFlow {metadata.version('tensorflow')}\n")
             return 0
         for config in flags.options.models:
-            # Here as well as in the store: a mistyped path should not cost the wait for TensorFlow.
-            chosen_folders(config)
+            # Here as well as in the server: a mistyped path should not cost the wait for TensorFlow.
+            lacks_version(config)
         asyncio.run(_serve_until_signal(flags.options, flags.without_effect))
     except errors.BertServingError as error:
         _log.error("%s", error)

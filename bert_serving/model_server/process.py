@@ -93,6 +93,15 @@ class ModelServerProcess:
             InputError: the program cannot be run.
             ServerUnavailable: it ended, its model failed to load, or it took too long.
         """
+        self.launch()
+        self.wait_until_available()
+
+    def launch(self) -> None:
+        """Starts the process, which may find its model later; the base path must exist.
+
+        Raises:
+            InputError: the program cannot be run.
+        """
         self._log = tempfile.NamedTemporaryFile(prefix="model-server-", suffix=".log")  # noqa: SIM115  closed by stop
         try:
             self._process = subprocess.Popen(
@@ -101,6 +110,13 @@ class ModelServerProcess:
         except OSError as error:
             self.stop()
             raise InputError(f"Cannot run {self.program[0]}: {error.strerror}") from None
+
+    def wait_until_available(self) -> None:
+        """Waits until the model is AVAILABLE; a process that fails is stopped.
+
+        Raises:
+            ServerUnavailable: it ended, its model failed to load, or it took too long.
+        """
         try:
             self._wait_until_available()
         except BaseException:

@@ -28,6 +28,7 @@ from bert_serving.model_server.rest_app import RestOptions, build_rest_app
 from bert_serving.model_server.rest_protocol import PatientProtocol
 from bert_serving.model_server.service_reflection import add_reflection
 from bert_serving.model_server.tls import Tls
+from bert_serving.model_server.version_folders import lacks_version
 from bert_serving.model_server.watcher import Watcher
 from bert_serving.model_server.workers import Workers
 
@@ -68,13 +69,15 @@ class ModelServer:
         self._rest_task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Loads the models, then opens the ports.
+        """Waits until every model has a version, loads the models, then opens the ports.
 
         Raises:
-            InputError: a model without base path or version, or a port that is taken.
+            InputError: a model without base path, one without version while nobody looks for new ones, or a port that
+                is taken.
         """
         _set_parallelism(self.options)
         self._start_observing()
+        await self._wait_for_versions()
         await self._workers.run(self.store.load)
         await self._start_grpc()
         await self._start_rest()
@@ -108,6 +111,20 @@ class ModelServer:
     def busy(self) -> bool:
         """Whether an operation still runs that nothing can interrupt."""
         return self._workers.busy or self._executor.busy or self.store.busy
+
+    async def _wait_for_versions(self) -> None:
+        """Returns when each model has a version to load: a folder may be filled after the server was started."""
+        seconds = self.options.file_system_poll_wait_seconds
+        said: set[str] = set()
+        while seconds > 0:
+            lacking = [reason for config in self.options.models if (reason := lacks_version(config))]
+            if not lacking:
+                return
+            for reason in lacking:
+                if reason not in said:
+                    _log.warning("%s; waiting for one with the ports closed", reason)
+            said.update(lacking)
+            await asyncio.sleep(seconds)
 
     def _start_observing(self) -> None:
         if self.options.metrics_path is not None:

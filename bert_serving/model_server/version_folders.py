@@ -29,6 +29,22 @@ def version_folders(base_path: Path) -> dict[int, Path]:
     }
 
 
+def lacks_version(config: ModelConfig) -> str:
+    """Why a model cannot be loaded yet although one may wait for it; empty when it can.
+
+    Raises:
+        InputError: waiting is in vain: there is no such base path, or it is a version itself.
+    """
+    if (config.base_path / "saved_model.pb").is_file():
+        raise InputError(f"The base path {config.base_path} is itself a SavedModel: give the folder above its versions")
+    version_folders(config.base_path)
+    try:
+        chosen_folders(config)
+    except InputError as error:
+        return str(error)
+    return ""
+
+
 def chosen_folders(config: ModelConfig) -> dict[int, Path]:
     """The versions that a model's policy chooses, highest first.
 
