@@ -165,7 +165,8 @@ def test_without_validation_data_the_golden_texts_decide_and_a_note_says_so(expo
 
 
 @pytest.mark.parametrize(
-    ("seconds", "precision"), [([0.002, 0.001], Precision.BFLOAT16), ([0.001, 0.002], Precision.FLOAT32)]
+    ("seconds", "precision"),
+    [([0.002, 0.001], Precision.BFLOAT16), pytest.param([0.001, 0.002], Precision.FLOAT32, marks=pytest.mark.slow)],
 )
 def test_auto_takes_the_precision_that_was_faster(seconds, precision, export, monkeypatch):
     monkeypatch.setattr(writer, "seconds_in_turns", lambda reference, folders: seconds)

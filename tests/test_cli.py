@@ -491,6 +491,7 @@ def test_training_in_a_process_of_its_own_prints_no_chatter(run_file, tmp_path):
     assert "epoch 1: loss" in ended.stdout
 
 
+@pytest.mark.slow
 def test_verifying_in_a_process_of_its_own_prints_no_chatter(exported, tmp_path):
     ended = child("verify", exported, cwd=tmp_path)
     assert (ended.returncode, ended.stderr) == (0, "")

@@ -182,6 +182,7 @@ pipeline.train(load_run_file(Path(sys.argv[1])), Path(sys.argv[2]))
 """
 
 
+@pytest.mark.slow
 def test_a_run_killed_while_it_writes_a_checkpoint_ends_like_one_that_was_not(config, whole, tmp_path):
     run = RunFolder(tmp_path / "run")
     with child(KILLED, config.data.folder / "run.toml", run.path) as process:
@@ -445,7 +446,11 @@ def assert_close(run: RunFolder, single: RunFolder, tolerance: float) -> None:
 
 @pytest.mark.parametrize(
     ("override", "tolerance"),
-    [("mixed_precision=bfloat16", 0.03), ("mixed_precision=float16", 0.01), ("xla=true", 1e-3)],
+    [
+        ("mixed_precision=bfloat16", 0.03),
+        pytest.param("mixed_precision=float16", 0.01, marks=pytest.mark.slow),
+        ("xla=true", 1e-3),
+    ],
 )
 def test_other_arithmetic_learns_the_same(calm_config, calm, tmp_path, override, tolerance):
     config = load_run_file(calm_config.data.folder / "run.toml", [f"training.{override}"])
@@ -489,6 +494,7 @@ trained = pipeline.train(load_run_file(Path(sys.argv[1]), overrides), Path(sys.a
 """
 
 
+@pytest.mark.slow
 def test_two_devices_learn_what_one_does(calm_config, calm, tmp_path):
     with child(MIRRORED, calm_config.data.folder / "run.toml", tmp_path / "run") as process:
         finish(process)
