@@ -63,7 +63,7 @@ def test_help_comes_at_once_and_without_tensorflow():
         seconds.append(time.monotonic() - started)
         assert "From labelled text to a BERT classifier" in printed
         assert printed.endswith("LIGHT\n")
-    assert min(seconds) < 1.5
+    assert min(seconds) < 3  # with TensorFlow it would be ten, on a machine that does nothing else
 
 
 def test_the_modules_import_in_one_direction_only():

@@ -46,6 +46,7 @@ def names(folder):
 # === Version numbers ===
 
 
+@pytest.mark.slow
 def test_versions_are_numbered_on_and_may_be_chosen(export, tmp_path):
     assert export(version=7) == tmp_path / "tiny" / "7"
     (tmp_path / "tiny" / "not a version").mkdir()
