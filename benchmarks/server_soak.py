@@ -275,7 +275,7 @@ def draw(record: Record, path: Path) -> None:
     figure, (above, below) = pyplot.subplots(2, 1, sharex=True, figsize=(10, 6), constrained_layout=True)
     above.plot(*zip(*((at / 60, size) for at, size in record.memory), strict=True), color="#0072b2")
     above.set_ylabel("memory of the server, MiB")
-    above.set_ylim(bottom=0)
+    above.set_ylim(0, 1.2 * max(size for _, size in record.memory))
     below.plot(*zip(*((at / 60, rate) for at, rate in record.rates), strict=True), color="#d55e00", linewidth=0.8)
     below.set_ylabel("answers in a second")
     below.set_ylim(bottom=0)
@@ -307,6 +307,10 @@ def report(record: Record, swap_seconds: float) -> bool:
     print(f"{len(record.wrong):12,}  wrong answers")
     print(f"{len(record.swaps):12,}  hot swaps of two models; {len(record.versions)} versions of one have answered")
     print(f"{grown:+12.1%}  growth of memory in the last third, {min(sizes):.0f} to {max(sizes):.0f} MiB")
+    times = [0.0, *(at for at, _ in record.memory)]
+    longest = max(after - before for before, after in itertools.pairwise(times))
+    # On a machine that is busy with other work the clients themselves stand still, and the figures above say little.
+    print(f"{longest:12.1f}  seconds between two samples at most; one when the machine has time")
     for kind, lines in (("failed", record.failed), ("wrong", record.wrong)):
         for line in lines[:5]:
             print(f"  {kind}: {line}")

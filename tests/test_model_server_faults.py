@@ -113,18 +113,30 @@ def test_a_config_file_with_a_mistake_leaves_a_running_server_as_it_is(base, tmp
 
 
 @pytest.mark.slow
-def test_a_server_that_is_killed_while_it_loads_starts_again(base, saved_model):
-    for version in ("1", "2"):
-        shutil.copytree(saved_model, base / version, dirs_exist_ok=True)
+def test_a_server_that_is_killed_while_it_loads_starts_again(base, saved_model, tmp_path):
+    versions = 40
+    for version in range(2, versions + 1):
+        shutil.copytree(saved_model, base / str(version))
     before = {path: path.read_bytes() for path in base.rglob("*") if path.is_file()}
-    flags = [f"--model_base_path={base}", "--model_name=texts", "--port=0", "--grpc_socket_path=/tmp/never-bound"]
-    for seconds in (2.0, 6.0, 9.0):
-        with subprocess.Popen([*EMBEDDED, *flags], stderr=subprocess.DEVNULL) as process:
-            time.sleep(seconds)
-            process.kill()
+    (tmp_path / "models.config").write_text(
+        f'model_config_list {{ config {{ name: "texts" base_path: "{base}" model_platform: "tensorflow" '
+        "model_version_policy { all {} } } }"
+    )
+    process = ModelServerProcess(
+        base, "texts", program=EMBEDDED, extra_flags=[f"--model_config_file={tmp_path / 'models.config'}"]
+    )
+    process.launch()
+    wait_for(lambda: "is AVAILABLE" in process.log(), seconds=120)
+    process._process.kill()
+    process._process.wait(10)
+    assert process.log().count("is AVAILABLE") < versions
+    assert "Listening" not in process.log()
     assert {path: path.read_bytes() for path in base.rglob("*") if path.is_file()} == before
-    with ModelServerProcess(base, "texts", program=EMBEDDED) as process:
+    process.start()
+    try:
         check_that_it_answers(process)
+    finally:
+        process.stop()
 
 
 @pytest.mark.slow

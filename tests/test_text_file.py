@@ -107,8 +107,12 @@ def test_a_line_is_a_text_whatever_is_in_it(server, tmp_path, content, texts):
     ("content", "error", "text"),
     [
         (b"", InputError, "in.txt: nothing to classify"),
-        (b"good\n" * 200 + b"\xff\n", DataError, "line 201: not UTF-8 at byte 0"),
-        (b"good\n" * 200 + b"x" * 1001 + b"\n", InvalidRequest, "line 201: Input text has a text of 1001 bytes"),
+        (b"good\n" * 200 + b"\xff\n", DataError, "in.txt: line 201: not UTF-8 at byte 0"),
+        (
+            b"good\n" * 200 + b"x" * 1001 + b"\n",
+            InvalidRequest,
+            "in.txt: line 201: Input text has a text of 1001 bytes",
+        ),
     ],
 )
 def test_what_cannot_be_asked_is_named_by_its_line_and_the_rest_is_kept(server, tmp_path, content, error, text):

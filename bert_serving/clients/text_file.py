@@ -96,7 +96,7 @@ class TextFile:
                 line = source.readline() if row.endswith(b"\n") else b""
                 if not row.endswith(b"\n"):
                     break
-                if not line or row.partition(b"\t")[0] != _cell(_text(line, self.rows)).encode():
+                if not line or row.partition(b"\t")[0] != _cell(_stripped(line.decode("utf-8", "replace"))).encode():
                     raise DataError(
                         f"{self._source}: line {self.rows + 1} is not the one that was answered in {self.part}; "
                         "remove that file to start from the beginning"
@@ -127,12 +127,12 @@ class TextFile:
                     if batch is None:
                         break
                     texts, bytes_ = batch
-                    asking = _ask(client, model, texts, first)
+                    asking = self._ask(client, model, texts, first)
                     first += len(texts)
                     waiting.append((texts, bytes_, asyncio.ensure_future(asking)))
                 if not waiting:
                     if fault is not None:
-                        raise fault
+                        raise DataError(f"{self._source}: {fault}")
                     return
                 texts, bytes_, task = waiting[0]
                 answers = await task
@@ -149,18 +149,17 @@ class TextFile:
                 task.cancel()
             await asyncio.gather(*(task for _, _, task in waiting), return_exceptions=True)
 
-
-async def _ask(client: Client, model: str, texts: list[str], first: int) -> list[Prediction]:
-    try:
-        return await client.predict(model, texts)
-    except InvalidRequest as error:
-        if len(texts) == 1:
-            raise InvalidRequest(f"line {first + 1}: {error}") from None
-    # One text of them is at fault: the others get their answers, and the message its line.
-    answers: list[Prediction] = []
-    for row, text in enumerate(texts):
-        answers += await _ask(client, model, [text], first + row)
-    return answers
+    async def _ask(self, client: Client, model: str, texts: list[str], first: int) -> list[Prediction]:
+        try:
+            return await client.predict(model, texts)
+        except InvalidRequest as error:
+            if len(texts) == 1:
+                raise InvalidRequest(f"{self._source}: line {first + 1}: {error}") from None
+        # One text of them is at fault: the others get their answers, and the message its line.
+        answers: list[Prediction] = []
+        for row, text in enumerate(texts):
+            answers += await self._ask(client, model, [text], first + row)
+        return answers
 
 
 def _batches(source: IO[bytes], row: int) -> Iterator[tuple[list[str], int]]:
@@ -187,9 +186,13 @@ def _batches(source: IO[bytes], row: int) -> Iterator[tuple[list[str], int]]:
 
 def _text(line: bytes, row: int) -> str:
     try:
-        return line.decode("utf-8").removesuffix("\n").removesuffix("\r")
+        return _stripped(line.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise DataError(f"line {row + 1}: not UTF-8 at byte {error.start} of the line; convert the file") from None
+
+
+def _stripped(text: str) -> str:
+    return text.removesuffix("\n").removesuffix("\r")
 
 
 def _cell(text: str) -> str:

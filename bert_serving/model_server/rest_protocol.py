@@ -11,6 +11,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 # Enough for a slow link to send a request's headers; uvicorn alone would wait for ever.
 HEADER_SECONDS = 60.0
+# How long a connection waits for its next request: longer than clients keep one (httpx 5 s, browsers and proxies a minute), for a
+# request on a connection that is just being closed is lost.
+KEEP_ALIVE_SECONDS = 75
 # How long an answer may stand still because its reader takes nothing.
 READER_SECONDS = 60.0
 

@@ -28,7 +28,7 @@ from bert_serving.model_server.page import page_documents
 from bert_serving.model_server.request_log import RequestLog
 from bert_serving.model_server.rest_api import RestApi
 from bert_serving.model_server.rest_app import Document, RestOptions, build_rest_app
-from bert_serving.model_server.rest_protocol import PatientProtocol
+from bert_serving.model_server.rest_protocol import KEEP_ALIVE_SECONDS, PatientProtocol
 from bert_serving.model_server.service_reflection import add_reflection
 from bert_serving.model_server.tls import Tls
 from bert_serving.model_server.version_folders import lacks_version
@@ -209,6 +209,7 @@ class ModelServer:
             lifespan="off",
             ws="none",
             server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=max(1, int(self.options.grace_seconds)),
             http=PatientProtocol,
         )
