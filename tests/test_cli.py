@@ -152,6 +152,22 @@ MISTAKES = [
     ("predict grpc://host:abc/tiny x", "'grpc://host:abc/tiny' is no address of a model"),
     ("predict http://[::1/tiny x", "is no address of a model"),
     ("predict http://127.0.0.1 x", "is no address of a model"),
+    (
+        "predict grpc://127.0.0.1:{port}/tiny --input {bad}/binary.toml --output {bad}/no/x",
+        "cannot write it: there is no folder",
+    ),
+    (
+        "predict grpc://127.0.0.1:{port}/tiny --input {bad}/empty.tsv --output {bad}/x.tsv",
+        "nothing to classify; it is empty",
+    ),
+    (
+        "predict grpc://127.0.0.1:{port}/tiny --input {bad}/binary.toml --output {bad}/x.tsv",
+        "binary.toml: line 1: not UTF-8",
+    ),
+    # === warmup ===
+    ("warmup nowhere --to {bad}/empty", "no SavedModel; give the folder of a version"),
+    ("warmup nowhere --to {bad}/warm", "nowhere: cannot read it: No such file or directory"),
+    ("warmup {bad}/empty.tsv --to {bad}/warm", "empty.tsv: no request to warm up with"),
     # === evaluate ===
     ("evaluate {model} --data {bad}/unknown.tsv", "the label 'other' is not among the model's: 'blame', 'praise'"),
     ("evaluate {run} --data {bad}/unknown.tsv", "the label 'other' is not among the model's"),

@@ -24,6 +24,7 @@ from bert_serving.cli import (
     share,
     train,
     verify,
+    warmup,
 )
 from bert_serving.cli import map as map_command
 from bert_serving.cli.display import error_console
@@ -52,6 +53,7 @@ app.command()(verify.verify)
 app.command()(inspect.inspect)
 app.command()(predict.predict)
 app.command()(share.share)
+app.command()(warmup.warmup)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)(
     serve.serve
 )
