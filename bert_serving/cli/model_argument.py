@@ -1,9 +1,10 @@
 """The MODEL argument of commands: a run folder, a SavedModel folder, or the address of a model server."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -130,10 +131,11 @@ def _served(argument: str) -> Model:
         _ = address.port  # raises when it is no number
     except ValueError:
         address = urlsplit("")
-    name = address.path.strip("/")
+    name, choice = _choice(address.path.strip("/"))
     if not address.netloc or not name or address.scheme not in ("grpc", "http", "https"):
         raise InputError(
-            f"{argument!r} is no address of a model; expected grpc://host:port/name or http://host:port/name"
+            f"{argument!r} is no address of a model; expected grpc://host:port/name or http://host:port/name, "
+            "and for one version /versions/7 or /labels/canary after the name"
         )
     client: object
     if address.scheme == "grpc":
@@ -149,10 +151,20 @@ def _served(argument: str) -> Model:
         answers = []
         for start in range(0, len(texts), _REQUEST_ROWS):
             rows = slice(start, start + _REQUEST_ROWS)
-            answers += client.predict(name, texts[rows], text_pairs=None if pairs is None else pairs[rows])  # type: ignore[attr-defined]
+            answers += client.predict(name, texts[rows], text_pairs=None if pairs is None else pairs[rows], **choice)  # type: ignore[attr-defined]
         return np.array([answer.probabilities for answer in answers], np.float32)
 
     return Model(predict, None, None)
 
 
+def _choice(path: str) -> tuple[str, dict[str, Any]]:
+    """The model's name, and which of its versions is meant."""
+    match = _CHOICE.fullmatch(path)
+    if match is None:
+        return "", {}
+    name, version, label = match.groups()
+    return name, {"version": int(version)} if version else {"label": label} if label else {}
+
+
+_CHOICE = re.compile(r"([^/]+)(?:/versions/([0-9]+)|/labels/([^/]+))?")
 _REQUEST_ROWS = 64

@@ -11,6 +11,7 @@ from tensorflow.core.protobuf import error_codes_pb2
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
+    model_management_pb2,
     model_pb2,
     model_service_pb2_grpc,
     predict_pb2,
@@ -55,6 +56,7 @@ class GrpcClient:
         *,
         text_pairs: Sequence[str] | None = None,
         version: int | None = None,
+        label: str | None = None,
         signature: str | None = None,
     ) -> list[Prediction]:
         """Classifies texts.
@@ -64,6 +66,7 @@ class GrpcClient:
             texts: what to classify; an empty list needs no server.
             text_pairs: second texts, for a classifier of pairs.
             version: version to ask, else the latest.
+            label: label of the version to ask, instead of its number.
             signature: signature to run, else the default one.
 
         Raises:
@@ -75,7 +78,7 @@ class GrpcClient:
         check_texts(texts, text_pairs)
         if not texts:
             return []
-        request = predict_pb2.PredictRequest(model_spec=_spec(model, version))
+        request = predict_pb2.PredictRequest(model_spec=_spec(model, version, label))
         request.model_spec.signature_name = signature or ""
         request.inputs[contract.TEXT].CopyFrom(_string_tensor(texts))
         if text_pairs is not None:
@@ -107,6 +110,21 @@ class GrpcClient:
             for item in self._ask(self._models.GetModelStatus, request).model_version_status
         ]
 
+    def reload(self, config: Any, *, timeout: float | None = None) -> None:
+        """Replaces the models, versions and labels that the server serves.
+
+        Args:
+            config: a ModelServerConfig that lists every model: one that it does not list is unloaded.
+            timeout: seconds for the answer, which waits for models that are new; absent: that of the client.
+
+        Raises:
+            InvalidRequest: an entry is not allowed.
+            FailedPrecondition: a label names a version that is not AVAILABLE.
+            ServerUnavailable: no answer.
+        """
+        request = model_management_pb2.ReloadConfigRequest(config=config)
+        self._ask(self._models.HandleReloadConfigRequest, request, timeout)
+
     def metadata(self, model: str) -> dict[str, Any]:
         """Name, version and signatures of the latest version, in the JSON form of the REST API.
 
@@ -129,24 +147,27 @@ class GrpcClient:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _ask(self, method: Callable[..., Any], request: Any) -> Any:
+    def _ask(self, method: Callable[..., Any], request: Any, timeout: float | None = None) -> Any:
+        timeout = self._timeout if timeout is None else timeout
         try:
-            return method(request, timeout=self._timeout)
+            return method(request, timeout=timeout)
         except grpc.RpcError as error:
             code, details = error.code(), error.details() or ""
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-            raise ServerUnavailable(f"No answer from {self._address} within {self._timeout:g} s")
+            raise ServerUnavailable(f"No answer from {self._address} within {timeout:g} s")
         if code is grpc.StatusCode.UNAVAILABLE:
             raise ServerUnavailable(f"Cannot reach {self._address}: {one_line(details)}; is the model server running?")
         raise refusal_by_grpc_code(code.name, details)
 
 
-def _spec(model: str, version: int | None) -> model_pb2.ModelSpec:
+def _spec(model: str, version: int | None, label: str | None = None) -> model_pb2.ModelSpec:
     if not model:
         raise InvalidRequest("The model's name is empty: give the name that the server was started with")
     spec = model_pb2.ModelSpec(name=model)
     if version is not None:
         spec.version.value = version
+    if label is not None:
+        spec.version_label = label
     return spec
 
 

@@ -40,6 +40,7 @@ class RestClient:
         *,
         text_pairs: Sequence[str] | None = None,
         version: int | None = None,
+        label: str | None = None,
         signature: str | None = None,
     ) -> list[Prediction]:
         """Classifies texts.
@@ -49,6 +50,7 @@ class RestClient:
             texts: what to classify; an empty list needs no server.
             text_pairs: second texts, for a classifier of pairs.
             version: version to ask, else the latest.
+            label: label of the version to ask, instead of its number.
             signature: signature to run, else the default one.
 
         Raises:
@@ -62,7 +64,7 @@ class RestClient:
         body: dict[str, Any] = {"instances": _instances(texts, text_pairs)}
         if signature is not None:
             body["signature_name"] = signature
-        rows = self._ask("POST", f"{_path(model, version)}:predict", body).get("predictions")
+        rows = self._ask("POST", f"{_path(model, version, label)}:predict", body).get("predictions")
         try:
             return [Prediction(row[contract.LABEL], _as_float32(row[contract.PROBABILITIES])) for row in rows or [{}]]
         except (KeyError, TypeError, struct.error):
@@ -131,9 +133,11 @@ class RestClient:
         return answer
 
 
-def _path(model: str, version: int | None) -> str:
+def _path(model: str, version: int | None, label: str | None = None) -> str:
     if not model:
         raise InvalidRequest("The model's name is empty: give the name that the server was started with")
+    if label is not None:
+        return f"/v1/models/{quote(model, safe='')}/labels/{quote(label, safe='')}"
     return f"/v1/models/{quote(model, safe='')}" + ("" if version is None else f"/versions/{version}")
 
 
