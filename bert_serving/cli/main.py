@@ -11,6 +11,7 @@ from rich.markup import escape
 from bert_serving import __version__
 from bert_serving.cli import (
     calibrate,
+    compare,
     demo,
     encoders,
     evaluate,
@@ -18,13 +19,18 @@ from bert_serving.cli import (
     explore,
     export,
     inspect,
+    label,
     predict,
+    prune,
+    publish,
     report,
+    rollback,
     serve,
     share,
     train,
     verify,
     warmup,
+    versions,
 )
 from bert_serving.cli import map as map_command
 from bert_serving.cli.display import error_console
@@ -54,6 +60,12 @@ app.command()(inspect.inspect)
 app.command()(predict.predict)
 app.command()(share.share)
 app.command()(warmup.warmup)
+app.command()(publish.publish)
+app.command()(versions.versions)
+app.command()(label.label)
+app.command()(rollback.rollback)
+app.command()(prune.prune)
+app.command()(compare.compare)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)(
     serve.serve
 )

@@ -1,9 +1,10 @@
 """The MODEL argument of commands: a run folder, a SavedModel folder, or the address of a model server."""
 
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
@@ -132,11 +133,13 @@ class ServedModel:
         scheme: grpc or grpcs, http or https.
         place: host and port.
         name: name of the model.
+        choice: which of its versions is asked, as a client's `predict` takes it: nothing, `version` or `version_label`.
     """
 
     scheme: str
     place: str
     name: str
+    choice: dict[str, Any] = field(default_factory=dict)
 
     @property
     def settings(self) -> dict[str, object]:
@@ -167,12 +170,13 @@ def served_model(argument: str) -> ServedModel:
         _ = address.port  # raises when it is no number
     except ValueError:
         address = urlsplit("")
-    name = unquote(address.path.strip("/"))
+    name, choice = _choice(address.path.strip("/"))
     if not address.netloc or not name or address.scheme not in ("grpc", "grpcs", "http", "https"):
         raise InputError(
-            f"{argument!r} is no address of a model; expected grpc://host:port/name or http://host:port/name"
+            f"{argument!r} is no address of a model; expected grpc://host:port/name or http://host:port/name, "
+            "and for one version /versions/7 or /labels/canary after the name"
         )
-    return ServedModel(address.scheme, address.netloc, name)
+    return ServedModel(address.scheme, address.netloc, name, choice)
 
 
 def _served(argument: str) -> Model:
@@ -188,7 +192,20 @@ def _served(argument: str) -> Model:
         client = RestClient(served.address)
 
     def predict(texts: Sequence[str], pairs: Sequence[str] | None) -> np.ndarray:
-        answers = client.predict(served.name, texts, text_pairs=pairs)  # type: ignore[attr-defined]
+        answers = client.predict(served.name, texts, text_pairs=pairs, **served.choice)  # type: ignore[attr-defined]
         return np.array([answer.probabilities for answer in answers], np.float32)
 
     return Model(predict, None, None)
+
+
+def _choice(path: str) -> tuple[str, dict[str, Any]]:
+    """The model's name, and which of its versions is meant."""
+    match = _CHOICE.fullmatch(path)
+    if match is None:
+        return "", {}
+    name, version, label = match.groups()
+    choice = {"version": int(version)} if version else {"version_label": unquote(label)} if label else {}
+    return unquote(name), choice
+
+
+_CHOICE = re.compile(r"([^/]+)(?:/versions/([0-9]+)|/labels/([^/]+))?")

@@ -1,7 +1,9 @@
 """A file of texts through a model server, with a bar."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
@@ -59,7 +61,8 @@ async def _stream(file: Any, served: ServedModel, size: int, patience: float) ->
             bar.update(task, completed=done, rows=rows)
 
         async with _client(served, patience) as client:
-            await file.predict(client, served.name, progress=show)
+            one_version = SimpleNamespace(predict=partial(client.predict, **served.choice))
+            await file.predict(one_version, served.name, progress=show)
 
 
 def _client(served: ServedModel, patience: float) -> Any:

@@ -118,6 +118,21 @@ class GrpcClient(_Settings):
         """
         return wire.statuses(ask(partial(self._send, wire.STATUS, wire.status_request(model)), self._patience()))
 
+    def reload(self, config: Any, *, timeout: float | None = None) -> None:
+        """Replaces the models, versions and labels that the server serves.
+
+        Args:
+            config: a ModelServerConfig that lists every model: one that it does not list is unloaded.
+            timeout: seconds for the answer, which waits for models that are new; absent: that of the client.
+
+        Raises:
+            InvalidRequest: an entry is not allowed.
+            FailedPrecondition: a label names a version that is not AVAILABLE.
+            ServerUnavailable: no answer.
+        """
+        patience = Patience(timeout=timeout or self._timeout, retry=self._retry, end=None)
+        ask(partial(self._send, wire.RELOAD, wire.reload_request(config.SerializeToString())), patience)
+
     def metadata(self, model: str) -> dict[str, Any]:
         """Name, version and signatures of the latest version, in the JSON form of the REST API.
 

@@ -16,6 +16,7 @@ from bert_serving.errors import InvalidRequest, ServerUnavailable
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 METADATA = "/tensorflow.serving.PredictionService/GetModelMetadata"
 STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
+RELOAD = "/tensorflow.serving.ModelService/HandleReloadConfigRequest"
 OPTIONS = [
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
@@ -40,6 +41,15 @@ def predict_request(question: Question) -> bytes:
         _fill_strings(request.inputs[contract.TEXT_PAIR], question.text_pairs)
     request.output_filter.extend([contract.LABEL, contract.PROBABILITIES])
     return request.SerializeToString()
+
+
+def reload_request(config: bytes) -> bytes:
+    """A ReloadConfigRequest for a ModelServerConfig in its serialized form, which is the request's first field."""
+    length, size = bytearray(), len(config)
+    while size > 0x7F:
+        length.append(size & 0x7F | 0x80)
+        size >>= 7
+    return b"\x0a" + bytes(length) + bytes([size]) + config
 
 
 def predictions(data: bytes, question: Question) -> list[Prediction]:
