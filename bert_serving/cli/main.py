@@ -27,6 +27,7 @@ from bert_serving.cli import (
 )
 from bert_serving.cli import map as map_command
 from bert_serving.cli.display import error_console
+from bert_serving.cli.offline import Offline
 from bert_serving.errors import BertServingError, RunFileError, VerificationError, exit_status
 
 _INTERRUPTED = 130
@@ -59,7 +60,9 @@ app.add_typer(encoders.app, name="encoders")
 
 
 @app.callback(invoke_without_command=True)
-def _options(version: bool = typer.Option(False, "--version", help="Show the version.", is_eager=True)) -> None:
+def _options(
+    version: bool = typer.Option(False, "--version", help="Show the version.", is_eager=True), offline: Offline = False
+) -> None:
     if version:
         print(f"bert-serving {__version__}")
         raise typer.Exit
