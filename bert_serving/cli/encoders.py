@@ -160,6 +160,44 @@ def convert(
     console.print(f"  encoder: {to}", soft_wrap=True, markup=False)
 
 
+@app.command()
+def new(
+    vocabulary: Annotated[Path, typer.Option(help="WordPiece file; `bert-serving vocabulary` learns one.")],
+    layers: Annotated[int, typer.Option(help="Transformer layers.", min=1)],
+    width: Annotated[int, typer.Option(help="Size of a token's vector.", min=1)],
+    heads: Annotated[int, typer.Option(help="Attention heads of each layer; divides the width.", min=1)],
+    to: Annotated[Path, typer.Option(help="Encoder folder to write; must not exist.")],
+    inner_width: Annotated[
+        int | None, typer.Option(help="Between a layer's dense layers.", min=1, show_default="4 times the width")
+    ] = None,
+    positions: Annotated[int, typer.Option(help="Longest sequence, in tokens.", min=4)] = 512,
+    cased: Annotated[bool, typer.Option("--cased", help="Keep capitals and accents.")] = False,
+    seed: Annotated[int, typer.Option(help="Of the random weights.")] = 0,
+) -> None:
+    """Make an encoder of a size with random weights."""
+    from bert_serving.errors import EncoderError
+    from bert_serving.pretraining.run_file import StartConfig
+
+    if to.exists():
+        raise EncoderError(f"{to}: exists; give a new folder with --to")
+    if width % heads:
+        raise EncoderError(f"--heads {heads} does not divide --width {width}; choose another")
+    config = StartConfig(
+        layers=layers,
+        width=width,
+        heads=heads,
+        inner_width=inner_width,
+        positions=positions,
+        vocabulary=vocabulary,
+        lower_case=not cased,
+    )
+    with ConsoleObserver().stage(f"Making {to}"), _new_folder(to) as temporary:
+        from bert_serving.pretraining.network import write_new_encoder
+
+        write_new_encoder(config, temporary, seed=seed)
+    console.print(f"  encoder: {to}", soft_wrap=True, markup=False)
+
+
 @contextlib.contextmanager
 def _new_folder(to: Path) -> Iterator[Path]:
     """A place for a folder that becomes `to` when the block ends well, and vanishes otherwise."""

@@ -19,11 +19,13 @@ from bert_serving.cli import (
     export,
     inspect,
     predict,
+    pretrain,
     report,
     serve,
     share,
     train,
     verify,
+    vocabulary,
 )
 from bert_serving.cli import map as map_command
 from bert_serving.cli.display import error_console
@@ -56,6 +58,8 @@ app.command()(share.share)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)(
     serve.serve
 )
+app.command()(vocabulary.vocabulary)
+app.command()(pretrain.pretrain)
 app.add_typer(encoders.app, name="encoders")
 
 
