@@ -202,6 +202,7 @@ def bert_serving(
     monkeypatch.setattr(writer, "verify_in_fresh_process", verify.verify)
     monkeypatch.setattr(verify, "verify_in_fresh_process", verify.verify)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BERT_SERVING_OFFLINE", "")  # which --offline sets; restored after the test
 
     def run(*arguments: object) -> Ended:
         monkeypatch.setattr(sys, "argv", ["bert-serving", *map(str, arguments)])

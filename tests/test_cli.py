@@ -133,7 +133,14 @@ MISTAKES = [
     ("encoders show nix", "the catalog has no encoder 'nix'"),
     ("encoders show all-minilm", "did you mean all-MiniLM-L6-v2?"),
     ("encoders fetch nix", "the catalog has no encoder 'nix'"),
-    ("encoders convert nowhere --to out", "nowhere/config.json: missing"),
+    ("encoders convert nowhere --to out", "nowhere: no such folder; check the path"),
+    (
+        "encoders convert {bad}/empty --to out",
+        "cannot be converted; it is none of these: a run folder (run.toml), a KerasHub",
+    ),
+    ("encoders fetch hf://lab", "'hf://lab' is no repository of Hugging Face"),
+    ("encoders fetch all-MiniLM-L6-v2 --preprocessing hf://a/b", "must be an address, and belongs to an encoder's"),
+    ("encoders fetch hf://lab/mini --offline", "nothing is fetched while BERT_SERVING_OFFLINE is set"),
     ("encoders convert {hf} --to {bad}", "bad: exists; give a new folder with --to"),
     ("encoders convert {hf} --to {bad}/file/out", "bad/file/out: cannot write it"),
     ("encoders convert {bad}/corrupt --to out", "is no whole safetensors file"),
@@ -446,9 +453,16 @@ def test_encoders_can_be_listed_shown_and_converted(hugging_face_folder, bert_se
     ended = bert_serving("encoders", "list")
     assert (ended.status, ended.err) == (0, "")
     assert "all-MiniLM-L6-v2" in ended.out
+    listed = json.loads(bert_serving("encoders", "list", "--json").out)
+    assert len(listed) == 42
+    assert {"name", "layers", "width", "parameters", "languages", "licence", "cached"} <= listed[0].keys()
     ended = bert_serving("encoders", "show", "ALL-minilm-l6-V2")
     assert (ended.status, ended.err) == (0, "")
     assert "Apache-2.0" in ended.out
+    shown = json.loads(bert_serving("encoders", "show", "google/bert_uncased_L-2_H-128_A-2", "--json").out)
+    assert (shown["name"], shown["parameters"]) == ("small_bert/bert_en_uncased_L-2_H-128_A-2", 4_385_920)
+    assert len(shown["sources"]) == 3
+    assert bert_serving("encoders", "show", "hf://lab/mini").status == 0
     ended = bert_serving("encoders", "convert", hugging_face_folder, "--to", "new/encoder")
     assert (ended.status, ended.err) == (0, "")
     names = sorted(path.name for path in (tmp_path / "new" / "encoder").iterdir())

@@ -21,6 +21,7 @@ from bert_serving.cli import (
     inspect,
     label,
     predict,
+    pretrain,
     prune,
     publish,
     report,
@@ -29,11 +30,13 @@ from bert_serving.cli import (
     share,
     train,
     verify,
-    warmup,
     versions,
+    vocabulary,
+    warmup,
 )
 from bert_serving.cli import map as map_command
 from bert_serving.cli.display import error_console
+from bert_serving.cli.offline import Offline
 from bert_serving.errors import BertServingError, RunFileError, VerificationError, exit_status
 
 _INTERRUPTED = 130
@@ -69,11 +72,15 @@ app.command()(compare.compare)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)(
     serve.serve
 )
+app.command()(vocabulary.vocabulary)
+app.command()(pretrain.pretrain)
 app.add_typer(encoders.app, name="encoders")
 
 
 @app.callback(invoke_without_command=True)
-def _options(version: bool = typer.Option(False, "--version", help="Show the version.", is_eager=True)) -> None:
+def _options(
+    version: bool = typer.Option(False, "--version", help="Show the version.", is_eager=True), offline: Offline = False
+) -> None:
     if version:
         print(f"bert-serving {__version__}")
         raise typer.Exit

@@ -15,10 +15,12 @@ import tensorflow_text
 
 from bert_serving.errors import EncoderError
 from bert_serving.text.packing import combine_segments, pad
+from bert_serving.text.sentencepieces import TextRules, read_sentencepiece
 from bert_serving.text.vocabulary import SpecialIds
 
 DEFAULT_SEQUENCE_LENGTH = 128
 VOCABULARY_FILE = "vocab.txt"
+SENTENCEPIECE_FILE = "spiece.model"
 _TOKENIZE_BATCH = 1024
 
 
@@ -33,7 +35,21 @@ def write_preprocessing(vocabulary: Path, target: Path, *, lower_case: bool) -> 
         target: folder to create.
         lower_case: lower-case and strip accents first, as an uncased encoder wants.
     """
-    tf.saved_model.save(_Preprocessing(str(vocabulary), lower_case), str(target))
+    tf.saved_model.save(_Preprocessing(_Tokenize(str(vocabulary), lower_case)), str(target))
+
+
+def write_sentencepiece_preprocessing(model: Path, target: Path, *, rules: TextRules) -> None:
+    """Writes a preprocessing SavedModel around a SentencePiece model, as ALBERT's.
+
+    Args:
+        model: SentencePiece file, named spiece.model because the asset keeps its name.
+        target: folder to create.
+        rules: what is done to a text before it is cut.
+
+    Raises:
+        EncoderError: the file cannot be read, or lacks a token that frames a text.
+    """
+    tf.saved_model.save(_Preprocessing(_SentencePieceTokenize(model, rules)), str(target))
 
 
 def normalize(texts: tf.Tensor, *, lower_case: bool) -> tf.Tensor:
@@ -105,6 +121,26 @@ class _Tokenize(tf.Module):
         return tf.RaggedTensor.from_row_splits(pieces.values, splits, validate=False)
 
 
+class _SentencePieceTokenize(tf.Module):
+    """`.tokenize`: strings [B] to pieces, int32 [B, (pieces)]; SentencePiece knows no words."""
+
+    def __init__(self, path: Path, rules: TextRules):
+        super().__init__()
+        model = read_sentencepiece(path)
+        self._asset = tf.saved_model.Asset(str(path))
+        self._tokenizer = tensorflow_text.SentencepieceTokenizer(model=model.content, out_type=tf.int32)
+        self._rules = rules
+        self.ids = model.ids
+        self.get_special_tokens_dict = _SpecialTokens(self.ids)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    def __call__(self, sentences):
+        pieces = self._tokenizer.tokenize(self._rules.apply(sentences))
+        # Shape inference loses the number of rows, which equals that of the input.
+        splits = tf.reshape(pieces.row_splits, [tf.shape(sentences)[0] + 1])
+        return tf.RaggedTensor.from_row_splits(pieces.values, splits, validate=False)
+
+
 class _PackInputs(tf.Module):
     """`.bert_pack_inputs`: one or two segments to the encoder's inputs, int32 [B, seq_length] each."""
 
@@ -125,9 +161,9 @@ class _PackInputs(tf.Module):
 class _Preprocessing(tf.Module):
     """The root object of the SavedModel."""
 
-    def __init__(self, vocabulary: str, lower_case: bool):
+    def __init__(self, tokenize: _Tokenize | _SentencePieceTokenize):
         super().__init__()
-        self.tokenize = _Tokenize(vocabulary, lower_case)
+        self.tokenize = tokenize
         self._special = _special_ids(self.tokenize.ids)
         self.bert_pack_inputs = _PackInputs(self._special)
 
