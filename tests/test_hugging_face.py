@@ -102,7 +102,15 @@ def test_texts_are_cut_where_the_tokenizer_was_told_to(tmp_path, longest, expect
 # === Export ===
 
 
-@pytest.mark.parametrize(("model_type", "graph"), [("bert", "ragged"), ("distilbert", "ragged"), ("albert", "trimmed")])
+@pytest.mark.parametrize(
+    ("model_type", "graph"),
+    [
+        ("bert", "ragged"),
+        pytest.param("distilbert", "ragged", marks=pytest.mark.slow),
+        pytest.param("electra", "ragged", marks=pytest.mark.slow),
+        ("albert", "trimmed"),
+    ],
+)
 def test_a_folder_becomes_a_served_model_with_its_labels(folders, bert_serving, tmp_path, model_type, graph):
     ended = bert_serving("export", folders / model_type, "--to", "models")
     assert (ended.status, ended.err) == (0, "")
@@ -123,6 +131,7 @@ def test_a_folder_becomes_a_served_model_with_its_labels(folders, bert_serving, 
     assert any(label in ended.out for label in LABELS)
 
 
+@pytest.mark.slow
 def test_a_pair_classifier_takes_two_texts(folders, bert_serving, tmp_path):
     ended = bert_serving(
         "export", folders / "bert", "--to", "models", "--name", "pairs", "--pairs", "--sequence-length", 16

@@ -169,6 +169,7 @@ def test_the_encoder_with_its_head_guesses_by_tf_hubs_interface(pretrained):
     np.testing.assert_allclose(model(inputs)["pooled_output"], plain["pooled_output"], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_pretraining_goes_on_from_an_encoder_with_its_head(pretrained, tmp_path, bert_serving):
     folder, history = pretrained
     run_file = write_run_file(tmp_path, f'path = "{folder}"', share=0.25, packed=False, whole_words=True)

@@ -90,6 +90,7 @@ def test_the_architecture_is_that_of_the_configuration(checkpoint, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_capitals_in_the_vocabulary_make_it_a_cased_encoder(copy):
     words = (copy / "vocab.txt").read_text().replace("wheel", "Wheel")
     (copy / "vocab.txt").write_text(words)
@@ -100,6 +101,7 @@ def test_capitals_in_the_vocabulary_make_it_a_cased_encoder(copy):
     assert Architecture.load(copy / "told/encoder.json").lower_case
 
 
+@pytest.mark.slow
 def test_of_several_fine_tuned_checkpoints_the_last_step_is_taken(hugging_face_folder, tmp_path):
     for step in (100, 20):
         write_checkpoint(hugging_face_folder, tmp_path / "fine-tuned", f"model.ckpt-{step}")
