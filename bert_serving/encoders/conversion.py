@@ -115,8 +115,9 @@ def read_architecture(config: Mapping[str, Any], tokenizer: Mapping[str, Any]) -
     else:
         _check_tokenizer(tokenizer)
     try:
+        sizes: dict[str, Any] = {ours: int(config[theirs]) for ours, theirs in family.sizes.items()}
         architecture = Architecture(
-            **{ours: int(config[theirs]) for ours, theirs in family.sizes.items()},
+            **sizes,
             types=int(config.get("type_vocab_size", 2)),
             activation=_ACTIVATIONS[config[activation_key]],
             dropout=float(config.get("hidden_dropout_prob", config.get("dropout", 0.1))),
