@@ -7,20 +7,7 @@ published protos. They live in a pool of their own, so that a program may import
 import functools
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-
-_Field = descriptor_pb2.FieldDescriptorProto
-_SCALARS = {
-    "bool": _Field.TYPE_BOOL,
-    "bytes": _Field.TYPE_BYTES,
-    "double": _Field.TYPE_DOUBLE,
-    "float": _Field.TYPE_FLOAT,
-    "int32": _Field.TYPE_INT32,
-    "int64": _Field.TYPE_INT64,
-    "string": _Field.TYPE_STRING,
-    "uint32": _Field.TYPE_UINT32,
-    "uint64": _Field.TYPE_UINT64,
-}
+_SCALARS = ("bool", "bytes", "double", "float", "int32", "int64", "string", "uint32", "uint64")
 _PACKAGE = "bert_serving.wire"
 
 _TYPES = (
@@ -103,6 +90,9 @@ def parse(message: str, data: bytes) -> Any:
 
 @functools.cache
 def _classes() -> dict[str, Any]:
+    # With the first message and not with this module: the library takes a quarter of a second where the machine is slow.
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
     file = descriptor_pb2.FileDescriptorProto(name="bert_serving/wire.proto", package=_PACKAGE, syntax="proto3")
     types = file.enum_type.add(name="DataType")
     for value, number in DATA_TYPES.items():
@@ -121,9 +111,8 @@ def _classes() -> dict[str, Any]:
 def _add_field(message: Any, name: str, number: int, kind: list[str]) -> None:
     *how, type_name = kind
     repeated = how in (["repeated"], ["map"])
-    field = message.field.add(
-        name=name, number=number, label=_Field.LABEL_REPEATED if repeated else _Field.LABEL_OPTIONAL
-    )
+    field = message.field.add(name=name, number=number)
+    field.label = field.LABEL_REPEATED if repeated else field.LABEL_OPTIONAL
     if how == ["oneof"]:
         if not message.oneof_decl:
             message.oneof_decl.add(name="choice")
@@ -133,9 +122,9 @@ def _add_field(message: Any, name: str, number: int, kind: list[str]) -> None:
         entry.options.map_entry = True
         _add_field(entry, "key", 1, ["string"])
         _add_field(entry, "value", 2, [type_name])
-        field.type, field.type_name = _Field.TYPE_MESSAGE, f".{_PACKAGE}.{message.name}.{entry.name}"
+        field.type, field.type_name = field.TYPE_MESSAGE, f".{_PACKAGE}.{message.name}.{entry.name}"
     elif type_name in _SCALARS:
-        field.type = _SCALARS[type_name]
+        field.type = getattr(field, f"TYPE_{type_name.upper()}")
     else:
-        field.type = _Field.TYPE_ENUM if type_name == "DataType" else _Field.TYPE_MESSAGE
+        field.type = field.TYPE_ENUM if type_name == "DataType" else field.TYPE_MESSAGE
         field.type_name = f".{_PACKAGE}.{type_name}"
