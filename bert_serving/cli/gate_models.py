@@ -31,6 +31,10 @@ def hold_against(
     from bert_serving.data.table import read_table
     from bert_serving.publishing.gate import judge, measure_latency
 
+    if rules.largest_slowdown is not None and "://" in (against or ""):
+        raise InputError(
+            f"largest_slowdown compares on this machine, but {against} is a server; give its folder with --against"
+        )
     with observer.stage("Loading the candidate"):
         opened = open_model(str(candidate))
     head = opened.head or Head.SOFTMAX
@@ -44,10 +48,6 @@ def hold_against(
         with observer.stage(f"Asking {against}"):
             other = open_model(against)
             serving = answers(against, other, table, head, opened.labels)
-    if rules.largest_slowdown is not None and other is not None and "://" in (against or ""):
-        raise InputError(
-            f"largest_slowdown compares on this machine, but {against} is a server; give its folder with --against"
-        )
     latency = None
     if rules.largest_latency_ms is not None or rules.largest_slowdown is not None:
         with observer.stage("Measuring latency, one text at a time"):

@@ -19,6 +19,7 @@ from bert_serving.cli import (
     explore,
     export,
     inspect,
+    k8s,
     label,
     predict,
     pretrain,
@@ -75,6 +76,7 @@ app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options"
 app.command()(vocabulary.vocabulary)
 app.command()(pretrain.pretrain)
 app.add_typer(encoders.app, name="encoders")
+app.add_typer(k8s.app, name="k8s")
 
 
 @app.callback(invoke_without_command=True)
