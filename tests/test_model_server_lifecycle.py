@@ -55,8 +55,12 @@ def loaded_store(*configs, **options):
 
 def poll_until_settled(store):
     store.poll()
+    wait_until(lambda: not store.busy)
+
+
+def wait_until(condition):
     deadline = time.monotonic() + 20
-    while store.busy:
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.005)
 
@@ -132,6 +136,32 @@ def test_only_the_highest_version_stays_when_all_that_should_replace_it_are_brok
     break_version(base, 4)
     poll_until_settled(store)
     assert states(store) == {4: "END", 3: "END", 2: "AVAILABLE", 1: "END"}
+
+
+def test_where_versions_come_faster_than_they_load_one_answers_and_those_that_were_overtaken_end(
+    base, saved_model, monkeypatch
+):
+    store = loaded_store(ModelConfig("m", base))
+    real, turns, begun, answering = model_store.load_version, threading.Semaphore(0), [], []
+
+    def slow(name, record, options):
+        begun.append(record.version)
+        turns.acquire(timeout=20)
+        answering.append(sum(each.state == State.AVAILABLE for each in store.versions("m")))
+        return real(name, record, options)
+
+    monkeypatch.setattr(model_store, "load_version", slow)
+    for while_loading, versions in ((None, [2]), (2, [3, 4]), (4, [5, 6])):
+        wait_until(lambda expected=while_loading: begun[-1:] == [expected] or expected is None)
+        for version in versions:
+            publish(saved_model, base, version)
+            store.poll()
+        if while_loading:
+            turns.release()
+    wait_until(lambda: begun == [2, 4, 6])
+    turns.release()
+    wait_until(lambda: states(store) == dict.fromkeys(range(1, 6), "END") | {6: "AVAILABLE"})
+    assert answering == [1, 1, 1]
 
 
 def test_a_version_that_was_half_copied_is_loaded_once_it_is_whole(base, saved_model):

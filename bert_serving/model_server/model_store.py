@@ -215,6 +215,8 @@ class ModelStore:
         self._loader.submit(self._load_version, name, record)
 
     def _load_version(self, name: str, record: VersionRecord) -> None:
+        if self._overtaken(name, record):
+            return
         contents = fingerprint(record.folder)
         self._put_unless_serving(name, replace(record, state=LOADING))
         try:
@@ -230,6 +232,15 @@ class ModelStore:
             self._table.put(name, replace(record, state=AVAILABLE, servable=servable))
             _log.info("%s version %d is AVAILABLE", name, record.version)
             self._settle(name, record.version)
+
+    def _overtaken(self, name: str, record: VersionRecord) -> bool:
+        """Whether nobody wants a version any more by the time that its turn to be loaded has come; it ends then."""
+        with self._changing:
+            if self._wanted.get(name, {}).get(record.version) == record.folder:
+                return False
+            self._put_unless_serving(name, replace(record, state=END))
+            self._settle(name, record.version)
+            return True
 
     def _put_unless_serving(self, name: str, record: VersionRecord) -> None:
         # A version number may move to another folder; what answers goes on to answer meanwhile.
@@ -252,15 +263,14 @@ class ModelStore:
     def _drop_unwanted(self, name: str) -> None:
         wanted = self._wanted.get(name, {})
         records = self._table.records(name)
-        kept = [record for record in records if record.version in wanted]
         unwanted = [record for record in records if record.version not in wanted]
         for record in unwanted:
             self._attempts.forget(name, record.version)
-        if any((name, record.version) in self._loading for record in kept):
-            return
         leaving = [record for record in unwanted if record.state == AVAILABLE]
-        if wanted and not any(record.state == AVAILABLE for record in kept):
-            leaving = leaving[1:]  # the highest stays: the versions that should replace it are broken
+        if wanted and not any(record.state == AVAILABLE for record in records if record.version in wanted):
+            # Those that should replace it are being loaded, or broken. One is enough to answer: where versions are
+            # published faster than they load, waiting for the wanted one would keep all those that came before.
+            leaving = leaving[1:]
         for record in leaving:
             self._table.release(name, record, self._garbage.set)
             _log.info("%s version %d is no longer served", name, record.version)
