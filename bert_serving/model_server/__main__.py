@@ -13,6 +13,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, NoReturn
 
 from bert_serving import __version__, errors
+from bert_serving.model_server import memory
 from bert_serving.model_server.flags import parse_flags
 from bert_serving.model_server.options import ServerOptions
 from bert_serving.model_server.version_folders import lacks_version
@@ -71,6 +72,7 @@ async def _serve_until_signal(options: ServerOptions, without_effect: Sequence[s
 async def _start(options: ServerOptions) -> "ModelServer":
     # On a thread, so that signals are handled during the seconds that the import of TensorFlow takes.
     module = await asyncio.to_thread(importlib.import_module, "bert_serving.model_server.server")
+    memory.keep_for_good()
     server: ModelServer = module.ModelServer(options)
     try:
         await server.start()

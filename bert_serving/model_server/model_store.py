@@ -1,6 +1,5 @@
 """The models of a server: their versions come and go with the folders, and one of them answers each request."""
 
-import gc
 import logging
 import threading
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 from tensorflow_serving.apis import model_pb2
 
 from bert_serving.errors import InputError, InvalidRequest, LoadError, ServableNotFound
+from bert_serving.model_server import memory
 from bert_serving.model_server.failure import Failure, load_failure_of
 from bert_serving.model_server.load_attempts import LoadAttempts, fingerprint
 from bert_serving.model_server.options import ModelConfig, ServerOptions
@@ -157,7 +157,7 @@ class ModelStore:
             self._want(config.name, chosen)
         if self._garbage.is_set():
             self._garbage.clear()
-            gc.collect()  # a loaded SavedModel holds cycles
+            memory.give_back()
 
     def reload(self, configs: Sequence[ModelConfig], *, timeout: float | None = None) -> None:
         """Serves exactly these models from now on, and waits until those that are new have loaded.
