@@ -1,8 +1,10 @@
 """How much the model server adds to a model: latency of one client, throughput of many, and the tail at half load.
 
-    python benchmarks/server_load.py --model models/emotion --data ../shared/data/emotion/test.tsv
+    python benchmarks/server_load.py --model models/emotion --data ../shared/data/emotion/test.tsv \\
+        --flag=--enable_batching --flag=--tensorflow_intra_op_parallelism=1
 
-Three processes take turns: the model alone (batch 1 and batch 32), the server, and its clients. Texts are single ones, as they come.
+Processes take turns: the model alone (batch 1 and batch 32), with TensorFlow's own number of threads and with one intra-op thread, of which
+the better counts; the server; and its clients. Texts are single ones, as they come.
 """
 
 import argparse
@@ -27,10 +29,11 @@ def read_texts(path: Path) -> list[str]:
 # === The model alone ===
 
 
-def work_alone(version: Path, texts: list[str], seconds: float) -> None:
+def work_alone(version: Path, texts: list[str], seconds: float, intra_op_threads: int) -> None:
     import tensorflow as tf
     import tensorflow_text  # noqa: F401
 
+    tf.config.threading.set_intra_op_parallelism_threads(intra_op_threads)
     function = tf.saved_model.load(str(version)).signatures["serving_default"]
 
     def ask(batch: list[str]) -> None:
@@ -160,33 +163,33 @@ def compare(arguments: argparse.Namespace) -> dict:
     version = max((path for path in arguments.model.iterdir() if path.name.isdigit()), key=lambda path: int(path.name))
     program = (sys.executable, "-m", "bert_serving.model_server")
     with ModelServerProcess(arguments.model, name, program=program, extra_flags=arguments.flag) as server:
-        alone = Subject("alone", [*script, "--worker", "alone", "--model", str(version)])
+        worker = [*script, "--worker", "alone", "--model", str(version), "--intra-op-threads"]
+        alone = [Subject(f"alone {threads}", [*worker, str(threads)]) for threads in (0, 1)]
         clients = Subject(
             "clients",
             [*script, "--worker", "clients", "--model", name, "--grpc", server.grpc_address, "--rest", server.rest_url],
         )
-        for subject in (alone, clients):
+        for subject in (*alone, clients):
             subject.start()
         try:
             return _rounds(alone, clients, arguments.rounds)
         finally:
-            for subject in (alone, clients):
+            for subject in (*alone, clients):
                 subject.stop()
 
 
-def _rounds(alone: Subject, clients: Subject, rounds: int) -> dict:
+def _rounds(alone: list[Subject], clients: Subject, rounds: int) -> dict:
     seen: dict[str, list[float]] = {}
 
     def note(key: str, value: float) -> None:
         seen.setdefault(key, []).append(value)
 
     for _ in range(rounds):
-        one = alone.ask("latency")["median_ms"]
+        one = min(each.ask("latency")["median_ms"] for each in alone)
         note("one client, model alone, ms", one)
         note("one client over gRPC adds, ms", clients.ask("grpc 1")["median_ms"] - one)
         note("one client over REST adds, ms", clients.ask("rest 1")["median_ms"] - one)
-        batch = alone.ask("throughput")
-        full = batch["rows"] / batch["seconds"]
+        full = max(batch["rows"] / batch["seconds"] for batch in [each.ask("throughput") for each in alone])
         many = clients.ask(f"grpc {CLIENTS}")
         peak = many["rows"] / many["seconds"]
         note("model alone at batch 32, texts/s", full)
@@ -208,12 +211,13 @@ def main() -> None:
         "--flag", action="append", default=[], help="a flag for the server, for example --flag=--enable_batching"
     )
     parser.add_argument("--worker", help=argparse.SUPPRESS)
+    parser.add_argument("--intra-op-threads", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--grpc", help=argparse.SUPPRESS)
     parser.add_argument("--rest", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     texts = read_texts(arguments.data)
     if arguments.worker == "alone":
-        work_alone(arguments.model, texts, arguments.seconds)
+        work_alone(arguments.model, texts, arguments.seconds, arguments.intra_op_threads)
     elif arguments.worker == "clients":
         work_as_clients(arguments.grpc, arguments.rest, str(arguments.model), texts, arguments.seconds)
     else:
