@@ -5,12 +5,13 @@ Paths are relative to the run file, or to `data.folder` for data files.
 """
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from bert_serving.contract import CHANGED_LABELS, DEFAULT_MINIMUM_TF_SERVING, Graph, Head, Pooling, Precision
 from bert_serving.errors import RunFileError
@@ -20,17 +21,41 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[int, Field(gt=0)]
 
 
-class _Table(BaseModel):
+_KAGGLE_HANDLE = re.compile(r"[\w-]+/[\w-]+/tensorflow2/[\w.-]+/\d+", re.IGNORECASE)
+
+
+def is_kaggle_handle(value: str) -> bool:
+    """Whether this is kagglehub's name of a model: owner/model/tensorFlow2/variation/version."""
+    return _KAGGLE_HANDLE.fullmatch(value) is not None
+
+
+def is_address(value: str) -> bool:
+    """Whether this names something to fetch rather than a place on this machine."""
+    return "://" in value or is_kaggle_handle(value)
+
+
+def _as_place(value: Any) -> Any:
+    return Path(value) if isinstance(value, str) and not is_address(value) else value
+
+
+Place = Annotated[Path | str, BeforeValidator(_as_place)]
+"""a path, or an address as text"""
+
+
+class Table(BaseModel):
+    """A table of a run file: frozen, strict about unknown keys."""
+
     model_config = ConfigDict(
         frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True, allow_inf_nan=False
     )
 
 
-def _as_tuple(value: Any) -> Any:
+def tuple_of(value: Any) -> Any:
+    """A single path or word as a tuple of one; anything else as it is."""
     return (value,) if isinstance(value, str | Path) else value
 
 
-class DataConfig(_Table):
+class DataConfig(Table):
     """Where the labelled text is and how its columns are named."""
 
     folder: Path = Path()
@@ -54,18 +79,20 @@ class DataConfig(_Table):
     rows: Positive | None = None
     """use only so many training rows, chosen by the seed"""
 
-    _listed = field_validator("train", "validation", "test", "labels", mode="before")(_as_tuple)
+    _listed = field_validator("train", "validation", "test", "labels", mode="before")(tuple_of)
 
 
-class EncoderConfig(_Table):
+class EncoderConfig(Table):
     """Which pretrained encoder to start from."""
 
     name: str | None = None
-    """a name of the catalog (`bert-serving encoders list`)"""
+    """a name of the catalog (`bert-serving encoders list`), an address of TF Hub or Kaggle, a handle of kagglehub, `hf://owner/name`"""
     path: Path | None = None
-    """instead of a name: a hub-format encoder, a Hugging Face folder, or a run folder, whose fine-tuned encoder is taken"""
-    preprocessing: Path | None = None
-    """the preprocessing SavedModel of `path`, where it lies elsewhere"""
+    """instead of a name: a folder that `encoders convert` takes, an encoder folder, a run folder, or an archive of one of them"""
+    preprocessing: Place | None = None
+    """the preprocessing SavedModel of `path`, where it lies elsewhere; of a name that is an address: the address of its preprocessing"""
+    trusted: bool = False
+    """load a SavedModel from elsewhere although its graph may read or write files or run code"""
     trainable: bool = True
     """false: only the head learns"""
     sequence_length: Annotated[int, Field(ge=4)] = 128
@@ -75,12 +102,18 @@ class EncoderConfig(_Table):
     def _one_source(self) -> "EncoderConfig":
         if (self.name is None) == (self.path is None):
             raise ValueError(f"give either name or path, got name={self.name!r} and path={self.path!r}")
-        if self.preprocessing is not None and self.path is None:
-            raise ValueError("preprocessing belongs to path; a name brings its own")
+        if self.preprocessing is None:
+            return self
+        if self.path is None and not is_address(str(self.name)):
+            raise ValueError("preprocessing belongs to path or to an address; a name of the catalog brings its own")
+        if (self.path is None) == isinstance(self.preprocessing, Path):
+            raise ValueError(
+                f"preprocessing of a {'name is an address' if self.path is None else 'path is a path'}, got {self.preprocessing}"
+            )
         return self
 
 
-class HeadConfig(_Table):
+class HeadConfig(Table):
     """What is predicted from the encoder's pooled output."""
 
     kind: Head = Head.SOFTMAX
@@ -91,7 +124,7 @@ class HeadConfig(_Table):
     """rate between the pooled vector and the dense layer"""
 
 
-class TrainingConfig(_Table):
+class TrainingConfig(Table):
     """How the classifier learns."""
 
     epochs: Positive = 3
@@ -131,7 +164,7 @@ class TrainingConfig(_Table):
     xla: bool = False
     """compile the training step; pays where compilation is cheap against the run"""
 
-    _listed = field_validator("devices", mode="before")(_as_tuple)
+    _listed = field_validator("devices", mode="before")(tuple_of)
 
     @property
     def dynamic_padding(self) -> bool:
@@ -139,7 +172,7 @@ class TrainingConfig(_Table):
         return self.padding == "longest" and self.strategy != "tpu"
 
 
-class ExportConfig(_Table):
+class ExportConfig(Table):
     """What the SavedModel looks like."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = "classifier"
@@ -156,7 +189,7 @@ class ExportConfig(_Table):
     """verification refuses operations that this version of TensorFlow Serving lacks"""
 
 
-class RunConfig(_Table):
+class RunConfig(Table):
     """A whole run file."""
 
     data: DataConfig
@@ -216,8 +249,8 @@ def load_run_file(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
         raise RunFileError(str(path), [f"cannot read the run file: {reason}; check the path"]) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RunFileError(str(path), [f"is not valid TOML: {error}"]) from None
-    for override in overrides:
-        _apply_override(tables, override)
+    for each in overrides:
+        override(tables, each)
     config = parse_run_config(tables, source=str(path))
     # The run file of the demo is a link into the package: its data lies beside the link's target.
     return _with_absolute_paths(config, path.resolve().parent)
@@ -232,7 +265,7 @@ def parse_run_config(tables: Mapping[str, Any], source: str = "run file") -> Run
     try:
         return RunConfig.model_validate(tables)
     except ValidationError as error:
-        raise RunFileError(source, [_describe(problem) for problem in error.errors()]) from None
+        raise RunFileError(source, [describe_problem(problem) for problem in error.errors()]) from None
 
 
 def dump_run_config(config: RunConfig) -> str:
@@ -251,20 +284,26 @@ def dump_run_config(config: RunConfig) -> str:
     return "\n".join(lines)
 
 
-def _apply_override(tables: dict[str, Any], override: str) -> None:
-    name, separator, value = override.partition("=")
+def override(tables: dict[str, Any], text: str) -> None:
+    """Sets the key of `table.key=value`.
+
+    Raises:
+        RunFileError: the text has another form.
+    """
+    name, separator, value = text.partition("=")
     table, dot, key = name.strip().partition(".")
     if not separator or not table or not dot or not key:
-        raise RunFileError("--set", [f"expected table.key=value such as training.epochs=5, got {override!r}"])
+        raise RunFileError("--set", [f"expected table.key=value such as training.epochs=5, got {text!r}"])
     if not isinstance(tables.setdefault(table, {}), dict):
-        raise RunFileError("--set", [f"{table!r} is not a table of the run file, got {override!r}"])
+        raise RunFileError("--set", [f"{table!r} is not a table of the run file, got {text!r}"])
     try:
         tables[table][key] = tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         tables[table][key] = value  # a bare word such as mirrored or a path
 
 
-def _describe(problem: Any) -> str:
+def describe_problem(problem: Any) -> str:
+    """One line for one of pydantic's errors: key, what is wrong, the value received."""
     where = ".".join(str(part) for part in problem["loc"]) or "run file"
     match problem["type"]:
         case "extra_forbidden":
@@ -290,7 +329,7 @@ def _with_absolute_paths(config: RunConfig, base: Path) -> RunConfig:
         update={
             key: base / value.expanduser()
             for key in ("path", "preprocessing")
-            if (value := getattr(config.encoder, key)) is not None
+            if isinstance(value := getattr(config.encoder, key), Path)
         }
     )
     return config.model_copy(update={"data": data, "encoder": encoder})

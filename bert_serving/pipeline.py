@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,9 +34,11 @@ from bert_serving.evaluation.metrics import measure
 from bert_serving.evaluation.predictions import Predictions
 from bert_serving.evaluation.slices import find_slices
 from bert_serving.evaluation.temperature import TemperatureFit, fit_temperature
+from bert_serving.hugging_face import adopt
 from bert_serving.observer import Observer
 from bert_serving.saved_model.agreement import Reference, drawn_rows
-from bert_serving.saved_model.provenance import provenance_of
+from bert_serving.saved_model.manifest import EncoderOrigin
+from bert_serving.saved_model.provenance import AdoptedProvenance, provenance_of
 from bert_serving.saved_model.versions import glob_characters
 from bert_serving.saved_model.writer import ExportOptions, write_export
 from bert_serving.text.preprocessing import load_preprocessing
@@ -378,6 +381,42 @@ def export(
     with observer.stage("Answering validation texts in memory"):
         reference = _reference(run, classifier, observer)
     return write_export(classifier, options, provenance=provenance, reference=reference, observer=observer)
+
+
+def export_hugging_face(
+    folder: Path,
+    options: ExportOptions,
+    *,
+    sequence_length: int | None = None,
+    pairs: bool = False,
+    observer: Observer | None = None,
+) -> Path:
+    """Writes and verifies a SavedModel version of a classifier that was fine-tuned with Hugging Face's library.
+
+    Args:
+        folder: its `...ForSequenceClassification`, weights as safetensors.
+        options: what to write and where.
+        sequence_length: texts are cut at so many tokens; None takes what its tokenizer was saved with.
+        pairs: whether it classifies pairs of texts.
+        observer: told of the progress.
+
+    Raises:
+        EncoderError: the folder is damaged, no classifier, or of no family that can be converted.
+        ExportError: the version exists or the folder cannot be written.
+        VerificationError: the export failed verification and was not published.
+    """
+    observer = observer or Observer()
+    with tempfile.TemporaryDirectory(prefix="bert-serving-") as workshop:
+        with observer.stage("Converting the classifier"):
+            adopted = adopt(folder, Path(workshop), sequence_length=sequence_length, pairs=pairs)
+        encoder = EncoderOrigin(
+            name=folder.resolve().name,
+            sha256=adopted.sha256,
+            license=adopted.terms.license,
+            languages=adopted.terms.languages,
+        )
+        provenance = AdoptedProvenance(encoder, adopted.architecture, adopted.transformers)
+        return write_export(adopted.classifier, options, provenance=provenance, observer=observer)
 
 
 def _reference(run: RunFolder, classifier: Classifier, observer: Observer) -> Reference | None:

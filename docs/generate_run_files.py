@@ -1,4 +1,4 @@
-"""Writes docs/run_files.md from the models in bert_serving/config.py.
+"""Writes docs/run_files.md and docs/pretraining_files.md from the models of the run files.
 
 python docs/generate_run_files.py
 """
@@ -14,8 +14,10 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from bert_serving.config import RunConfig
+from bert_serving.pretraining.run_file import PretrainingConfig
 
 PAGE = Path(__file__).with_name("run_files.md")
+PRETRAINING_PAGE = Path(__file__).with_name("pretraining_files.md")
 
 INTRODUCTION = """\
 # Run files
@@ -32,6 +34,22 @@ are relative to the run file.
 
 This page is made by `python docs/generate_run_files.py` from `bert_serving/config.py`.
 """
+
+
+PRETRAINING_INTRODUCTION = """\
+# Run files of pretraining
+
+What `bert-serving pretrain` reads ([pretraining.md](pretraining.md)). TOML; `[data]` needs `train`, `[encoder]` needs `name`, `path` or a
+size. Paths are relative to the run file; `--set table.key=value` overrides a key.
+
+This page is made by `python docs/generate_run_files.py` from `bert_serving/pretraining/run_file.py`.
+"""
+
+
+def pretraining_page() -> str:
+    """The whole page on pretraining's run files."""
+    tables = [_table(name, field) for name, field in PretrainingConfig.model_fields.items()]
+    return "\n".join([PRETRAINING_INTRODUCTION, *tables])
 
 
 def page() -> str:
@@ -95,4 +113,5 @@ def _sentence(description: str | None) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(page(), "utf-8")
-    sys.stdout.write(f"wrote {PAGE}\n")
+    PRETRAINING_PAGE.write_text(pretraining_page(), "utf-8")
+    sys.stdout.write(f"wrote {PAGE} and {PRETRAINING_PAGE}\n")

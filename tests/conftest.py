@@ -8,6 +8,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
 import csv
+import gc
 import json
 import sys
 from collections.abc import Callable
@@ -23,6 +24,13 @@ VOCABULARY = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS)
 POSITIONS = 32
 
 Rows = list[tuple[str, str]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _rare_garbage_collection():
+    """TensorFlow's modules are a million objects, and to look through them again and again takes a tenth of the time."""
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 100)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -194,6 +202,7 @@ def bert_serving(
     monkeypatch.setattr(writer, "verify_in_fresh_process", verify.verify)
     monkeypatch.setattr(verify, "verify_in_fresh_process", verify.verify)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BERT_SERVING_OFFLINE", "")  # which --offline sets; restored after the test
 
     def run(*arguments: object) -> Ended:
         monkeypatch.setattr(sys, "argv", ["bert-serving", *map(str, arguments)])

@@ -133,7 +133,14 @@ MISTAKES = [
     ("encoders show nix", "the catalog has no encoder 'nix'"),
     ("encoders show all-minilm", "did you mean all-MiniLM-L6-v2?"),
     ("encoders fetch nix", "the catalog has no encoder 'nix'"),
-    ("encoders convert nowhere --to out", "nowhere/config.json: missing"),
+    ("encoders convert nowhere --to out", "nowhere: no such folder; check the path"),
+    (
+        "encoders convert {bad}/empty --to out",
+        "cannot be converted; it is none of these: a run folder (run.toml), a KerasHub",
+    ),
+    ("encoders fetch hf://lab", "'hf://lab' is no repository of Hugging Face"),
+    ("encoders fetch all-MiniLM-L6-v2 --preprocessing hf://a/b", "must be an address, and belongs to an encoder's"),
+    ("encoders fetch hf://lab/mini --offline", "nothing is fetched while BERT_SERVING_OFFLINE is set"),
     ("encoders convert {hf} --to {bad}", "bad: exists; give a new folder with --to"),
     ("encoders convert {hf} --to {bad}/file/out", "bad/file/out: cannot write it"),
     ("encoders convert {bad}/corrupt --to out", "is no whole safetensors file"),
@@ -152,6 +159,22 @@ MISTAKES = [
     ("predict grpc://host:abc/tiny x", "'grpc://host:abc/tiny' is no address of a model"),
     ("predict http://[::1/tiny x", "is no address of a model"),
     ("predict http://127.0.0.1 x", "is no address of a model"),
+    (
+        "predict grpc://127.0.0.1:{port}/tiny --input {bad}/binary.toml --output {bad}/no/x",
+        "cannot write it: there is no folder",
+    ),
+    (
+        "predict grpc://127.0.0.1:{port}/tiny --input {bad}/empty.tsv --output {bad}/x.tsv",
+        "nothing to classify; it is empty",
+    ),
+    (
+        "predict grpc://127.0.0.1:{port}/tiny --input {bad}/binary.toml --output {bad}/x.tsv",
+        "binary.toml: line 1: not UTF-8",
+    ),
+    # === warmup ===
+    ("warmup nowhere --to {bad}/empty", "no SavedModel; give the folder of a version"),
+    ("warmup nowhere --to {bad}/warm", "nowhere: cannot read it: No such file or directory"),
+    ("warmup {bad}/empty.tsv --to {bad}/warm", "empty.tsv: no request to warm up with"),
     # === evaluate ===
     ("evaluate {model} --data {bad}/unknown.tsv", "the label 'other' is not among the model's: 'blame', 'praise'"),
     ("evaluate {run} --data {bad}/unknown.tsv", "the label 'other' is not among the model's"),
@@ -430,9 +453,16 @@ def test_encoders_can_be_listed_shown_and_converted(hugging_face_folder, bert_se
     ended = bert_serving("encoders", "list")
     assert (ended.status, ended.err) == (0, "")
     assert "all-MiniLM-L6-v2" in ended.out
+    listed = json.loads(bert_serving("encoders", "list", "--json").out)
+    assert len(listed) == 42
+    assert {"name", "layers", "width", "parameters", "languages", "licence", "cached"} <= listed[0].keys()
     ended = bert_serving("encoders", "show", "ALL-minilm-l6-V2")
     assert (ended.status, ended.err) == (0, "")
     assert "Apache-2.0" in ended.out
+    shown = json.loads(bert_serving("encoders", "show", "google/bert_uncased_L-2_H-128_A-2", "--json").out)
+    assert (shown["name"], shown["parameters"]) == ("small_bert/bert_en_uncased_L-2_H-128_A-2", 4_385_920)
+    assert len(shown["sources"]) == 3
+    assert bert_serving("encoders", "show", "hf://lab/mini").status == 0
     ended = bert_serving("encoders", "convert", hugging_face_folder, "--to", "new/encoder")
     assert (ended.status, ended.err) == (0, "")
     names = sorted(path.name for path in (tmp_path / "new" / "encoder").iterdir())
@@ -491,6 +521,7 @@ def test_training_in_a_process_of_its_own_prints_no_chatter(run_file, tmp_path):
     assert "epoch 1: loss" in ended.stdout
 
 
+@pytest.mark.slow
 def test_verifying_in_a_process_of_its_own_prints_no_chatter(exported, tmp_path):
     ended = child("verify", exported, cwd=tmp_path)
     assert (ended.returncode, ended.stderr) == (0, "")

@@ -77,6 +77,7 @@ def test_the_gate_says_why_not_and_force_is_recorded(bert_serving, exported, gat
     assert "forced: the old one is worse" in bert_serving("versions", tmp_path / "served" / "tiny").out
 
 
+@pytest.mark.slow
 def test_a_gate_compares_with_a_server_too(bert_serving, exported, gate):
     path = gate(minimum={"accuracy": 0.5}, largest_class_loss=0.0, golden="data.tsv")
     with ServerThread(ServerOptions(models=[ModelConfig("tiny", exported.parent)])) as server:

@@ -119,7 +119,17 @@ def test_every_problem_of_a_run_file_is_reported_at_once():
         ("data", {"train": "a", "rows": 0}, "data.rows: input should be greater than 0, got 0"),
         ("data", {"train": "a", "epocs": 1}, "data.epocs: unknown key; remove it or correct its spelling"),
         ("encoder", {}, "encoder: give either name or path, got name=None and path=None"),
-        ("encoder", {"name": "a", "preprocessing": "b"}, "encoder: preprocessing belongs to path"),
+        ("encoder", {"name": "a", "preprocessing": "b"}, "encoder: preprocessing belongs to path or to an address"),
+        (
+            "encoder",
+            {"name": "hf://a/b", "preprocessing": "b"},
+            "encoder: preprocessing of a name is an address, got b",
+        ),
+        (
+            "encoder",
+            {"path": "a", "preprocessing": "hf://b/c"},
+            "encoder: preprocessing of a path is a path, got hf://b/c",
+        ),
         ("encoder", {"name": "a", "sequence_length": 3}, "encoder.sequence_length: input should be greater than or"),
         ("head", {"kind": "other"}, "head.kind: input should be 'softmax', 'binary', 'multilabel' or 'regression'"),
         ("head", {"dropout": 1}, "head.dropout: input should be less than 1, got 1"),

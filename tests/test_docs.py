@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bert_serving.config import load_run_file
+from bert_serving.pretraining.run_file import load_pretraining_file
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -18,11 +19,19 @@ def test_the_page_of_run_files_is_up_to_date():
     finally:
         sys.path.remove(str(PROJECT / "docs"))
     assert (PROJECT / "docs" / "run_files.md").read_text("utf-8") == generate_run_files.page()
+    assert (PROJECT / "docs" / "pretraining_files.md").read_text("utf-8") == generate_run_files.pretraining_page()
 
 
 @pytest.mark.parametrize("path", sorted((PROJECT / "export").glob("*.toml")), ids=lambda path: path.name)
 def test_every_run_file_is_valid(path: Path):
     assert load_run_file(path).export.name
+
+
+@pytest.mark.parametrize(
+    "path", sorted((PROJECT / "export" / "pretraining").glob("*.toml")), ids=lambda path: path.name
+)
+def test_every_run_file_of_pretraining_is_valid(path: Path):
+    assert load_pretraining_file(path).training.epochs
 
 
 PAGES = [*PROJECT.glob("*.md"), *(PROJECT / "docs").glob("*.md")]

@@ -26,6 +26,9 @@ from bert_serving.publishing.manifests import Deployed, write_manifests
 from bert_serving.publishing.place import open_place
 from bert_serving.publishing.sizing import MEBI, Need, size
 
+# Real tools and servers, minutes of them.
+pytestmark = pytest.mark.slow
+
 SERVING = [name for name in OVERLAYS if name != "training-job"]
 DEPLOYED = [name for name in SERVING if name != "kserve"]
 VERSIONS = ("1.30", "1.32", "1.34", "1.37")

@@ -153,7 +153,7 @@ def test_what_is_no_encoder_is_refused_in_one_line(encoder_folder, tmp_path):
     shutil.copytree(encoder_folder, tmp_path / "mute", ignore=shutil.ignore_patterns("vocab.txt"))
     cases = {
         tmp_path / "absent": "no such encoder folder; check encoder.path",
-        tmp_path / "empty": "neither a Hugging Face folder (config.json), nor an encoder folder (encoder/, ",
+        tmp_path / "empty": "neither a Hugging Face folder (config.json), nor a checkpoint of TensorFlow 1",
         tmp_path / "mute": "the encoder folder has no vocabulary (preprocessing/assets/vocab.txt is missing)",
         encoder_folder / "encoder": "the encoder folder has no vocabulary; name its preprocessing SavedModel in",
     }

@@ -15,8 +15,8 @@ from bert_serving.cli.inspect import inspect
 from bert_serving.errors import ExportError
 from bert_serving.saved_model.operation_versions import is_known, needs_of, newest_known, oldest_known, version_key
 from bert_serving.saved_model.operations import audit_operations
-from bert_serving.saved_model.unsafe_operations import REASONS
 from bert_serving.saved_model.verify import check_operations, verify
+from bert_serving.unsafe_operations import REASONS
 
 VOCABULARY = ["[UNK]", "[CLS]", "[SEP]", "good", "bad", "##ly"]
 

@@ -155,6 +155,7 @@ def test_case_and_accents_go_for_uncased_encoders_only(lower, cased, text, lower
     assert pieces(cased, text) == kept
 
 
+@pytest.mark.slow
 def test_the_processes_locale_changes_nothing(folders):
     """In a Turkish locale Unicode's lower case of "I" is a dotless one."""
     script = (
@@ -290,13 +291,15 @@ def test_special_tokens_in_a_text_are_plain_text_here(minilm):
 
 
 @pytest.mark.peers
-@pytest.mark.parametrize("file", ["emotion/train.tsv", "imdb/test.tsv.gz", "waimai_10k/train.tsv"])
-def test_token_ids_of_real_texts_are_those_of_hugging_face(minilm, minilm_folder, shared_data, file):
+@pytest.mark.parametrize("pattern", ["emotion/*.tsv", "imdb/*.tsv.gz", "sib200/*/*.tsv", "waimai_10k/*.tsv"])
+def test_token_ids_of_all_real_texts_are_those_of_hugging_face(minilm, minilm_folder, shared_data, pattern):
     transformers = pytest.importorskip("transformers")
-    table = pd.read_csv(shared_data / file, sep="\t", quoting=3, keep_default_na=False, dtype=str)
-    texts = table["text"].sample(3000, random_state=0).tolist()
+    files = sorted(shared_data.glob(pattern))
+    assert files
+    tables = [pd.read_csv(file, sep="\t", quoting=3, keep_default_na=False, dtype=str) for file in files]
+    texts = [text for table in tables for text in table["text"]]
     tokenizer = transformers.AutoTokenizer.from_pretrained(minilm_folder)
-    theirs = tokenizer(texts, truncation=True, max_length=128)["input_ids"]
-    ours = rows_of(minilm, texts)
+    theirs = tokenizer(texts, truncation=True, max_length=512)["input_ids"]
+    ours = rows_of(minilm, texts, length=512)
     differing = [text for text, mine, other in zip(texts, ours, theirs, strict=True) if mine != other]
     assert differing == []

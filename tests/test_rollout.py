@@ -74,7 +74,7 @@ def test_a_rollout_and_its_way_back_on_two_servers(bert_serving, servers, tmp_pa
             while not stop.is_set():
                 for client in (rest, over_grpc):
                     try:
-                        client.predict("texts", ["kurz"], label="stable")
+                        client.predict("texts", ["kurz"], version_label="stable")
                         asked[0] += 1
                     except BertServingError as error:
                         failed.append(error)

@@ -21,6 +21,9 @@ from bert_serving.model_server.monitoring import DEFAULT_PATH, read_metrics_path
 from bert_serving.model_server.options import ModelConfig, ServerOptions
 from bert_serving.model_server.server import ServerThread
 
+# Real tools and servers, minutes of them.
+pytestmark = pytest.mark.slow
+
 SERVING = Path(__file__).resolve().parents[1] / "serving"
 # As the Debian package of Go 1.19 takes it; it needs no module for a single file.
 CLIENTS = {

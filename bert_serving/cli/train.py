@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from bert_serving.cli.display import ConsoleObserver, console, print_json, show_classes, show_metrics, spelled
+from bert_serving.cli.offline import Offline
 
 
 def train(
@@ -24,6 +25,7 @@ def train(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the metrics as JSON at the end, nothing else.")
     ] = False,
+    offline: Offline = False,
 ) -> None:
     """Train and evaluate a classifier."""
     from bert_serving.config import load_run_file

@@ -89,7 +89,7 @@ def read_table(paths: Sequence[Path], data: DataConfig, head: Head, columns: Seq
     kept: list[list[str]] = []
     for path in map(Path, paths):
         rows_before = len(texts)
-        for place, (text, label, *others) in _rows(path, wanted):
+        for place, (text, label, *others) in raw_rows(path, wanted):
             try:
                 texts.append(_text(text, data.text))
                 pairs.extend(_text(value, str(data.text_pair)) for value in others[: len(pair_column)])
@@ -107,7 +107,12 @@ def read_table(paths: Sequence[Path], data: DataConfig, head: Head, columns: Seq
 # === Readers: each yields the place of a row and its wanted values ===
 
 
-def _rows(path: Path, wanted: Sequence[str]) -> Iterator[_Row]:
+def raw_rows(path: Path, wanted: Sequence[str]) -> Iterator[_Row]:
+    """The place of each row of a file or folder and its values of some columns, whatever they are.
+
+    Raises:
+        DataError: the file is missing, empty, of another kind or damaged, or lacks a column.
+    """
     if path.is_dir():
         return _folder_rows(path, wanted)
     name = path.name.lower()

@@ -19,6 +19,7 @@ ACTIVATIONS = {
     "gelu_tanh": lambda x: tf_keras.activations.gelu(x, approximate=True),
     "relu": tf_keras.activations.relu,
 }
+POOLER_ACTIVATIONS = ACTIVATIONS | {"tanh": tf_keras.activations.tanh}
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,11 @@ class Architecture:
     attention_dropout: float = 0.1
     lower_case: bool = True
     embedding_width: int | None = None
-    """of the embeddings, where a projection widens them (ELECTRA); None: the width of the layers"""
+    """of the embeddings, where a projection widens them (ELECTRA, ALBERT); None: the width of the layers"""
+    shared_layers: bool = False
+    """whether all layers have the same weights (ALBERT)"""
+    pooler_activation: str = "tanh"
+    """what the pooler applies to its dense layer; fine-tuned heads of other families than BERT have others"""
 
     @property
     def has_projection(self) -> bool:
@@ -71,6 +76,12 @@ def build_network(architecture: Architecture) -> tf_keras.Model:
     [B, H], `sequence_output` [B, L, H] and `encoder_outputs`, a list of [B, L, H] for each layer. Its variables carry the
     names that TF Hub's BERT encoders have.
     """
+    network = _albert(architecture) if architecture.shared_layers else _bert(architecture)
+    network.get_layer("pooler_transform").activation = POOLER_ACTIVATIONS[architecture.pooler_activation]
+    return network
+
+
+def _bert(architecture: Architecture) -> tf_keras.Model:
     return networks.BertEncoder(
         vocab_size=architecture.vocabulary_size,
         hidden_size=architecture.width,
@@ -83,6 +94,23 @@ def build_network(architecture: Architecture) -> tf_keras.Model:
         output_dropout=architecture.dropout,
         attention_dropout=architecture.attention_dropout,
         embedding_width=architecture.embedding_width if architecture.has_projection else None,
+        dict_outputs=True,
+    )
+
+
+def _albert(architecture: Architecture) -> tf_keras.Model:
+    return networks.AlbertEncoder(
+        vocab_size=architecture.vocabulary_size,
+        embedding_width=architecture.embedding_width,
+        hidden_size=architecture.width,
+        num_layers=architecture.layers,
+        num_attention_heads=architecture.heads,
+        max_sequence_length=architecture.positions,
+        type_vocab_size=architecture.types,
+        intermediate_size=architecture.inner_width,
+        activation=ACTIVATIONS[architecture.activation],
+        dropout_rate=architecture.dropout,
+        attention_dropout_rate=architecture.attention_dropout,
         dict_outputs=True,
     )
 

@@ -53,18 +53,28 @@ def cached(key: str, build: Callable[[Path], None]) -> Path:
     Raises:
         EncoderError: the key is no plain name, or the cache cannot be written.
     """
-    if not _KEY.fullmatch(key):
-        raise EncoderError(
-            f"{key!r} cannot name an entry of the cache; use letters, digits, dots, dashes and underscores"
-        )
+    if (found := find_cached(key)) is not None:
+        return found
     folder = cache_folder()
     entry = folder / key
-    if _is_whole(entry):
-        return entry
     with _locked(folder, key):
         if not _is_whole(entry):
             _build(entry, build)
     return entry
+
+
+def find_cached(key: str) -> Path | None:
+    """The folder `<cache>/<key>`; None where it is absent or damaged.
+
+    Raises:
+        EncoderError: the key is no plain name.
+    """
+    if not _KEY.fullmatch(key):
+        raise EncoderError(
+            f"{key!r} cannot name an entry of the cache; use letters, digits, dots, dashes and underscores"
+        )
+    entry = cache_folder() / key
+    return entry if _is_whole(entry) else None
 
 
 def folder_sha256(path: Path) -> str:
@@ -83,6 +93,12 @@ def folder_sha256(path: Path) -> str:
         return _table_sha256(_file_table(path))
     except OSError as error:
         raise EncoderError(f"{error.filename}: cannot be read: {error.strerror}; check its permissions") from None
+
+
+def file_sha256(path: Path) -> str:
+    """Digest of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _build(entry: Path, build: Callable[[Path], None]) -> None:
@@ -132,17 +148,12 @@ def _is_whole(entry: Path) -> bool:
 def _file_table(folder: Path) -> FileTable:
     names = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
     names.pop(MANIFEST, None)
-    return {name: {"size": names[name].stat().st_size, "sha256": _file_sha256(names[name])} for name in sorted(names)}
+    return {name: {"size": names[name].stat().st_size, "sha256": file_sha256(names[name])} for name in sorted(names)}
 
 
 def _table_sha256(table: FileTable) -> str:
     lines = "".join(f"{file['sha256']}  {name}\n" for name, file in table.items())
     return hashlib.sha256(os.fsencode(lines)).hexdigest()
-
-
-def _file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

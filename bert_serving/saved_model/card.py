@@ -15,7 +15,7 @@ from bert_serving.evaluation.intervals import share_interval
 from bert_serving.saved_model.calling import calling_guide, encoder_guide
 from bert_serving.saved_model.manifest import EncoderOrigin, Manifest
 from bert_serving.saved_model.markdown import code, plain, table
-from bert_serving.saved_model.provenance import Provenance
+from bert_serving.saved_model.provenance import AdoptedProvenance, Provenance
 
 LISTED_LABELS = 100
 LISTED_MISTAKES = 5
@@ -51,6 +51,30 @@ def classifier_card(manifest: Manifest, provenance: Provenance) -> str:
         _slices(provenance),
         _data(provenance),
         _limits(provenance),
+    ]
+    return _page(metadata, sections)
+
+
+def adopted_card(manifest: Manifest, provenance: AdoptedProvenance) -> str:
+    """The card of a classifier that was fine-tuned elsewhere and exported without training."""
+    encoder = provenance.encoder
+    metadata = _metadata(encoder, "text-classification", ("tensorflow-serving",))
+    writer = f" with transformers {plain(provenance.transformers)}" if provenance.transformers else ""
+    licence = plain(encoder.license) if encoder.license else "not known to this card"
+    origin = [
+        (
+            "made of",
+            f"{plain(encoder.name)}, a {plain(provenance.architecture)} saved{writer}; sha256 `{encoder.sha256}`",
+        ),
+        ("licence", licence),
+    ]
+    limits = [
+        "it was not measured here: its scores, its data and its limits are those of the model that it was made of"
+    ]
+    sections = [
+        [f"# {manifest.name}", "", *_summary(manifest, origin)],
+        calling_guide(manifest),
+        ["## Limits", "", *(f"- {line}" for line in limits)],
     ]
     return _page(metadata, sections)
 
@@ -111,6 +135,16 @@ def _model_index(name: str, provenance: Provenance) -> dict[str, Any]:
 
 
 def _what_it_does(manifest: Manifest, provenance: Provenance) -> list[str]:
+    origin = [
+        *_encoder_rows(provenance),
+        ("head", f"{manifest.head} on the encoder's {_pooling(provenance)}"),
+        *([("calibration", _calibration(manifest, provenance))] if manifest.scaling != Scaling() else []),
+    ]
+    return _summary(manifest, origin)
+
+
+def _summary(manifest: Manifest, origin: Sequence[tuple[str, str]]) -> list[str]:
+    """What an export does in one sentence, and its facts; `origin` are those of what it was made of."""
     text = "a pair of texts" if manifest.pairs else "a text"
     match manifest.head:
         case Head.REGRESSION:
@@ -122,9 +156,7 @@ def _what_it_does(manifest: Manifest, provenance: Provenance) -> list[str]:
     rows = [
         *([("labels", _listed(manifest.labels))] if manifest.labels else []),
         ("reads", f"{text}, cut at {manifest.sequence_length} tokens (word pieces)"),
-        *_encoder_rows(provenance),
-        ("head", f"{manifest.head} on the encoder's {_pooling(provenance)}"),
-        *([("calibration", _calibration(manifest, provenance))] if manifest.scaling != Scaling() else []),
+        *origin,
         ("serving graph", f"{manifest.graph}, {manifest.precision}"),
         ("version", f"{manifest.version}, written {manifest.created[:10]}"),
         ("needs", f"TensorFlow Serving {manifest.oldest_tf_serving or manifest.minimum_tf_serving} or later"),
@@ -135,7 +167,7 @@ def _what_it_does(manifest: Manifest, provenance: Provenance) -> list[str]:
         f"{task} It is a TensorFlow SavedModel that takes plain strings: the tokenizer is inside, and stock TensorFlow Serving "
         "answers with it.",
         "",
-        *table(("", ""), [(name, value) for name, value in rows]),
+        *table(("", ""), rows),
     ]
 
 

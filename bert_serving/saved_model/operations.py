@@ -16,7 +16,7 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from bert_serving.errors import ExportError
 from bert_serving.saved_model.operation_versions import Need, is_known, needs_of, oldest_known, version_key
-from bert_serving.saved_model.unsafe_operations import unsafe_operations
+from bert_serving.unsafe_operations import unsafe_operations
 
 # The signature that fills tables when a SavedModel is loaded; not one to call.
 _INITIALIZATION = "__saved_model_init_op"

@@ -48,6 +48,26 @@ class Provenance:
         return self.metrics[self.measured]
 
 
+@dataclass(frozen=True)
+class AdoptedProvenance:
+    """The facts of a classifier that was fine-tuned elsewhere.
+
+    Attributes:
+        encoder: name and digest of the folder that it came from.
+        architecture: its class in transformers.
+        transformers: version that wrote it; None where it is not told.
+    """
+
+    encoder: EncoderOrigin
+    architecture: str
+    transformers: str | None
+
+    @property
+    def scores(self) -> dict[str, Any]:
+        """None: nothing was measured here."""
+        return {}
+
+
 def provenance_of(run: RunFolder) -> Provenance:
     """Reads the facts of a run.
 

@@ -36,6 +36,7 @@ _ACTIVATIONS = {
     "gelu": lambda x: tf.nn.gelu(x),
     "gelu_tanh": lambda x: tf.nn.gelu(x, approximate=True),
     "relu": tf.nn.relu,
+    "tanh": tf.tanh,
 }
 
 
@@ -115,6 +116,7 @@ class RaggedEncoder(tf.Module):
         self._factor = factor if precision is Precision.FLOAT32 else None
         self._folded = 1.0 if precision is Precision.FLOAT32 else factor
         self._activation = _ACTIVATIONS[architecture.activation]
+        self._pooler_activation = _ACTIVATIONS[architecture.pooler_activation]
         self._table = _WeightTable(weights, self._dtype.as_numpy_dtype)
         self.word_embeddings = tf.Variable(self._table.array("word_embeddings/embeddings"), trainable=False)
         self.position_embeddings = tf.Variable(self._table.positions_by_type(), trainable=False)
@@ -172,7 +174,7 @@ class RaggedEncoder(tf.Module):
                 x = self._feed_forward(last_layer, x, self._attention(last_layer, x, layout))
                 return layout.mean(x)
             x = self._feed_forward(last_layer, layout.first(x), self._attention_of_first(last_layer, x, layout))
-            return x if pooler is None else tf.tanh(tf.cast(pooler(x), tf.float32))
+            return x if pooler is None else self._pooler_activation(tf.cast(pooler(x), tf.float32))
 
         specification = [tf.TensorSpec([None, self._size.width]), tf.TensorSpec([None], tf.int32)]
         return tf.function(pooled, input_signature=specification, autograph=False)

@@ -30,7 +30,10 @@ class ServingGraph:
 
 def supported_graph(classifier: Classifier, graph: Graph) -> Graph:
     """`graph`, or what an encoder that is no BERT gets instead of the ragged one."""
-    return Graph.TRIMMED if graph is Graph.RAGGED and classifier.encoder.architecture is None else graph
+    architecture = classifier.encoder.architecture
+    # The ragged graph holds each layer's weights as constants; an ALBERT's would stand there once for each of its layers.
+    is_bert = architecture is not None and not architecture.shared_layers
+    return graph if graph is not Graph.RAGGED or is_bert else Graph.TRIMMED
 
 
 def build_serving_graph(classifier: Classifier, graph: Graph, precision: Precision, labels_file: Path) -> ServingGraph:

@@ -27,11 +27,11 @@ from bert_serving.contract import Graph, Precision
 from bert_serving.errors import ExportError, VerificationError
 from bert_serving.observer import Observer
 from bert_serving.saved_model.agreement import Reference, seconds_in_turns
-from bert_serving.saved_model.card import classifier_card
+from bert_serving.saved_model.card import adopted_card, classifier_card
 from bert_serving.saved_model.golden import TEXTS, Golden
 from bert_serving.saved_model.manifest import Limits, Manifest, Verification
 from bert_serving.saved_model.operations import audit_operations
-from bert_serving.saved_model.provenance import Provenance
+from bert_serving.saved_model.provenance import AdoptedProvenance, Provenance
 from bert_serving.saved_model.signatures import build_serving_graph, supported_graph
 from bert_serving.saved_model.verify import verify_in_fresh_process
 from bert_serving.saved_model.versions import glob_characters, numbered
@@ -71,7 +71,7 @@ def write_export(
     classifier: Classifier,
     options: ExportOptions,
     *,
-    provenance: Provenance,
+    provenance: Provenance | AdoptedProvenance,
     reference: Reference | None = None,
     observer: Observer,
 ) -> Path:
@@ -103,9 +103,15 @@ def write_export(
         with _one_line(model_folder):
             verified = built.manifest.model_copy(update={"verification": built.verification})
             verified.save(built.folder)
-            (built.folder / contract.CARD_FILE).write_text(classifier_card(verified, provenance), "utf-8")
+            (built.folder / contract.CARD_FILE).write_text(_card(verified, provenance), "utf-8")
             _flush(built.folder)
             return _publish(built.folder, model_folder / str(version))
+
+
+def _card(manifest: Manifest, provenance: Provenance | AdoptedProvenance) -> str:
+    if isinstance(provenance, AdoptedProvenance):
+        return adopted_card(manifest, provenance)
+    return classifier_card(manifest, provenance)
 
 
 @dataclass(frozen=True)
@@ -124,7 +130,7 @@ class _Builder:
     classifier: Classifier
     options: ExportOptions
     version: int
-    provenance: Provenance
+    provenance: Provenance | AdoptedProvenance
     reference: Reference | None
     workshop: Path
     observer: Observer
@@ -183,10 +189,12 @@ def _supported(classifier: Classifier, options: ExportOptions, observer: Observe
     if graph is not Graph.RAGGED and options.precision is not Precision.FLOAT32:
         raise ExportError(
             f"the {graph} graph computes in float32 only, got {options.precision}; leave --precision out"
-            + ("" if graph is options.graph else " (this encoder is no BERT, so it gets no ragged graph)")
+            + ("" if graph is options.graph else " (the ragged graph is for BERT encoders with a plain head)")
         )
     if graph is not options.graph:
-        observer.note(f"this encoder is no BERT: its serving graph is {graph} instead of {options.graph}")
+        observer.note(
+            f"the ragged graph is for BERT encoders with a plain head: the serving graph is {graph} instead of {options.graph}"
+        )
     return dataclasses.replace(options, graph=graph)
 
 
@@ -261,7 +269,7 @@ def _manifest(
     classifier: Classifier,
     options: ExportOptions,
     version: int,
-    provenance: Provenance,
+    provenance: Provenance | AdoptedProvenance,
     oldest_tf_serving: str | None,
 ) -> Manifest:
     return Manifest(

@@ -15,10 +15,12 @@ import tensorflow_text
 
 from bert_serving.errors import EncoderError
 from bert_serving.text.packing import combine_segments, pad
+from bert_serving.text.sentencepieces import TextRules, read_sentencepiece
 from bert_serving.text.vocabulary import SpecialIds
 
 DEFAULT_SEQUENCE_LENGTH = 128
 VOCABULARY_FILE = "vocab.txt"
+SENTENCEPIECE_FILE = "spiece.model"
 _TOKENIZE_BATCH = 1024
 
 
@@ -33,7 +35,21 @@ def write_preprocessing(vocabulary: Path, target: Path, *, lower_case: bool) -> 
         target: folder to create.
         lower_case: lower-case and strip accents first, as an uncased encoder wants.
     """
-    tf.saved_model.save(_Preprocessing(str(vocabulary), lower_case), str(target))
+    tf.saved_model.save(_Preprocessing(_Tokenize(str(vocabulary), lower_case)), str(target))
+
+
+def write_sentencepiece_preprocessing(model: Path, target: Path, *, rules: TextRules) -> None:
+    """Writes a preprocessing SavedModel around a SentencePiece model, as ALBERT's.
+
+    Args:
+        model: SentencePiece file, named spiece.model because the asset keeps its name.
+        target: folder to create.
+        rules: what is done to a text before it is cut.
+
+    Raises:
+        EncoderError: the file cannot be read, or lacks a token that frames a text.
+    """
+    tf.saved_model.save(_Preprocessing(_SentencePieceTokenize(model, rules)), str(target))
 
 
 def normalize(texts: tf.Tensor, *, lower_case: bool) -> tf.Tensor:
@@ -61,7 +77,7 @@ class _SpecialTokens(tf.Module):
         super().__init__()
         self._ids = ids
 
-    @tf.function(input_signature=[])
+    @tf.function(input_signature=[], autograph=False)
     def __call__(self):
         return {name: tf.constant(value, tf.int32) for name, value in self._ids.items()}
 
@@ -96,10 +112,30 @@ class _Tokenize(tf.Module):
         self.ids = dict(zip(tokens, ids, strict=True)) | {"vocab_size": int(table.size())}
         self.get_special_tokens_dict = _SpecialTokens(self.ids)
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
     def __call__(self, sentences):
         pieces = self._tokenizer.tokenize(normalize(sentences, lower_case=self._lower_case))
         pieces = tf.cast(pieces, tf.int32)
+        # Shape inference loses the number of rows, which equals that of the input.
+        splits = tf.reshape(pieces.row_splits, [tf.shape(sentences)[0] + 1])
+        return tf.RaggedTensor.from_row_splits(pieces.values, splits, validate=False)
+
+
+class _SentencePieceTokenize(tf.Module):
+    """`.tokenize`: strings [B] to pieces, int32 [B, (pieces)]; SentencePiece knows no words."""
+
+    def __init__(self, path: Path, rules: TextRules):
+        super().__init__()
+        model = read_sentencepiece(path)
+        self._asset = tf.saved_model.Asset(str(path))
+        self._tokenizer = tensorflow_text.SentencepieceTokenizer(model=model.content, out_type=tf.int32)
+        self._rules = rules
+        self.ids = model.ids
+        self.get_special_tokens_dict = _SpecialTokens(self.ids)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    def __call__(self, sentences):
+        pieces = self._tokenizer.tokenize(self._rules.apply(sentences))
         # Shape inference loses the number of rows, which equals that of the input.
         splits = tf.reshape(pieces.row_splits, [tf.shape(sentences)[0] + 1])
         return tf.RaggedTensor.from_row_splits(pieces.values, splits, validate=False)
@@ -125,13 +161,13 @@ class _PackInputs(tf.Module):
 class _Preprocessing(tf.Module):
     """The root object of the SavedModel."""
 
-    def __init__(self, vocabulary: str, lower_case: bool):
+    def __init__(self, tokenize: _Tokenize | _SentencePieceTokenize):
         super().__init__()
-        self.tokenize = _Tokenize(vocabulary, lower_case)
+        self.tokenize = tokenize
         self._special = _special_ids(self.tokenize.ids)
         self.bert_pack_inputs = _PackInputs(self._special)
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="sentences")])
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="sentences")], autograph=False)
     def __call__(self, sentences):
         word_ids, type_ids = combine_segments([self.tokenize(sentences)], self._special, DEFAULT_SEQUENCE_LENGTH)
         return pad(word_ids, type_ids, self._special, DEFAULT_SEQUENCE_LENGTH)

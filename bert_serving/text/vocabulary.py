@@ -1,5 +1,6 @@
 """The WordPiece vocabulary: one token a line, its number is its id."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,21 +43,30 @@ def read_vocabulary(path: Path, *, expected_size: int | None = None) -> list[str
         )
     # TensorFlow's tables end a line at a newline only; str.splitlines knows more ends, and some of those are tokens.
     tokens = content.removesuffix("\n").split("\n") if content else []
-    missing = [token for token in SPECIAL_TOKENS if token not in tokens]
-    if missing:
-        raise EncoderError(
-            f"{path}: the vocabulary of {len(tokens)} tokens lacks {', '.join(missing)}; it must be a BERT WordPiece file"
-        )
-    places: dict[str, int] = {}
-    for line, token in enumerate(tokens, start=1):
-        first = places.setdefault(token, line)
-        if first != line:
-            raise EncoderError(
-                f"{path}: the vocabulary has {token!r} on lines {first} and {line}; each token may have one id"
-            )
+    check_tokens(tokens, str(path))
     if expected_size is not None and len(tokens) != expected_size:
         raise EncoderError(
             f"{path}: the vocabulary has {len(tokens)} tokens, the encoder's embedding table {expected_size} rows; "
             "use the vocabulary that the encoder was trained with"
         )
     return tokens
+
+
+def check_tokens(tokens: Sequence[str], name: str) -> None:
+    """Checks that a vocabulary has the special tokens and no token twice; `name` stands in messages.
+
+    Raises:
+        EncoderError: it does not.
+    """
+    missing = [token for token in SPECIAL_TOKENS if token not in tokens]
+    if missing:
+        raise EncoderError(
+            f"{name}: the vocabulary of {len(tokens)} tokens lacks {', '.join(missing)}; it must be a BERT WordPiece file"
+        )
+    places: dict[str, int] = {}
+    for line, token in enumerate(tokens, start=1):
+        first = places.setdefault(token, line)
+        if first != line:
+            raise EncoderError(
+                f"{name}: the vocabulary has {token!r} on lines {first} and {line}; each token may have one id"
+            )

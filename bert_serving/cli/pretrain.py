@@ -1,0 +1,45 @@
+"""`bert-serving pretrain`: unlabelled text to an encoder folder."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bert_serving.cli.display import ConsoleObserver, console, print_json
+from bert_serving.cli.offline import Offline
+
+
+def pretrain(
+    run_file: Annotated[
+        Path,
+        typer.Argument(help="Run file of pretraining (TOML); docs/pretraining.md lists its keys.", metavar="RUN.toml"),
+    ],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Override a key, such as training.epochs=5. Repeatable.", metavar="KEY=VALUE"),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Encoder folder to write.", show_default="encoders/<name of the run file>")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the history as JSON, nothing else.")] = False,
+    offline: Offline = False,
+) -> None:
+    """Pretrain an encoder on unlabelled text."""
+    from bert_serving.observer import Observer
+    from bert_serving.pretraining.run_file import load_pretraining_file
+
+    config = load_pretraining_file(run_file, tuple(overrides or ()))
+    out = out or Path("encoders") / run_file.stem
+    observer = Observer() if as_json else ConsoleObserver()
+    with observer.stage("Starting TensorFlow"):
+        from bert_serving.pretraining.pretrain import pretrain as run
+
+    try:
+        history = run(config, out, observer=observer)
+    finally:
+        if isinstance(observer, ConsoleObserver):
+            observer.close()
+    if as_json:
+        print_json(history)
+        return
+    console.print(f"\n  encoder: {out}", soft_wrap=True, markup=False)

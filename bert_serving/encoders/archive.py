@@ -1,0 +1,141 @@
+"""Archives of encoders, unpacked so that nothing lands outside the folder they are unpacked into.
+
+Tar (plain, gzip, bzip2, xz) and zip. Only folders and plain files are taken: a link, a device or a name that leads out of the
+folder refuses the whole archive, and so does more content than a limit, whatever sizes the archive claims.
+"""
+
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from lzma import LZMAError
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from bert_serving.errors import EncoderError
+
+SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip")
+SIZE_LIMIT = 8 << 30
+"""bytes that an archive may unpack to"""
+FILE_LIMIT = 10_000
+"""files and folders that an archive may have"""
+
+_CHUNK = 1 << 20
+_DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError, EOFError, NotImplementedError, RuntimeError)
+
+
+@dataclass(frozen=True)
+class _Member:
+    """A file or a folder of an archive; its content is None for a folder."""
+
+    name: str
+    content: IO[bytes] | None
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file's name is that of an archive."""
+    return path.name.lower().endswith(SUFFIXES)
+
+
+def unpack(archive: Path, target: Path, *, size_limit: int = SIZE_LIMIT, file_limit: int = FILE_LIMIT) -> None:
+    """Unpacks an archive into a folder.
+
+    Args:
+        archive: tar or zip; its content decides which.
+        target: existing folder; what is in it already must not be in the archive.
+        size_limit: bytes of all files together.
+        file_limit: files and folders.
+
+    Raises:
+        EncoderError: the archive is damaged, too large, or holds anything but folders and plain files inside of it; the folder may
+            then hold a part of it.
+    """
+    room, left = size_limit, file_limit
+    try:
+        with archive.open("rb") as file, _opened(archive, file) as members:
+            for member in members:
+                left -= 1
+                if left < 0:
+                    raise EncoderError(f"{archive.name} has more than {file_limit:,} files")
+                path = target / _inside(archive, member.name)
+                if member.content is None:
+                    path.mkdir(parents=True, exist_ok=True)
+                else:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    room = _write(member.content, path, room, archive, size_limit)
+    except _DAMAGED as error:
+        raise EncoderError(
+            f"{archive.name} cannot be unpacked: {' '.join(str(error).split())}; fetch it again"
+        ) from None
+    except FileExistsError as error:
+        raise EncoderError(f"{archive.name} holds {Path(error.filename).name!r} more than once") from None
+    except (NotADirectoryError, IsADirectoryError) as error:
+        raise EncoderError(f"{archive.name} holds {Path(error.filename).name!r} as file and as folder") from None
+    except OSError as error:
+        if error.errno is None:  # what gzip says of a damaged stream
+            raise EncoderError(f"{archive.name} cannot be unpacked: {error}; fetch it again") from None
+        raise
+
+
+def top_folder(folder: Path) -> Path:
+    """The folder itself, or the only folder in it: many archives hold one folder with everything inside."""
+    content = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    return content[0] if len(content) == 1 and content[0].is_dir() else folder
+
+
+@contextmanager
+def _opened(archive: Path, file: IO[bytes]) -> Iterator[Iterator[_Member]]:
+    is_zip = file.read(4) == b"PK\x03\x04"
+    file.seek(0)
+    if is_zip:
+        with zipfile.ZipFile(file) as zipped:
+            yield _zip_members(archive, zipped)
+    else:
+        # As a stream: a member is read once and never sought, so that no list of them can fill the memory.
+        with tarfile.open(fileobj=file, mode="r|*") as tar:
+            yield _tar_members(archive, tar)
+
+
+def _tar_members(archive: Path, tar: tarfile.TarFile) -> Iterator[_Member]:
+    for member in tar:
+        if not member.isdir() and not member.isreg():
+            raise EncoderError(
+                f"{archive.name} holds {member.name!r}, which is neither a file nor a folder; it is refused"
+            )
+        yield _Member(member.name, None if member.isdir() else tar.extractfile(member))
+
+
+def _zip_members(archive: Path, zipped: zipfile.ZipFile) -> Iterator[_Member]:
+    for member in zipped.infolist():
+        kind = stat.S_IFMT(member.external_attr >> 16)
+        if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+            raise EncoderError(
+                f"{archive.name} holds {member.filename!r}, which is neither a file nor a folder; it is refused"
+            )
+        if member.is_dir():
+            yield _Member(member.filename, None)
+        else:
+            with zipped.open(member) as content:
+                yield _Member(member.filename, content)
+
+
+def _inside(archive: Path, name: str) -> PurePosixPath:
+    """A member's name as relative path that stays below the folder."""
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name or ":" in name:
+        raise EncoderError(f"{archive.name} holds {name!r}, a name that may lead out of its folder; it is refused")
+    return path
+
+
+def _write(content: IO[bytes], path: Path, room: int, archive: Path, size_limit: int) -> int:
+    """Writes a file that must be new and returns how many bytes may still come."""
+    with path.open("xb") as file:
+        while chunk := content.read(_CHUNK):
+            room -= len(chunk)
+            if room < 0:
+                raise EncoderError(f"{archive.name} unpacks to more than {size_limit:,} bytes; it is refused")
+            file.write(chunk)
+    return room

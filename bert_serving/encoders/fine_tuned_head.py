@@ -1,0 +1,119 @@
+"""The head of a fine-tuned Hugging Face classifier: its labels, and the dense layers that stand on the encoder."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bert_serving.contract import Head
+from bert_serving.encoders.families import FAMILIES
+from bert_serving.errors import EncoderError
+
+_SUFFIX = "ForSequenceClassification"
+# transformers, `PreTrainedConfig.problem_type`.
+_HEADS = {
+    "single_label_classification": Head.SOFTMAX,
+    "multi_label_classification": Head.MULTILABEL,
+    "regression": Head.REGRESSION,
+}
+
+
+@dataclass(frozen=True)
+class FineTunedHead:
+    """What a fine-tuned classifier has beyond its encoder.
+
+    Attributes:
+        head: what it predicts.
+        labels: in the order of its outputs; empty for regression.
+        pooler: kernel [H, H] and bias [H] of the dense layer on [CLS].
+        activation: of that layer, by our name.
+        output: kernel [H, outputs] and bias [outputs] of the layer that gives the logits.
+        dropout: rate before it.
+    """
+
+    head: Head
+    labels: tuple[str, ...]
+    pooler: tuple[np.ndarray, np.ndarray]
+    activation: str
+    output: tuple[np.ndarray, np.ndarray]
+    dropout: float
+
+
+def is_fine_tuned(config: Mapping[str, Any]) -> bool:
+    """Whether a configuration is that of a classifier rather than of an encoder alone."""
+    return any(str(name).endswith(_SUFFIX) for name in config.get("architectures") or [])
+
+
+def read_head(folder: Path, config: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> FineTunedHead:
+    """Reads the head of a `...ForSequenceClassification`.
+
+    Args:
+        folder: where it comes from, for messages.
+        config: its config.json; `model_type` is one of our families.
+        tensors: its weights.
+
+    Raises:
+        EncoderError: it is no classifier, its labels are contradictory, or a tensor of the head is missing.
+    """
+    if not is_fine_tuned(config):
+        found = ", ".join(map(str, config.get("architectures") or [])) or "none"
+        raise EncoderError(
+            f"{folder}: is no fine-tuned classifier: its architectures are {found}, expected one that ends with {_SUFFIX}; an "
+            "encoder becomes a classifier by training: name it in encoder.path of a run file"
+        )
+    names = FAMILIES[config["model_type"]].classifier
+    prefix = FAMILIES[config["model_type"]].prefix
+    output = _dense(folder, tensors, (names.output,))
+    # A pooler is a part of the encoder where the family has one, and a part of the head where it has none.
+    pooler = _dense(folder, tensors, (names.pooler, f"{prefix}{names.pooler}"))
+    labels = _labels(folder, config, outputs=len(output[1]))
+    head = _head(folder, config, outputs=len(output[1]))
+    rate = next((config[key] for key in _DROPOUTS if config.get(key) is not None), 0.1)
+    return FineTunedHead(head, () if head is Head.REGRESSION else labels, pooler, names.activation, output, float(rate))
+
+
+_DROPOUTS = ("classifier_dropout", "classifier_dropout_prob", "seq_classif_dropout", "hidden_dropout_prob")
+
+
+def _dense(folder: Path, tensors: Mapping[str, np.ndarray], names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    for name in names:
+        if f"{name}.weight" in tensors and f"{name}.bias" in tensors:
+            return np.ascontiguousarray(tensors[f"{name}.weight"].T), tensors[f"{name}.bias"]
+    raise EncoderError(
+        f"{folder}: its weights lack {names[0]}.weight or {names[0]}.bias, so its head was not saved; fine-tune and save it again"
+    )
+
+
+def _head(folder: Path, config: Mapping[str, Any], outputs: int) -> Head:
+    kind = config.get("problem_type")
+    if kind is not None and kind not in _HEADS:
+        raise EncoderError(f"{folder}: config.json: problem_type {kind!r} is not one of {', '.join(_HEADS)}")
+    # As transformers decides where nothing is said: one output is a number.
+    head = _HEADS[kind] if kind is not None else Head.REGRESSION if outputs == 1 else Head.SOFTMAX
+    if (head is Head.REGRESSION) != (outputs == 1) and head is not Head.MULTILABEL:
+        raise EncoderError(f"{folder}: config.json: problem_type {kind!r} with {outputs} outputs cannot be served")
+    return head
+
+
+def _labels(folder: Path, config: Mapping[str, Any], outputs: int) -> tuple[str, ...]:
+    named = config.get("id2label") or {number: f"LABEL_{number}" for number in range(outputs)}
+    try:
+        by_number = {int(number): str(label) for number, label in named.items()}
+    except (AttributeError, TypeError, ValueError):
+        raise EncoderError(
+            f"{folder}: config.json: id2label is no table of numbers and labels, got {named!r}"
+        ) from None
+    if sorted(by_number) != list(range(outputs)):
+        raise EncoderError(
+            f"{folder}: config.json: id2label names {len(by_number)} labels, its head has {outputs} outputs; mend id2label"
+        )
+    labels = tuple(by_number[number] for number in range(outputs))
+    if len(set(labels)) < len(labels):
+        raise EncoderError(
+            f"{folder}: config.json: id2label gives two outputs one name: {', '.join(labels)}; mend id2label"
+        )
+    if bad := [label for label in labels if not label.strip() or "\n" in label]:
+        raise EncoderError(f"{folder}: config.json: id2label has {bad[0]!r}, which is no label; mend id2label")
+    return labels

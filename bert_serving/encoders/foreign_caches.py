@@ -1,0 +1,86 @@
+"""What TF Hub's and Kaggle's own libraries fetched before: their caches are read, never written.
+
+TF Hub: a folder named by the sha1 of the exact address, below TFHUB_CACHE_DIR or the temporary folder (tensorflow_hub 0.16.1,
+`resolver.py`). Kaggle: a folder for each handle, below KAGGLEHUB_CACHE or ~/.cache/kagglehub, with a mark beside it once it is
+complete (kagglehub 1.0.2, `cache.py`).
+"""
+
+import hashlib
+import os
+import re
+import tempfile
+from pathlib import Path
+
+from bert_serving.errors import SourceError
+
+_DEFAULT_KAGGLE_ENDPOINT = "https://www.kaggle.com"
+_KAGGLE_ADDRESS = re.compile(
+    r"https?://(?:www\.)?kaggle\.com/models/([\w-]+)/([\w-]+)/(?:frameworks/)?([\w-]+)/(?:variations/)?([\w.-]+)/(?:versions/)?(\d+)/?",
+    re.IGNORECASE,
+)
+
+
+def kaggle_endpoint() -> str:
+    """Address of Kaggle, or of the mirror that KAGGLE_API_ENDPOINT names.
+
+    Raises:
+        SourceError: KAGGLE_API_ENDPOINT is no address.
+    """
+    endpoint = (os.environ.get("KAGGLE_API_ENDPOINT") or _DEFAULT_KAGGLE_ENDPOINT).rstrip("/")
+    if not endpoint.startswith(("http://", "https://")):
+        raise SourceError(f"KAGGLE_API_ENDPOINT must be an http or https address, got {endpoint!r}")
+    return endpoint
+
+
+def kaggle_handle(address: str) -> str | None:
+    """kagglehub's handle for any of the addresses that Kaggle's pages have; None for another address."""
+    found = _KAGGLE_ADDRESS.fullmatch(address.partition("?")[0])
+    if found is None:
+        return None
+    owner, model, framework, variation, version = found.groups()
+    spelled = "tensorFlow2" if framework.lower() == "tensorflow2" else framework
+    return f"{owner}/{model}/{spelled}/{variation}/{version}"
+
+
+def cached_elsewhere(handle: str) -> Path | None:
+    """Folder of a SavedModel in the cache of TF Hub's or of Kaggle's library; None when neither has it whole."""
+    candidates = [_tf_hub_folder() / hashlib.sha1(each.encode()).hexdigest() for each in _spellings(handle)]
+    candidates += _kaggle_folders(kaggle_handle(handle) or handle)
+    return next((folder for folder in candidates if _is_saved_model(folder)), None)
+
+
+def _spellings(handle: str) -> list[str]:
+    """The addresses under which the same model may have been fetched."""
+    spellings = [handle, handle.rstrip("/")]
+    kaggle = kaggle_handle(handle) or handle
+    if kaggle.count("/") == 4 and "://" not in kaggle:
+        owner, model, framework, variation, version = kaggle.split("/")
+        for name in (framework, framework[:1].upper() + framework[1:]):
+            for site in ("https://www.kaggle.com", "https://kaggle.com"):
+                models = f"{site}/models/{owner}/{model}"
+                spellings.append(f"{models}/{name}/{variation}/{version}")
+                spellings.append(f"{models}/frameworks/{name}/variations/{variation}/versions/{version}")
+    return list(dict.fromkeys(spellings))
+
+
+def _tf_hub_folder() -> Path:
+    return Path(os.environ.get("TFHUB_CACHE_DIR") or Path(tempfile.gettempdir(), "tfhub_modules")).expanduser()
+
+
+def _kaggle_folders(handle: str) -> list[Path]:
+    if "://" in handle or handle.count("/") != 4:
+        return []
+    root = os.environ.get("KAGGLEHUB_CACHE") or "~/.cache/kagglehub"
+    try:
+        folder = Path(root).expanduser() / "models" / handle
+    except RuntimeError:  # no home folder
+        return []
+    return [folder] if folder.with_name(f"{folder.name}.complete").exists() else []
+
+
+def _is_saved_model(folder: Path) -> bool:
+    """Cleaners of temporary folders leave half-empty ones behind."""
+    if not (folder / "saved_model.pb").is_file():
+        return False
+    variables = folder / "variables"
+    return not variables.exists() or any(variables.glob("variables.data-*"))

@@ -1,0 +1,212 @@
+"""A KerasHub preset folder to a hub-format encoder folder.
+
+Such a folder holds config.json (the backbone's class and sizes), model.weights.h5, tokenizer.json and the vocabulary below
+assets/tokenizer/. Weights stand there under paths made of class names in the order of the layers, which Keras keeps the same on
+purpose (keras 3, `saving_lib._save_container_state`).
+"""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import h5py
+import numpy as np
+
+from bert_serving.encoders.architecture import Architecture, assign_weights, build_network
+from bert_serving.encoders.conversion import DESCRIPTION, ENCODER, PREPROCESSING, write_encoder
+from bert_serving.encoders.tokenizer_files import read_json
+from bert_serving.errors import EncoderError
+from bert_serving.text.preprocessing import (
+    SENTENCEPIECE_FILE,
+    VOCABULARY_FILE,
+    write_preprocessing,
+    write_sentencepiece_preprocessing,
+)
+from bert_serving.text.sentencepieces import TextRules, read_sentencepiece
+from bert_serving.text.vocabulary import read_vocabulary
+
+WEIGHTS = "model.weights.h5"
+_WORDPIECES = "assets/tokenizer/vocabulary.txt"
+_SENTENCEPIECES = "assets/tokenizer/vocabulary.spm"
+
+# Parts of a KerasHub TransformerEncoder, ours.
+_LAYER = {
+    "_self_attention_layer/_query_dense": "self_attention/query",
+    "_self_attention_layer/_key_dense": "self_attention/key",
+    "_self_attention_layer/_value_dense": "self_attention/value",
+    "_self_attention_layer/_output_dense": "self_attention/attention_output",
+    "_self_attention_layer_norm": "self_attention_layer_norm",
+    "_feedforward_intermediate_dense": "intermediate",
+    "_feedforward_output_dense": "output",
+    "_feedforward_layer_norm": "output_layer_norm",
+}
+
+
+@dataclass(frozen=True)
+class _Backbone:
+    """One class of backbone.
+
+    Attributes:
+        words, positions: paths of the embedding tables.
+        types: whether it tells first from second texts by an embedding.
+        pooler: whether it has a dense layer on [CLS].
+        activation: between the dense layers, by our name.
+        vocabulary_key: name of the vocabulary's size in its configuration.
+        shared_layers: whether all layers have the same weights.
+    """
+
+    words: str = "reversible_embedding"
+    positions: str = "position_embedding"
+    types: bool = True
+    pooler: bool = True
+    activation: str = "gelu_tanh"
+    vocabulary_key: str = "vocabulary_size"
+    shared_layers: bool = False
+
+
+_BACKBONES = {
+    "BertBackbone": _Backbone(),
+    "DistilBertBackbone": _Backbone(
+        words="token_and_position_embedding/token_embedding",
+        positions="token_and_position_embedding/position_embedding",
+        types=False,
+        pooler=False,
+        activation="gelu",
+    ),
+    "ElectraBackbone": _Backbone(vocabulary_key="vocab_size"),
+    "AlbertBackbone": _Backbone(shared_layers=True),
+}
+
+
+def is_keras_hub_preset(folder: Path) -> bool:
+    """Whether `folder` holds a KerasHub preset."""
+    if not (folder / "config.json").is_file() or not (folder / WEIGHTS).is_file():
+        return False
+    return "class_name" in read_json(folder / "config.json")
+
+
+def convert_keras_hub(source: Path, target: Path) -> None:
+    """Writes the encoder folder for a KerasHub preset.
+
+    Args:
+        source: holds config.json, model.weights.h5, tokenizer.json and assets/.
+        target: folder to fill.
+
+    Raises:
+        EncoderError: a file is missing or damaged, or the preset is of no class that can be converted.
+    """
+    described = read_json(source / "config.json")
+    name = described.get("class_name")
+    if name not in _BACKBONES:
+        raise EncoderError(
+            f"{source}/config.json: class_name is {name!r}, only {', '.join(_BACKBONES)} can be converted"
+        )
+    backbone = _BACKBONES[name]
+    tokenizer = read_json(source / "tokenizer.json").get("config", {})
+    architecture = _architecture(source, backbone, described.get("config", {}), tokenizer)
+    weights = _read_weights(source / WEIGHTS, backbone, architecture)
+    with TemporaryDirectory() as scratch:
+        vocabulary = _vocabulary(source, Path(scratch), architecture)
+        network = build_network(architecture)
+        assign_weights(network, weights)
+        target.mkdir(parents=True, exist_ok=True)
+        write_encoder(network, target / ENCODER)
+        if vocabulary.name == SENTENCEPIECE_FILE:
+            write_sentencepiece_preprocessing(vocabulary, target / PREPROCESSING, rules=TextRules())
+        else:
+            write_preprocessing(vocabulary, target / PREPROCESSING, lower_case=architecture.lower_case)
+    architecture.save(target / DESCRIPTION)
+
+
+def _architecture(
+    source: Path, backbone: _Backbone, config: Mapping[str, Any], tokenizer: Mapping[str, Any]
+) -> Architecture:
+    for key in ("num_groups", "num_inner_repetitions"):
+        if config.get(key, 1) != 1:
+            raise EncoderError(f"{source}/config.json: {key} is {config[key]!r}, only 1 can be converted")
+    try:
+        architecture = Architecture(
+            vocabulary_size=int(config[backbone.vocabulary_key]),
+            layers=int(config["num_layers"]),
+            width=int(config["hidden_dim"]),
+            heads=int(config["num_heads"]),
+            inner_width=int(config["intermediate_dim"]),
+            positions=int(config["max_sequence_length"]),
+            types=int(config.get("num_segments", 2)),
+            activation=backbone.activation,
+            dropout=float(config.get("dropout", 0.1)),
+            attention_dropout=float(config.get("dropout", 0.1)),
+            lower_case=bool(tokenizer.get("lowercase", True)),
+            embedding_width=int(config.get("embedding_dim") or config["hidden_dim"]),
+            shared_layers=backbone.shared_layers,
+        )
+    except KeyError as error:
+        raise EncoderError(f"{source}/config.json: key {error} is missing in its config") from None
+    except (TypeError, ValueError) as error:
+        raise EncoderError(f"{source}/config.json: a size is not a number: {error}") from None
+    if architecture.shared_layers and not architecture.has_projection:
+        raise EncoderError(
+            f"{source}/config.json: embedding_dim equals hidden_dim, only a narrower one can be converted"
+        )
+    return architecture
+
+
+def _paths(backbone: _Backbone, architecture: Architecture) -> dict[str, str]:
+    """Paths of the weights in the file, without the layers' folder, to our names without their parts."""
+    dense = iter(("dense", "dense_1"))
+    paths = {"layer_normalization": "embeddings/layer_norm"}
+    if architecture.has_projection:
+        paths[next(dense)] = "embedding_projection"
+    if backbone.pooler:
+        paths[next(dense)] = "pooler_transform"
+    for number in range(1 if backbone.shared_layers else architecture.layers):
+        theirs = f"transformer_encoder_{number}" if number else "transformer_encoder"
+        ours = "transformer" if backbone.shared_layers else f"transformer/layer_{number}"
+        paths |= {f"{theirs}/{part}": f"{ours}/{name}" for part, name in _LAYER.items()}
+    return paths
+
+
+def _read_weights(path: Path, backbone: _Backbone, architecture: Architecture) -> dict[str, np.ndarray]:
+    tables = {backbone.words: "word_embeddings", backbone.positions: "position_embedding"}
+    if backbone.types:
+        tables["embedding"] = "type_embeddings"
+    weights: dict[str, np.ndarray] = {}
+    try:
+        with h5py.File(path) as file:
+            for theirs, ours in tables.items():
+                weights[f"{ours}/embeddings:0"] = _array(file, theirs, 0)
+            for theirs, ours in _paths(backbone, architecture).items():
+                parts = ("gamma", "beta") if ours.endswith("layer_norm") else ("kernel", "bias")
+                for place, part in enumerate(parts):
+                    weights[f"{ours}/{part}:0"] = _array(file, theirs, place)
+    except KeyError as error:
+        raise EncoderError(
+            f"{path}: {error.args[0]} is missing; the weights are not those of its config.json"
+        ) from None
+    except OSError as error:
+        raise EncoderError(f"{path}: cannot read the weights: {' '.join(str(error).split())}; fetch it again") from None
+    if not backbone.types:
+        weights["type_embeddings/embeddings:0"] = np.zeros((architecture.types, architecture.width), np.float32)
+    if not backbone.pooler:
+        weights["pooler_transform/kernel:0"] = np.eye(architecture.width, dtype=np.float32)
+        weights["pooler_transform/bias:0"] = np.zeros(architecture.width, np.float32)
+    return weights
+
+
+def _array(file: h5py.File, layer: str, place: int) -> np.ndarray:
+    name = f"layers/{layer}/vars/{place}"
+    if name not in file:
+        raise KeyError(name)
+    return np.asarray(file[name], np.float32)
+
+
+def _vocabulary(source: Path, scratch: Path, architecture: Architecture) -> Path:
+    """The vocabulary, checked, under the name that its asset is to have."""
+    if (source / _SENTENCEPIECES).is_file():
+        read_sentencepiece(source / _SENTENCEPIECES, expected_size=architecture.vocabulary_size)
+        return Path(shutil.copy(source / _SENTENCEPIECES, scratch / SENTENCEPIECE_FILE))
+    read_vocabulary(source / _WORDPIECES, expected_size=architecture.vocabulary_size)
+    return Path(shutil.copy(source / _WORDPIECES, scratch / VOCABULARY_FILE))

@@ -1,0 +1,130 @@
+"""A BERT checkpoint of TensorFlow 1, as google-research/bert wrote them, to a hub-format encoder folder.
+
+Such a folder holds bert_config.json, vocab.txt and bert_model.ckpt.index with its data; fine-tuned ones hold model.ckpt-N instead.
+"""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from bert_serving.encoders.architecture import assign_weights, build_network
+from bert_serving.encoders.conversion import (
+    DESCRIPTION,
+    ENCODER,
+    PREPROCESSING,
+    read_architecture,
+    rename_weights,
+    write_encoder,
+)
+from bert_serving.encoders.tokenizer_files import read_json, read_tokenizer_settings
+from bert_serving.encoders.weights_file import WEIGHTS_FILE
+from bert_serving.errors import EncoderError
+from bert_serving.text.preprocessing import VOCABULARY_FILE, write_preprocessing
+from bert_serving.text.vocabulary import read_vocabulary
+
+_CONFIGS = ("bert_config.json", "config.json")
+_PREFIX = "bert/"
+_PREFERRED = "bert_model.ckpt"
+# What the optimizer kept of a variable stands beside it.
+_OPTIMIZER = ("/adam_m", "/adam_v", "/lamb_m", "/lamb_v")
+# google-research/bert computes GELU with tanh, under the name that others give to the exact one (modeling.py).
+_ACTIVATIONS = {"gelu": "gelu_new"}
+_LAYER = re.compile(r"\blayer_(\d+)\b")
+
+
+def is_checkpoint_folder(folder: Path) -> bool:
+    """Whether `folder` holds a BERT checkpoint of TensorFlow 1."""
+    if (folder / WEIGHTS_FILE).is_file():  # an old folder of Hugging Face with its checkpoint still in it
+        return False
+    return _checkpoint(folder) is not None and any((folder / name).is_file() for name in _CONFIGS)
+
+
+def convert_checkpoint(source: Path, target: Path) -> None:
+    """Writes the encoder folder for a checkpoint of TensorFlow 1.
+
+    Whether texts are lower-cased is told by tokenizer_config.json where there is one; otherwise by the vocabulary, which has words
+    with capitals only for a cased encoder.
+
+    Args:
+        source: holds bert_config.json, vocab.txt and the checkpoint.
+        target: folder to fill.
+
+    Raises:
+        EncoderError: a file is missing or damaged, or the checkpoint is not that of a BERT of this size.
+    """
+    config = next(read_json(source / name) for name in _CONFIGS if (source / name).is_file())
+    config = config | {
+        "model_type": "bert",
+        "hidden_act": _ACTIVATIONS.get(str(config.get("hidden_act")), config.get("hidden_act")),
+    }
+    tokens = read_vocabulary(source / VOCABULARY_FILE)
+    settings = {"do_lower_case": not _has_capitals(tokens)} | read_tokenizer_settings(source)
+    architecture = read_architecture(config, settings)
+    read_vocabulary(source / VOCABULARY_FILE, expected_size=architecture.vocabulary_size)
+    network = build_network(architecture)
+    assign_weights(network, rename_weights(read_checkpoint(source), architecture, file=_PREFERRED))
+    target.mkdir(parents=True, exist_ok=True)
+    write_encoder(network, target / ENCODER)
+    write_preprocessing(source / VOCABULARY_FILE, target / PREPROCESSING, lower_case=architecture.lower_case)
+    architecture.save(target / DESCRIPTION)
+
+
+def read_checkpoint(folder: Path) -> dict[str, np.ndarray]:
+    """Tensors of the encoder under the names and in the shapes that Hugging Face gives them.
+
+    Raises:
+        EncoderError: the checkpoint cannot be read, or holds no BERT.
+    """
+    path = _checkpoint(folder)
+    if path is None:
+        raise EncoderError(f"{folder}: no checkpoint here; expected {_PREFERRED}.index and its data")
+    try:
+        reader = tf.train.load_checkpoint(str(path))
+        names = [
+            name
+            for name in reader.get_variable_to_shape_map()
+            if name.startswith(_PREFIX) and not name.endswith(_OPTIMIZER)
+        ]
+        tensors = {name: reader.get_tensor(name) for name in names}
+    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        raise EncoderError(
+            f"{path}: cannot read the checkpoint: {str(error).splitlines()[0]}; fetch it again"
+        ) from None
+    if not tensors:
+        raise EncoderError(
+            f"{path}: holds no BERT: none of its variables is named {_PREFIX}...; give BERT's own checkpoint"
+        )
+    return dict(_renamed(name, tensor) for name, tensor in tensors.items())
+
+
+def _renamed(name: str, tensor: np.ndarray) -> tuple[str, np.ndarray]:
+    """`bert/encoder/layer_0/output/dense/kernel` to `encoder.layer.0.output.dense.weight`, which is stored transposed."""
+    theirs = _LAYER.sub(r"layer.\1", name.removeprefix(_PREFIX)).replace("/", ".")
+    parent, _, part = theirs.rpartition(".")
+    match part:
+        case "kernel":
+            return f"{parent}.weight", tensor.T
+        case "gamma" | "beta":
+            return f"{parent}.{'weight' if part == 'gamma' else 'bias'}", tensor
+        case "bias":
+            return theirs, tensor
+    return f"{theirs}.weight", tensor
+
+
+def _checkpoint(folder: Path) -> Path | None:
+    """The checkpoint's name without its ending: BERT's own, else the one with the highest step."""
+    found = [path.with_suffix("") for path in folder.glob("*.index") if ".ckpt" in path.name]
+    if folder / _PREFERRED in found:
+        return folder / _PREFERRED
+    return max(found, key=_step, default=None)
+
+
+def _step(path: Path) -> tuple[int, str]:
+    step = path.name.rpartition("-")[2]
+    return (int(step) if step.isdecimal() else -1, path.name)
+
+
+def _has_capitals(tokens: list[str]) -> bool:
+    return any(token != token.lower() for token in tokens if not re.fullmatch(r"\[.*\]", token))

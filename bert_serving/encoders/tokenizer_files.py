@@ -1,0 +1,136 @@
+"""What a Hugging Face folder says of its tokenizer, and the preprocessing SavedModel made of it.
+
+Older folders have vocab.txt (WordPiece) or spiece.model (SentencePiece); newer ones keep all of it in tokenizer.json.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from bert_serving.errors import EncoderError
+from bert_serving.text.preprocessing import (
+    SENTENCEPIECE_FILE,
+    VOCABULARY_FILE,
+    write_preprocessing,
+    write_sentencepiece_preprocessing,
+)
+from bert_serving.text.sentencepieces import albert_rules, read_sentencepiece, unigram_model
+from bert_serving.text.vocabulary import read_vocabulary
+
+TOKENIZER_FILE = "tokenizer.json"
+TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
+
+
+def read_json(path: Path, *, optional: bool = False) -> dict[str, Any]:
+    """Reads a JSON object; {} for an optional file that is not there.
+
+    Raises:
+        EncoderError: the file is missing or damaged.
+    """
+    if optional and not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise EncoderError(f"{path}: missing; a Hugging Face folder needs it") from None
+    except (OSError, ValueError) as error:
+        raise EncoderError(f"{path}: cannot read it: {error}") from None
+    if not isinstance(content, dict):
+        raise EncoderError(f"{path}: cannot read it: holds {type(content).__name__}, expected a JSON object")
+    return content
+
+
+def read_tokenizer_settings(folder: Path) -> dict[str, Any]:
+    """Settings of the tokenizer under the names of tokenizer_config.json; those that only tokenizer.json has are filled in.
+
+    Raises:
+        EncoderError: a file is damaged.
+    """
+    settings = read_json(folder / TOKENIZER_CONFIG_FILE, optional=True)
+    normalizer = read_json(folder / TOKENIZER_FILE, optional=True).get("normalizer")
+    if isinstance(normalizer, Mapping) and normalizer.get("type") == "BertNormalizer":
+        found = {
+            "do_lower_case": normalizer.get("lowercase"),
+            "strip_accents": normalizer.get("strip_accents"),
+            "tokenize_chinese_chars": normalizer.get("handle_chinese_chars"),
+        }
+        # What tokenizer.json says is what its own tokenizer does, whatever the other file claims.
+        settings |= {name: value for name, value in found.items() if value is not None}
+    return settings
+
+
+def write_tokenizer(
+    folder: Path, target: Path, settings: Mapping[str, Any], *, vocabulary_size: int, sentencepiece: bool
+) -> None:
+    """Writes the preprocessing SavedModel of a Hugging Face folder.
+
+    Args:
+        folder: the Hugging Face folder.
+        target: folder to create.
+        settings: as `read_tokenizer_settings` gives them.
+        vocabulary_size: rows of the encoder's embedding table.
+        sentencepiece: whether the tokenizer is ALBERT's rather than BERT's.
+
+    Raises:
+        EncoderError: the vocabulary is missing, damaged, or of another size.
+    """
+    with TemporaryDirectory() as scratch:
+        # The asset of a SavedModel keeps the name of the file that it was made of.
+        if sentencepiece:
+            path = _file(folder, SENTENCEPIECE_FILE, Path(scratch), _sentencepiece_of)
+            read_sentencepiece(path, expected_size=vocabulary_size)
+            write_sentencepiece_preprocessing(path, target, rules=albert_rules(settings))
+        else:
+            path = _file(folder, VOCABULARY_FILE, Path(scratch), _wordpieces_of)
+            read_vocabulary(path, expected_size=vocabulary_size)
+            write_preprocessing(path, target, lower_case=bool(settings.get("do_lower_case", True)))
+
+
+def check_tokenizer(folder: Path, *, vocabulary_size: int, sentencepiece: bool) -> None:
+    """Checks a vocabulary before any long work.
+
+    Raises:
+        EncoderError: the vocabulary is missing, damaged, or of another size.
+    """
+    with TemporaryDirectory() as scratch:
+        if sentencepiece:
+            path = _file(folder, SENTENCEPIECE_FILE, Path(scratch), _sentencepiece_of)
+            read_sentencepiece(path, expected_size=vocabulary_size)
+        else:
+            path = _file(folder, VOCABULARY_FILE, Path(scratch), _wordpieces_of)
+            read_vocabulary(path, expected_size=vocabulary_size)
+
+
+def _file(folder: Path, name: str, scratch: Path, content_of: Any) -> Path:
+    """The folder's own file, or one made of its tokenizer.json."""
+    if (folder / name).is_file() or not (folder / TOKENIZER_FILE).is_file():
+        return folder / name
+    path = folder / TOKENIZER_FILE
+    try:
+        content = content_of(read_json(path))
+    except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
+        raise EncoderError(f"{path}: cannot read its vocabulary: {type(error).__name__}: {error}") from None
+    (scratch / name).write_bytes(content)
+    return scratch / name
+
+
+def _wordpieces_of(tokenizer: Mapping[str, Any]) -> bytes:
+    model = tokenizer["model"]
+    if model.get("type", "WordPiece") != "WordPiece":
+        raise ValueError(f"its model is {model['type']!r}, expected 'WordPiece'")
+    ids = dict(model["vocab"]) | {token["content"]: token["id"] for token in tokenizer.get("added_tokens", [])}
+    tokens = sorted(ids, key=lambda token: ids[token])
+    if [ids[token] for token in tokens] != list(range(len(tokens))):
+        raise ValueError("the ids have gaps or repeat")
+    return "".join(f"{token}\n" for token in tokens).encode()
+
+
+def _sentencepiece_of(tokenizer: Mapping[str, Any]) -> bytes:
+    model = tokenizer["model"]
+    if model.get("type") != "Unigram":
+        raise ValueError(f"its model is {model.get('type')!r}, expected 'Unigram'")
+    steps = (tokenizer.get("normalizer") or {}).get("normalizers", [])
+    charsmap = next((step["precompiled_charsmap"] for step in steps if step["type"] == "Precompiled"), None)
+    return unigram_model([(piece, score) for piece, score in model["vocab"]], charsmap, model["unk_id"])

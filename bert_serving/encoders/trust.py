@@ -1,0 +1,47 @@
+"""Whether a SavedModel from elsewhere may be loaded: loading one runs its graph, and a graph can read and write files."""
+
+from pathlib import Path, PurePosixPath
+
+from google.protobuf.message import DecodeError
+from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+from bert_serving.errors import EncoderError
+from bert_serving.unsafe_operations import unsafe_operations
+
+_NAMED = 5
+
+
+def check_harmless(folder: Path) -> None:
+    """Refuses a SavedModel with operations that read or write files, run code or talk to other processes.
+
+    The graph is read, never run. The saver's own reading of variables and a vocabulary among the SavedModel's assets are excused.
+
+    Raises:
+        EncoderError: it has such operations, an asset outside its folder, or cannot be read.
+    """
+    graph = _read(folder)
+    outside = [asset.filename for asset in graph.asset_file_def if _leads_out(asset.filename)]
+    found = [f"{name} ({reason})" for name, reason in unsafe_operations(graph).items()]
+    found += [f"the asset {name!r} (lies outside the SavedModel)" for name in outside]
+    if found:
+        listed = ", ".join(found[:_NAMED]) + (f" and {len(found) - _NAMED} more" if len(found) > _NAMED else "")
+        raise EncoderError(
+            f"{folder}: holds what a model from elsewhere has no use for: {listed}; it is not loaded, set encoder.trusted = true "
+            "if you know who made it"
+        )
+
+
+def _read(folder: Path) -> MetaGraphDef:
+    try:
+        graphs = SavedModel.FromString((folder / "saved_model.pb").read_bytes()).meta_graphs
+    except (OSError, DecodeError) as error:
+        raise EncoderError(f"{folder}: cannot read its saved_model.pb: {error}; fetch it again") from None
+    if not graphs:
+        raise EncoderError(f"{folder}: its saved_model.pb holds no graph; fetch it again")
+    return graphs[0]
+
+
+def _leads_out(name: str) -> bool:
+    path = PurePosixPath(name)
+    return path.is_absolute() or ".." in path.parts

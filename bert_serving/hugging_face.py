@@ -1,0 +1,113 @@
+"""A fine-tuned Hugging Face classifier as our own: no training, the same probabilities."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bert_serving.classifier import Classifier, ClassifierOptions, build_classifier
+from bert_serving.contract import Pooling
+from bert_serving.encoders.architecture import assign_weights
+from bert_serving.encoders.cache import folder_sha256
+from bert_serving.encoders.conversion import read_description, rename_weights, uses_sentencepiece
+from bert_serving.encoders.fine_tuned_head import FineTunedHead, read_head
+from bert_serving.encoders.loading import LoadedEncoder, network_from
+from bert_serving.encoders.terms import Terms, readme_terms
+from bert_serving.encoders.tokenizer_files import read_tokenizer_settings, write_tokenizer
+from bert_serving.encoders.weights_file import WEIGHTS_FILE, read_safetensors
+from bert_serving.errors import EncoderError
+from bert_serving.text.preprocessing import load_preprocessing
+
+_LONGEST = 512
+
+
+@dataclass(frozen=True)
+class Adopted:
+    """A classifier that was fine-tuned elsewhere.
+
+    Attributes:
+        classifier: in memory.
+        folder: where it came from.
+        sha256: digest of that folder.
+        terms: licence and languages, as far as its README tells them.
+        architecture: its class in transformers.
+        transformers: version that wrote it; None where it is not told.
+    """
+
+    classifier: Classifier
+    folder: Path
+    sha256: str
+    terms: Terms
+    architecture: str
+    transformers: str | None
+
+
+def adopt(folder: Path, workshop: Path, *, sequence_length: int | None = None, pairs: bool = False) -> Adopted:
+    """Builds the classifier of a `...ForSequenceClassification` folder.
+
+    Args:
+        folder: in Hugging Face's format; weights as safetensors.
+        workshop: folder that gets the preprocessing SavedModel, and must stay as long as the classifier is used.
+        sequence_length: texts are cut at so many tokens; None takes what the tokenizer was saved with, at most what the encoder takes.
+        pairs: whether it classifies pairs of texts.
+
+    Raises:
+        EncoderError: a file is missing or damaged, or the model is no classifier of a family that can be converted.
+    """
+    config, settings, architecture = read_description(folder)
+    tensors = read_safetensors(folder / WEIGHTS_FILE)
+    head = read_head(folder, config, tensors)
+    weights = rename_weights(tensors, architecture, config["model_type"]) | {
+        "pooler_transform/kernel:0": head.pooler[0],
+        "pooler_transform/bias:0": head.pooler[1],
+    }
+    architecture = dataclasses.replace(architecture, pooler_activation=head.activation)
+    write_tokenizer(
+        folder,
+        workshop / "preprocessing",
+        settings,
+        vocabulary_size=architecture.vocabulary_size,
+        sentencepiece=uses_sentencepiece(config),
+    )
+    encoder = LoadedEncoder(network_from(architecture), architecture)
+    assign_weights(encoder.layer, weights)
+    length = sequence_length or trained_length(folder, architecture.positions)
+    options = _options(head, length, pairs=pairs)
+    classifier = build_classifier(encoder, load_preprocessing(workshop / "preprocessing"), options)
+    _assign_head(classifier, head, folder)
+    return Adopted(
+        classifier,
+        folder,
+        folder_sha256(folder),
+        readme_terms(folder),
+        str(config["architectures"][0]),
+        str(config["transformers_version"]) if config.get("transformers_version") else None,
+    )
+
+
+def _options(head: FineTunedHead, sequence_length: int, *, pairs: bool) -> ClassifierOptions:
+    return ClassifierOptions(
+        labels=head.labels,
+        head=head.head,
+        sequence_length=sequence_length,
+        pairs=pairs,
+        pooling=Pooling.POOLER,
+        dropout=head.dropout,
+    )
+
+
+def trained_length(folder: Path, positions: int) -> int:
+    """Where a folder's tokenizer cuts texts, at most what the encoder takes; "no limit" is a huge number there."""
+    longest = read_tokenizer_settings(folder).get("model_max_length")
+    limit = min(positions, _LONGEST)
+    return min(limit, int(longest)) if isinstance(longest, int | float) and longest >= 4 else limit
+
+
+def _assign_head(classifier: Classifier, head: FineTunedHead, folder: Path) -> None:
+    layer = classifier.token_model.get_layer("head")
+    values = [np.asarray(value, np.float32) for value in head.output]
+    if [value.shape for value in values] != [tuple(variable.shape) for variable in layer.variables]:
+        shapes = " and ".join(str(value.shape) for value in values)
+        raise EncoderError(f"{folder}: its head has shapes {shapes}, which do not fit an encoder of its config.json")
+    layer.set_weights(values)

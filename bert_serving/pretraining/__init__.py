@@ -1,0 +1,1 @@
+"""Masked-language-model pretraining: an encoder from unlabelled text, new or continued."""

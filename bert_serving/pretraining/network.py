@@ -1,0 +1,210 @@
+"""An encoder with a masked-language-model head: where it starts from, and what is written of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import tensorflow as tf
+import tf_keras
+from official.nlp.modeling import layers
+from safetensors.numpy import save_file
+
+from bert_serving import contract
+from bert_serving.config import EncoderConfig
+from bert_serving.encoders.architecture import (
+    ACTIVATIONS,
+    Architecture,
+    assign_weights,
+    build_network,
+    reproducible_dropout,
+)
+from bert_serving.encoders.conversion import DESCRIPTION, ENCODER, PREPROCESSING, HubEncoder, write_encoder
+from bert_serving.encoders.loading import find_encoder_folder, load_encoder, network_from
+from bert_serving.encoders.weights_file import read_safetensors
+from bert_serving.errors import EncoderError
+from bert_serving.pretraining.masking import POSITIONS
+from bert_serving.pretraining.run_file import StartConfig
+from bert_serving.text.preprocessing import VOCABULARY_FILE, load_preprocessing, write_preprocessing
+from bert_serving.text.vocabulary import read_vocabulary
+
+HEAD = "mlm_head.safetensors"
+LOGITS = "mlm_logits"
+WITH_HEAD = "encoder_with_mlm"
+# Of first weights, as in BERT.
+_STDDEV = 0.02
+
+
+@dataclass(frozen=True)
+class MaskedLanguageModel:
+    """An encoder that guesses word pieces.
+
+    Attributes:
+        architecture: of the encoder.
+        network: the encoder.
+        pretrainer: Keras model from a dict of `TOKEN_INPUTS` and `masked_lm_positions` (int32 [B, P]) to a dict with `mlm_logits`,
+            float32 [B, P, vocabulary].
+    """
+
+    architecture: Architecture
+    network: tf_keras.Model
+    pretrainer: tf_keras.Model
+
+    def logits(self, tokens: dict[str, tf.Tensor], positions: tf.Tensor, *, training: bool) -> tf.Tensor:
+        """Logits at some positions, float32 [B, P, vocabulary]."""
+        return self.pretrainer({**tokens, POSITIONS: positions}, training=training)[LOGITS]
+
+    def save_head(self, path: Path) -> None:
+        """Writes the weights of the head, so that pretraining can go on."""
+        save_file({variable.name: variable.numpy() for variable in self._head()}, path)
+
+    def load_head(self, path: Path) -> None:
+        """Reads what `save_head` wrote.
+
+        Raises:
+            EncoderError: the weights do not fit.
+        """
+        weights = read_safetensors(path)
+        for variable in self._head():
+            if tuple(getattr(weights.get(variable.name), "shape", ())) != tuple(variable.shape):
+                raise EncoderError(
+                    f"{path}: {variable.name} is missing or has another shape; remove the file to start anew"
+                )
+            variable.assign(weights[variable.name])
+
+    def _head(self) -> list[tf.Variable]:
+        encoder = {id(variable) for variable in self.network.variables}
+        return [variable for variable in self.pretrainer.variables if id(variable) not in encoder]
+
+
+def start(config: StartConfig, target: Path, *, seed: int, passed_over: Callable[[str], None]) -> MaskedLanguageModel:
+    """Builds the model that pretraining starts from, and writes its preprocessing.
+
+    Args:
+        config: an encoder, or a size.
+        target: folder that gets `preprocessing/`.
+        seed: of first weights.
+        passed_over: told of each source that could not deliver.
+
+    Raises:
+        EncoderError: there is no such encoder, or none that can be rebuilt as a Keras network.
+        SourceError: it could not be fetched.
+    """
+    tf_keras.utils.set_random_seed(seed)
+    head: Path | None = None
+    if config.layers is None:
+        folder = find_encoder_folder(EncoderConfig(name=config.name, path=config.path), passed_over=passed_over)
+        loaded = load_encoder(folder)
+        if loaded.architecture is None:
+            raise EncoderError(
+                f"{folder.name}: its network is not known, so it cannot be pretrained; take a BERT, ELECTRA or ALBERT"
+            )
+        architecture, network = loaded.architecture, loaded.layer
+        vocabulary = folder.preprocessing / "assets" / VOCABULARY_FILE
+        lower_case = _lower_cases(folder.preprocessing)
+        head = folder.encoder.parent / HEAD
+    else:
+        architecture = new_architecture(config)
+        network, vocabulary, lower_case = network_from(architecture), Path(str(config.vocabulary)), config.lower_case
+    read_vocabulary(vocabulary, expected_size=architecture.vocabulary_size)
+    _write_preprocessing(vocabulary, target / PREPROCESSING, lower_case=lower_case)
+    model = _with_head(architecture, network)
+    if head is not None and head.is_file():
+        model.load_head(head)
+    return model
+
+
+def new_architecture(config: StartConfig) -> Architecture:
+    """The architecture of a new encoder.
+
+    Raises:
+        EncoderError: its vocabulary cannot be read.
+    """
+    width = int(config.width or 0)
+    return Architecture(
+        vocabulary_size=len(read_vocabulary(Path(str(config.vocabulary)))),
+        layers=int(config.layers or 0),
+        width=width,
+        heads=int(config.heads or 0),
+        inner_width=config.inner_width or 4 * width,
+        positions=config.positions,
+        lower_case=config.lower_case,
+    )
+
+
+def write_new_encoder(config: StartConfig, target: Path, *, seed: int) -> None:
+    """Writes an encoder folder with random weights.
+
+    Raises:
+        EncoderError: its vocabulary cannot be read.
+    """
+    architecture = new_architecture(config)
+    tf_keras.utils.set_random_seed(seed)
+    target.mkdir(parents=True)
+    write_encoder(build_network(architecture), target / ENCODER)
+    _write_preprocessing(Path(str(config.vocabulary)), target / PREPROCESSING, lower_case=config.lower_case)
+    architecture.save(target / DESCRIPTION)
+
+
+def write_pretrained(model: MaskedLanguageModel, target: Path) -> None:
+    """Writes the encoder with and without its head beside the preprocessing that is there, so that `encoder.path` takes the folder."""
+    # Built anew: the trained network's dropout draws from generators that a SavedModel must not carry.
+    network = build_network(model.architecture)
+    assign_weights(network, {variable.name: variable.numpy() for variable in model.network.variables})
+    write_encoder(network, target / ENCODER)
+    fresh = _with_head(model.architecture, network)
+    model.save_head(target / HEAD)
+    fresh.load_head(target / HEAD)
+    root = HubEncoder(network)
+    root.mlm = _Mlm(fresh.pretrainer)
+    tf.saved_model.save(root, str(target / WITH_HEAD))
+    model.architecture.save(target / DESCRIPTION)
+
+
+class _Mlm(tf.train.Checkpoint):
+    """`.mlm` of TF Hub's pretrained text encoders: the encoder's inputs and `masked_lm_positions` to `mlm_logits` besides its outputs."""
+
+    def __init__(self, pretrainer: tf_keras.Model):
+        super().__init__()
+        self._pretrainer = pretrainer
+        self.variables = list(pretrainer.variables)
+        self.trainable_variables = list(pretrainer.trainable_variables)
+        self.regularization_losses: list = []
+        names = (*contract.TOKEN_INPUTS, POSITIONS)
+        spec = {name: tf.TensorSpec([None, None], tf.int32, name=name) for name in names}
+        for training in (False, True):
+            self.__call__.get_concrete_function(spec, training=training)
+
+    @tf.function
+    def __call__(self, inputs, training=False):
+        return dict(self._pretrainer(inputs, training=training))
+
+
+def _with_head(architecture: Architecture, network: tf_keras.Model) -> MaskedLanguageModel:
+    """Joins an encoder and a head that shares its table of word embeddings."""
+    names = (*contract.TOKEN_INPUTS, POSITIONS)
+    inputs = {name: tf_keras.layers.Input((None,), dtype=tf.int32, name=name) for name in names}
+    with reproducible_dropout():
+        outputs = dict(network({name: inputs[name] for name in contract.TOKEN_INPUTS}))
+        head = layers.MaskedLM(
+            embedding_table=network.get_embedding_table(),
+            activation=ACTIVATIONS[architecture.activation],
+            initializer=tf_keras.initializers.TruncatedNormal(stddev=_STDDEV),
+            name="cls/predictions",
+        )
+        outputs[LOGITS] = head(outputs[contract.SEQUENCE_OUTPUT], masked_positions=inputs[POSITIONS])
+    return MaskedLanguageModel(architecture, network, tf_keras.Model(inputs, outputs, name="pretrainer"))
+
+
+def _lower_cases(preprocessing: Path) -> bool:
+    """Whether a preprocessing lower-cases: asked by what it makes of a capital."""
+    segment = load_preprocessing(preprocessing).segment
+    upper, lower = (segment(tf.constant([text])).flat_values.numpy().tolist() for text in ("A", "a"))
+    return upper == lower
+
+
+def _write_preprocessing(vocabulary: Path, target: Path, *, lower_case: bool) -> None:
+    # The asset of a SavedModel keeps the name of its file.
+    copied = target.parent / VOCABULARY_FILE
+    copied.write_bytes(vocabulary.read_bytes())
+    write_preprocessing(copied, target, lower_case=lower_case)
+    copied.unlink()

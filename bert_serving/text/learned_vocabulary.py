@@ -1,0 +1,80 @@
+"""A WordPiece vocabulary learnt from text, with the generator of tensorflow_text.tools."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import tensorflow as tf
+from tensorflow_text.python.ops.bert_tokenizer import BasicTokenizer
+from tensorflow_text.tools.wordpiece_vocab import wordpiece_tokenizer_learner_lib as learner
+
+from bert_serving.errors import InputError
+from bert_serving.text.preprocessing import normalize
+from bert_serving.text.vocabulary import SPECIAL_TOKENS
+
+SMALLEST = 100
+_BATCH = 1024
+# The generator's own limit of 1,000 would lose most of what Chinese is written with.
+_CHARACTERS = 20_000
+# A longer word is a word piece in no text; WordPiece gives up on it anyway.
+_WORD_LENGTH = 50
+
+
+def count_words(
+    texts: Iterable[str], *, lower_case: bool, progress: Callable[[int], None] = lambda done: None
+) -> Counter[str]:
+    """How often each word occurs, cleaned and split as our preprocessing does it before it looks for word pieces.
+
+    Args:
+        texts: any number of them.
+        lower_case: lower-case and strip accents first.
+        progress: told how many texts were counted.
+    """
+    splitter = BasicTokenizer(lower_case=False)
+    counts: Counter[bytes] = Counter()
+    done = 0
+    for batch in _batches(texts):
+        words = splitter.tokenize(normalize(tf.constant(batch), lower_case=lower_case)).flat_values
+        counts.update(words.numpy().tolist())
+        done += len(batch)
+        progress(done)
+    return Counter({word.decode("utf-8"): count for word, count in counts.items()})
+
+
+def learn_vocabulary(counts: Counter[str], size: int) -> list[str]:
+    """Learns a vocabulary of at most `size` word pieces, the special tokens first.
+
+    Every character stays a word piece of its own, at a word's start and inside, so that a word of known characters is never unknown.
+
+    Raises:
+        InputError: the size is too small for the characters of the text, or there is no text.
+    """
+    if not counts:
+        raise InputError("the files hold no words to learn a vocabulary from; give others")
+    characters = len({character for word in counts for character in word})
+    least = len(SPECIAL_TOKENS) + 2 * min(characters, _CHARACTERS)
+    if size < max(SMALLEST, least):
+        raise InputError(
+            f"--size {size} is too small: {characters:,} characters, each at a word's start and inside, and {len(SPECIAL_TOKENS)} "
+            f"special tokens need {max(SMALLEST, least):,}; raise it"
+        )
+    learnt = learner.learn(
+        counts,
+        vocab_size=size,
+        reserved_tokens=list(SPECIAL_TOKENS),
+        lower_thresh=1,
+        max_unique_chars=_CHARACTERS,
+        max_token_length=_WORD_LENGTH,
+    )
+    # The generator stops near the size; characters stand first and the rarest pieces last.
+    return learnt[:size]
+
+
+def _batches(texts: Iterable[str]) -> Iterator[Sequence[str]]:
+    batch: list[str] = []
+    for text in texts:
+        batch.append(text)
+        if len(batch) == _BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

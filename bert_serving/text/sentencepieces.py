@@ -1,0 +1,148 @@
+"""SentencePiece models, and what is done to a text before one cuts it."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sentencepiece
+import tensorflow as tf
+import tensorflow_text
+from google.protobuf.message import DecodeError
+from sentencepiece import sentencepiece_model_pb2
+
+from bert_serving.errors import EncoderError
+
+# By the names of `.tokenize.get_special_tokens_dict` in the TF Hub interface.
+_FRAME = {
+    "start_of_sequence_id": "[CLS]",
+    "end_of_segment_id": "[SEP]",
+    "padding_id": "<pad>",
+    "mask_id": "[MASK]",
+}
+
+
+@dataclass(frozen=True)
+class TextRules:
+    """What is done to a text before SentencePiece cuts it, which has rules of its own besides.
+
+    Attributes:
+        lower_case: lower-case it.
+        strip_accents: take it apart (NFKD) and drop what combines with letters.
+        plain_quotes: write the quotation marks of LaTeX as those of a typewriter.
+        plain_spaces: make one space of all that is white.
+    """
+
+    lower_case: bool = False
+    strip_accents: bool = False
+    plain_quotes: bool = False
+    plain_spaces: bool = False
+
+    def apply(self, texts: tf.Tensor) -> tf.Tensor:
+        """The texts, string [B], as SentencePiece is to see them (in-graph)."""
+        # Broken UTF-8 is dropped, as everywhere in this project.
+        texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="ignore", replace_control_characters=False)
+        if self.plain_quotes:
+            texts = tf.strings.regex_replace(texts, "``|''", '"')
+        if self.strip_accents:
+            texts = tensorflow_text.normalize_utf8(texts, "NFKD")
+            texts = tf.strings.regex_replace(texts, r"\p{M}", "")
+        if self.lower_case:
+            # ASCII first: Unicode lower-casing follows the process's locale (see `preprocessing.normalize`).
+            texts = tf.strings.lower(tf.strings.lower(texts), encoding="utf-8")
+        if self.plain_spaces:
+            texts = tf.strings.regex_replace(texts, r"[\p{Z}\t\n\v\f\r\x{85}]+", " ")
+        return texts
+
+
+# transformers, `AlbertTokenizer`.
+def albert_rules(tokenizer: Mapping[str, Any]) -> TextRules:
+    """The rules of Hugging Face's ALBERT tokenizer, by its configuration."""
+    return TextRules(
+        lower_case=bool(tokenizer.get("do_lower_case", True)),
+        strip_accents=not tokenizer.get("keep_accents", False),
+        plain_quotes=True,
+        plain_spaces=True,
+    )
+
+
+@dataclass(frozen=True)
+class SentencePiece:
+    """A SentencePiece model.
+
+    Attributes:
+        content: the bytes of its file.
+        ids: the tokens that frame a text, and `vocab_size`, by the names of the TF Hub interface.
+    """
+
+    content: bytes
+    ids: dict[str, int]
+
+
+def read_sentencepiece(path: Path, *, expected_size: int | None = None) -> SentencePiece:
+    """Reads a SentencePiece model and checks it.
+
+    Args:
+        path: the file.
+        expected_size: rows of the encoder's embedding table.
+
+    Raises:
+        EncoderError: the file is missing or damaged, lacks a token that frames a text, or has another size than the embeddings.
+    """
+    try:
+        content = path.read_bytes()
+        # Parsed first: the library ends the process for some damaged files.
+        if not sentencepiece_model_pb2.ModelProto.FromString(content).pieces:
+            raise EncoderError(f"{path}: is no SentencePiece model: it holds no pieces; fetch it again")
+        processor = sentencepiece.SentencePieceProcessor(model_proto=content)
+    except OSError as error:
+        raise EncoderError(
+            f"{path}: cannot read the SentencePiece model: {error.strerror}; put the one that the encoder was trained with there"
+        ) from None
+    except (DecodeError, RuntimeError) as error:
+        raise EncoderError(
+            f"{path}: is no SentencePiece model: {' '.join(str(error).split())}; fetch it again"
+        ) from None
+    size = processor.get_piece_size()
+    ids = {name: processor.piece_to_id(piece) for name, piece in _FRAME.items()}
+    missing = [_FRAME[name] for name, number in ids.items() if processor.id_to_piece(number) != _FRAME[name]]
+    if missing:
+        raise EncoderError(
+            f"{path}: the SentencePiece model of {size} pieces lacks {', '.join(missing)}; it must be ALBERT's"
+        )
+    if expected_size is not None and size != expected_size:
+        raise EncoderError(
+            f"{path}: the SentencePiece model has {size} pieces, the encoder's embedding table {expected_size} rows; use the one "
+            "that the encoder was trained with"
+        )
+    return SentencePiece(content, ids | {"vocab_size": size})
+
+
+def unigram_model(pieces: Sequence[tuple[str, float]], charsmap: str | None, unknown: int) -> bytes:
+    """The file of a SentencePiece model, made of what Hugging Face's tokenizer.json keeps of it.
+
+    Args:
+        pieces: with their scores, in the order of their ids.
+        charsmap: the compiled normalisation rules, in base64; None for none.
+        unknown: id of the piece for unknown characters.
+    """
+    kinds = sentencepiece_model_pb2.ModelProto.SentencePiece
+    model = sentencepiece_model_pb2.ModelProto()
+    for number, (piece, score) in enumerate(pieces):
+        is_frame = piece in _FRAME.values()
+        kind = kinds.UNKNOWN if number == unknown else kinds.CONTROL if is_frame else kinds.NORMAL
+        model.pieces.add(piece=piece, score=score, type=kind)
+    model.trainer_spec.model_type = sentencepiece_model_pb2.TrainerSpec.UNIGRAM
+    model.trainer_spec.unk_id = unknown
+    model.trainer_spec.unk_piece = pieces[unknown][0]
+    for name, field in (("[CLS]", "bos"), ("[SEP]", "eos"), ("<pad>", "pad")):
+        number = next((number for number, (piece, _) in enumerate(pieces) if piece == name), -1)
+        setattr(model.trainer_spec, f"{field}_id", number)
+        setattr(model.trainer_spec, f"{field}_piece", name)
+    model.normalizer_spec.name = "hugging_face"
+    model.normalizer_spec.precompiled_charsmap = base64.b64decode(charsmap or "")
+    model.normalizer_spec.add_dummy_prefix = True
+    model.normalizer_spec.remove_extra_whitespaces = True
+    model.normalizer_spec.escape_whitespaces = True
+    return model.SerializeToString()

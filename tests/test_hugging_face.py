@@ -1,0 +1,285 @@
+"""Fine-tuned classifiers of Hugging Face, served without training."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import VOCABULARY
+from hugging_face_folders import CLASSES, WIDTH, configuration, write_fine_tuned, write_vocabulary
+from safetensors.numpy import load_file, save_file
+
+from bert_serving import contract
+from bert_serving.classifier import Classifier
+from bert_serving.contract import Head
+from bert_serving.encoders.architecture import sample_inputs
+from bert_serving.encoders.fine_tuned_head import read_head
+from bert_serving.errors import EncoderError
+from bert_serving.hugging_face import adopt, trained_length
+from bert_serving.saved_model.manifest import load_manifest
+from bert_serving.saved_model.reader import ExportedModel
+
+TEXTS = ["good film", "the bike is not very good", "", "bad wheel bad"]
+LABELS = ("praise", "blame", "neither")
+
+
+def change_config(folder, **changes):
+    config = json.loads((folder / "config.json").read_text()) | changes
+    (folder / "config.json").write_text(json.dumps({key: value for key, value in config.items() if value is not ...}))
+
+
+def refusal(folder, workshop) -> str:
+    with pytest.raises(EncoderError) as raised:
+        adopt(folder, workshop)
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    base = tmp_path_factory.mktemp("fine_tuned")
+    for model_type in CLASSES:
+        write_fine_tuned(base / model_type, model_type)
+    return base
+
+
+@pytest.fixture
+def bert(folders, tmp_path):
+    return shutil.copytree(folders / "bert", tmp_path / "bert")
+
+
+# === What it answers ===
+
+
+def activation(model_type: str, x: tf.Tensor) -> tf.Tensor:
+    return {"distilbert": tf.nn.relu, "electra": tf.nn.gelu}.get(model_type, tf.tanh)(x)
+
+
+@pytest.mark.parametrize("model_type", CLASSES)
+def test_logits_are_those_of_the_dense_layers_on_cls(folders, tmp_path, model_type):
+    """The heads written out: https://github.com/huggingface/transformers, `modeling_*.py`."""
+    adopted = adopt(folders / model_type, tmp_path)
+    assert adopted.architecture == CLASSES[model_type]
+    classifier = adopted.classifier
+    assert (classifier.options.labels, classifier.options.head) == (LABELS, Head.SOFTMAX)
+    tensors = load_file(folders / model_type / "model.safetensors")
+    names = {"bert": "bert.pooler.dense", "albert": "albert.pooler", "distilbert": "pre_classifier"}
+    pooler, output = names.get(model_type, "classifier.dense"), "classifier" + ".out_proj" * (model_type == "electra")
+    inputs = sample_inputs(len(VOCABULARY))
+    first = classifier.encoder.layer(inputs)[contract.SEQUENCE_OUTPUT][:, 0]
+    pooled = activation(model_type, first @ tensors[f"{pooler}.weight"].T + tensors[f"{pooler}.bias"])
+    expected = pooled @ tensors[f"{output}.weight"].T + tensors[f"{output}.bias"]
+    np.testing.assert_allclose(classifier.token_model(inputs), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "labels", "head", "expected"),
+    [
+        ({"problem_type": None}, LABELS, Head.SOFTMAX, LABELS),
+        ({"problem_type": "multi_label_classification"}, LABELS, Head.MULTILABEL, LABELS),
+        ({"problem_type": "regression"}, ("score",), Head.REGRESSION, ()),
+        ({}, ("score",), Head.REGRESSION, ()),
+        ({"id2label": ...}, ("a", "b"), Head.SOFTMAX, ("LABEL_0", "LABEL_1")),
+        ({"id2label": {"1": "b", "0": "a"}}, ("x", "y"), Head.SOFTMAX, ("a", "b")),
+    ],
+)
+def test_the_configuration_tells_head_and_labels(tmp_path, changes, labels, head, expected):
+    write_fine_tuned(tmp_path / "mine", "bert", labels=labels)
+    change_config(tmp_path / "mine", **changes)
+    config = json.loads((tmp_path / "mine" / "config.json").read_text())
+    found = read_head(tmp_path / "mine", config, load_file(tmp_path / "mine" / "model.safetensors"))
+    assert (found.head, found.labels) == (head, expected)
+    assert found.output[0].shape == (WIDTH, len(labels))
+
+
+@pytest.mark.parametrize(("longest", "expected"), [(16, 16), (1e30, 32), (None, 32)])
+def test_texts_are_cut_where_the_tokenizer_was_told_to(tmp_path, longest, expected):
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"model_max_length": longest} if longest else {}))
+    assert trained_length(tmp_path, positions=32) == expected
+
+
+# === Export ===
+
+
+@pytest.mark.parametrize(
+    ("model_type", "graph"),
+    [
+        ("bert", "ragged"),
+        pytest.param("distilbert", "ragged", marks=pytest.mark.slow),
+        pytest.param("electra", "ragged", marks=pytest.mark.slow),
+        pytest.param("albert", "trimmed", marks=pytest.mark.slow),
+    ],
+)
+def test_a_folder_becomes_a_served_model_with_its_labels(folders, bert_serving, tmp_path, model_type, graph):
+    ended = bert_serving("export", folders / model_type, "--to", "models")
+    assert (ended.status, ended.err) == (0, "")
+    folder = tmp_path / "models" / model_type / "1"
+    manifest = load_manifest(folder)
+    assert (manifest.labels, manifest.graph, manifest.metrics) == (LABELS, graph, {})
+    assert manifest.verification.passed
+    exported = ExportedModel(folder)
+    adopted = adopt(folders / model_type, tmp_path / "workshop").classifier
+    np.testing.assert_allclose(exported.predict(TEXTS), adopted.predict(TEXTS), atol=1e-5)
+    answers = exported.call(contract.SERVING_DEFAULT, text=TEXTS)[contract.LABEL]
+    assert set(answers) <= {label.encode() for label in LABELS}
+    card = (folder / contract.CARD_FILE).read_text("utf-8")
+    assert CLASSES[model_type] in card
+    assert "it was not measured here" in card
+    ended = bert_serving("predict", folder, "good film")
+    assert ended.status == 0
+    assert any(label in ended.out for label in LABELS)
+
+
+@pytest.mark.slow
+def test_a_pair_classifier_takes_two_texts(folders, bert_serving, tmp_path):
+    ended = bert_serving(
+        "export", folders / "bert", "--to", "models", "--name", "pairs", "--pairs", "--sequence-length", 16
+    )
+    assert (ended.status, ended.err) == (0, "")
+    manifest = load_manifest(tmp_path / "models" / "pairs" / "1")
+    assert (manifest.pairs, manifest.sequence_length) == (True, 16)
+
+
+# === Mistakes ===
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"architectures": ["BertModel"]}, "is no fine-tuned classifier: its architectures are BertModel, expected"),
+        ({"architectures": ...}, "is no fine-tuned classifier: its architectures are none, expected"),
+        ({"id2label": {"0": "a", "1": "b"}}, "config.json: id2label names 2 labels, its head has 3 outputs"),
+        ({"id2label": {"0": "a", "1": "b", "2": "a"}}, "config.json: id2label gives two outputs one name: a, b, a"),
+        ({"id2label": {"0": "a", "1": "b", "2": " "}}, "config.json: id2label has ' ', which is no label"),
+        ({"id2label": ["a", "b", "c"]}, "config.json: id2label is no table of numbers and labels"),
+        ({"problem_type": "ranking"}, "config.json: problem_type 'ranking' is not one of single_label_classification"),
+        ({"problem_type": "regression"}, "config.json: problem_type 'regression' with 3 outputs cannot be served"),
+    ],
+)
+def test_a_configuration_that_cannot_be_served_is_told(bert, tmp_path, changes, problem):
+    change_config(bert, **changes)
+    assert f"{bert}: {problem}" in refusal(bert, tmp_path / "workshop")
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("classifier.weight", "its weights lack classifier.weight or classifier.bias, so its head was not saved"),
+        ("bert.pooler.dense.bias", "its weights lack pooler.dense.weight or pooler.dense.bias"),
+    ],
+)
+def test_a_missing_tensor_of_the_head_is_told(bert, tmp_path, name, problem):
+    tensors = load_file(bert / "model.safetensors")
+    del tensors[name]
+    save_file(tensors, bert / "model.safetensors")
+    assert problem in refusal(bert, tmp_path / "workshop")
+
+
+def test_pickled_weights_are_never_read(bert, tmp_path):
+    (bert / "model.safetensors").rename(bert / "pytorch_model.bin")
+    assert "is a pickle, which can run any code when it is read, so it is refused" in refusal(bert, tmp_path / "w")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("export {hf} --to models", "is no fine-tuned classifier: its architectures are none"),
+        ("export {run} --to models --pairs", "--pairs and --sequence-length are for Hugging Face folders"),
+        (
+            "export {bert} --to models --sequence-length 99",
+            "sequence_length is 99, the encoder takes at most 32 tokens",
+        ),
+        ("export {bert} --to models --name a/b", "'a/b' cannot name a model"),
+    ],
+)
+def test_a_mistake_is_one_line_and_leaves_nothing(
+    line, message, folders, trained, hugging_face_folder, bert_serving, tmp_path
+):
+    places = {"hf": hugging_face_folder, "run": trained.run.path, "bert": folders / "bert"}
+    ended = bert_serving(*(part.format(**places) for part in line.split()))
+    assert ended.status == 2
+    assert message in ended.err
+    assert len(ended.err.splitlines()) == 1
+    assert not list(tmp_path.rglob("saved_model.pb"))
+
+
+# === tokenizer.json ===
+
+
+@pytest.mark.slow
+def test_a_vocabulary_in_tokenizer_json_alone_is_enough(folders, tmp_path):
+    folder = shutil.copytree(folders / "bert", tmp_path / "new")
+    expected = adopt(folder, tmp_path / "first").classifier.predict(["GOOD film"])
+    (folder / "vocab.txt").unlink()
+    tokenizer = {
+        "normalizer": {
+            "type": "BertNormalizer",
+            "lowercase": True,
+            "strip_accents": None,
+            "handle_chinese_chars": True,
+        },
+        "model": {"type": "WordPiece", "vocab": {token: number for number, token in enumerate(VOCABULARY)}},
+        "added_tokens": [{"id": 2, "content": "[CLS]"}],
+    }
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    np.testing.assert_array_equal(adopt(folder, tmp_path / "second").classifier.predict(["GOOD film"]), expected)
+    tokenizer["normalizer"]["lowercase"] = False
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    assert not np.array_equal(adopt(folder, tmp_path / "third").classifier.predict(["GOOD film"]), expected)
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "problem"),
+    [
+        ({}, "tokenizer.json: cannot read its vocabulary: KeyError: 'model'"),
+        ({"model": {"type": "BPE", "vocab": {}}}, "its model is 'BPE', expected 'WordPiece'"),
+        ({"model": {"type": "WordPiece", "vocab": {"a": 0, "b": 2}}}, "the ids have gaps or repeat"),
+        ({"model": {"type": "WordPiece", "vocab": 3}}, "tokenizer.json: cannot read its vocabulary: TypeError"),
+    ],
+)
+def test_a_tokenizer_json_that_is_not_berts_is_told(bert, tmp_path, tokenizer, problem):
+    (bert / "vocab.txt").unlink()
+    (bert / "tokenizer.json").write_text(json.dumps(tokenizer))
+    assert problem in refusal(bert, tmp_path / "workshop")
+
+
+# === PyTorch's own answers ===
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("model_type", CLASSES)
+@pytest.mark.parametrize("problem", ["single_label_classification", "multi_label_classification", "regression"])
+def test_probabilities_and_token_ids_are_those_of_pytorch(model_type, problem, tmp_path):
+    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    folder = tmp_path / "model"
+    folder.mkdir()
+    write_vocabulary(folder, model_type)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder, tokenizer_type=model_type)
+    labels = ["score"] if problem == "regression" else list(LABELS)
+    config = transformers.AutoConfig.for_model(
+        **configuration(model_type),
+        id2label=dict(enumerate(labels)),
+        label2id={label: number for number, label in enumerate(labels)},
+        problem_type=problem,
+    )
+    network = transformers.AutoModelForSequenceClassification.from_config(config).eval()
+    # Fresh weights are small; larger ones let a slip show.
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+    saved = tmp_path / "saved"
+    network.save_pretrained(saved)
+    tokenizer.save_pretrained(saved)
+    encoded = tokenizer(TEXTS, padding=True, return_tensors="pt", truncation=True, max_length=32)
+    with torch.no_grad():
+        logits = network(**encoded).logits.numpy()
+    classifier: Classifier = adopt(saved, tmp_path / "workshop").classifier
+    rows, _ = classifier.tokenize(TEXTS)
+    theirs = [
+        ids[mask == 1].tolist() for ids, mask in zip(encoded["input_ids"], encoded["attention_mask"], strict=True)
+    ]
+    assert [row.tolist() for row in np.split(rows.words, rows.offsets[1:-1])] == theirs
+    np.testing.assert_allclose(classifier.predict_tokens(rows), logits, atol=1e-5)
+    assert classifier.encoder.architecture.width == WIDTH

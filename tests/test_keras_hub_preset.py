@@ -1,0 +1,74 @@
+"""KerasHub presets: their own outputs, live."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+from conftest import VOCABULARY
+from hugging_face_folders import PIECES, sentencepiece_model
+
+from bert_serving import contract
+from bert_serving.config import EncoderConfig
+from bert_serving.encoders.architecture import sample_inputs
+from bert_serving.encoders.keras_hub_preset import convert_keras_hub, is_keras_hub_preset
+from bert_serving.encoders.loading import find_encoder_folder, load_encoder
+from bert_serving.errors import EncoderError
+
+SIZES = {"num_layers": 2, "num_heads": 2, "hidden_dim": 8, "intermediate_dim": 16, "max_sequence_length": 32}
+CLASSES = {
+    "Bert": {"vocabulary_size": len(VOCABULARY)},
+    "DistilBert": {"vocabulary_size": len(VOCABULARY)},
+    "Electra": {"vocab_size": len(VOCABULARY), "embedding_dim": 4},
+    "Albert": {"vocabulary_size": PIECES, "embedding_dim": 4},
+}
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("name", CLASSES)
+def test_outputs_are_those_of_keras_hub(name, tmp_path):
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    keras_hub = pytest.importorskip("keras_hub")
+    backbone = getattr(keras_hub.models, f"{name}Backbone")(**SIZES, **CLASSES[name])
+    random = np.random.default_rng(1)
+    for variable in backbone.weights:
+        variable.assign(variable.numpy() + random.normal(size=variable.shape, scale=0.3))
+    backbone.save_to_preset(str(tmp_path / "preset"))
+    tokenizer = getattr(keras_hub.tokenizers, f"{name}Tokenizer")
+    words = (
+        {"proto": sentencepiece_model()} if name == "Albert" else {"vocabulary": list(VOCABULARY), "lowercase": True}
+    )
+    tokenizer(**words).save_to_preset(str(tmp_path / "preset"))
+    assert is_keras_hub_preset(tmp_path / "preset")
+    inputs = sample_inputs(len(VOCABULARY))
+    theirs = {"token_ids": contract.WORD_IDS, "padding_mask": contract.MASK, "segment_ids": contract.TYPE_IDS}
+    if name == "DistilBert":
+        del theirs["segment_ids"]
+    expected = backbone({key: inputs[ours].numpy() for key, ours in theirs.items()})
+    sequence = expected if name == "DistilBert" else expected["sequence_output"]
+    found = load_encoder(find_encoder_folder(EncoderConfig(path=tmp_path / "preset"))).layer(inputs)
+    real = inputs[contract.MASK].numpy() != 0
+    np.testing.assert_allclose(found["sequence_output"].numpy()[real], np.asarray(sequence)[real], atol=1e-5)
+    if name != "DistilBert":
+        np.testing.assert_allclose(found["pooled_output"], np.asarray(expected["pooled_output"]), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("config.json", {"class_name": "GemmaBackbone"}, "class_name is 'GemmaBackbone', only BertBackbone, Dist"),
+        ("config.json", {"class_name": "BertBackbone", "config": {}}, "key 'vocabulary_size' is missing in its config"),
+        ("model.weights.h5", None, "model.weights.h5: cannot read the weights: "),
+    ],
+)
+def test_a_preset_that_cannot_be_converted_is_told(tmp_path, name, content, problem):
+    config = {"class_name": "BertBackbone", "config": SIZES | CLASSES["Bert"]}
+    for file, value in {"config.json": config, "tokenizer.json": {"config": {}}}.items():
+        (tmp_path / file).write_text(json.dumps(value))
+    (tmp_path / "model.weights.h5").write_bytes(b"no weights")
+    if content is not None:
+        (tmp_path / name).write_text(json.dumps(content))
+    with pytest.raises(EncoderError) as raised:
+        convert_keras_hub(tmp_path, tmp_path / "out")
+    assert problem in str(raised.value)
+    assert "\n" not in str(raised.value)

@@ -1,0 +1,191 @@
+"""Masked-language-model pretraining: masks, rows, a run, and what is written."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import VOCABULARY
+
+from bert_serving.config import EncoderConfig
+from bert_serving.encoders.architecture import sample_inputs
+from bert_serving.encoders.loading import find_encoder_folder, load_encoder
+from bert_serving.errors import RunFileError
+from bert_serving.pretraining.masking import MaskingRule, mask_batch
+from bert_serving.pretraining.run_file import load_pretraining_file
+from bert_serving.text.vocabulary import SPECIAL_TOKENS
+
+MASK = VOCABULARY.index("[MASK]")
+
+
+def rule(**changes) -> MaskingRule:
+    settings = {"share": 0.15, "mask_share": 0.8, "random_share": 0.1, "whole_words": False} | changes
+    return MaskingRule.of(VOCABULARY, SPECIAL_TOKENS, **settings)
+
+
+# === Masks ===
+
+
+@pytest.fixture(scope="module")
+def batch():
+    """400 rows of 40 word pieces, some with padding behind them."""
+    random = np.random.default_rng(0)
+    words = random.integers(5, len(VOCABULARY), (400, 40)).astype(np.int32)
+    words[:, 0], words[:, 20] = 2, 3
+    mask = np.ones_like(words)
+    mask[::2, 30:] = 0
+    words[mask == 0] = 0
+    return words, mask
+
+
+def test_so_many_word_pieces_are_chosen_and_most_are_shown_as_mask(batch):
+    words, mask = batch
+    masked = mask_batch(words, mask, rule(), np.random.default_rng(1))
+    rows, columns = np.nonzero(masked.weights)
+    places = masked.positions[rows, columns]
+    assert len(rows) == sum(int(0.15 * (row.sum() - 2)) for row in mask)
+    shown, were = masked.words[rows, places], words[rows, places]
+    np.testing.assert_array_equal(masked.labels[rows, columns], were)
+    assert np.mean(shown == MASK) == pytest.approx(0.8, abs=0.03)
+    # Of a random word piece one of ten is the one that was there.
+    assert np.mean(shown == were) == pytest.approx(0.1 + 0.1 / 10, abs=0.03)
+    assert not np.isin(were, [0, 2, 3]).any()
+    assert not np.isin(shown, [0, 1, 2, 3]).any()
+
+
+def test_nothing_else_is_changed_and_no_place_is_chosen_twice(batch):
+    words, mask = batch
+    masked = mask_batch(words, mask, rule(share=0.25), np.random.default_rng(1))
+    for row in range(len(words)):
+        places = masked.positions[row][masked.weights[row] == 1]
+        assert len(set(places)) == len(places)
+        np.testing.assert_array_equal(np.delete(masked.words[row], places), np.delete(words[row], places))
+
+
+def test_masks_differ_from_draw_to_draw_and_repeat_with_the_seed(batch):
+    words, mask = batch
+    first, again, other = (mask_batch(words, mask, rule(), np.random.default_rng(seed)) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first.words, again.words)
+    assert not np.array_equal(first.words, other.words)
+
+
+def test_whole_words_are_masked_together(batch):
+    words, mask = batch
+    piece = VOCABULARY.index("##ly")
+    masked = mask_batch(
+        words, mask, rule(whole_words=True, share=0.3, mask_share=1, random_share=0), np.random.default_rng(3)
+    )
+    inside = (words[:, 1:] == piece) & (words[:, :-1] > 4) & (words[:, :-1] != piece)
+    hidden = masked.words == MASK
+    assert inside.sum() > 500
+    np.testing.assert_array_equal(hidden[:, 1:][inside], hidden[:, :-1][inside])
+
+
+def test_a_row_with_nothing_to_guess_has_no_weight():
+    words = np.array([[2, 3, 0, 0], [2, 5, 3, 0]], np.int32)
+    masked = mask_batch(words, (words != 0).astype(np.int32), rule(), np.random.default_rng(0))
+    assert masked.weights.sum(axis=1).tolist() == [0, 1]
+
+
+# === Run files ===
+
+
+def write_run_file(folder: Path, encoder: str, **masking) -> Path:
+    random = np.random.default_rng(0)
+    texts = [
+        " ".join(random.choice(["good film", "bad bike", "very good wheel", "the film is bad"], 4)) for _ in range(60)
+    ]
+    (folder / "texts.txt").write_text("\n".join(texts), "utf-8")
+    (folder / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n", "utf-8")
+    lines = [
+        *("[data]", 'train = "texts.txt"', "validation_share = 0.2"),
+        *("[encoder]", encoder),
+        *("[masking]", "sequence_length = 16", *(f"{key} = {json.dumps(value)}" for key, value in masking.items())),
+        *("[training]", "epochs = 3", "batch_size = 8", "learning_rate = 0.01"),
+    ]
+    path = folder / "pretrain.toml"
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+    return path
+
+
+SIZE = 'layers = 1\nwidth = 8\nheads = 2\npositions = 32\nvocabulary = "vocab.txt"'
+
+
+@pytest.mark.parametrize(
+    ("encoder", "problem"),
+    [
+        ("", "encoder: give exactly one of name, path, or a size"),
+        (f'name = "a"\n{SIZE}', "encoder: give exactly one of name, path, or a size"),
+        ("layers = 2", "encoder: a new encoder needs width, heads, vocabulary too"),
+        (SIZE.replace("heads = 2", "heads = 3"), "encoder: heads 3 does not divide width 8"),
+        ('path = "a"\nsize = 3', "encoder.size: unknown key"),
+    ],
+)
+def test_a_wrong_run_file_is_told(tmp_path, encoder, problem):
+    with pytest.raises(RunFileError, match=problem):
+        load_pretraining_file(write_run_file(tmp_path, encoder))
+
+
+def test_shares_over_one_and_a_wrong_override_are_told(tmp_path):
+    path = write_run_file(tmp_path, SIZE, mask_share=0.9, random_share=0.2)
+    with pytest.raises(RunFileError, match=r"mask_share 0\.9 and random_share 0\.2 are over 1 together"):
+        load_pretraining_file(path)
+    config = load_pretraining_file(path, ("masking.mask_share=0.5", "training.epochs=7"))
+    assert (config.masking.mask_share, config.training.epochs) == (0.5, 7)
+
+
+# === A run ===
+
+
+@pytest.fixture(scope="module")
+def pretrained(tmp_path_factory):
+    """An encoder from random weights, and the history of its pretraining."""
+    from bert_serving.pretraining.pretrain import pretrain
+
+    folder = tmp_path_factory.mktemp("pretraining")
+    config = load_pretraining_file(write_run_file(folder, SIZE, share=0.25))
+    return folder / "out", pretrain(config, folder / "out")
+
+
+def test_pretraining_learns_and_writes_an_encoder_that_fine_tuning_takes(pretrained):
+    folder, history = pretrained
+    assert [row["epoch"] for row in history] == [1, 2, 3]
+    assert history[-1]["val_loss"] < history[0]["val_loss"] < np.log(len(VOCABULARY)) + 0.5
+    names = {"encoder", "encoder.json", "preprocessing", "encoder_with_mlm", "mlm_head.safetensors", "history.json"}
+    assert names <= {path.name for path in folder.iterdir()}
+    loaded = load_encoder(find_encoder_folder(EncoderConfig(path=folder)))
+    assert loaded.architecture.layers == 1
+
+
+def test_the_encoder_with_its_head_guesses_by_tf_hubs_interface(pretrained):
+    folder, _ = pretrained
+    model = tf.saved_model.load(str(folder / "encoder_with_mlm"))
+    inputs = sample_inputs(len(VOCABULARY))
+    outputs = model.mlm({**inputs, "masked_lm_positions": tf.constant([[1, 2], [1, 0]])}, training=False)
+    assert outputs["mlm_logits"].shape == (2, 2, len(VOCABULARY))
+    plain = load_encoder(find_encoder_folder(EncoderConfig(path=folder))).layer(inputs)
+    np.testing.assert_allclose(outputs["sequence_output"], plain["sequence_output"], atol=1e-5)
+    np.testing.assert_allclose(model(inputs)["pooled_output"], plain["pooled_output"], atol=1e-5)
+
+
+@pytest.mark.slow
+def test_pretraining_goes_on_from_an_encoder_with_its_head(pretrained, tmp_path, bert_serving):
+    folder, history = pretrained
+    run_file = write_run_file(tmp_path, f'path = "{folder}"', share=0.25, packed=False, whole_words=True)
+    ended = bert_serving(
+        "pretrain",
+        run_file,
+        "--set",
+        "training.epochs=1",
+        "--set",
+        "training.learning_rate=1e-9",
+        "--out",
+        "more",
+        "--json",
+    )
+    assert (ended.status, ended.err) == (0, "")
+    [row] = json.loads(ended.out)
+    assert row["val_loss"] < history[0]["val_loss"]
+    ended = bert_serving("pretrain", run_file, "--out", "more")
+    assert (ended.status, ended.err.strip()) == (2, "error: more: exists; give a new folder with --out")
