@@ -1,6 +1,6 @@
 """What each number of serving/batching_parameters.txt does: throughput of 32 clients and latency of one, as ratios to that file.
 
-    python benchmarks/batching_parameters.py --model models/bike_shop --data bert_serving/data/sample/bike_shop.tsv
+    python benchmarks/batching_parameters.py --model models/bike_shop --data bert_serving/data/sample/test.tsv
 
 One embedded server for each setting, all started at once; each is asked in turns while the others wait.
 """
