@@ -95,11 +95,21 @@ def load(port: int, rate: float, text: str) -> None:
         while not stop.is_set():
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             sent = time.monotonic()
-            try:
-                connection = connection or await asyncio.open_connection("127.0.0.1", port)
-                status, label = await asyncio.wait_for(ask(*connection), 30)
-            except (OSError, EOFError, TimeoutError, asyncio.IncompleteReadError):
-                connection, status, label = None, 0, ""
+            # A server may close a connection while it is idle. As connection pools do, a request that met such an end, before a
+            # single byte of an answer, goes out once more on a new one.
+            if connection is not None and connection[0].at_eof():
+                connection = None
+            reused = connection is not None
+            while True:
+                try:
+                    connection = connection or await asyncio.open_connection("127.0.0.1", port)
+                    status, label = await asyncio.wait_for(ask(*connection), 30)
+                except (OSError, asyncio.IncompleteReadError) as error:
+                    connection, status, label = None, 0, ""
+                    if reused and not (isinstance(error, asyncio.IncompleteReadError) and error.partial):
+                        reused = False
+                        continue
+                break
             found.append((sent - started, 1000 * (time.monotonic() - sent), status, label))
             # One that is late catches up: the rate is kept, and what waits counts as latency elsewhere.
             due += clients / rate
@@ -174,6 +184,8 @@ def running_servers(folder: Path, model: str, config: Path) -> Iterator[list[Any
 
 def rehearse(export: Path, candidate: Path, rate: float, seconds: float, text: str) -> tuple[Timeline, list[list[Any]]]:
     """Runs the whole rehearsal; returns what happened and every request."""
+    # Brings TensorFlow; not while the load is measured.
+    import bert_serving.clients.grpc_client  # noqa: F401
     from bert_serving.cli.label import change_labels
     from bert_serving.observer import Observer
     from bert_serving.publishing.models_config import ModelsConfig, parse_labels
@@ -245,6 +257,8 @@ def report(timeline: Timeline, requests: list[list[Any]]) -> int:
             f"  {begin:5.1f}s {len(part):9,} {wrong:7} {share:7.1%} {took[49]:6.1f} ms {took[94]:6.1f} ms "
             f"{took[98]:6.1f} ms  {what}"
         )
+    for sent, took, status, name in failed[:10]:
+        print(f"  failed: sent at {sent:.2f} s, {name or 'no answer'}, status {status}, after {took:.0f} ms")
     length = bounds[-1][0] - bounds[0][0]
     print(
         f"\n  {len(requests):,} requests in {length:.0f} s, {len(requests) / length:.0f} each second, {len(failed)} failed"
@@ -287,10 +301,19 @@ def draw(timeline: Timeline, requests: list[list[Any]], path: Path) -> None:
     for number, (when, what) in enumerate(timeline.events[:-1]):
         for axes in (upper, lower):
             axes.axvline(when, color="#666666", linewidth=0.8, linestyle="--")
-        # One below the other: events lie close together.
-        height = 0.97 - 0.075 * (number % 6)
-        upper.annotate(what, (when, height), (4, 0), ("data", "axes fraction"), "offset points", va="top", fontsize=9)
-    upper.legend(loc="center right")
+        # One below the other, for events lie close together; late ones stand on the left of their line.
+        late = when > 0.6 * seconds
+        upper.annotate(
+            what,
+            (when, 0.97 - 0.075 * (number % 6)),
+            (-4 if late else 4, 0),
+            ("data", "axes fraction"),
+            "offset points",
+            va="top",
+            ha="right" if late else "left",
+            fontsize=9,
+        )
+    upper.legend(loc="lower left")
     lower.legend(loc="upper right")
     upper.set_title("A rollout under constant load: publish, canary, promote, roll back")
     figure.savefig(path, dpi=110)

@@ -1,6 +1,7 @@
 """An S3 API on loopback: moto's server, in a thread of the tests."""
 
 import functools
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing
 @contextmanager
 def running_storage() -> Iterator[str]:
     """A storage with one empty bucket; yields its address. The environment leads there until the block ends."""
+    # A line for each request would bury what a failed test has to say.
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -46,6 +49,11 @@ def _bucket() -> Any:
 def objects(prefix: str = "") -> dict[str, bytes]:
     """Every object whose name begins so, as the storage has it."""
     return {each.key: each.get()["Body"].read() for each in _bucket().objects.filter(Prefix=prefix)}
+
+
+def digests(prefix: str) -> dict[str, str]:
+    """The storage's own digest of each object, by the rest of its name."""
+    return {each.key.removeprefix(prefix): each.e_tag for each in _bucket().objects.filter(Prefix=prefix)}
 
 
 def remove_objects(prefix: str) -> None:

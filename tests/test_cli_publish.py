@@ -127,3 +127,57 @@ def test_mistakes_are_one_line(bert_serving, exported, gate, tmp_path):
         ended = bert_serving("publish", *words)
         assert (ended.status, message in ended.err, ended.err.count("\n")) == (2, True, 1), (words, ended)
     assert sorted((tmp_path / "served").rglob("*")) == before
+
+
+STORAGES = {
+    "no bucket": ("s3://absent/models", {}, "there is no such place: "),
+    "no credentials": (
+        "s3://models/production",
+        {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None},
+        "there are no credentials; set AWS_ACCESS_KEY_ID",
+    ),
+    "half of the credentials": ("s3://models/production", {"AWS_SECRET_ACCESS_KEY": None}, "credentials"),
+    "no such profile": ("s3://models/production", {"AWS_PROFILE": "absent"}, "AWS_PROFILE names no profile"),
+    "unreachable": (
+        "s3://models/production",
+        {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1"},
+        "the storage cannot be reached; check the network and AWS_ENDPOINT_URL",
+    ),
+}
+
+
+def test_a_storage_that_cannot_be_used_is_one_line_of_every_command(bert_serving, exported, tmp_path, monkeypatch):
+    config = tmp_path / "models.config"
+    config.write_text(
+        'model_config_list { config { name: "tiny" base_path: "/models/tiny" model_platform: "tensorflow"\n'
+        'model_version_policy { specific { versions: 1 } } version_labels { key: "stable" value: 1 } } }\n'
+    )
+    with object_storage.running_storage():
+        object_storage.put_object("production/tiny/1/saved_model.pb", b"of version 1")
+        before = config.read_text(), object_storage.objects()
+        for case, (to, environment, message) in STORAGES.items():
+            with monkeypatch.context() as changed:
+                for name, value in environment.items():
+                    changed.delenv(name) if value is None else changed.setenv(name, value)
+                object_storage.forget_connections()
+                for words in (
+                    ["publish", exported, "--to", to],
+                    ["versions", f"{to}/tiny"],
+                    ["prune", f"{to}/tiny", "--keep", 1],
+                    ["label", "stable=2", "--config", config, "--at", f"{to}/tiny"],
+                    ["k8s", "render", "--model", "tiny", "--url", to, "--out", "cluster"],
+                ):
+                    ended = bert_serving(*words)
+                    assert (ended.status, message in ended.err, ended.err.count("\n")) == (2, True, 1), (case, ended)
+            object_storage.forget_connections()
+            assert (config.read_text(), object_storage.objects()) == before
+    assert not (tmp_path / "cluster").exists()
+
+
+def test_a_storage_whose_package_is_missing_is_one_line(bert_serving, exported, monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "gcsfs", None)
+    ended = bert_serving("publish", exported, "--to", "gs://models/production")
+    assert (ended.status, ended.err.count("\n")) == (2, 1)
+    assert "Please install gcsfs to access Google Storage; pip install 'bert-serving[publish]'" in ended.err

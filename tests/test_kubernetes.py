@@ -20,6 +20,7 @@ from test_publication import write_export
 
 from bert_serving.model_server.batching_parameters import read_batching_parameters
 from bert_serving.model_server.flags import parse_flags
+from bert_serving.model_server.model_config import read_model_config_file
 from bert_serving.observer import Observer
 from bert_serving.publishing import publication
 from bert_serving.publishing.manifests import Deployed, write_manifests
@@ -262,6 +263,7 @@ def test_the_sync_containers_bring_whole_versions_only(tmp_path):
             "RCLONE_CONFIG_STORE_PROVIDER": "Other",
             "RCLONE_CONFIG_STORE_REGION": "us-east-1",
             "EVERY": "1",
+            "CONFIG": str(tmp_path / "models.config"),
             "HOME": str(tmp_path),
         } | object_storage.CREDENTIALS
 
@@ -273,11 +275,12 @@ def test_the_sync_containers_bring_whole_versions_only(tmp_path):
                 command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
             )
 
-        def put(version, export, *, but=()):
-            for path in export.rglob("*"):
-                if path.is_file() and path.name not in but:
-                    name = path.relative_to(export).as_posix()
-                    object_storage.put_object(f"bike_shop/{version}/{name}", path.read_bytes())
+        def put(version, export, *, but=(), damaged=()):
+            """As publish does it, saved_model.pb last: whatever the moment, a look finds no half version."""
+            names = [path.relative_to(export).as_posix() for path in export.rglob("*") if path.is_file()]
+            for name in sorted(set(names) - set(but), key=lambda name: name == "saved_model.pb"):
+                content = b"damaged" if name in damaged else (export / name).read_bytes()
+                object_storage.put_object(f"bike_shop/{version}/{name}", content)
 
         def versions():
             return sorted(path.name for path in (tmp_path / "models" / "bike_shop").iterdir() if path.name[0] != ".")
@@ -294,19 +297,29 @@ def test_the_sync_containers_bring_whole_versions_only(tmp_path):
         waiting = run(first)
         assert waiting.wait(60) == 0, waiting.stdout.read()
         assert versions() == ["1"]
+        # A new pod starts although one version is damaged.
         got = tmp_path / "models" / "bike_shop" / "1"
+        put(3, got, damaged=("variables/variables.index",))
+        again = run(first)
+        assert again.wait(60) == 0, again.stdout.read()
+        assert versions() == ["1"]
+        object_storage.remove_objects("bike_shop/3/")
         assert (got / "saved_model.pb").read_bytes() == (export / "saved_model.pb").read_bytes()
         running = run(sync)
         try:
             put(2, export, but=("saved_model.pb",))  # is being published
-            put(3, got)
-            object_storage.put_object("bike_shop/3/variables/variables.index", b"damaged")
+            put(3, got, damaged=("variables/variables.index",))
             put(4, got)
             until(lambda: "4" in versions())
             time.sleep(2)
             assert versions() == ["1", "4"], "what is not whole must not be seen"
             put(3, got)
             put(5, got)
+            until(lambda: versions() == ["3", "4", "5"])
+            # A label on an old version keeps it; num_versions is no version.
+            (tmp_path / "models.config").write_text("specific { versions: 1 versions: 5 }\nnum_versions: 2\n")
+            until(lambda: versions() == ["1", "3", "4", "5"])
+            (tmp_path / "models.config").unlink()
             until(lambda: versions() == ["3", "4", "5"])
             object_storage.remove_objects("bike_shop/")
             time.sleep(2)
@@ -378,7 +391,7 @@ def test_sizes_follow_from_the_need(need, expected):
 def published(tmp_path_factory):
     with object_storage.running_storage():
         export = write_export(tmp_path_factory.mktemp("export") / "4", version=4)
-        for version in (4, 5):
+        for version in (4, 7):
             destination = publication.destination_of(export, open_place("s3://models/production"), version=version)
             publication.publish(export, destination, {}, observer=Observer())
         yield "s3://models/production"
@@ -410,7 +423,17 @@ def test_rendered_manifests_are_those_of_the_model(bert_serving, published, name
     configs = "".join(
         each["data"]["models.config"] for each in of_kind(found, "ConfigMap") if "models.config" in each["data"]
     )
-    assert ("versions: 4" in configs, "versions: 5" in configs) == (name.startswith("canary"),) * 2
+    assert ("versions: 4" in configs, "versions: 7" in configs) == (name.startswith("canary"),) * 2
+    assert ("value: 4" in configs, "value: 7" in configs) == (name == "canary",) * 2
+    assert ("version 4 serves, canary 7" in ended.out) == name.startswith("canary")
+
+
+@pytest.mark.parametrize("name", ["canary", "canary-mesh"])
+def test_without_a_second_version_no_label_leads_to_one(name, tmp_path):
+    write_manifests(Deployed("tiny", "s3://models", 3, None, name, "tiny", size(Need(MEBI))), tmp_path / "out")
+    configs = [read_model_config_file(path) for path in sorted((tmp_path / "out" / "overlays").rglob("models.config"))]
+    assert [[model.policy.specific for model in config] for config in configs] == [[(3,)]] * len(configs)
+    assert [config[0].labels for config in configs] == ([{"stable": 3}] if name == "canary" else [{}, {}])
 
 
 def test_without_a_folder_the_manifests_are_printed(bert_serving, published):
@@ -440,7 +463,7 @@ def test_render_says_in_one_line_what_is_wrong(bert_serving, published, tmp_path
 
 
 def test_google_storage_is_told_to_rclone(tmp_path):
-    deployed = Deployed("emotion", "gs://bucket/models", 7, "cpu", "emotion", size(Need(MEBI)))
+    deployed = Deployed("emotion", "gs://bucket/models", 7, None, "cpu", "emotion", size(Need(MEBI)))
     write_manifests(deployed, tmp_path / "out")
     (source,) = [
         each["data"] for each in of_kind(manifests.built(tmp_path / "out"), "ConfigMap") if "SOURCE" in each["data"]

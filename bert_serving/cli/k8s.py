@@ -9,6 +9,7 @@ import typer
 from bert_serving.cli.display import ConsoleObserver, console
 
 if TYPE_CHECKING:
+    from bert_serving.publishing.manifests import Deployed
     from bert_serving.publishing.sizing import Need, Sizing
 
 app = typer.Typer(help="Manifests for Kubernetes.", no_args_is_help=True)
@@ -53,13 +54,16 @@ def render(
         throughput, load_seconds = _measured(measure, throughput)
     need = Need(complete[0].size, rate, throughput, load_seconds, processors)
     sizing = size(need)
-    first = complete[1].number if overlay.startswith("canary") and len(complete) > 1 else complete[0].number
-    deployed = Deployed(
-        model, url, first, overlay, namespace or model.replace("_", "-").replace(".", "-").lower(), sizing
+    numbers = [each.number for each in complete]
+    # The highest is tried, the one before it serves.
+    serving, canary = (
+        (numbers[1], numbers[0]) if overlay.startswith("canary") and len(numbers) > 1 else (numbers[0], None)
     )
+    namespace = namespace or model.replace("_", "-").replace(".", "-").lower()
+    deployed = Deployed(model, url, serving, canary, overlay, namespace, sizing)
     if out is not None:
         write_manifests(deployed, out)
-        _explain(need, sizing)
+        _explain(need, sizing, deployed)
         console.print(f"  kubectl apply -k {out}", soft_wrap=True, markup=False)
         return
     with tempfile.TemporaryDirectory() as temporary:
@@ -92,7 +96,10 @@ def _measured(export: Path, throughput: float | None) -> tuple[float, float]:
     return throughput or found, load_seconds
 
 
-def _explain(need: "Need", sizing: "Sizing") -> None:
+def _explain(need: "Need", sizing: "Sizing", deployed: "Deployed") -> None:
+    if deployed.overlay.startswith("canary"):
+        tried = f"canary {deployed.canary}" if deployed.canary else "no canary yet"
+        console.print(f"  model:  version {deployed.version} serves, {tried}", soft_wrap=True)
     console.print(f"  memory: {sizing.memory} MiB for two versions of {need.size / 1e6:,.1f} MB", soft_wrap=True)
     if need.rate and need.throughput:
         why = f"{need.rate:g} texts/s at {need.throughput:,.0f} texts/s each, of which 60% are counted on"

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from bert_serving.errors import PublishError
+from bert_serving.publishing.models_config import ModelsConfig, Served
 from bert_serving.publishing.sizing import Sizing
 
 OVERLAYS = ("cpu", "gpu", "canary", "canary-mesh", "kserve")
@@ -32,7 +33,8 @@ class Deployed:
     Attributes:
         model: its name on the server.
         url: the folder of models, s3:// or gs://.
-        version: the one to begin with.
+        version: the one that serves.
+        canary: the one that is tried with the canary overlays; None when there is no other yet.
         overlay: which of the kustomize overlays.
         namespace: of the cluster.
         sizing: what it asks for.
@@ -41,6 +43,7 @@ class Deployed:
     model: str
     url: str
     version: int
+    canary: int | None
     overlay: str
     namespace: str
     sizing: Sizing
@@ -75,7 +78,7 @@ def write_manifests(deployed: Deployed, target: Path) -> None:
         for path in building.rglob("*"):
             if path.is_file():
                 text = _filled_in(path.read_text("utf-8"), deployed)
-                path.write_text(_numbered(text, deployed.version) if path.name == "models.config" else text, "utf-8")
+                path.write_text(_numbered(text, deployed) if path.name == "models.config" else text, "utf-8")
         (building / "kustomization.yaml").write_text(_top(deployed), "utf-8")
         building.rename(target)
     except OSError as error:
@@ -113,10 +116,17 @@ def _filled_in(text: str, deployed: Deployed) -> str:
     return re.sub(r"(?:      - RCLONE_CONFIG_STORE_\w+=.*\n)+", "\n".join(lines) + "\n", text)
 
 
-def _numbered(config: str, first: int) -> str:
-    """A models.config from another version on: the sample begins with 1, and its canary is 2."""
-    number = re.compile(r"(\b(?:versions|value): )([12])\b")
-    return number.sub(lambda match: f"{match[1]}{first + int(match[2]) - 1}", config)
+def _numbered(text: str, deployed: Deployed) -> str:
+    """A models.config with the published versions: in the sample 1 serves, and 2 is its canary."""
+    config = ModelsConfig(text, "models.config")
+    served = config.served(deployed.model)
+    if served.versions is None:
+        return text
+    numbers = {1: deployed.version, 2: deployed.canary or deployed.version}
+    versions = sorted({numbers[each] for each in served.versions})
+    # A label of a version that nobody has published yet would be an error for whoever asks for it.
+    labels = {label: numbers[each] for label, each in served.labels.items() if each == 1 or deployed.canary}
+    return config.change(deployed.model, Served(tuple(versions), labels)).text
 
 
 def _top(deployed: Deployed) -> str:

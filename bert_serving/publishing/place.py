@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,8 @@ def open_place(url: str) -> "Place":
         import fsspec
     except ImportError:
         raise PublishError(f"{url}: fsspec is not installed; pip install 'bert-serving[publish]'") from None
+    # gcsfs asks a second API for a bucket's layout, which matters to zonal buckets only, and warns on every call where it may not.
+    os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
     address = url if "://" in url else str(Path(url).absolute())
     try:
         # Listings that others change must not come from memory.

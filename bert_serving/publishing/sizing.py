@@ -16,6 +16,7 @@ BYTES_PER_BYTE = 3.0
 # A pod at its limit has no room for a peak, nor for the requests of a pod that goes.
 _USABLE_SHARE = 0.6
 _FEWEST_PODS = 2
+_LABELLED = 2
 _PROBE_SECONDS = 3
 _PROBE_MARGIN = 10
 _DEFAULT_LOAD_SECONDS = 12.0
@@ -74,7 +75,8 @@ class Sizing:
 def size(need: Need) -> Sizing:
     """Computes requests and limits.
 
-    Two versions are in memory during a swap. A disk holds the versions that are kept, and one that is being fetched.
+    Two versions are in memory during a swap. A disk holds the versions that are kept, two older ones that labels may hold, and one
+    that is being fetched.
     """
     memory = SERVER_BYTES + 2 * BYTES_PER_BYTE * need.size
     pods = _FEWEST_PODS
@@ -83,7 +85,7 @@ def size(need: Need) -> Sizing:
     budget = _PROBE_MARGIN * (need.load_seconds or _DEFAULT_LOAD_SECONDS)
     return Sizing(
         memory=_rounded(memory, 256),
-        disk=_rounded((need.kept + 1) * need.size + 64 * MEBI, 256),
+        disk=_rounded((need.kept + _LABELLED + 1) * need.size + 64 * MEBI, 256),
         processors=need.processors,
         threads=4 * need.processors,
         pods=pods,

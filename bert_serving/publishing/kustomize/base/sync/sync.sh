@@ -1,15 +1,26 @@
 #!/bin/sh
 # Brings published versions from SOURCE (as rclone names it) to TARGET, so that a server which looks there sees whole ones only.
-#   sync.sh once    until there is at least one version
+#   sync.sh once    until a server can start: at least one version, and those that models.config lists
 #   sync.sh         for ever, every EVERY seconds
 set -u
-: "${SOURCE:?}" "${TARGET:?}" "${KEEP:=3}" "${EVERY:=30}"
+: "${SOURCE:?}" "${TARGET:?}" "${KEEP:=3}" "${EVERY:=30}" "${CONFIG:=/config/models/models.config}"
 
 say() { echo "$(date -u +%FT%TZ) $*"; }
 
-# The highest versions of a listing, highest first. saved_model.pb is published last: without it a version is not complete.
+# Complete versions of a listing, highest first. saved_model.pb is published last: without it a version is not complete.
 complete() {
-  sed -n 's#^\([1-9][0-9]*\)/saved_model\.pb$#\1#p' | sort -rn | head -n "$KEEP"
+  sed -n 's#^\([1-9][0-9]*\)/saved_model\.pb$#\1#p' | sort -rn
+}
+
+# What models.config lists: a label may stay on an old version for long, and a new pod must find it.
+listed() {
+  [ -f "$CONFIG" ] && grep -oE '(^|[^_])versions: *[0-9]+' "$CONFIG" | grep -oE '[0-9]+'
+}
+
+# The highest versions, and those that are listed.
+needed() {
+  echo "$1" | head -n "$KEEP"
+  echo "$1" | grep -Fx "$(listed)"
 }
 
 fetch() {
@@ -28,7 +39,7 @@ fetch() {
 
 sync_once() {
   listing=$(rclone lsf --recursive --files-only --max-depth 2 --include '/*/saved_model.pb' "$SOURCE") || return 1
-  wanted=$(echo "$listing" | complete)
+  wanted=$(needed "$(echo "$listing" | complete)" | sort -rnu)
   for version in $wanted; do
     [ -d "$TARGET/$version" ] || fetch "$version"
   done
@@ -46,10 +57,22 @@ sync_once() {
   done
 }
 
+# One damaged version must not keep new pods from starting.
+enough() {
+  for version in $(listed); do
+    echo "$wanted" | grep -qx "$version" && [ ! -d "$TARGET/$version" ] && return 1
+  done
+  for folder in "$TARGET"/[1-9]*; do
+    [ -d "$folder" ] && return 0
+  done
+  return 1
+}
+
 mkdir -p "$TARGET"
+wanted=
 if [ "${1:-}" = once ]; then
-  until sync_once; do
-    say "no version yet; looking again in $EVERY s"
+  until sync_once || enough; do
+    say "a server could not start yet; looking again in $EVERY s"
     sleep "$EVERY"
   done
   exit 0
