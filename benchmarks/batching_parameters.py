@@ -28,17 +28,22 @@ CHANGES: dict[str, dict[str, int] | None] = {
     "num_batch_threads 1": {"num_batch_threads": 1},
     "num_batch_threads 4": {"num_batch_threads": 4},
 }
+# Flags of every server but those that say otherwise.
+FLAGS = {"tensorflow_intra_op_parallelism": 1, "tensorflow_inter_op_parallelism": 2}
+OTHER_FLAGS = {"two intra-op threads": {"tensorflow_intra_op_parallelism": 2}}
 
 
-def flags(change: dict[str, int] | None, path: Path) -> list[str]:
+def flags(title: str, path: Path) -> list[str]:
     """Flags of a server with some numbers changed; writes its parameters file."""
+    change = CHANGES.get(title, {})
+    threads = [f"--{name}={value}" for name, value in (FLAGS | OTHER_FLAGS.get(title, {})).items()]
     if change is None:
-        return []
+        return threads
     text = PARAMETERS.read_text("utf-8")
     for name, value in change.items():
         text = re.sub(rf"^{name} {{ value: \d+ }}$", f"{name} {{ value: {value} }}", text, flags=re.MULTILINE)
     path.write_text(text, "utf-8")
-    return ["--enable_batching=true", f"--batching_parameters_file={path}"]
+    return [*threads, "--enable_batching=true", f"--batching_parameters_file={path}"]
 
 
 def main() -> None:
@@ -55,16 +60,17 @@ def main() -> None:
     program = (sys.executable, "-m", "bert_serving.model_server")
     script = [sys.executable, str(Path(__file__).with_name("server_load.py")), "--worker", "clients", "--model", name]
     script += ["--data", str(given.data), "--seconds", str(given.seconds)]
-    with contextlib.ExitStack() as stack, ThreadPoolExecutor(len(CHANGES)) as pool:
+    titles = [*CHANGES, *OTHER_FLAGS]
+    with contextlib.ExitStack() as stack, ThreadPoolExecutor(len(titles)) as pool:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         subjects = []
         servers = []
-        for number, (title, change) in enumerate(CHANGES.items()):
+        for number, title in enumerate(titles):
             server = ModelServerProcess(
                 given.model,
                 name,
                 program=program,
-                extra_flags=flags(change, folder / str(number)),
+                extra_flags=flags(title, folder / str(number)),
                 start_timeout=600,
             )
             stack.callback(server.stop)
@@ -88,7 +94,7 @@ def main() -> None:
                 alone[subject.name].append(one["median_ms"])
     base = subjects[0].name
     print(f"{'':28} {CLIENTS} clients, texts/s     to serving/   one client, ms     to serving/")
-    for title in CHANGES:
+    for title in titles:
         faster = statistics.median(a / b for a, b in zip(rates[title], rates[base], strict=True))
         slower = statistics.median(a / b for a, b in zip(alone[title], alone[base], strict=True))
         print(

@@ -4,7 +4,8 @@
     python benchmarks/server_soak.py --minutes 30 --model models/emotion --data ../shared/data/emotion/test.tsv
 
 Two models are served and swapped: y = x / 2 + version, so that an answer tells which version gave it, and a classifier of texts: the
-one given, or a tiny one. Exit status 0 when no request failed, no answer was wrong and the memory of the last third is flat, else 1.
+one given, or a tiny one. Exit status 0 when no request failed, no answer was wrong, the versions took turns and the memory of the
+last third is flat, else 1.
 """
 
 import argparse
@@ -36,6 +37,7 @@ class Record:
         answers: so many were right.
         wrong: descriptions of wrong ones.
         failed: descriptions of requests without an answer.
+        late: versions that had not answered when the next one came.
         versions: versions that answered.
         memory: (seconds, MiB) of the server.
         rates: (seconds, answers of that second).
@@ -45,6 +47,7 @@ class Record:
     answers: int = 0
     wrong: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    late: list[int] = field(default_factory=list)
     versions: set[int] = field(default_factory=set)
     memory: list[tuple[float, float]] = field(default_factory=list)
     rates: list[tuple[float, int]] = field(default_factory=list)
@@ -221,13 +224,13 @@ class Load:
 
 
 async def swap(folder: Path, record: Record, started: float, until: float, seconds: float) -> None:
-    """Publishes versions; each must be the one that answers before the next comes."""
+    """Publishes versions, and notes those that have not answered when the next one comes."""
     for version in itertools.count(2):
         await asyncio.sleep(seconds)
         if time.monotonic() > until - seconds / 2:
             return
         if record.swaps and version - 1 not in record.versions:
-            record.wrong.append(f"version {version - 1} has not answered within {seconds:g} s")
+            record.late.append(version - 1)
         await asyncio.to_thread(publish, folder, version)
         record.swaps.append(time.monotonic() - started)
 
@@ -306,6 +309,7 @@ def report(record: Record, swap_seconds: float) -> bool:
     print(f"{len(record.failed):12,}  failed requests")
     print(f"{len(record.wrong):12,}  wrong answers")
     print(f"{len(record.swaps):12,}  hot swaps of two models; {len(record.versions)} versions of one have answered")
+    print(f"{len(record.late):12,}  versions that had not answered after {swap_seconds:g} s, when the next one came")
     print(f"{grown:+12.1%}  growth of memory in the last third, {min(sizes):.0f} to {max(sizes):.0f} MiB")
     times = [0.0, *(at for at, _ in record.memory)]
     longest = max(after - before for before, after in itertools.pairwise(times))
@@ -314,9 +318,9 @@ def report(record: Record, swap_seconds: float) -> bool:
     for kind, lines in (("failed", record.failed), ("wrong", record.wrong)):
         for line in lines[:5]:
             print(f"  {kind}: {line}")
-    good = (
-        not record.failed and not record.wrong and abs(grown) <= FLAT and len(record.versions) == len(record.swaps) + 1
-    )
+    # A version that loads for longer than the swaps take is passed over; that is no mistake, but most must have had their turn.
+    swapped = len(record.versions) > 0.9 * len(record.swaps)
+    good = not record.failed and not record.wrong and abs(grown) <= FLAT and swapped
     print("verdict: " + ("well" if good else "not well"))
     return good
 
