@@ -95,7 +95,10 @@ def train(config: RunConfig, out: Path, *, resume: bool = False, observer: Obser
             folder = find_encoder_folder(config.encoder, passed_over=observer.note, progress=observer.download)
             classifier = _new_classifier(config, labels, folder, strategy)
         with observer.stage("Tokenising"):
-            tokenised = {name: classifier.tokenize(table.texts, table.pairs) for name, table in splits.named().items()}
+            tokenised = {
+                name: classifier.tokenize(table.texts, table.pairs, cache=config.encoder.cache_tokens)
+                for name, table in splits.named().items()
+            }
             tokens = {name: rows for name, (rows, _) in tokenised.items()}
             lengths = {name: uncut for name, (_, uncut) in tokenised.items()}
         found = audit(splits, labels, lengths, config.encoder.sequence_length)
@@ -170,6 +173,7 @@ def _options(config: RunConfig, labels: tuple[str, ...]) -> ClassifierOptions:
         sequence_length=config.encoder.sequence_length,
         pairs=config.data.text_pair is not None,
         pooling=config.head.pooling,
+        blocks=config.head.blocks,
         dropout=config.head.dropout,
         seed=config.training.seed,
     )
