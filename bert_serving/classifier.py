@@ -143,7 +143,9 @@ class Classifier:
     @cached_property
     def _logits(self) -> tf.types.experimental.PolymorphicFunction:
         spec = {name: tf.TensorSpec([None, None], tf.int32, name=name) for name in contract.TOKEN_INPUTS}
-        return tf.function(lambda tokens: self.token_model(tokens, training=False), input_signature=[spec])
+        return tf.function(
+            lambda tokens: self.token_model(tokens, training=False), input_signature=[spec], autograph=False
+        )
 
 
 def build_classifier(encoder: LoadedEncoder, preprocessing: Preprocessing, options: ClassifierOptions) -> Classifier:

@@ -9,8 +9,11 @@
     │   └── ExportError            a version that exists, a folder that cannot be written
     ├── SourceError                nothing could be fetched from any source: exit 2
     ├── HubError                   a model hub does not take what is shared: exit 2
+    ├── PublishError               a version cannot be published, labelled or removed: exit 2
     ├── TrainingError              training ran, and failed: exit 1
     ├── VerificationError          the answer is no: exit 1
+    │   └── GateError              a candidate is not good enough to be published
+    ├── RolloutError               servers did not follow a rollout: exit 1
     └── RequestError               a request to a model server that it must refuse
         ├── InvalidRequest         INVALID_ARGUMENT
         ├── ServableNotFound       NOT_FOUND
@@ -84,6 +87,12 @@ class HubError(BertServingError):
     grpc_code = "UNAVAILABLE"
 
 
+class PublishError(BertServingError):
+    """A version cannot be published, labelled or removed; nothing has changed."""
+
+    grpc_code = "FAILED_PRECONDITION"
+
+
 class TrainingError(BertServingError):
     """Training ran and came to nothing."""
 
@@ -104,6 +113,17 @@ class VerificationError(BertServingError):
     def __init__(self, subject: str, problems: Sequence[str]):
         self.problems = list(problems)
         super().__init__(f"{subject}: " + "; ".join(self.problems))
+
+
+class GateError(VerificationError):
+    """A candidate is not good enough to be published."""
+
+
+class RolloutError(BertServingError):
+    """A model server did not follow a rollout."""
+
+    grpc_code = "ABORTED"
+    exit_status = 1
 
 
 class RequestError(BertServingError):

@@ -1,7 +1,7 @@
 """What long work tells whoever watches it. The library prints nothing; the command line draws bars from this."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 
@@ -12,6 +12,12 @@ class Observer:
     def stage(self, name: str) -> Iterator[None]:
         """Surrounds a step that may take more than two seconds."""
         yield
+
+    @contextlib.contextmanager
+    def transfer(self, name: str) -> Iterator[Callable[[int, int], None]]:
+        """Surrounds a copy; yields what is to be told of the bytes that are done and of their total."""
+        with self.stage(name):
+            yield lambda done, total: None
 
     def note(self, line: str) -> None:
         """One line that a person should read, such as a source that was passed over."""

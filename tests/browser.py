@@ -33,12 +33,16 @@ class Browser:
         self.driver = driver
 
     def open(self, path: Path, *, dark: bool = False) -> None:
-        """Loads a page and waits until all its charts are drawn."""
+        """Loads a page from its file and waits until all its charts are drawn."""
+        self.visit(Path(path).resolve().as_uri(), dark=dark)
+        self.wait_for_charts()
+
+    def visit(self, address: str, *, dark: bool = False) -> None:
+        """Loads whatever is at an address."""
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
-        self.driver.get(Path(path).resolve().as_uri())
+        self.driver.get(address)
         self.wait("return document.readyState === 'complete'")
-        self.wait_for_charts()
 
     def wait_for_charts(self) -> None:
         """Waits until each chart is drawn or has failed."""

@@ -8,6 +8,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
 import csv
+import gc
 import json
 import sys
 from collections.abc import Callable
@@ -23,6 +24,13 @@ VOCABULARY = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS)
 POSITIONS = 32
 
 Rows = list[tuple[str, str]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _rare_garbage_collection():
+    """TensorFlow's modules are a million objects, and to look through them again and again takes a tenth of the time."""
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 100)
 
 
 @pytest.fixture(scope="session", autouse=True)

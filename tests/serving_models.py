@@ -1,5 +1,13 @@
-"""SavedModels small enough to write during a test, for the tests of the model server and the clients."""
+"""SavedModels small enough to write during a test, for the tests of the model server and the clients.
 
+`python tests/serving_models.py FOLDER` writes those of the conformance tests with a models.config, for a stock server:
+
+    docker run -p 8500:8500 -p 8501:8501 -v FOLDER:/conformance tensorflow/serving:2.20.0 \\
+        --model_config_file=/conformance/models.config --allow_version_labels_for_unavailable_models
+    TF_SERVING=localhost:8500,http://localhost:8501 scripts/test tests/test_model_server_api.py
+"""
+
+import sys
 from pathlib import Path
 
 import tensorflow as tf
@@ -186,3 +194,26 @@ def write_texts(folder: Path) -> Path:
     module = Texts()
     tf.saved_model.save(module, str(folder), signatures={"serving_default": module.single, "pair": module.pair})
     return folder
+
+
+def write_conformance_models(base: Path) -> Path:
+    write_arithmetic(base / "half_plus_two" / "123")
+    write_arithmetic(base / "half_plus_two" / "00000124", offset=3.0)
+    (base / "half_plus_two" / "1000.tmp").mkdir()
+    write_texts(base / "texts" / "1")
+    return base
+
+
+CONFORMANCE_CONFIG = """
+model_config_list {
+  config {
+    name: "half_plus_two" base_path: "/conformance/half_plus_two" model_platform: "tensorflow"
+    model_version_policy { latest { num_versions: 2 } } version_labels { key: "stable" value: 123 }
+  }
+  config { name: "texts" base_path: "/conformance/texts" model_platform: "tensorflow" }
+}
+"""
+
+if __name__ == "__main__":
+    folder = write_conformance_models(Path(sys.argv[1]))
+    (folder / "models.config").write_text(CONFORMANCE_CONFIG, "utf-8")

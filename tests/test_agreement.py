@@ -165,7 +165,8 @@ def test_without_validation_data_the_golden_texts_decide_and_a_note_says_so(expo
 
 
 @pytest.mark.parametrize(
-    ("seconds", "precision"), [([0.002, 0.001], Precision.BFLOAT16), ([0.001, 0.002], Precision.FLOAT32)]
+    ("seconds", "precision"),
+    [([0.002, 0.001], Precision.BFLOAT16), pytest.param([0.001, 0.002], Precision.FLOAT32, marks=pytest.mark.slow)],
 )
 def test_auto_takes_the_precision_that_was_faster(seconds, precision, export, monkeypatch):
     monkeypatch.setattr(writer, "seconds_in_turns", lambda reference, folders: seconds)
@@ -180,6 +181,7 @@ def test_auto_takes_the_precision_that_was_faster(seconds, precision, export, mo
     assert ExportedModel(folder).predict(["good film"]).shape == (1, 2)
 
 
+@pytest.mark.slow
 def test_auto_passes_over_a_precision_that_does_not_agree(export):
     notes = Notes()
     folder = export(notes, precision=Precision.AUTO, largest_difference=1e-5)
@@ -194,6 +196,7 @@ def test_auto_measures_in_turns_in_a_fresh_process(exported, reference, tmp_path
     assert all(0 < each < 10 for each in seconds)
 
 
+@pytest.mark.slow
 def test_a_measuring_process_that_fails_says_why(exported, tmp_path):
     with pytest.raises(VerificationError, match=r"the measuring process failed: .*reference\.json"):
         seconds_in_turns(tmp_path / "reference.json", [exported])

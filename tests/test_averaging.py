@@ -77,6 +77,7 @@ def test_a_mean_that_is_no_better_than_the_best_epoch_is_not_kept(config, averag
         np.testing.assert_array_equal(kept[name], value, err_msg=name)
 
 
+@pytest.mark.slow
 def test_a_run_resumed_after_its_last_epoch_ends_the_same(config, averaged, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "assign_average", lambda *_: _interrupt())
     with pytest.raises(KeyboardInterrupt):

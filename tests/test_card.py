@@ -321,6 +321,7 @@ def test_everything_that_the_card_tells_to_run_gives_the_models_answer(exported,
     check_calls((exported / contract.CARD_FILE).read_text("utf-8"), exported, expected, label, capsys)
 
 
+@pytest.mark.slow
 def test_the_card_of_a_model_of_pairs_calls_it_with_pairs(trained, provenance, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(writer, "verify_in_fresh_process", verify)
     options = ClassifierOptions(("same", "other"), sequence_length=16, pairs=True)

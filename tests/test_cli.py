@@ -159,6 +159,22 @@ MISTAKES = [
     ("predict grpc://host:abc/tiny x", "'grpc://host:abc/tiny' is no address of a model"),
     ("predict http://[::1/tiny x", "is no address of a model"),
     ("predict http://127.0.0.1 x", "is no address of a model"),
+    (
+        "predict grpc://127.0.0.1:{port}/tiny --input {bad}/binary.toml --output {bad}/no/x",
+        "cannot write it: there is no folder",
+    ),
+    (
+        "predict grpc://127.0.0.1:{port}/tiny --input {bad}/empty.tsv --output {bad}/x.tsv",
+        "nothing to classify; it is empty",
+    ),
+    (
+        "predict grpc://127.0.0.1:{port}/tiny --input {bad}/binary.toml --output {bad}/x.tsv",
+        "binary.toml: line 1: not UTF-8",
+    ),
+    # === warmup ===
+    ("warmup nowhere --to {bad}/empty", "no SavedModel; give the folder of a version"),
+    ("warmup nowhere --to {bad}/warm", "nowhere: cannot read it: No such file or directory"),
+    ("warmup {bad}/empty.tsv --to {bad}/warm", "empty.tsv: no request to warm up with"),
     # === evaluate ===
     ("evaluate {model} --data {bad}/unknown.tsv", "the label 'other' is not among the model's: 'blame', 'praise'"),
     ("evaluate {run} --data {bad}/unknown.tsv", "the label 'other' is not among the model's"),
@@ -505,6 +521,7 @@ def test_training_in_a_process_of_its_own_prints_no_chatter(run_file, tmp_path):
     assert "epoch 1: loss" in ended.stdout
 
 
+@pytest.mark.slow
 def test_verifying_in_a_process_of_its_own_prints_no_chatter(exported, tmp_path):
     ended = child("verify", exported, cwd=tmp_path)
     assert (ended.returncode, ended.stderr) == (0, "")

@@ -134,7 +134,11 @@ def test_training_rows_are_told_to_be_no_measure(noisy, bert_serving, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("head", "label"), [("regression", "{}"), pytest.param("multilabel", "a,b{}", marks=pytest.mark.slow)]
+    ("head", "label"),
+    [
+        pytest.param("regression", "{}", marks=pytest.mark.slow),
+        pytest.param("multilabel", "a,b{}", marks=pytest.mark.slow),
+    ],
 )
 def test_other_heads_are_reported_too(head, label, encoder_folder, rows, bert_serving, tmp_path):
     labels = {"praise": label.format(2 if head == "regression" else ""), "blame": label.format(1)}

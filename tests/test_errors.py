@@ -25,7 +25,11 @@ ERRORS = sorted((each for each in set(every(errors.BertServingError)) if each.__
 
 
 def make(kind: type) -> errors.BertServingError:
-    return kind("subject", ["one", "two"]) if kind in (errors.RunFileError, errors.VerificationError) else kind("what")
+    return (
+        kind("subject", ["one", "two"])
+        if issubclass(kind, errors.RunFileError | errors.VerificationError)
+        else kind("what")
+    )
 
 
 @pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__name__)
@@ -46,6 +50,9 @@ def test_every_error_has_an_exit_status_and_a_known_code(kind):
         (errors.RunFolderError, 2, "INVALID_ARGUMENT"),
         (errors.ExportError, 2, "INVALID_ARGUMENT"),
         (errors.SourceError, 2, "UNAVAILABLE"),
+        (errors.PublishError, 2, "FAILED_PRECONDITION"),
+        (errors.GateError, 1, "FAILED_PRECONDITION"),
+        (errors.RolloutError, 1, "ABORTED"),
         (errors.TrainingError, 1, "ABORTED"),
         (errors.VerificationError, 1, "FAILED_PRECONDITION"),
         (errors.InvalidRequest, 2, "INVALID_ARGUMENT"),

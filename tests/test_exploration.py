@@ -258,6 +258,7 @@ class TestHeads:
         assert [count for *_, count in module.number_bins([0.0, 0.0, 1.0])][:: module.HISTOGRAM_BINS - 1] == [2, 1]
 
 
+@pytest.mark.slow
 def test_baselines_are_the_same_in_a_process_of_their_own(load, monkeypatch):
     whole = material(clean_rows(60, 1))
     splits = whole.splits

@@ -71,7 +71,7 @@ def renamed(bert, model_type, *, prefix=""):
     return {f"{prefix}{theirs}": bert[ours[name]] for theirs, name in names.items()}
 
 
-@pytest.mark.parametrize("model_type", ["distilbert", "electra"])
+@pytest.mark.parametrize("model_type", [pytest.param("distilbert", marks=pytest.mark.slow), "electra"])
 def test_the_same_weights_under_other_names_give_berts_outputs(model_type, bert, hugging_face_folder, tmp_path):
     config = json.loads((hugging_face_folder / "config.json").read_text())
     expected = converted(write(tmp_path / "bert", config, bert)).layer(sample_inputs(len(VOCABULARY)))
@@ -84,7 +84,7 @@ def test_the_same_weights_under_other_names_give_berts_outputs(model_type, bert,
 
 
 @pytest.mark.parametrize("pooling", list(Pooling))
-@pytest.mark.parametrize("embedding_width", [8, 4])
+@pytest.mark.parametrize("embedding_width", [pytest.param(8, marks=pytest.mark.slow), 4])
 def test_an_electra_takes_the_ragged_graph(embedding_width, pooling, bert, tmp_path):
     random = np.random.default_rng(2)
     tensors = renamed(bert, "electra")

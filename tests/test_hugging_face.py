@@ -108,7 +108,7 @@ def test_texts_are_cut_where_the_tokenizer_was_told_to(tmp_path, longest, expect
         ("bert", "ragged"),
         pytest.param("distilbert", "ragged", marks=pytest.mark.slow),
         pytest.param("electra", "ragged", marks=pytest.mark.slow),
-        ("albert", "trimmed"),
+        pytest.param("albert", "trimmed", marks=pytest.mark.slow),
     ],
 )
 def test_a_folder_becomes_a_served_model_with_its_labels(folders, bert_serving, tmp_path, model_type, graph):
@@ -207,6 +207,7 @@ def test_a_mistake_is_one_line_and_leaves_nothing(
 # === tokenizer.json ===
 
 
+@pytest.mark.slow
 def test_a_vocabulary_in_tokenizer_json_alone_is_enough(folders, tmp_path):
     folder = shutil.copytree(folders / "bert", tmp_path / "new")
     expected = adopt(folder, tmp_path / "first").classifier.predict(["GOOD film"])

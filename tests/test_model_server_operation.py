@@ -23,7 +23,9 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from tensorflow_serving.apis import classification_pb2, predict_pb2, prediction_service_pb2_grpc
 
 from bert_serving.clients.grpc_client import GrpcClient
-from bert_serving.errors import InputError
+from bert_serving.clients.rest_client import RestClient
+from bert_serving.clients.tls import ClientTls
+from bert_serving.errors import InputError, ServerUnavailable
 from bert_serving.model_server.model_store import ModelStore, State
 from bert_serving.model_server.monitoring import DEFAULT_PATH
 from bert_serving.model_server.options import ModelConfig, ServerOptions
@@ -343,6 +345,42 @@ def test_tls_serves_those_who_know_the_certificate(base, certificate, mutual):
             with stranger, pytest.raises(grpc.RpcError) as caught:
                 prediction_service_pb2_grpc.PredictionServiceStub(stranger).Predict(predict_request(["a"]), timeout=5)
             assert caught.value.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+
+
+@pytest.mark.parametrize("mutual", [False, True])
+def test_tls_serves_the_rest_port_too_where_that_is_asked_for(base, certificate, tmp_path, mutual):
+    key, cert = certificate
+    (tmp_path / "key").write_bytes(key)
+    (tmp_path / "cert").write_bytes(cert)
+    own = {"certificate": tmp_path / "cert", "key": tmp_path / "key"} if mutual else {}
+    known = ClientTls(authority=tmp_path / "cert", **own)
+    tls = Tls(key, cert, authority=cert if mutual else b"", client_verify=mutual)
+    with ServerThread(options(base, tls=tls, rest_tls=True)) as running:
+        ports = running.server.grpc_port, running.server.rest_port
+        with GrpcClient(f"localhost:{ports[0]}", tls=known) as client:
+            assert client.predict("texts", ["a"])[0].label == "kurz"
+        with RestClient(f"https://localhost:{ports[1]}", tls=known) as client:
+            assert client.predict("texts", ["a"])[0].label == "kurz"
+        strangers = [
+            RestClient(f"http://localhost:{ports[1]}", retry=0),
+            RestClient(f"https://localhost:{ports[1]}", retry=0),
+        ]
+        if mutual:
+            strangers.append(
+                RestClient(f"https://localhost:{ports[1]}", retry=0, tls=ClientTls(authority=tmp_path / "cert"))
+            )
+        for stranger in strangers:
+            with stranger, pytest.raises(ServerUnavailable):
+                stranger.predict("texts", ["a"])
+
+
+def test_a_key_that_is_none_is_an_error_at_the_start(base):
+    tls = Tls(b"-----BEGIN PRIVATE KEY-----", b"-----BEGIN CERTIFICATE-----")
+    with (
+        pytest.raises(InputError, match="holds no usable key and certificates"),
+        ServerThread(options(base, port=None, tls=tls, rest_tls=True)),
+    ):
+        pass
 
 
 # === At load ===

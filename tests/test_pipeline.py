@@ -89,7 +89,10 @@ def head_rows(head, rows):
     return rows
 
 
-@pytest.mark.parametrize(("head", "pairs"), [(Head.BINARY, False), (Head.MULTILABEL, False), (Head.REGRESSION, True)])
+@pytest.mark.parametrize(
+    ("head", "pairs"),
+    [(Head.BINARY, False), pytest.param(Head.MULTILABEL, False, marks=pytest.mark.slow), (Head.REGRESSION, True)],
+)
 def test_every_head_goes_the_whole_road_in_silence(head, pairs, encoder_folder, rows, tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(writer, "verify_in_fresh_process", verify)
     rows = head_rows(head, rows)

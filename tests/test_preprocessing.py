@@ -155,6 +155,7 @@ def test_case_and_accents_go_for_uncased_encoders_only(lower, cased, text, lower
     assert pieces(cased, text) == kept
 
 
+@pytest.mark.slow
 def test_the_processes_locale_changes_nothing(folders):
     """In a Turkish locale Unicode's lower case of "I" is a dotless one."""
     script = (

@@ -146,6 +146,7 @@ def test_two_runs_of_one_seed_are_equal_to_the_last_digit(config, whole, tmp_pat
     np.testing.assert_allclose(recorder.batches[-1]["loss"], recorder.epochs[-1]["loss"], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_another_seed_gives_another_run(make, whole, tmp_path):
     other = pipeline.train(make(seed=4, epochs=1), tmp_path / "other").run
     assert history_of(other)[0]["loss"] != history_of(whole)[0]["loss"]
@@ -182,6 +183,7 @@ pipeline.train(load_run_file(Path(sys.argv[1])), Path(sys.argv[2]))
 """
 
 
+@pytest.mark.slow
 def test_a_run_killed_while_it_writes_a_checkpoint_ends_like_one_that_was_not(config, whole, tmp_path):
     run = RunFolder(tmp_path / "run")
     with child(KILLED, config.data.folder / "run.toml", run.path) as process:
@@ -269,6 +271,7 @@ def test_data_that_changed_are_not_resumed(config, unfinished, rows):
     assert str(raised.value) == f"{unfinished}: the train data changed since this run began; train it anew"
 
 
+@pytest.mark.slow
 def test_an_encoder_that_changed_is_not_resumed(make, tmp_path):
     write_hugging_face_folder(tmp_path / "encoder", layers=1, seed=1)
     config = make(encoder=tmp_path / "encoder")
@@ -445,7 +448,11 @@ def assert_close(run: RunFolder, single: RunFolder, tolerance: float) -> None:
 
 @pytest.mark.parametrize(
     ("override", "tolerance"),
-    [("mixed_precision=bfloat16", 0.03), ("mixed_precision=float16", 0.01), ("xla=true", 1e-3)],
+    [
+        ("mixed_precision=bfloat16", 0.03),
+        pytest.param("mixed_precision=float16", 0.01, marks=pytest.mark.slow),
+        pytest.param("xla=true", 1e-3, marks=pytest.mark.slow),
+    ],
 )
 def test_other_arithmetic_learns_the_same(calm_config, calm, tmp_path, override, tolerance):
     config = load_run_file(calm_config.data.folder / "run.toml", [f"training.{override}"])
@@ -489,6 +496,7 @@ trained = pipeline.train(load_run_file(Path(sys.argv[1]), overrides), Path(sys.a
 """
 
 
+@pytest.mark.slow
 def test_two_devices_learn_what_one_does(calm_config, calm, tmp_path):
     with child(MIRRORED, calm_config.data.folder / "run.toml", tmp_path / "run") as process:
         finish(process)

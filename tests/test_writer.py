@@ -46,6 +46,7 @@ def names(folder):
 # === Version numbers ===
 
 
+@pytest.mark.slow
 def test_versions_are_numbered_on_and_may_be_chosen(export, tmp_path):
     assert export(version=7) == tmp_path / "tiny" / "7"
     (tmp_path / "tiny" / "not a version").mkdir()
@@ -184,6 +185,7 @@ def test_a_path_that_tensorflow_takes_for_a_pattern_is_refused(export, tmp_path)
     assert names(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_of_two_exporters_of_one_version_the_second_is_told(trained, tmp_path, monkeypatch):
     options = ExportOptions(tmp_path, "tiny", version=5)
     entered = []
@@ -204,6 +206,7 @@ def test_of_two_exporters_of_one_version_the_second_is_told(trained, tmp_path, m
     assert verify(tmp_path / "tiny" / "5").passed
 
 
+@pytest.mark.slow
 def test_a_killed_exporter_leaves_only_a_temporary_folder_that_hinders_nobody(trained, export, tmp_path):
     code = (
         "import sys; from pathlib import Path; from bert_serving import pipeline;"

@@ -4,7 +4,7 @@ import contextlib
 import json
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -56,6 +56,14 @@ class ConsoleObserver(Observer):
         with self._bar(TextColumn(f"  {name}", markup=False), BarColumn(), TimeElapsedColumn()) as progress:
             self._task = progress.add_task(name, total=None)
             yield
+        console.print(f"  {escape(name)} [dim]({time.monotonic() - started:.1f} s)[/]", soft_wrap=True)
+
+    @contextlib.contextmanager
+    def transfer(self, name: str) -> Iterator[Callable[[int, int], None]]:
+        started = time.monotonic()
+        with self._bar(TextColumn(f"  {name}", markup=False), BarColumn(), DownloadColumn()) as progress:
+            task = progress.add_task(name, total=None)
+            yield lambda done, total: progress.update(task, completed=done, total=total)
         console.print(f"  {escape(name)} [dim]({time.monotonic() - started:.1f} s)[/]", soft_wrap=True)
 
     def note(self, line: str) -> None:

@@ -59,7 +59,7 @@ def show(
     from bert_serving.encoders.handles import find_handle
 
     handle = find_handle(name)
-    facts = _facts(CATALOG[handle.name]) if handle.name in CATALOG else {"name": handle.name}
+    facts: dict[str, Any] = _facts(CATALOG[handle.name]) if handle.name in CATALOG else {"name": handle.name}
     facts["sources"] = [str(source) for source in handle.sources]
     facts["cached"] = _cached_folder(handle)
     if as_json:

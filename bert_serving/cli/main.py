@@ -11,6 +11,7 @@ from rich.markup import escape
 from bert_serving import __version__
 from bert_serving.cli import (
     calibrate,
+    compare,
     demo,
     encoders,
     evaluate,
@@ -18,14 +19,21 @@ from bert_serving.cli import (
     explore,
     export,
     inspect,
+    k8s,
+    label,
     predict,
     pretrain,
+    prune,
+    publish,
     report,
+    rollback,
     serve,
     share,
     train,
     verify,
+    versions,
     vocabulary,
+    warmup,
 )
 from bert_serving.cli import map as map_command
 from bert_serving.cli.display import error_console
@@ -55,12 +63,20 @@ app.command()(verify.verify)
 app.command()(inspect.inspect)
 app.command()(predict.predict)
 app.command()(share.share)
+app.command()(warmup.warmup)
+app.command()(publish.publish)
+app.command()(versions.versions)
+app.command()(label.label)
+app.command()(rollback.rollback)
+app.command()(prune.prune)
+app.command()(compare.compare)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)(
     serve.serve
 )
 app.command()(vocabulary.vocabulary)
 app.command()(pretrain.pretrain)
 app.add_typer(encoders.app, name="encoders")
+app.add_typer(k8s.app, name="k8s")
 
 
 @app.callback(invoke_without_command=True)

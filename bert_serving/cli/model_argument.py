@@ -1,10 +1,11 @@
 """The MODEL argument of commands: a run folder, a SavedModel folder, or the address of a model server."""
 
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 
@@ -124,35 +125,87 @@ def _saved(path: Path) -> Model:
     return Model(model.predict, manifest.head, manifest.labels, manifest.pairs, scaling=manifest.scaling)
 
 
-def _served(argument: str) -> Model:
+@dataclass(frozen=True)
+class ServedModel:
+    """A model behind an address.
+
+    Attributes:
+        scheme: grpc or grpcs, http or https.
+        place: host and port.
+        name: name of the model.
+        choice: which of its versions is asked, as a client's `predict` takes it: nothing, `version` or `version_label`.
+    """
+
+    scheme: str
+    place: str
+    name: str
+    choice: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """What a client of it is made with, besides the address."""
+        from bert_serving.clients.tls import ClientTls
+
+        return {"tls": ClientTls()} if self.scheme == "grpcs" else {}
+
+    @property
+    def over_grpc(self) -> bool:
+        """Whether it is asked over gRPC."""
+        return self.scheme.startswith("grpc")
+
+    @property
+    def address(self) -> str:
+        """What a client takes as its address."""
+        return self.place if self.over_grpc else f"{self.scheme}://{self.place}"
+
+
+def served_model(argument: str) -> ServedModel:
+    """The parts of an address.
+
+    Raises:
+        InputError: it is none.
+    """
     try:
         address = urlsplit(argument)
         _ = address.port  # raises when it is no number
     except ValueError:
         address = urlsplit("")
-    name = address.path.strip("/")
-    if not address.netloc or not name or address.scheme not in ("grpc", "http", "https"):
+    name, choice = _choice(address.path.strip("/"))
+    if not address.netloc or not name or address.scheme not in ("grpc", "grpcs", "http", "https"):
         raise InputError(
-            f"{argument!r} is no address of a model; expected grpc://host:port/name or http://host:port/name"
+            f"{argument!r} is no address of a model; expected grpc://host:port/name or http://host:port/name, "
+            "and for one version /versions/7 or /labels/canary after the name"
         )
+    return ServedModel(address.scheme, address.netloc, name, choice)
+
+
+def _served(argument: str) -> Model:
+    served = served_model(argument)
     client: object
-    if address.scheme == "grpc":
+    if served.over_grpc:
         from bert_serving.clients.grpc_client import GrpcClient
 
-        client = GrpcClient(address.netloc)
+        client = GrpcClient(served.address, **served.settings)
     else:
         from bert_serving.clients.rest_client import RestClient
 
-        client = RestClient(f"{address.scheme}://{address.netloc}")
+        client = RestClient(served.address)
 
     def predict(texts: Sequence[str], pairs: Sequence[str] | None) -> np.ndarray:
-        answers = []
-        for start in range(0, len(texts), _REQUEST_ROWS):
-            rows = slice(start, start + _REQUEST_ROWS)
-            answers += client.predict(name, texts[rows], text_pairs=None if pairs is None else pairs[rows])  # type: ignore[attr-defined]
+        answers = client.predict(served.name, texts, text_pairs=pairs, **served.choice)  # type: ignore[attr-defined]
         return np.array([answer.probabilities for answer in answers], np.float32)
 
     return Model(predict, None, None)
 
 
-_REQUEST_ROWS = 64
+def _choice(path: str) -> tuple[str, dict[str, Any]]:
+    """The model's name, and which of its versions is meant."""
+    match = _CHOICE.fullmatch(path)
+    if match is None:
+        return "", {}
+    name, version, label = match.groups()
+    choice = {"version": int(version)} if version else {"version_label": unquote(label)} if label else {}
+    return unquote(name), choice
+
+
+_CHOICE = re.compile(r"([^/]+)(?:/versions/([0-9]+)|/labels/([^/]+))?")

@@ -10,6 +10,7 @@ import typer
 
 from bert_serving.cli.display import ConsoleObserver, console, print_json, show_predictions
 from bert_serving.cli.model_argument import MODEL_HELP, open_model
+from bert_serving.cli.stream import stream_file
 from bert_serving.contract import Head
 
 
@@ -21,11 +22,24 @@ def predict(
     ] = None,
     output_file: Annotated[Path | None, typer.Option("--output", help="TSV file to write.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answers as JSON.")] = False,
+    patience: Annotated[
+        float, typer.Option(help="Seconds to wait for a server that has gone, with --input and --output.", min=0)
+    ] = 600.0,
 ) -> None:
-    """Classify texts given as arguments or in a file."""
+    """Classify texts given as arguments or in a file; with a server, a file of any size, continued after an interruption."""
     from bert_serving.errors import InputError
     from bert_serving.observer import Observer
 
+    if (
+        "://" in model
+        and input_file
+        and output_file
+        and not texts
+        and not as_json
+        and _is_streamed(input_file, output_file)
+    ):
+        stream_file(model, input_file, output_file, patience=patience)
+        return
     rows = [*(texts or []), *(_read_lines(input_file) if input_file else [])]
     if not rows:
         raise InputError("nothing to classify; give texts as arguments or a file with --input")
@@ -50,6 +64,11 @@ def predict(
         console.print(f"  answers: {output_file}", soft_wrap=True, markup=False)
     else:
         show_predictions(rows, names, scores.tolist())
+
+
+def _is_streamed(source: Path, target: Path) -> bool:
+    """Whether the work can be continued later: both are plain files."""
+    return source.is_file() and (target.is_file() or not target.exists())
 
 
 def _read_lines(path: Path) -> list[str]:

@@ -1,52 +1,70 @@
-"""Asks a model server over gRPC; the published protos bring TensorFlow with them."""
+"""Asks a model server over gRPC; needs no TensorFlow."""
 
-import json
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, Self
 
-import grpc
-import numpy as np
-from tensorflow.core.framework import tensor_pb2, types_pb2
-from tensorflow.core.protobuf import error_codes_pb2
-from tensorflow_serving.apis import (
-    get_model_metadata_pb2,
-    get_model_status_pb2,
-    model_pb2,
-    model_service_pb2_grpc,
-    predict_pb2,
-    prediction_service_pb2_grpc,
-)
-
-from bert_serving import contract
+from bert_serving.clients import grpc_wire as wire
 from bert_serving.clients.prediction import Prediction
-from bert_serving.clients.refusal import check_texts, one_line, refusal_by_grpc_code
+from bert_serving.clients.question import Question
+from bert_serving.clients.tls import ClientTls
+from bert_serving.clients.tries import Patience, ask, ask_async, gather
 from bert_serving.clients.version_status import VersionStatus
-from bert_serving.errors import InvalidRequest, ServerUnavailable
-from bert_serving.model_server.metadata import SIGNATURE_DEF, metadata_json
-
-_OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
 
 
-class GrpcClient:
-    """A client of PredictionService and ModelService; threads may share it."""
+class _Settings:
+    """What both clients are made with."""
 
-    def __init__(self, address: str, *, timeout: float = 30.0):
+    def __init__(
+        self,
+        address: str,
+        *,
+        timeout: float = 30.0,
+        retry: float = 2.0,
+        batch_rows: int = 64,
+        tls: ClientTls | None = None,
+    ):
         """Connects on the first request.
 
         Args:
             address: host:port, for example localhost:8500.
             timeout: seconds for one request.
+            retry: seconds during which a request is sent again while the server is unavailable; 0 asks once.
+            batch_rows: texts of one request; a longer list is asked in several.
+            tls: how to talk to a server with TLS; None talks in plain text.
 
         Raises:
             InvalidRequest: `address` is a URL.
+            InputError: a file of `tls` cannot be read.
         """
-        if "://" in address:
-            raise InvalidRequest(f"{address!r} is a URL: give the gRPC address as host:port, like localhost:8500")
+        wire.check_address(address)
         self._address = address
         self._timeout = timeout
-        self._channel = grpc.insecure_channel(address, options=_OPTIONS)
-        self._prediction = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
-        self._models = model_service_pb2_grpc.ModelServiceStub(self._channel)
+        self._retry = retry
+        self._batch_rows = batch_rows
+        self._credentials = None if tls is None else tls.channel_credentials()
+
+    def _patience(self, deadline: float | None = None) -> Patience:
+        end = None if deadline is None else time.monotonic() + deadline
+        return Patience(timeout=self._timeout, retry=self._retry, end=end)
+
+
+class GrpcClient(_Settings):
+    """A client of PredictionService and ModelService; threads may share it."""
+
+    def __init__(self, address: str, **settings: Any):
+        super().__init__(address, **settings)
+        import grpc
+
+        self._channel = (
+            grpc.insecure_channel(address, options=wire.OPTIONS)
+            if self._credentials is None
+            else grpc.secure_channel(address, self._credentials, options=wire.OPTIONS)
+        )
+        self._error = grpc.RpcError
+
+    __init__.__doc__ = _Settings.__init__.__doc__
 
     def predict(
         self,
@@ -55,7 +73,9 @@ class GrpcClient:
         *,
         text_pairs: Sequence[str] | None = None,
         version: int | None = None,
+        version_label: str | None = None,
         signature: str | None = None,
+        deadline: float | None = None,
     ) -> list[Prediction]:
         """Classifies texts.
 
@@ -64,7 +84,9 @@ class GrpcClient:
             texts: what to classify; an empty list needs no server.
             text_pairs: second texts, for a classifier of pairs.
             version: version to ask, else the latest.
+            version_label: label of the version to ask.
             signature: signature to run, else the default one.
+            deadline: seconds for the whole list.
 
         Raises:
             InvalidRequest: the server or the client found fault with the request.
@@ -72,22 +94,20 @@ class GrpcClient:
             ServableNotFound: no such model or version.
             ServerUnavailable: no answer.
         """
-        check_texts(texts, text_pairs)
-        if not texts:
-            return []
-        request = predict_pb2.PredictRequest(model_spec=_spec(model, version))
-        request.model_spec.signature_name = signature or ""
-        request.inputs[contract.TEXT].CopyFrom(_string_tensor(texts))
-        if text_pairs is not None:
-            request.inputs[contract.TEXT_PAIR].CopyFrom(_string_tensor(text_pairs))
-        request.output_filter.extend([contract.LABEL, contract.PROBABILITIES])
-        response = self._ask(self._prediction.Predict, request)
-        labels = response.outputs[contract.LABEL].string_val
-        probabilities = _float_rows(response.outputs[contract.PROBABILITIES], len(labels))
-        return [
-            Prediction(label=label.decode("utf-8", errors="replace"), probabilities=row)
-            for label, row in zip(labels, probabilities, strict=True)
-        ]
+        question = Question(
+            model=model,
+            texts=texts,
+            text_pairs=text_pairs,
+            version=version,
+            version_label=version_label,
+            signature=signature,
+        )
+        patience = self._patience(deadline)
+        answers: list[Prediction] = []
+        for part in question.parts(self._batch_rows):
+            data = ask(partial(self._send, wire.PREDICT, wire.predict_request(part)), patience)
+            answers += wire.predictions(data, part)
+        return answers
 
     def status(self, model: str) -> list[VersionStatus]:
         """State of each version of a model, highest first.
@@ -96,16 +116,22 @@ class GrpcClient:
             ServableNotFound: no such model.
             ServerUnavailable: no answer.
         """
-        request = get_model_status_pb2.GetModelStatusRequest(model_spec=_spec(model, None))
-        return [
-            VersionStatus(
-                version=item.version,
-                state=get_model_status_pb2.ModelVersionStatus.State.Name(item.state),
-                error_code=error_codes_pb2.Code.Name(item.status.error_code),
-                error_message=item.status.error_message,
-            )
-            for item in self._ask(self._models.GetModelStatus, request).model_version_status
-        ]
+        return wire.statuses(ask(partial(self._send, wire.STATUS, wire.status_request(model)), self._patience()))
+
+    def reload(self, config: Any, *, timeout: float | None = None) -> None:
+        """Replaces the models, versions and labels that the server serves.
+
+        Args:
+            config: a ModelServerConfig that lists every model: one that it does not list is unloaded.
+            timeout: seconds for the answer, which waits for models that are new; absent: that of the client.
+
+        Raises:
+            InvalidRequest: an entry is not allowed.
+            FailedPrecondition: a label names a version that is not AVAILABLE.
+            ServerUnavailable: no answer.
+        """
+        patience = Patience(timeout=timeout or self._timeout, retry=self._retry, end=None)
+        ask(partial(self._send, wire.RELOAD, wire.reload_request(config.SerializeToString())), patience)
 
     def metadata(self, model: str) -> dict[str, Any]:
         """Name, version and signatures of the latest version, in the JSON form of the REST API.
@@ -114,10 +140,7 @@ class GrpcClient:
             ServableNotFound: no such model.
             ServerUnavailable: no answer.
         """
-        request = get_model_metadata_pb2.GetModelMetadataRequest(
-            model_spec=_spec(model, None), metadata_field=[SIGNATURE_DEF]
-        )
-        return json.loads(metadata_json(self._ask(self._prediction.GetModelMetadata, request)))
+        return wire.metadata(ask(partial(self._send, wire.METADATA, wire.metadata_request(model)), self._patience()))
 
     def close(self) -> None:
         """Closes the connection."""
@@ -129,36 +152,85 @@ class GrpcClient:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _ask(self, method: Callable[..., Any], request: Any) -> Any:
+    def _send(self, method: str, request: bytes, seconds: float) -> bytes:
         try:
-            return method(request, timeout=self._timeout)
-        except grpc.RpcError as error:
-            code, details = error.code(), error.details() or ""
-        if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-            raise ServerUnavailable(f"No answer from {self._address} within {self._timeout:g} s")
-        if code is grpc.StatusCode.UNAVAILABLE:
-            raise ServerUnavailable(f"Cannot reach {self._address}: {one_line(details)}; is the model server running?")
-        raise refusal_by_grpc_code(code.name, details)
+            return self._channel.unary_unary(method)(request, timeout=seconds)
+        except self._error as error:
+            code, details = error.code().name, error.details() or ""
+        raise wire.failure(code, details, address=self._address, seconds=seconds)
 
 
-def _spec(model: str, version: int | None) -> model_pb2.ModelSpec:
-    if not model:
-        raise InvalidRequest("The model's name is empty: give the name that the server was started with")
-    spec = model_pb2.ModelSpec(name=model)
-    if version is not None:
-        spec.version.value = version
-    return spec
+class AsyncGrpcClient(_Settings):
+    """The same for programs on an event loop; make it there."""
 
+    def __init__(self, address: str, *, at_once: int = 4, **settings: Any):
+        super().__init__(address, **settings)
+        import grpc.aio
 
-def _string_tensor(texts: Sequence[str]) -> tensor_pb2.TensorProto:
-    tensor = tensor_pb2.TensorProto(dtype=types_pb2.DT_STRING)
-    tensor.tensor_shape.dim.add(size=len(texts))
-    tensor.string_val.extend([text.encode("utf-8") for text in texts])
-    return tensor
+        self._at_once = at_once
+        self._channel = (
+            grpc.aio.insecure_channel(address, options=wire.OPTIONS)
+            if self._credentials is None
+            else grpc.aio.secure_channel(address, self._credentials, options=wire.OPTIONS)
+        )
+        self._error = grpc.aio.AioRpcError
 
+    __init__.__doc__ = (_Settings.__init__.__doc__ or "").replace(
+        "            tls:",
+        "            at_once: requests of a long list that are asked at the same time.\n            tls:",
+    )
 
-def _float_rows(tensor: tensor_pb2.TensorProto, rows: int) -> list[tuple[float, ...]]:
-    # The server may be set to answer with raw content.
-    values = np.frombuffer(tensor.tensor_content, np.float32).tolist() if tensor.tensor_content else tensor.float_val
-    width = len(values) // rows
-    return [tuple(values[row * width : (row + 1) * width]) for row in range(rows)]
+    async def predict(
+        self,
+        model: str,
+        texts: Sequence[str],
+        *,
+        text_pairs: Sequence[str] | None = None,
+        version: int | None = None,
+        version_label: str | None = None,
+        signature: str | None = None,
+        deadline: float | None = None,
+    ) -> list[Prediction]:
+        """As `GrpcClient.predict`."""
+        question = Question(
+            model=model,
+            texts=texts,
+            text_pairs=text_pairs,
+            version=version,
+            version_label=version_label,
+            signature=signature,
+        )
+        patience = self._patience(deadline)
+        parts = [partial(self._predict, part, patience) for part in question.parts(self._batch_rows)]
+        return await gather(parts, at_once=self._at_once)
+
+    async def status(self, model: str) -> list[VersionStatus]:
+        """As `GrpcClient.status`."""
+        send = partial(self._send, wire.STATUS, wire.status_request(model))
+        return wire.statuses(await ask_async(send, self._patience()))
+
+    async def metadata(self, model: str) -> dict[str, Any]:
+        """As `GrpcClient.metadata`."""
+        send = partial(self._send, wire.METADATA, wire.metadata_request(model))
+        return wire.metadata(await ask_async(send, self._patience()))
+
+    async def close(self) -> None:
+        """Closes the connection."""
+        await self._channel.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _predict(self, part: Question, patience: Patience) -> list[Prediction]:
+        data = await ask_async(partial(self._send, wire.PREDICT, wire.predict_request(part)), patience)
+        return wire.predictions(data, part)
+
+    async def _send(self, method: str, request: bytes, seconds: float) -> bytes:
+        try:
+            return await self._channel.unary_unary(method)(request, timeout=seconds)
+        except self._error as error:
+            code, details = error.code().name, error.details() or ""
+        raise wire.failure(code, details, address=self._address, seconds=seconds)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from bert_serving import contract
 from bert_serving.errors import (
     FailedPrecondition,
     InvalidRequest,
@@ -37,6 +38,13 @@ def refusal_by_grpc_code(code: str, message: str) -> RequestError:
 def refusal_by_http_status(status: int, message: str) -> RequestError:
     """The error for an HTTP status; over HTTP a failed precondition is an invalid request."""
     return _BY_HTTP_STATUS.get(status, RequestError)(one_line(message))
+
+
+def no_classifier(model: str) -> InvalidRequest:
+    """The error for a model that answers, but not like a classifier of texts."""
+    return InvalidRequest(
+        f"Model {model} does not answer with {contract.LABEL} and {contract.PROBABILITIES}: it is no classifier"
+    )
 
 
 def one_line(message: str) -> str:

@@ -1,37 +1,81 @@
 """Asks a model server over REST; needs no TensorFlow."""
 
-import struct
+import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Self
-from urllib.parse import quote
 
-import httpx
-
-from bert_serving import contract
+from bert_serving.clients import rest_wire as wire
 from bert_serving.clients.prediction import Prediction
-from bert_serving.clients.refusal import check_texts, one_line, refusal_by_http_status
+from bert_serving.clients.question import Question
+from bert_serving.clients.refusal import one_line
+from bert_serving.clients.tls import ClientTls
+from bert_serving.clients.tries import Patience, TryAgainError, ask, ask_async, gather
 from bert_serving.clients.version_status import VersionStatus
 from bert_serving.errors import InvalidRequest, ServerUnavailable
 
 
-class RestClient:
-    """A client of the REST API of TensorFlow Serving; threads may share it."""
+class _Settings:
+    """What both clients are made with."""
 
-    def __init__(self, base_url: str, *, timeout: float = 30.0):
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        timeout: float = 30.0,
+        retry: float = 2.0,
+        batch_rows: int = 64,
+        tls: ClientTls | None = None,
+    ):
         """Connects on the first request.
 
         Args:
             base_url: for example http://localhost:8501.
             timeout: seconds for one request.
+            retry: seconds during which a request is sent again while the server is unavailable; 0 asks once.
+            batch_rows: texts of one request; a longer list is asked in several.
+            tls: whom to trust behind an https URL, other than the roots of this machine.
 
         Raises:
             InvalidRequest: `base_url` is no http or https URL.
+            InputError: a file of `tls` cannot be read.
         """
-        if not base_url.startswith(("http://", "https://")):
-            raise InvalidRequest(f"{base_url!r} is no address of a REST API: give a URL like http://localhost:8501")
-        self._base_url = base_url.rstrip("/")
+        self._base_url = wire.check_base_url(base_url)
         self._timeout = timeout
-        self._http = httpx.Client(timeout=timeout)
+        self._retry = retry
+        self._batch_rows = batch_rows
+        self._verify = True if tls is None else tls.context()
+
+    def _patience(self, deadline: float | None = None) -> Patience:
+        end = None if deadline is None else time.monotonic() + deadline
+        return Patience(timeout=self._timeout, retry=self._retry, end=end)
+
+    def _failure(self, error: Exception, seconds: float) -> Exception:
+        import httpx
+
+        if isinstance(error, httpx.TimeoutException):
+            return ServerUnavailable(f"No answer from {self._base_url} within {seconds:.3g} s")
+        if isinstance(error, httpx.InvalidURL):
+            return InvalidRequest(f"{self._base_url!r} is no address of a REST API: {error}")
+        return TryAgainError(
+            ServerUnavailable(
+                f"Cannot reach {self._base_url}: {one_line(str(error)) or type(error).__name__}; is the model server running?"
+            )
+        )
+
+
+class RestClient(_Settings):
+    """A client of the REST API of TensorFlow Serving; threads may share it."""
+
+    def __init__(self, base_url: str, **settings: Any):
+        super().__init__(base_url, **settings)
+        # Here, for it takes longer to import than everything else together.
+        import httpx
+
+        self._http = httpx.Client(verify=self._verify)
+        self._errors = (httpx.HTTPError, httpx.InvalidURL)
+
+    __init__.__doc__ = _Settings.__init__.__doc__
 
     def predict(
         self,
@@ -40,7 +84,9 @@ class RestClient:
         *,
         text_pairs: Sequence[str] | None = None,
         version: int | None = None,
+        version_label: str | None = None,
         signature: str | None = None,
+        deadline: float | None = None,
     ) -> list[Prediction]:
         """Classifies texts.
 
@@ -49,26 +95,29 @@ class RestClient:
             texts: what to classify; an empty list needs no server.
             text_pairs: second texts, for a classifier of pairs.
             version: version to ask, else the latest.
+            version_label: label of the version to ask.
             signature: signature to run, else the default one.
+            deadline: seconds for the whole list.
 
         Raises:
             InvalidRequest: the server or the client found fault with the request.
             ServableNotFound: no such model or version.
             ServerUnavailable: no answer.
         """
-        check_texts(texts, text_pairs)
-        if not texts:
-            return []
-        body: dict[str, Any] = {"instances": _instances(texts, text_pairs)}
-        if signature is not None:
-            body["signature_name"] = signature
-        rows = self._ask("POST", f"{_path(model, version)}:predict", body).get("predictions")
-        try:
-            return [Prediction(row[contract.LABEL], _as_float32(row[contract.PROBABILITIES])) for row in rows or [{}]]
-        except (KeyError, TypeError, struct.error):
-            raise InvalidRequest(
-                f"Model {model} does not answer with {contract.LABEL} and {contract.PROBABILITIES}: it is no classifier"
-            ) from None
+        question = Question(
+            model=model,
+            texts=texts,
+            text_pairs=text_pairs,
+            version=version,
+            version_label=version_label,
+            signature=signature,
+        )
+        patience = self._patience(deadline)
+        answers: list[Prediction] = []
+        for part in question.parts(self._batch_rows):
+            send = partial(self._send, "POST", wire.predict_path(part), wire.predict_body(part))
+            answers += wire.predictions(ask(send, patience), part)
+        return answers
 
     def status(self, model: str) -> list[VersionStatus]:
         """State of each version of a model, highest first.
@@ -77,15 +126,7 @@ class RestClient:
             ServableNotFound: no such model.
             ServerUnavailable: no answer.
         """
-        return [
-            VersionStatus(
-                version=int(item["version"]),
-                state=item["state"],
-                error_code=item["status"]["error_code"],
-                error_message=item["status"]["error_message"],
-            )
-            for item in self._ask("GET", _path(model, None))["model_version_status"]
-        ]
+        return wire.statuses(ask(partial(self._send, "GET", wire.model_path(model), None), self._patience()))
 
     def metadata(self, model: str) -> dict[str, Any]:
         """Name, version and signatures of the latest version, in the JSON form of the REST API.
@@ -94,7 +135,7 @@ class RestClient:
             ServableNotFound: no such model.
             ServerUnavailable: no answer.
         """
-        return self._ask("GET", f"{_path(model, None)}/metadata")
+        return ask(partial(self._send, "GET", f"{wire.model_path(model)}/metadata", None), self._patience())
 
     def close(self) -> None:
         """Closes the connections."""
@@ -106,45 +147,80 @@ class RestClient:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    def _send(self, method: str, path: str, body: bytes | None, seconds: float) -> dict[str, Any]:
         try:
-            reply = self._http.request(method, self._base_url + path, json=body)
-        except httpx.TimeoutException:
-            raise ServerUnavailable(f"No answer from {self._base_url} within {self._timeout:g} s") from None
-        except httpx.InvalidURL as error:
-            raise InvalidRequest(f"{self._base_url!r} is no address of a REST API: {error}") from None
-        except httpx.HTTPError as error:
-            raise ServerUnavailable(
-                f"Cannot reach {self._base_url}: {one_line(str(error))}; is the model server running?"
-            ) from None
+            reply = self._http.request(method, self._base_url + path, content=body, timeout=seconds)
+        except self._errors as error:
+            raise self._failure(error, seconds) from None
+        return wire.read_reply(reply.status_code, reply.content, self._base_url)
+
+
+class AsyncRestClient(_Settings):
+    """The same for programs on an event loop."""
+
+    def __init__(self, base_url: str, *, at_once: int = 4, **settings: Any):
+        super().__init__(base_url, **settings)
+        import httpx
+
+        self._at_once = at_once
+        self._http = httpx.AsyncClient(verify=self._verify)
+        self._errors = (httpx.HTTPError, httpx.InvalidURL)
+
+    __init__.__doc__ = (_Settings.__init__.__doc__ or "").replace(
+        "            tls:",
+        "            at_once: requests of a long list that are asked at the same time.\n            tls:",
+    )
+
+    async def predict(
+        self,
+        model: str,
+        texts: Sequence[str],
+        *,
+        text_pairs: Sequence[str] | None = None,
+        version: int | None = None,
+        version_label: str | None = None,
+        signature: str | None = None,
+        deadline: float | None = None,
+    ) -> list[Prediction]:
+        """As `RestClient.predict`."""
+        question = Question(
+            model=model,
+            texts=texts,
+            text_pairs=text_pairs,
+            version=version,
+            version_label=version_label,
+            signature=signature,
+        )
+        patience = self._patience(deadline)
+        parts = [partial(self._predict, part, patience) for part in question.parts(self._batch_rows)]
+        return await gather(parts, at_once=self._at_once)
+
+    async def status(self, model: str) -> list[VersionStatus]:
+        """As `RestClient.status`."""
+        send = partial(self._send, "GET", wire.model_path(model), None)
+        return wire.statuses(await ask_async(send, self._patience()))
+
+    async def metadata(self, model: str) -> dict[str, Any]:
+        """As `RestClient.metadata`."""
+        return await ask_async(partial(self._send, "GET", f"{wire.model_path(model)}/metadata", None), self._patience())
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _predict(self, part: Question, patience: Patience) -> list[Prediction]:
+        send = partial(self._send, "POST", wire.predict_path(part), wire.predict_body(part))
+        return wire.predictions(await ask_async(send, patience), part)
+
+    async def _send(self, method: str, path: str, body: bytes | None, seconds: float) -> dict[str, Any]:
         try:
-            answer = reply.json()
-        except ValueError:
-            answer = None
-        if reply.status_code != 200:
-            text = answer.get("error") if isinstance(answer, dict) else None
-            raise refusal_by_http_status(
-                reply.status_code, str(text or f"{self._base_url} answered with HTTP status {reply.status_code}")
-            )
-        if not isinstance(answer, dict):
-            raise ServerUnavailable(f"{self._base_url} did not answer in JSON: is it the REST port of a model server?")
-        return answer
-
-
-def _path(model: str, version: int | None) -> str:
-    if not model:
-        raise InvalidRequest("The model's name is empty: give the name that the server was started with")
-    return f"/v1/models/{quote(model, safe='')}" + ("" if version is None else f"/versions/{version}")
-
-
-def _instances(texts: Sequence[str], text_pairs: Sequence[str] | None) -> list[dict[str, str]]:
-    # Rows and not columns: only there does the server refuse an input that the signature does not have.
-    if text_pairs is None:
-        return [{contract.TEXT: text} for text in texts]
-    return [{contract.TEXT: text, contract.TEXT_PAIR: pair} for text, pair in zip(texts, text_pairs, strict=True)]
-
-
-def _as_float32(values: Sequence[float]) -> tuple[float, ...]:
-    # The decimals on the wire are the shortest for float32: only as such are they the bits that the server had.
-    layout = f"{len(values)}f"
-    return struct.unpack(layout, struct.pack(layout, *values))
+            reply = await self._http.request(method, self._base_url + path, content=body, timeout=seconds)
+        except self._errors as error:
+            raise self._failure(error, seconds) from None
+        return wire.read_reply(reply.status_code, reply.content, self._base_url)

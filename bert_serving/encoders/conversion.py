@@ -115,8 +115,9 @@ def read_architecture(config: Mapping[str, Any], tokenizer: Mapping[str, Any]) -
     else:
         _check_tokenizer(tokenizer)
     try:
+        sizes: dict[str, Any] = {ours: int(config[theirs]) for ours, theirs in family.sizes.items()}
         architecture = Architecture(
-            **{ours: int(config[theirs]) for ours, theirs in family.sizes.items()},
+            **sizes,
             types=int(config.get("type_vocab_size", 2)),
             activation=_ACTIVATIONS[config[activation_key]],
             dropout=float(config.get("hidden_dropout_prob", config.get("dropout", 0.1))),
@@ -192,7 +193,8 @@ class HubEncoder(tf.train.Checkpoint):
 
     def __init__(self, network: tf_keras.Model):
         super().__init__()
-        self._network = network
+        # Held where TensorFlow does not look: it would trace every layer once more, and write Keras' own view of them.
+        self._call_network = lambda inputs, training: network(inputs, training=training)
         self.variables = list(network.variables)
         self.trainable_variables = list(network.trainable_variables)
         self.regularization_losses: list[Any] = []
@@ -200,9 +202,9 @@ class HubEncoder(tf.train.Checkpoint):
         for training in (False, True):
             self.__call__.get_concrete_function(spec, training=training)
 
-    @tf.function
+    @tf.function(autograph=False)
     def __call__(self, inputs, training=False):
-        outputs = dict(self._network(inputs, training=training))
+        outputs = dict(self._call_network(inputs, training))
         outputs[contract.DEFAULT_OUTPUT] = outputs[contract.POOLED_OUTPUT]
         return outputs
 

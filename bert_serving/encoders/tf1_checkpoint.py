@@ -57,7 +57,7 @@ def convert_checkpoint(source: Path, target: Path) -> None:
     config = next(read_json(source / name) for name in _CONFIGS if (source / name).is_file())
     config = config | {
         "model_type": "bert",
-        "hidden_act": _ACTIVATIONS.get(config.get("hidden_act"), config.get("hidden_act")),
+        "hidden_act": _ACTIVATIONS.get(str(config.get("hidden_act")), config.get("hidden_act")),
     }
     tokens = read_vocabulary(source / VOCABULARY_FILE)
     settings = {"do_lower_case": not _has_capitals(tokens)} | read_tokenizer_settings(source)

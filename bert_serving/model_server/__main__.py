@@ -37,7 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         for config in flags.options.models:
             # Here as well as in the server: a mistyped path should not cost the wait for TensorFlow.
-            lacks_version(config)
+            if (lacking := lacks_version(config)) and not flags.options.file_system_poll_wait_seconds:
+                raise errors.InputError(lacking)
         asyncio.run(_serve_until_signal(flags.options, flags.without_effect))
     except errors.BertServingError as error:
         _log.error("%s", error)

@@ -44,7 +44,7 @@ def prepare_classify(servable: Servable, request: classification_pb2.Classificat
         response.model_spec.version.value = servable.version
         return response
 
-    return Inference(servable, name, {contract.EXAMPLES: examples}, outputs, answer)
+    return Inference(servable, name, {contract.EXAMPLES: examples}, outputs, answer, request)
 
 
 def classify(servable: Servable, request: classification_pb2.ClassificationRequest) -> Response:

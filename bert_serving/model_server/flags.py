@@ -17,6 +17,7 @@ from bert_serving.model_server.batching_parameters import (
 from bert_serving.model_server.monitoring import read_metrics_path
 from bert_serving.model_server.options import ModelConfig, ServerOptions
 from bert_serving.model_server.request_limits import Limits
+from bert_serving.model_server.request_logging import MOST_BYTES, RequestLogging
 from bert_serving.model_server.tls import read_tls
 
 # Known to tensorflow_model_server (main.cc, tags up to 2.20.0), without meaning here.
@@ -112,11 +113,14 @@ def _options(values: argparse.Namespace) -> ServerOptions:
         batching=_batching(values),
         rest_timeout=values.rest_api_timeout_in_ms / 1e3,
         rest_cors=values.rest_api_enable_cors_support,
+        page=not values.no_page,
         limits=Limits(values.max_request_bytes, values.max_request_rows, values.max_text_bytes),
         grace_seconds=values.grace_period_seconds,
         tls=read_tls(Path(values.ssl_config_file)) if values.ssl_config_file else None,
         metrics_path=_metrics_path(values),
         access_log=Path(values.access_log) if values.access_log else None,
+        rest_tls=values.rest_api_tls,
+        request_log=_request_log(values),
         check_method_names=values.enable_signature_method_name_check,
         tf_serving=values.audit_for_tf_serving,
         allow_unsafe_operations=values.allow_unsafe_operations,
@@ -139,6 +143,13 @@ def _models(values: argparse.Namespace) -> list[ModelConfig]:
     if not values.model_name:
         raise InputError("--model_name must not be empty")
     return [ModelConfig(name=values.model_name, base_path=Path(values.model_base_path).absolute())]
+
+
+def _request_log(values: argparse.Namespace) -> RequestLogging | None:
+    if not values.request_log:
+        return None
+    prefix = Path(values.request_log).absolute()
+    return RequestLogging(prefix, values.request_log_sampling_rate, values.request_log_max_bytes)
 
 
 def _metrics_path(values: argparse.Namespace) -> str | None:
@@ -204,7 +215,9 @@ def _build_parser() -> argparse.ArgumentParser:
     add("rest_api_num_threads", _count, 0, "threads that read large REST requests; 0 is four for each CPU")
     add("rest_api_timeout_in_ms", _positive, 30_000, "milliseconds for one inference over REST")
     add("rest_api_enable_cors_support", _boolean, False, "let pages of other origins ask over REST")
+    add("no-page", _boolean, False, "leave out the page for people at / of the REST port")
     add("ssl_config_file", str, "", "SSLConfig in text form: TLS for the gRPC port")
+    add("rest_api_tls", _boolean, False, "TLS for the REST port, too; then plain HTTP finds nobody there")
     add("monitoring_config_file", str, "", "MonitoringConfig in text form: metrics on the REST port")
     add("enable_signature_method_name_check", _boolean, False, "refuse signatures made for another method")
     add("max_request_bytes", _count, 0, "largest request; 0 is 2 GiB")
@@ -213,6 +226,9 @@ def _build_parser() -> argparse.ArgumentParser:
     add("grace_period_seconds", _count, 15, "time for requests to finish after SIGTERM")
     add("audit_for_tf_serving", _version, "2.20", "warn of operations that this TensorFlow Serving lacks")
     add("access_log", str, "", "file that gets a line of JSON for each request")
+    add("request_log", str, "", "log sampled requests in TFRecord files whose paths begin like this")
+    add("request_log_sampling_rate", _share, 0.01, "share of the requests to log")
+    add("request_log_max_bytes", _positive, MOST_BYTES, "what the files of a request log may take together")
     add("allow_unsafe_operations", _boolean, False, "load models that touch files or run code")
     add("saved_model_tags", str, contract.SERVING_TAG, "tags of the meta graph, with commas between")
     add("tensorflow_session_parallelism", _count, 0, "sets both of the next two; 0 is automatic")
@@ -245,6 +261,16 @@ def _version(text: str) -> str:
     if not all(part.isascii() and part.isdigit() for part in text.split(".")):
         raise argparse.ArgumentTypeError(f"{text!r} is not a version such as 2.20")
     return text
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
+    return share
 
 
 def _positive(text: str) -> int:

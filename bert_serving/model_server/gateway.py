@@ -1,9 +1,11 @@
 """The one way from a decoded request to its answer: limits, execution, and telling those who count."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
+from google.protobuf.message import Message
 
 from bert_serving.model_server.exchange import Exchange, Exchanges, now
 from bert_serving.model_server.executor import Executor
@@ -25,6 +27,7 @@ class Call:
         client: address of the client, for turns and logs.
         started: when it arrived.
         inference: what it came to; None while it is not known, or was refused.
+        request: the message of a request that comes to several inferences.
     """
 
     entrypoint: str
@@ -33,15 +36,32 @@ class Call:
     client: str
     started: float
     inference: Inference[Any] | None = None
+    request: Message | None = None
+
+
+Answered = Callable[[Call, Any], object]
+
+
+def _ignore(call: Call, response: Any) -> None:
+    """For those whom answers do not concern."""
 
 
 class Gateway:
     """Runs requests of both protocols."""
 
-    def __init__(self, executor: Executor, limits: Limits, exchanges: Exchanges):
+    def __init__(self, executor: Executor, limits: Limits, exchanges: Exchanges, answered: Answered = _ignore):
+        """Makes a gateway.
+
+        Args:
+            executor: what runs the requests.
+            limits: what one request may ask for.
+            exchanges: is told how each request ended.
+            answered: called on the event loop with each call that was answered, and its response; must be quick.
+        """
         self.limits = limits
         self._executor = executor
         self._exchanges = exchanges
+        self._answered = answered
 
     def begin(self, entrypoint: str, method: str, model: str, client: str) -> Call:
         """A request has arrived."""
@@ -58,9 +78,10 @@ class Gateway:
         self.limits.check(inference)
         return await self._executor.run(inference, call.client)
 
-    def succeeded(self, call: Call) -> None:
+    def succeeded(self, call: Call, response: Any) -> None:
         """The request has its answer."""
         self._note(call, "OK", "")
+        self._answered(call, response)
 
     def failed(self, call: Call, error: Exception) -> Failure:
         """The request gets an error; gives what it is on the wire."""

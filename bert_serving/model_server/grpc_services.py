@@ -22,6 +22,7 @@ from bert_serving.model_server.multi_inference import multi_inference_spec, prep
 from bert_serving.model_server.predict import prepare_predict
 from bert_serving.model_server.regress import prepare_regress
 from bert_serving.model_server.status import model_status
+from bert_serving.model_server.tolerant_handlers import TolerantRegistry
 from bert_serving.model_server.workers import Workers
 
 T = TypeVar("T")
@@ -70,8 +71,10 @@ class PredictionService(_Service, prediction_service_pb2_grpc.PredictionServiceS
         try:
             inferences = await self._prepared(self._multi_inference, request)
             results = await asyncio.gather(*(self._gateway.run(call, each) for each in inferences))
-            self._gateway.succeeded(call)
-            return inference_pb2.MultiInferenceResponse(results=results)
+            call.request = request
+            response = inference_pb2.MultiInferenceResponse(results=results)
+            self._gateway.succeeded(call, response)
+            return response
         except Exception as error:
             failure = self._gateway.failed(call, error)
         return await context.abort(grpc.StatusCode[failure.code], _cut(failure.message))
@@ -89,7 +92,7 @@ class PredictionService(_Service, prediction_service_pb2_grpc.PredictionServiceS
         call = self._gateway.begin("GRPC", method, request.model_spec.name, context.peer())
         try:
             response = await self._gateway.run(call, await self._prepared(prepare, request))
-            self._gateway.succeeded(call)
+            self._gateway.succeeded(call, response)
             return response
         except Exception as error:
             failure = self._gateway.failed(call, error)
@@ -142,8 +145,9 @@ def add_services(
 ) -> None:
     """Registers both services."""
     prediction = PredictionService(store, workers, gateway, tensor_content=tensor_content)
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(prediction, server)
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(store, workers), server)
+    registry = TolerantRegistry(server)
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(prediction, registry)
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(store, workers), registry)
 
 
 def _spec(request: Any) -> Any:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import numpy as np
+from google.protobuf.message import Message
 
 from bert_serving.model_server.servable import Servable
 
@@ -21,6 +22,7 @@ class Inference(Generic[T]):
         inputs: arrays by input name, of the signature's data types; strings are object arrays of bytes.
         outputs: names of the outputs to compute.
         answer: makes the response out of the outputs.
+        request: the message that asked for it, for the request log; None for JSON.
     """
 
     servable: Servable
@@ -28,6 +30,7 @@ class Inference(Generic[T]):
     inputs: Mapping[str, np.ndarray]
     outputs: tuple[str, ...]
     answer: Callable[[Mapping[str, np.ndarray]], T]
+    request: Message | None = None
 
     def run(self) -> T:
         """Runs on the calling thread.

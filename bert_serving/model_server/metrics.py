@@ -1,6 +1,6 @@
 """What Prometheus is told: TensorFlow Serving's metrics by its names, with version and signature, and some of our own."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import Metric
@@ -25,7 +25,7 @@ class Metrics:
     prometheus_client ends the names of counters in `_total`; TensorFlow Serving's do not, and dashboards look for those.
     """
 
-    def __init__(self, store: ModelStore, executor: Executor):
+    def __init__(self, store: ModelStore, executor: Executor, dropped: Callable[[], int] = lambda: 0):
         self._registry = CollectorRegistry()
         self._requests = self._counter("request_count", "Requests", (*_MODEL, "status", "entrypoint"))
         self._latency = self._histogram(
@@ -50,6 +50,9 @@ class Metrics:
         Gauge(":bert_serving:waiting_requests", "Requests that wait", registry=self._registry).set_function(
             lambda: executor.waiting
         )
+        Gauge(
+            ":bert_serving:request_log_dropped", "Requests that the log left out", registry=self._registry
+        ).set_function(dropped)
         self._registry.register(_VersionStates(store))
 
     def note_exchange(self, exchange: Exchange) -> None:

@@ -9,6 +9,7 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from bert_serving.errors import InputError
 from bert_serving.model_server.options import ModelConfig, VersionPolicy
+from bert_serving.model_server.request_logging import model_logging
 
 _PLATFORM = "tensorflow"
 
@@ -77,6 +78,7 @@ def _model_config(entry: Any) -> ModelConfig:
         base_path=Path(entry.base_path),
         policy=_policy(entry),
         labels=dict(entry.version_labels),
+        logging=model_logging(entry),
     )
 
 

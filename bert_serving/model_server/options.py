@@ -9,6 +9,7 @@ from bert_serving import contract
 from bert_serving.errors import InputError
 from bert_serving.model_server.batching_parameters import BatchingParameters
 from bert_serving.model_server.request_limits import Limits
+from bert_serving.model_server.request_logging import RequestLogging
 from bert_serving.model_server.tls import Tls
 
 
@@ -41,12 +42,14 @@ class ModelConfig:
         base_path: folder whose numeric subfolders are the versions.
         policy: which versions are served.
         labels: version label to version number.
+        logging: where its requests are logged; None leaves it to the server's options.
     """
 
     name: str
     base_path: Path
     policy: VersionPolicy = VersionPolicy()
     labels: Mapping[str, int] = field(default_factory=dict)
+    logging: RequestLogging | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,11 +81,14 @@ class ServerOptions:
         rest_timeout: seconds for one inference over REST.
         rest_cors: pages of other origins may ask.
         rest_threads: threads that read large requests.
+        page: the page for people is at the root of the REST port.
         limits: what one request may ask for.
         grace_seconds: how long requests may go on when the server stops.
         tls: key and certificates of the gRPC port; None is plain text.
+        rest_tls: use them for the REST port, too.
         metrics_path: where Prometheus finds the metrics; None is off.
         access_log: file that gets a line for each request.
+        request_log: where sampled requests are logged; None is off.
         check_method_names: refuse a signature whose method name is that of another method.
         allow_unsafe_operations: load models with operations that touch files or run code.
         tf_serving: the TensorFlow Serving that models should also run on; the audit at load warns by it.
@@ -115,11 +121,14 @@ class ServerOptions:
     rest_timeout: float = 30.0
     rest_cors: bool = False
     rest_threads: int = 4 * (os.cpu_count() or 1)
+    page: bool = True
     limits: Limits = field(default_factory=Limits)
     grace_seconds: float = 5.0
     tls: Tls | None = None
+    rest_tls: bool = False
     metrics_path: str | None = None
     access_log: Path | None = None
+    request_log: RequestLogging | None = None
     check_method_names: bool = False
     allow_unsafe_operations: bool = False
     tf_serving: str = "2.20"
@@ -130,5 +139,7 @@ class ServerOptions:
             raise InputError("No model to serve: give at least one model name and base path")
         if self.port is None and self.rest_api_port is None and self.grpc_socket_path is None:
             raise InputError("No way in: switch on the gRPC port, the REST port or the gRPC socket")
+        if self.rest_tls and self.tls is None:
+            raise InputError("--rest_api_tls needs --ssl_config_file: it says where key and certificate are")
         if self.port and self.port == self.rest_api_port:
             raise InputError(f"gRPC and REST cannot share port {self.port}: choose two different ports")

@@ -39,7 +39,7 @@ def prepare_predict(
             fill_tensor_proto(response.outputs[output], array, tensor_content=tensor_content)
         return response
 
-    return Inference(servable, name, inputs, outputs, answer)
+    return Inference(servable, name, inputs, outputs, answer, request)
 
 
 def predict(

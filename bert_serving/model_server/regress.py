@@ -46,7 +46,7 @@ def prepare_regress(servable: Servable, request: regression_pb2.RegressionReques
         response.model_spec.version.value = servable.version
         return response
 
-    return Inference(servable, name, {contract.EXAMPLES: examples}, outputs, answer)
+    return Inference(servable, name, {contract.EXAMPLES: examples}, outputs, answer, request)
 
 
 def regress(servable: Servable, request: regression_pb2.RegressionRequest) -> Response:

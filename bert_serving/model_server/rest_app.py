@@ -3,7 +3,7 @@
 import asyncio
 import zlib
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.applications import Starlette
@@ -31,18 +31,33 @@ _TOO_LARGE = 413
 
 
 @dataclass(frozen=True)
+class Document:
+    """Something that is served besides the API.
+
+    Attributes:
+        media_type: its type.
+        make: gives its text, anew for each request.
+        headers: sent along with it.
+    """
+
+    media_type: str
+    make: Callable[[], str]
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class RestOptions:
     """Options of the REST port.
 
     Attributes:
         timeout: seconds for one inference.
         cors: allow pages of other origins to ask.
-        pages: text by path of what is served besides the API, made anew for each request, with its media type.
+        documents: what is served besides the API, by path.
     """
 
     timeout: float = 30.0
     cors: bool = False
-    pages: Mapping[str, tuple[str, Callable[[], str]]] | None = None
+    documents: Mapping[str, Document] = field(default_factory=dict)
 
 
 def build_rest_app(api: RestApi, workers: Workers, gateway: Gateway, options: RestOptions) -> Starlette:
@@ -67,10 +82,9 @@ class _Endpoint:
         headers = _CORS if self._options.cors else {}
         if request.method == "OPTIONS":
             return Response(status_code=_preflight_status(request), headers=headers)
-        pages = self._options.pages or {}
-        if request.method in ("GET", "HEAD") and path in pages:
-            media_type, make = pages[path]
-            return Response(make(), media_type=media_type, headers=headers)
+        document = self._options.documents.get(path) if request.method in ("GET", "HEAD") else None
+        if document is not None:
+            return Response(document.make(), media_type=document.media_type, headers={**headers, **document.headers})
         try:
             reply = await self._reply(request, path)
         except ClientDisconnect:
@@ -98,7 +112,7 @@ class _Endpoint:
             failure = self._gateway.failed(call, error)
             status = _TOO_LARGE if isinstance(error, _TooLargeError) else http_status(failure.code)
             return Reply(status, write_json({"error": quoted(failure.message)}) + "\n")
-        self._gateway.succeeded(call)
+        self._gateway.succeeded(call, reply)
         return reply
 
     async def _inference(self, request: Request, path: str) -> Inference[Reply]:
@@ -113,6 +127,9 @@ class _Endpoint:
         return prepare() if small else await self._workers.run(prepare)
 
     async def _body(self, request: Request) -> bytes:
+        announced = request.headers.get("content-length", "")
+        if announced.isascii() and announced.isdigit():
+            _check_size(int(announced[:20]), self._gateway.limits.most_bytes)
         parts: list[bytes] = []
         size = 0
         async for chunk in request.stream():

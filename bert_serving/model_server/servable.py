@@ -30,6 +30,7 @@ class Servable:
         holder: the loaded object; it owns the variables that the callables read.
         batching: how requests are merged; None runs each on its own.
         check_method_names: only a signature made for a method may be asked by it.
+        classes: names of the classes in the order of the probabilities; none where the version does not tell.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Servable:
     holder: Any
     batching: BatchingParameters | None = None
     check_method_names: bool = False
+    classes: tuple[str, ...] = ()
 
     @classmethod
     def load(
@@ -70,6 +72,7 @@ class Servable:
             holder=holder,
             batching=batching,
             check_method_names=check_method_names,
+            classes=_classes(path),
         )
 
     def run(self, signature: str, inputs: Mapping[str, Tensor], outputs: Sequence[str]) -> dict[str, np.ndarray]:
@@ -87,6 +90,13 @@ class Servable:
         fed = {name: tf.constant(value, dtype=tf.as_dtype(declared[name].dtype)) for name, value in inputs.items()}
         results = self.functions[signature](**fed)
         return {name: _as_array(results[name]) for name in outputs}
+
+
+def _classes(path: Path) -> tuple[str, ...]:
+    try:
+        return tuple((path / contract.LABELS_ASSET).read_text("utf-8").removesuffix("\n").split("\n"))
+    except (OSError, UnicodeDecodeError):
+        return ()
 
 
 def _as_array(tensor: tf.Tensor) -> np.ndarray:

@@ -5,12 +5,13 @@ import contextlib
 import logging
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Self
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Self
 
 import grpc
 import tensorflow as tf
 import uvicorn
+from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2_grpc
 
 from bert_serving.errors import InputError
@@ -18,14 +19,16 @@ from bert_serving.model_server.access_log import AccessLog
 from bert_serving.model_server.config_reload import ConfigFile
 from bert_serving.model_server.exchange import Exchanges
 from bert_serving.model_server.executor import BatchRun, Executor
-from bert_serving.model_server.gateway import Gateway
+from bert_serving.model_server.gateway import Call, Gateway
 from bert_serving.model_server.grpc_services import add_services
 from bert_serving.model_server.health import Health
 from bert_serving.model_server.model_store import ModelStore
 from bert_serving.model_server.options import ServerOptions
+from bert_serving.model_server.page import page_documents
+from bert_serving.model_server.request_log import RequestLog
 from bert_serving.model_server.rest_api import RestApi
-from bert_serving.model_server.rest_app import RestOptions, build_rest_app
-from bert_serving.model_server.rest_protocol import PatientProtocol
+from bert_serving.model_server.rest_app import Document, RestOptions, build_rest_app
+from bert_serving.model_server.rest_protocol import KEEP_ALIVE_SECONDS, PatientProtocol
 from bert_serving.model_server.service_reflection import add_reflection
 from bert_serving.model_server.tls import Tls
 from bert_serving.model_server.version_folders import lacks_version
@@ -58,7 +61,8 @@ class ModelServer:
         threads = options.batching.num_batch_threads if batches and options.batching else options.max_threads
         self._executor = Executor(threads, most_waiting=options.max_waiting_requests, on_batch=self._note_batch)
         self._exchanges = Exchanges()
-        self._gateway = Gateway(self._executor, options.limits, self._exchanges)
+        self._request_log: RequestLog | None = None
+        self._gateway = Gateway(self._executor, options.limits, self._exchanges, self._log_request)
         self._api = RestApi(self.store)
         self._metrics: Metrics | None = None
         self._access_log: AccessLog | None = None
@@ -106,6 +110,8 @@ class ModelServer:
         self.store.close()
         if self._access_log is not None:
             self._access_log.close()
+        if self._request_log is not None:
+            await asyncio.to_thread(self._request_log.close)
 
     @property
     def busy(self) -> bool:
@@ -130,11 +136,24 @@ class ModelServer:
         if self.options.metrics_path is not None:
             from bert_serving.model_server.metrics import Metrics
 
-            self._metrics = Metrics(self.store, self._executor)
+            self._metrics = Metrics(self.store, self._executor, self._dropped)
             self._exchanges.listen(self._metrics.note_exchange)
         if self.options.access_log is not None:
             self._access_log = AccessLog(self.options.access_log)
             self._exchanges.listen(self._access_log.note)
+
+    def _log_request(self, call: Call, response: Any) -> None:
+        config = self.store.config(call.model)
+        where = self.options.request_log if config is None or config.logging is None else config.logging
+        if where is None or call.inference is None:
+            return
+        if self._request_log is None:
+            self._request_log = RequestLog()
+        request = call.request if call.inference.request is None else call.inference.request
+        self._request_log.note(where, request, call.inference, response if isinstance(response, Message) else None)
+
+    def _dropped(self) -> int:
+        return 0 if self._request_log is None else self._request_log.dropped
 
     def _note_batch(self, run: BatchRun) -> None:
         if self._metrics is not None:
@@ -153,7 +172,7 @@ class ModelServer:
         if options.port is None and options.grpc_socket_path is None:
             return
         arguments: list[tuple[str, str | int]] = [
-            ("grpc.max_receive_message_length", options.limits.request_bytes or -1),
+            ("grpc.max_receive_message_length", options.limits.most_bytes),
             ("grpc.max_send_message_length", -1),
             # Otherwise a second server on the same port starts without complaint and takes half of the requests.
             ("grpc.so_reuseport", 0),
@@ -179,7 +198,9 @@ class ModelServer:
         if self.options.rest_api_port is None:
             return
         listener = _bind_rest(self.options.host, self.options.rest_api_port)
-        options = RestOptions(timeout=self.options.rest_timeout, cors=self.options.rest_cors, pages=self._pages())
+        options = RestOptions(
+            timeout=self.options.rest_timeout, cors=self.options.rest_cors, documents=self._documents()
+        )
         app = build_rest_app(self._api, self._workers, self._gateway, options)
         config = uvicorn.Config(
             app,
@@ -188,9 +209,13 @@ class ModelServer:
             lifespan="off",
             ws="none",
             server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=max(1, int(self.options.grace_seconds)),
             http=PatientProtocol,
         )
+        config.load()
+        if self.options.tls is not None and self.options.rest_tls:
+            config.ssl = self.options.tls.context()
         self._rest = _RestServer(config)
         self._rest_task = asyncio.create_task(self._rest.serve(sockets=[listener]))
         while not self._rest.started and not self._rest_task.done():
@@ -199,10 +224,11 @@ class ModelServer:
             await self._rest_task
         self.rest_port = listener.getsockname()[1]
 
-    def _pages(self) -> dict[str, tuple[str, Callable[[], str]]]:
-        if self._metrics is None or self.options.metrics_path is None:
-            return {}
-        return {self.options.metrics_path: ("text/plain", self._metrics.text)}
+    def _documents(self) -> dict[str, Document]:
+        documents = page_documents(self.store) if self.options.page else {}
+        if self._metrics is not None and self.options.metrics_path is not None:
+            documents[self.options.metrics_path] = Document("text/plain", self._metrics.text)
+        return documents
 
 
 class _RestServer(uvicorn.Server):
@@ -233,7 +259,8 @@ class ServerThread:
     @property
     def rest_url(self) -> str:
         """Base URL for REST clients, without a slash at its end."""
-        return f"http://{self.server.options.host or '127.0.0.1'}:{self.server.rest_port}"
+        scheme = "https" if self.server.options.rest_tls else "http"
+        return f"{scheme}://{self.server.options.host or '127.0.0.1'}:{self.server.rest_port}"
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -1,5 +1,7 @@
-"""TLS for the gRPC port: the SSL config file of TensorFlow Serving."""
+"""TLS for the ports: the SSL config file of TensorFlow Serving."""
 
+import ssl
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +37,27 @@ class Tls:
             root_certificates=self.authority or None,
             require_client_auth=self.client_verify,
         )
+
+    def context(self) -> ssl.SSLContext:
+        """What an HTTP server needs.
+
+        Raises:
+            InputError: a text holds no usable certificate or key.
+        """
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        try:
+            # The ssl module reads a chain from files only; this one is ours alone and gone at once.
+            with tempfile.NamedTemporaryFile(prefix="bert-serving-", suffix=".pem") as chain:
+                chain.write(self.key + b"\n" + self.certificate)
+                chain.flush()
+                context.load_cert_chain(chain.name)
+            if self.authority:
+                context.load_verify_locations(cadata=self.authority.decode())
+        except (ssl.SSLError, ValueError) as error:
+            raise InputError(f"The SSL config file holds no usable key and certificates: {error}") from None
+        if self.client_verify:
+            context.verify_mode = ssl.CERT_REQUIRED
+        return context
 
 
 def read_tls(path: Path) -> Tls:

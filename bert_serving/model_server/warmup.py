@@ -14,9 +14,7 @@ from bert_serving.model_server.multi_inference import run_multi_inference
 from bert_serving.model_server.predict import predict
 from bert_serving.model_server.regress import regress
 from bert_serving.model_server.servable import Servable
-
-# saved_model_warmup_util.cc of TensorFlow Serving.
-MOST_RECORDS = 1000
+from bert_serving.saved_model.warmup import MOST_RECORDS
 
 
 def replay_warmup(servable: Servable, version_folder: Path, *, iterations: int = 1) -> int:

@@ -30,7 +30,7 @@ def count_words(
         progress: told how many texts were counted.
     """
     splitter = BasicTokenizer(lower_case=False)
-    counts: Counter[str] = Counter()
+    counts: Counter[bytes] = Counter()
     done = 0
     for batch in _batches(texts):
         words = splitter.tokenize(normalize(tf.constant(batch), lower_case=lower_case)).flat_values

@@ -77,7 +77,7 @@ class _SpecialTokens(tf.Module):
         super().__init__()
         self._ids = ids
 
-    @tf.function(input_signature=[])
+    @tf.function(input_signature=[], autograph=False)
     def __call__(self):
         return {name: tf.constant(value, tf.int32) for name, value in self._ids.items()}
 
@@ -112,7 +112,7 @@ class _Tokenize(tf.Module):
         self.ids = dict(zip(tokens, ids, strict=True)) | {"vocab_size": int(table.size())}
         self.get_special_tokens_dict = _SpecialTokens(self.ids)
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
     def __call__(self, sentences):
         pieces = self._tokenizer.tokenize(normalize(sentences, lower_case=self._lower_case))
         pieces = tf.cast(pieces, tf.int32)
@@ -167,7 +167,7 @@ class _Preprocessing(tf.Module):
         self._special = _special_ids(self.tokenize.ids)
         self.bert_pack_inputs = _PackInputs(self._special)
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="sentences")])
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="sentences")], autograph=False)
     def __call__(self, sentences):
         word_ids, type_ids = combine_segments([self.tokenize(sentences)], self._special, DEFAULT_SEQUENCE_LENGTH)
         return pad(word_ids, type_ids, self._special, DEFAULT_SEQUENCE_LENGTH)
