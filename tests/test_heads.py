@@ -39,6 +39,7 @@ def test_blocks_learn_on_a_frozen_encoder_and_see_no_padding(encoder_folder):
     np.testing.assert_allclose(classifier.token_model(inputs), classifier.token_model(padded), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_run_with_blocks_and_word_pieces_on_disk_is_exported(encoder_folder, rows, tmp_path, bert_serving):
     path = write_run_file(tmp_path, encoder_folder, rows, epochs=1)
     settings = ["head.blocks=1", "head.pooling=max", "encoder.trainable=false", "encoder.cache_tokens=true"]
