@@ -86,6 +86,8 @@ class Classifier:
     def model(self) -> tf_keras.Model:
         """The whole classifier as one Keras model: strings [B] (a list of two for pairs) to logits, padded to the sequence length."""
         options = self.options
+        if self.preprocessing.rewrite is not None:
+            raise InputError("encoder.normalise is a function in Python, which no graph can carry; use predict")
         names = (contract.TEXT, contract.TEXT_PAIR) if options.pairs else (contract.TEXT,)
         texts = [tf_keras.layers.Input((), dtype=tf.string, name=name) for name in names]
         tokenize = hub.KerasLayer(self.preprocessing.model.tokenize, name="tokenize")

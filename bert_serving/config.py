@@ -99,6 +99,15 @@ class EncoderConfig(Table):
     """texts are cut at so many tokens, [CLS] and [SEP] included"""
     cache_tokens: bool = False
     """keep the word pieces of the data in the cache: the next run on the same texts starts at once"""
+    normalise: str | None = None
+    """a function that changes texts before all else, as `module:function` or `file.py:function` (docs/training.md)"""
+
+    @field_validator("normalise")
+    @classmethod
+    def _names_a_function(cls, value: str | None) -> str | None:
+        if value is not None and not all(value.rpartition(":")):
+            raise ValueError(f"expected module:function or file.py:function, got {value!r}")
+        return value
 
     @model_validator(mode="after")
     def _one_source(self) -> "EncoderConfig":
@@ -341,11 +350,13 @@ def _with_absolute_paths(config: RunConfig, base: Path) -> RunConfig:
             for split in ("train", "validation", "test")
         }
     )
-    encoder = config.encoder.model_copy(
-        update={
-            key: base / value.expanduser()
-            for key in ("path", "preprocessing")
-            if isinstance(value := getattr(config.encoder, key), Path)
-        }
-    )
+    places: dict[str, Any] = {
+        key: base / value.expanduser()
+        for key in ("path", "preprocessing")
+        if isinstance(value := getattr(config.encoder, key), Path)
+    }
+    module, _, function = (config.encoder.normalise or "").rpartition(":")
+    if module.endswith(".py"):
+        places["normalise"] = f"{base / Path(module).expanduser()}:{function}"
+    encoder = config.encoder.model_copy(update=places)
     return config.model_copy(update={"data": data, "encoder": encoder})
