@@ -1,5 +1,6 @@
 """The classifier: preprocessing, encoder, dropout and a dense head, joined as Keras models."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,13 +9,15 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_hub as hub
 import tf_keras
+from official.nlp.modeling import layers
 
 from bert_serving import contract
 from bert_serving.contract import MULTILABEL_THRESHOLD, Head, Pooling, Scaling
 from bert_serving.data.batches import TokenRows, padded_batch, sorted_batches
 from bert_serving.data.splits import label_array
-from bert_serving.encoders.architecture import reproducible_dropout
+from bert_serving.encoders.architecture import ACTIVATIONS, reproducible_dropout
 from bert_serving.encoders.loading import LoadedEncoder
+from bert_serving.encoders.token_cache import cached_token_rows
 from bert_serving.errors import EncoderError, InputError
 from bert_serving.text.packing import combine_segments, pad
 from bert_serving.text.preprocessing import Preprocessing
@@ -23,6 +26,11 @@ LABEL_SEPARATOR = ","
 # The head's kernel starts as in BERT's own fine-tuning (google-research/bert, run_classifier.py).
 _HEAD_STDDEV = 0.02
 _PREDICTION_BATCH = 64
+# Of new Transformer blocks, as in BERT.
+_BLOCK_HEAD_WIDTH = 64
+_BLOCK_INNER_FACTOR = 4
+BLOCKS = "blocks"
+"""begins the names of their variables"""
 _AS_TRAINED = Scaling()
 
 
@@ -36,6 +44,7 @@ class ClassifierOptions:
         sequence_length: texts are cut at so many tokens.
         pairs: whether a row has two texts.
         pooling: how the encoder's outputs become the vector that the dense layer sees.
+        blocks: new Transformer blocks between the encoder's sequence output and the pooling.
         dropout: rate between the pooled output and the dense layer.
         seed: fixes the head's first weights.
         scaling: what is done to logits before they become probabilities.
@@ -46,6 +55,7 @@ class ClassifierOptions:
     sequence_length: int = 128
     pairs: bool = False
     pooling: Pooling = Pooling.POOLER
+    blocks: int = 0
     dropout: float = 0.1
     seed: int = 0
     scaling: Scaling = _AS_TRAINED
@@ -76,6 +86,8 @@ class Classifier:
     def model(self) -> tf_keras.Model:
         """The whole classifier as one Keras model: strings [B] (a list of two for pairs) to logits, padded to the sequence length."""
         options = self.options
+        if self.preprocessing.rewrite is not None:
+            raise InputError("encoder.normalise is a function in Python, which no graph can carry; use predict")
         names = (contract.TEXT, contract.TEXT_PAIR) if options.pairs else (contract.TEXT,)
         texts = [tf_keras.layers.Input((), dtype=tf.string, name=name) for name in names]
         tokenize = hub.KerasLayer(self.preprocessing.model.tokenize, name="tokenize")
@@ -97,9 +109,12 @@ class Classifier:
             name="features",
         )
 
-    def tokenize(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> tuple[TokenRows, np.ndarray]:
-        """Token ids of many texts, and each text's length in tokens before the cut, int64 [N]."""
-        words, types, offsets, uncut = self.preprocessing.token_rows(texts, pairs, self.options.sequence_length)
+    def tokenize(
+        self, texts: Sequence[str], pairs: Sequence[str] | None = None, *, cache: bool = False
+    ) -> tuple[TokenRows, np.ndarray]:
+        """Token ids of many texts, and each text's length in tokens before the cut, int64 [N]; kept on disk with `cache`."""
+        rows_of = functools.partial(cached_token_rows, self.preprocessing) if cache else self.preprocessing.token_rows
+        words, types, offsets, uncut = rows_of(texts, pairs, self.options.sequence_length)
         return TokenRows(words, types, offsets, self.preprocessing.special.padding), uncut
 
     def predict_tokens(self, rows: TokenRows, batch_size: int = _PREDICTION_BATCH) -> np.ndarray:
@@ -155,11 +170,36 @@ def build_classifier(encoder: LoadedEncoder, preprocessing: Preprocessing, optio
     head = tf_keras.layers.Dense(options.outputs, kernel_initializer=initializer, dtype=tf.float32, name="head")
     # === Functional model ===
     tokens = {name: tf_keras.layers.Input((None,), dtype=tf.int32, name=name) for name in contract.TOKEN_INPUTS}
-    pooled = pool(options.pooling, encoder.layer(tokens), tokens[contract.MASK])
+    outputs = encoder.layer(tokens)
+    if options.blocks:
+        outputs = _with_blocks(outputs, tokens[contract.MASK], options)
+    pooled = pool(options.pooling, outputs, tokens[contract.MASK])
     with reproducible_dropout():
         logits = head(dropout(pooled))
     model = tf_keras.Model(tokens, logits, name="token_classifier")
     return Classifier(options, encoder, preprocessing, model)
+
+
+def _with_blocks(outputs: dict[str, tf.Tensor], mask: tf.Tensor, options: ClassifierOptions) -> dict[str, tf.Tensor]:
+    """The encoder's outputs with a sequence output that went through new Transformer blocks."""
+    sequence = outputs[contract.SEQUENCE_OUTPUT]
+    width = sequence.shape[-1]
+    heads = next(heads for heads in (width // _BLOCK_HEAD_WIDTH, 2, 1) if heads and width % heads == 0)
+    with reproducible_dropout():
+        attention_mask = layers.SelfAttentionMask(name="blocks/mask")(sequence, mask)
+        for number in range(options.blocks):
+            sequence = layers.TransformerEncoderBlock(
+                num_attention_heads=heads,
+                inner_dim=_BLOCK_INNER_FACTOR * width,
+                inner_activation=ACTIVATIONS["gelu"],
+                output_dropout=options.dropout,
+                attention_dropout=options.dropout,
+                kernel_initializer=tf_keras.initializers.TruncatedNormal(
+                    stddev=_HEAD_STDDEV, seed=options.seed + number
+                ),
+                name=f"{BLOCKS}/layer_{number}",
+            )([sequence, attention_mask])
+    return {**outputs, contract.SEQUENCE_OUTPUT: sequence}
 
 
 def pool(pooling: Pooling, outputs: dict[str, tf.Tensor], mask: tf.Tensor) -> tf.Tensor:
@@ -173,6 +213,9 @@ def pool(pooling: Pooling, outputs: dict[str, tf.Tensor], mask: tf.Tensor) -> tf
             tokens = tf.cast(outputs[contract.SEQUENCE_OUTPUT], tf.float32)
             weights = tf.cast(mask, tf.float32)[:, :, tf.newaxis]
             return tf.reduce_sum(tokens * weights, axis=1) / tf.reduce_sum(weights, axis=1)
+        case Pooling.MAX:
+            tokens = tf.cast(outputs[contract.SEQUENCE_OUTPUT], tf.float32)
+            return tf.reduce_max(tf.where(mask[:, :, tf.newaxis] != 0, tokens, tokens.dtype.min), axis=1)
 
 
 def probabilities(head: Head, logits: tf.Tensor, scaling: Scaling = _AS_TRAINED) -> tf.Tensor:

@@ -97,6 +97,17 @@ class EncoderConfig(Table):
     """false: only the head learns"""
     sequence_length: Annotated[int, Field(ge=4)] = 128
     """texts are cut at so many tokens, [CLS] and [SEP] included"""
+    cache_tokens: bool = False
+    """keep the word pieces of the data in the cache: the next run on the same texts starts at once"""
+    normalise: str | None = None
+    """a function that changes texts before all else, as `module:function` or `file.py:function` (docs/training.md)"""
+
+    @field_validator("normalise")
+    @classmethod
+    def _names_a_function(cls, value: str | None) -> str | None:
+        if value is not None and not all(value.rpartition(":")):
+            raise ValueError(f"expected module:function or file.py:function, got {value!r}")
+        return value
 
     @model_validator(mode="after")
     def _one_source(self) -> "EncoderConfig":
@@ -119,7 +130,9 @@ class HeadConfig(Table):
     kind: Head = Head.SOFTMAX
     """softmax: one of C labels; binary: one of two from one logit; multilabel: any of C; regression: a number"""
     pooling: Pooling = Pooling.POOLER
-    """what the head sees: the encoder's pooled output, the sequence output at [CLS], or its mean over the text's tokens"""
+    """what the head sees: the encoder's pooled output, the sequence output at [CLS], or its mean or maximum over the text's tokens"""
+    blocks: Annotated[int, Field(ge=0)] = 0
+    """so many new Transformer blocks on the encoder's sequence output, before the pooling; for a frozen encoder"""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """rate between the pooled vector and the dense layer"""
 
@@ -143,6 +156,8 @@ class TrainingConfig(Table):
     """learn each batch again with its word embeddings moved so far towards a higher loss; 1 helps small data, in twice the time"""
     average_epochs: Positive = 1
     """the mean of the last so many epochs' weights competes with the single epochs, and is kept where validation prefers it"""
+    unfreeze_layers: Positive | None = None
+    """the head learns alone in the first epoch, and in each further one so many more of the encoder's layers, from the last to the first"""
     class_weights: bool = False
     """weigh rows by the inverse frequency of their label"""
     early_stopping: Positive | None = None
@@ -205,6 +220,16 @@ class RunConfig(Table):
             problems.append(f"a binary head needs exactly 2 labels, data.labels has {len(self.data.labels)}")
         if head in (Head.MULTILABEL, Head.REGRESSION) and self.training.class_weights:
             problems.append(f"training.class_weights has no meaning for a {head} head")
+        if self.head.blocks and self.head.pooling is Pooling.POOLER:
+            problems.append(
+                f"head.blocks is {self.head.blocks}, and the pooler sees the encoder alone; set head.pooling to cls, mean or max"
+            )
+        if self.training.unfreeze_layers and not self.encoder.trainable:
+            problems.append(
+                "training.unfreeze_layers has no meaning for a frozen encoder; leave out encoder.trainable = false"
+            )
+        if self.training.unfreeze_layers and self.training.adversarial_norm:
+            problems.append("training.unfreeze_layers and training.adversarial_norm do not go together; leave out one")
         if self.training.adversarial_norm:
             problems += self._adversarial_problems()
         wanted = ("spearman", "loss") if head is Head.REGRESSION else ("accuracy", "macro_f1", "loss")
@@ -325,11 +350,13 @@ def _with_absolute_paths(config: RunConfig, base: Path) -> RunConfig:
             for split in ("train", "validation", "test")
         }
     )
-    encoder = config.encoder.model_copy(
-        update={
-            key: base / value.expanduser()
-            for key in ("path", "preprocessing")
-            if isinstance(value := getattr(config.encoder, key), Path)
-        }
-    )
+    places: dict[str, Any] = {
+        key: base / value.expanduser()
+        for key in ("path", "preprocessing")
+        if isinstance(value := getattr(config.encoder, key), Path)
+    }
+    module, _, function = (config.encoder.normalise or "").rpartition(":")
+    if module.endswith(".py"):
+        places["normalise"] = f"{base / Path(module).expanduser()}:{function}"
+    encoder = config.encoder.model_copy(update=places)
     return config.model_copy(update={"data": data, "encoder": encoder})

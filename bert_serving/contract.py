@@ -95,6 +95,8 @@ class Pooling(StrEnum):
     """the sequence output at [CLS]"""
     MEAN = "mean"
     """the mean of the sequence output over the text's tokens; suits encoders trained for sentence embeddings"""
+    MAX = "max"
+    """the greatest value of each dimension of the sequence output over the text's tokens"""
 
 
 class Graph(StrEnum):

@@ -24,6 +24,7 @@ from bert_serving.data.batches import TokenRows
 from bert_serving.data.splits import Splits, label_array, label_names, load_splits, load_validation, resolve_labels
 from bert_serving.data.table import LabelledTable
 from bert_serving.encoders.architecture import Architecture, assign_weights
+from bert_serving.encoders.cache import folder_sha256
 from bert_serving.encoders.loading import EncoderFolder, LoadedEncoder, find_encoder_folder, load_encoder, network_from
 from bert_serving.encoders.weights_file import read_safetensors
 from bert_serving.errors import DataError, EncoderError, InputError, RunFolderError
@@ -41,7 +42,8 @@ from bert_serving.saved_model.manifest import EncoderOrigin
 from bert_serving.saved_model.provenance import AdoptedProvenance, provenance_of
 from bert_serving.saved_model.versions import glob_characters
 from bert_serving.saved_model.writer import ExportOptions, write_export
-from bert_serving.text.preprocessing import load_preprocessing
+from bert_serving.text.normalisation import find_normalisation, is_normalised, write_normalised
+from bert_serving.text.preprocessing import Preprocessing, load_preprocessing
 from bert_serving.training.loop import Examples, class_weights, fit
 from bert_serving.training.run_folder import RunFolder
 from bert_serving.training.strategy import create_strategy, mixed_precision
@@ -88,14 +90,21 @@ def train(config: RunConfig, out: Path, *, resume: bool = False, observer: Obser
     with observer.stage("Reading the data"):
         splits = load_splits(config.data, config.head.kind, config.training.seed)
         labels = resolve_labels(splits, config.data, config.head.kind)
-    with _locked(run):
+    with _locked(run), tempfile.TemporaryDirectory(prefix="bert-serving-") as workshop:
         _check_folder(run, config, resume=resume)
         with observer.stage("Preparing the encoder"):
             strategy = create_strategy(config.training)
             folder = find_encoder_folder(config.encoder, passed_over=observer.note, progress=observer.download)
+            folder = dataclasses.replace(
+                folder,
+                preprocessing=run.preprocessing if resume else _normalised(folder, config, Path(workshop)),
+            )
             classifier = _new_classifier(config, labels, folder, strategy)
         with observer.stage("Tokenising"):
-            tokenised = {name: classifier.tokenize(table.texts, table.pairs) for name, table in splits.named().items()}
+            tokenised = {
+                name: classifier.tokenize(table.texts, table.pairs, cache=config.encoder.cache_tokens)
+                for name, table in splits.named().items()
+            }
             tokens = {name: rows for name, (rows, _) in tokenised.items()}
             lengths = {name: uncut for name, (_, uncut) in tokenised.items()}
         found = audit(splits, labels, lengths, config.encoder.sequence_length)
@@ -160,7 +169,29 @@ def _new_classifier(
     tf_keras.utils.set_random_seed(config.training.seed)
     with strategy.scope(), mixed_precision(config.training.mixed_precision):
         encoder = load_encoder(folder, trainable=config.encoder.trainable)
-        return build_classifier(encoder, load_preprocessing(folder.preprocessing), _options(config, labels))
+        return build_classifier(encoder, _load_preprocessing(folder.preprocessing, config), _options(config, labels))
+
+
+def _normalised(folder: EncoderFolder, config: RunConfig, workshop: Path) -> Path:
+    """The encoder's preprocessing, behind the run file's normalisation where that can be part of a graph."""
+    if config.encoder.normalise is None or not find_normalisation(config.encoder.normalise).in_graph:
+        return folder.preprocessing
+    target = workshop / "preprocessing"
+    sha256 = folder_sha256(folder.preprocessing)
+    write_normalised(folder.preprocessing, find_normalisation(config.encoder.normalise), target, sha256=sha256)
+    return target
+
+
+def _load_preprocessing(folder: Path, config: RunConfig) -> Preprocessing:
+    """A run's preprocessing; the run file's normalisation is part of it, or plain Python and imported anew."""
+    if config.encoder.normalise is None or is_normalised(folder, config.encoder.normalise):
+        return load_preprocessing(folder)
+    found = find_normalisation(config.encoder.normalise)
+    if found.in_graph:
+        raise RunFolderError(
+            f"{folder}: was made with a normalisation in Python, {found.name} is one in TensorFlow now; train it anew"
+        )
+    return load_preprocessing(folder, rewrite=found.function)
 
 
 def _options(config: RunConfig, labels: tuple[str, ...]) -> ClassifierOptions:
@@ -170,6 +201,7 @@ def _options(config: RunConfig, labels: tuple[str, ...]) -> ClassifierOptions:
         sequence_length=config.encoder.sequence_length,
         pairs=config.data.text_pair is not None,
         pooling=config.head.pooling,
+        blocks=config.head.blocks,
         dropout=config.head.dropout,
         seed=config.training.seed,
     )
@@ -241,7 +273,7 @@ def load_classifier(run: RunFolder) -> Classifier:
     run.check_complete()
     encoder = _encoder_of(run, config)
     options = dataclasses.replace(_options(config, run.labels()), scaling=run.scaling())
-    classifier = build_classifier(encoder, load_preprocessing(run.preprocessing), options)
+    classifier = build_classifier(encoder, _load_preprocessing(run.preprocessing, config), options)
     try:
         assign_weights(classifier.token_model, read_safetensors(run.weights))
     except EncoderError as error:

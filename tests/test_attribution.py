@@ -59,6 +59,14 @@ def test_attributions_add_up_to_the_change_of_the_logit(head, pooling, parts):
         np.testing.assert_allclose(found.probabilities, classifier.predict([text])[0], atol=1e-6)
 
 
+def test_attributions_go_through_the_heads_own_blocks(parts):
+    classifier = classifier_of(parts, pooling=Pooling.MAX, blocks=1)
+    found = explain(classifier, TEXTS[1])
+    logits = classifier.predict_tokens(classifier.tokenize(TEXTS[1:2])[0])[0]
+    assert found.logit == pytest.approx(logits[found.labels.index(found.label)], abs=1e-4)
+    assert found.is_complete
+
+
 def test_attributions_of_a_trained_run_add_up(trained):
     for text in TEXTS:
         found = explain(trained.classifier, text)

@@ -85,13 +85,16 @@ def test_a_vocabulary_that_cannot_be_learnt_is_refused(counts, size, problem):
 def test_the_command_writes_a_vocabulary_or_nothing(files, bert_serving, tmp_path):
     ended = bert_serving("vocabulary", files / "lines.txt", files / "packed.txt.gz", "--size", 120)
     assert (ended.status, ended.err) == (0, "")
+    ended = bert_serving("vocabulary", files / "lines.txt", files / "packed.txt.gz", "--size", 120, "--to", "a/b/c.txt")
+    assert (ended.status, ended.err) == (0, "")
+    assert (tmp_path / "a" / "b" / "c.txt").read_bytes() == (tmp_path / "vocab.txt").read_bytes()
     tokens = read_vocabulary(tmp_path / "vocab.txt")
     assert f"{len(tokens)} word pieces: vocab.txt" in ended.out
     for arguments, message in (
         ((files / "lines.txt", "--size", 120), "vocab.txt: exists; give a new file with --to"),
         ((files / "lines.txt", "--size", 9, "--to", "new.txt"), "--size 9 is too small"),
         ((files / "empty.txt", "--size", 120, "--to", "new.txt"), "holds no text"),
-        ((files / "lines.txt", "--size", 120, "--to", "absent/new.txt"), "there is no folder 'absent'"),
+        ((files / "lines.txt", "--size", 120, "--to", "vocab.txt/new.txt"), "there is no folder 'vocab.txt'"),
     ):
         ended = bert_serving("vocabulary", *arguments)
         assert ended.status == 2

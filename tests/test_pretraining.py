@@ -135,6 +135,15 @@ def test_shares_over_one_and_a_wrong_override_are_told(tmp_path):
     assert (config.masking.mask_share, config.training.epochs) == (0.5, 7)
 
 
+def test_a_vocabulary_that_is_not_there_is_told_before_anything_starts(tmp_path, bert_serving):
+    path = write_run_file(tmp_path, SIZE.replace("vocab.txt", "absent.txt"))
+    size = ("--layers", 1, "--width", 8, "--heads", 2)
+    for command in (("pretrain", path), ("encoders", "new", "--vocabulary", "absent.txt", *size, "--to", "new")):
+        ended = bert_serving(*command)
+        assert ended.status == 2
+        assert ended.err.strip().endswith("absent.txt: no such vocabulary; `bert-serving vocabulary` learns one")
+
+
 # === A run ===
 
 

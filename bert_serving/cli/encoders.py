@@ -176,7 +176,7 @@ def new(
 ) -> None:
     """Make an encoder of a size with random weights."""
     from bert_serving.errors import EncoderError
-    from bert_serving.pretraining.run_file import StartConfig
+    from bert_serving.pretraining.run_file import StartConfig, check_vocabulary
 
     if to.exists():
         raise EncoderError(f"{to}: exists; give a new folder with --to")
@@ -191,6 +191,7 @@ def new(
         vocabulary=vocabulary,
         lower_case=not cased,
     )
+    check_vocabulary(config)
     with ConsoleObserver().stage(f"Making {to}"), _new_folder(to) as temporary:
         from bert_serving.pretraining.network import write_new_encoder
 

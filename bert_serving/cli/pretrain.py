@@ -26,9 +26,10 @@ def pretrain(
 ) -> None:
     """Pretrain an encoder on unlabelled text."""
     from bert_serving.observer import Observer
-    from bert_serving.pretraining.run_file import load_pretraining_file
+    from bert_serving.pretraining.run_file import check_vocabulary, load_pretraining_file
 
     config = load_pretraining_file(run_file, tuple(overrides or ()))
+    check_vocabulary(config.encoder)
     out = out or Path("encoders") / run_file.stem
     observer = Observer() if as_json else ConsoleObserver()
     with observer.stage("Starting TensorFlow"):

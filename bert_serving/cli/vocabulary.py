@@ -26,7 +26,7 @@ def vocabulary(
     if to.exists():
         raise InputError(f"{to}: exists; give a new file with --to")
     try:
-        check_writable(to)
+        check_writable(_topmost_new(to))
     except OSError as error:
         raise InputError(f"{to}: cannot write it: {error.strerror}; choose another --to") from None
     observer = ConsoleObserver()
@@ -40,5 +40,14 @@ def vocabulary(
     with observer.stage(f"Learning word pieces from {len(counts):,} words"):
         tokens = learn_vocabulary(counts, size)
     check_tokens(tokens, "the learnt vocabulary")
-    write_whole(to, "".join(f"{token}\n" for token in tokens).encode())
+    try:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(to, "".join(f"{token}\n" for token in tokens).encode())
+    except OSError as error:
+        raise InputError(f"{to}: cannot write it: {error.strerror}; choose another --to") from None
     console.print(f"  {len(tokens):,} word pieces: {to}", soft_wrap=True, markup=False)
+
+
+def _topmost_new(path: Path) -> Path:
+    """The path itself, or the first of its folders that is still to be made."""
+    return path if path.parent.exists() else _topmost_new(path.parent)

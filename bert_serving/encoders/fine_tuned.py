@@ -13,7 +13,7 @@ from bert_serving.encoders.weights_file import WEIGHTS_FILE, read_safetensors
 from bert_serving.errors import EncoderError
 
 WEIGHTS = "weights"
-_HEAD = "head/"
+_HEAD = ("head/", "blocks/")
 
 
 def is_run_folder(folder: Path) -> bool:

@@ -15,7 +15,7 @@ import tf_keras
 from official.nlp.modeling import layers
 
 from bert_serving import contract
-from bert_serving.classifier import Classifier, pool
+from bert_serving.classifier import BLOCKS, Classifier, pool
 from bert_serving.contract import Head
 from bert_serving.data.batches import TokenRows, padded_batch
 from bert_serving.errors import EncoderError, InputError
@@ -252,6 +252,7 @@ class _Path:
         rows = tf.shape(words)[0]
         mask, types = tf.repeat(self._mask, rows, axis=0), tf.repeat(self._types, rows, axis=0)
         outputs = _encode(self._classifier.encoder.layer, words, mask, types)
+        outputs[contract.SEQUENCE_OUTPUT] = _through_blocks(self._classifier, outputs[contract.SEQUENCE_OUTPUT], mask)
         pooled = pool(self._classifier.options.pooling, outputs, mask)
         return self.chosen(self._classifier.token_model.get_layer("head")(pooled))
 
@@ -269,6 +270,14 @@ def _encode(network: tf_keras.Model, words: tf.Tensor, mask: tf.Tensor, types: t
         contract.SEQUENCE_OUTPUT: states,
         contract.POOLED_OUTPUT: layer("pooler_transform")(states[:, 0]),
     }
+
+
+def _through_blocks(classifier: Classifier, states: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """The sequence output behind the head's own Transformer blocks, if it has any."""
+    attention_mask = layers.SelfAttentionMask()(states, mask)
+    for number in range(classifier.options.blocks):
+        states = classifier.token_model.get_layer(f"{BLOCKS}/layer_{number}")([states, attention_mask])
+    return states
 
 
 # === Words ===

@@ -14,8 +14,9 @@ from bert_serving.contract import MASK, Head, Pooling
 from bert_serving.data.batches import TokenRows, padded_batch, sorted_batches
 from bert_serving.data.splits import label_array
 from bert_serving.data.table import LabelledTable
-from bert_serving.encoders.cache import cached, folder_sha256
+from bert_serving.encoders.cache import cached
 from bert_serving.encoders.loading import LoadedEncoder
+from bert_serving.encoders.token_cache import preprocessing_sha256
 from bert_serving.errors import EncoderError
 from bert_serving.evaluation.predictions import Predictions
 from bert_serving.observer import Observer
@@ -63,7 +64,7 @@ class FrozenEncoder:
     @cached_property
     def vocabulary_sha256(self) -> str:
         """Digest of the preprocessing: another vocabulary gives the same text other tokens."""
-        return folder_sha256(self.preprocessing.folder)
+        return preprocessing_sha256(self.preprocessing)
 
 
 def features_of(
@@ -103,7 +104,8 @@ def encode(encoder: LoadedEncoder, rows: TokenRows, pooling: Pooling) -> np.ndar
 def _digest(frozen: FrozenEncoder, table: LabelledTable, pooling: Pooling) -> str:
     digest = hashlib.sha256()
     settings = (_VERSION, frozen.sha256, frozen.vocabulary_sha256, frozen.sequence_length, str(pooling))
-    for part in (settings, table.texts, table.pairs):
+    pairs = None if table.pairs is None else frozen.preprocessing.normalised(table.pairs)
+    for part in (settings, frozen.preprocessing.normalised(table.texts), pairs):
         digest.update(repr(part).encode("utf-8", "surrogatepass"))
     return digest.hexdigest()[:32]
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from bert_serving.config import Paths, Positive, Share, Table, TrainingConfig, describe_problem, override, tuple_of
-from bert_serving.errors import RunFileError
+from bert_serving.errors import EncoderError, RunFileError
 
 
 class TextConfig(Table):
@@ -154,3 +154,13 @@ def load_pretraining_file(path: Path, overrides: tuple[str, ...] = ()) -> Pretra
             "encoder": config.encoder.model_copy(update=places),
         }
     )
+
+
+def check_vocabulary(start: StartConfig) -> None:
+    """Makes sure that a new encoder's vocabulary is there.
+
+    Raises:
+        EncoderError: it is not.
+    """
+    if start.vocabulary is not None and not start.vocabulary.is_file():
+        raise EncoderError(f"{start.vocabulary}: no such vocabulary; `bert-serving vocabulary` learns one")

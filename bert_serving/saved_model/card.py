@@ -207,9 +207,12 @@ def _encoder_rows(provenance: Provenance) -> list[tuple[str, str]]:
 
 
 def _pooling(provenance: Provenance) -> str:
-    return {"pooler": "pooled output", "cls": "[CLS] vector", "mean": "mean over the tokens"}[
-        provenance.config.head.pooling.value
-    ]
+    return {
+        "pooler": "pooled output",
+        "cls": "[CLS] vector",
+        "mean": "mean over the tokens",
+        "max": "maximum over the tokens",
+    }[provenance.config.head.pooling.value]
 
 
 def _calibration(manifest: Manifest, provenance: Provenance) -> str:

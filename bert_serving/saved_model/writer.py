@@ -92,6 +92,11 @@ def write_export(
         raise ExportError(f"{options.name!r} cannot name a model; use letters, digits, dots, dashes and underscores")
     if characters := glob_characters(options.base):
         raise ExportError(f"{options.base}: TensorFlow cannot read from a path with {characters}; choose another --to")
+    if classifier.preprocessing.rewrite is not None:
+        raise ExportError(
+            "encoder.normalise is a function in Python, which no SavedModel can carry; write it with TensorFlow's string operations "
+            "(tf.strings) and train again"
+        )
     options = _supported(classifier, options, observer)
     model_folder = options.base / options.name
     version = _free_version(model_folder, options.version)

@@ -4,7 +4,7 @@ Interface: https://www.tensorflow.org/hub/common_saved_model_apis/text. The root
 word pieces, `.bert_pack_inputs` packs one or two tokenised segments to any length.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -161,7 +161,7 @@ class _PackInputs(tf.Module):
 class _Preprocessing(tf.Module):
     """The root object of the SavedModel."""
 
-    def __init__(self, tokenize: _Tokenize | _SentencePieceTokenize):
+    def __init__(self, tokenize: "_Tokenize | _SentencePieceTokenize | _NormalisedTokenize"):
         super().__init__()
         self.tokenize = tokenize
         self._special = _special_ids(self.tokenize.ids)
@@ -171,6 +171,37 @@ class _Preprocessing(tf.Module):
     def __call__(self, sentences):
         word_ids, type_ids = combine_segments([self.tokenize(sentences)], self._special, DEFAULT_SEQUENCE_LENGTH)
         return pad(word_ids, type_ids, self._special, DEFAULT_SEQUENCE_LENGTH)
+
+
+class NormalisedPreprocessing(_Preprocessing):
+    """A preprocessing around another one, ours or TF Hub's, with a function of the user's before it.
+
+    `.normalise` is that function alone, strings [B] to strings [B].
+    """
+
+    def __init__(self, inner: Any, function: Callable[[tf.Tensor], tf.Tensor]):
+        specification = tf.TensorSpec([None], tf.string, name="sentences")
+        normalise = tf.function(function, input_signature=[specification], autograph=False)
+        super().__init__(_NormalisedTokenize(inner, normalise))
+        self.normalise = normalise
+
+
+class _NormalisedTokenize(tf.Module):
+    """`.tokenize` of another preprocessing, behind a normalisation."""
+
+    def __init__(self, inner: Any, normalise: Callable[[tf.Tensor], tf.Tensor]):
+        super().__init__()
+        # Kept whole: its functions do not own their tables.
+        self._inner = inner
+        self._normalise = normalise
+        self.ids = {name: int(value) for name, value in inner.tokenize.get_special_tokens_dict().items()}
+        self.get_special_tokens_dict = _SpecialTokens(self.ids)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
+    def __call__(self, sentences):
+        # The function may hide the number of rows, which stays that of the input.
+        normalised = tf.reshape(self._normalise(sentences), tf.shape(sentences))
+        return self._inner.tokenize(normalised)
 
 
 # === Using ===
@@ -184,15 +215,26 @@ class Preprocessing:
         model: the loaded SavedModel; keep it, its functions do not own their resources.
         special: ids of the framing tokens.
         folder: where it was loaded from.
+        rewrite: the user's own normalisation where it is plain Python; no graph can carry it.
     """
 
     model: Any
     special: SpecialIds
     folder: Path
+    rewrite: Callable[[str], str] | None = None
 
     def segment(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        """Word pieces of strings [B]: int32 [B, (words), (pieces)] (in-graph)."""
+        """Word pieces of strings [B]: int32 [B, (words), (pieces)] (in-graph, unless `rewrite` is there)."""
+        if self.rewrite is not None:
+            texts = tf.constant(self.normalised([text.decode("utf-8", "replace") for text in texts.numpy()]), tf.string)
         return self.model.tokenize(texts)
+
+    def normalised(self, texts: Sequence[str]) -> list[Any]:
+        """Texts behind the user's own normalisation: as they are where there is none, as bytes where it is part of the graph."""
+        if self.rewrite is not None:
+            return [self.rewrite(text) for text in texts]
+        normalise = getattr(self.model, "normalise", None)
+        return list(texts) if normalise is None else normalise(tf.constant(list(texts), tf.string)).numpy().tolist()
 
     def token_rows(
         self, texts: Sequence[str], pairs: Sequence[str] | None, sequence_length: int
@@ -222,8 +264,8 @@ class Preprocessing:
         )
 
 
-def load_preprocessing(folder: Path) -> Preprocessing:
-    """Loads a preprocessing SavedModel.
+def load_preprocessing(folder: Path, *, rewrite: Callable[[str], str] | None = None) -> Preprocessing:
+    """Loads a preprocessing SavedModel; `rewrite` is a normalisation in Python to put before it.
 
     Raises:
         EncoderError: the folder holds no SavedModel or one with another interface.
@@ -242,7 +284,7 @@ def load_preprocessing(folder: Path) -> Preprocessing:
         raise EncoderError(
             f"{folder}: cannot load the preprocessing SavedModel: {str(error).splitlines()[0]}"
         ) from None
-    return Preprocessing(model, special, folder)
+    return Preprocessing(model, special, folder, rewrite)
 
 
 def _special_ids(tokens: dict[str, int]) -> SpecialIds:

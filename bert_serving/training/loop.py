@@ -26,6 +26,7 @@ from bert_serving.training.adversarial import adversarial_train_step
 from bert_serving.training.averaging import assign_average
 from bert_serving.training.optimizer import check_decay_exclusions, create_optimizer, plan_schedule
 from bert_serving.training.run_folder import RunFolder
+from bert_serving.training.unfreezing import unfreeze
 
 _PROGRESS_FILE = "history.json"
 _AVERAGE_FILE = "average.json"
@@ -83,10 +84,7 @@ def fit(
     with strategy.scope():
         optimizer = create_optimizer(schedule, config)
         check_decay_exclusions(optimizer, model.trainable_variables)
-        # Keras refuses to compile under a strategy whose variables were made elsewhere; the model was built in this scope.
-        model.compile(
-            optimizer, loss_of(classifier.options.head), weighted_metrics=_metrics(classifier), jit_compile=config.xla
-        )
+        _compile(classifier, optimizer, config)
         if config.adversarial_norm:
             model.train_step = adversarial_train_step(model, config.adversarial_norm)
         checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer)
@@ -95,6 +93,10 @@ def fit(
         if _patience_is_over(history, best_metric, config.early_stopping):
             observer.note(f"stopped early: no better {best_metric} for {config.early_stopping} epochs")
             break
+        if config.unfreeze_layers is not None:
+            unfreeze(classifier.encoder, epoch, config.unfreeze_layers)
+            with strategy.scope():
+                _compile(classifier, optimizer, config)
         reseed_dropout(model, (config.seed, epoch))
         dataset = epoch_dataset(train.rows, train.targets, train.weights, plan, epoch)
         started = time.monotonic()
@@ -125,6 +127,14 @@ def fit(
         _try_average(checkpoint, classifier, validation, run, history, best_metric, config.average_epochs, observer)
     _finish(model, run, history)
     return history
+
+
+def _compile(classifier: Classifier, optimizer: Any, config: TrainingConfig) -> None:
+    """Makes the training step for the variables that may learn now; the optimizer keeps its state."""
+    # Keras refuses to compile under a strategy whose variables were made elsewhere; the model was built in this scope.
+    classifier.token_model.compile(
+        optimizer, loss_of(classifier.options.head), weighted_metrics=_metrics(classifier), jit_compile=config.xla
+    )
 
 
 def best_epoch(history: list[dict[str, Any]], metric: str) -> int:

@@ -1,0 +1,156 @@
+"""The user's own normalisation: a function, named in the run file, that changes texts before they are cut into word pieces.
+
+A function from string tensors to string tensors becomes part of the preprocessing SavedModel, and with it of every export. One from
+`str` to `str` runs in Python alone.
+"""
+
+import importlib
+import importlib.util
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
+
+from bert_serving.errors import RunFileError
+from bert_serving.text.preprocessing import NormalisedPreprocessing, load_preprocessing
+from bert_serving.unsafe_operations import unsafe_operations
+
+RECORD = "normalisation.json"
+"""beside a preprocessing SavedModel with a normalisation: which function, around which preprocessing"""
+
+_SOURCE = "encoder.normalise"
+_TRIED = ("Good film", " B\u00fccher\u00a0&amp; <b>more</b>", "")
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """A function of the user's.
+
+    Attributes:
+        name: as the run file has it.
+        function: from strings [B] to strings [B] in the graph, else from `str` to `str`.
+        in_graph: whether it takes and gives tensors.
+    """
+
+    name: str
+    function: Callable[[Any], Any]
+    in_graph: bool
+
+
+def find_normalisation(name: str) -> Normalisation:
+    """Imports a function and finds out whether it can be part of a graph.
+
+    Args:
+        name: `module:function` or `file.py:function`.
+
+    Raises:
+        RunFileError: it cannot be imported, it neither takes tensors nor `str`, or its graph would not serve.
+    """
+    function = _import(name)
+    try:
+        graph = tf.function(
+            function, input_signature=[tf.TensorSpec([None], tf.string)], autograph=False
+        ).get_concrete_function()
+    except Exception as error:  # The function is the user's and may raise anything.
+        return _python_normalisation(name, function, error)
+    found = graph.structured_outputs
+    if not isinstance(found, tf.Tensor) or found.dtype != tf.string:
+        raise _problem(
+            name, f"gives {_described(found)} for a tensor of strings; it must give strings of the same shape"
+        )
+    harmful = unsafe_operations(MetaGraphDef(graph_def=graph.graph.as_graph_def()))
+    if harmful:
+        listed = ", ".join(f"{operation} ({reason})" for operation, reason in harmful.items())
+        raise _problem(
+            name, f"uses what no server should run: {listed}; use tf.strings, or plain Python from str to str"
+        )
+    if graph.captured_inputs:
+        raise _problem(name, "uses a variable or a table from outside; a normalisation must do with string operations")
+    _check_rows(name, graph)
+    return Normalisation(name, function, in_graph=True)
+
+
+def write_normalised(preprocessing: Path, normalisation: Normalisation, target: Path, *, sha256: str) -> None:
+    """Writes a preprocessing SavedModel that normalises first.
+
+    Args:
+        preprocessing: the SavedModel to put it before.
+        normalisation: one that can be part of a graph.
+        target: folder to create.
+        sha256: digest of `preprocessing`, for the record beside the SavedModel.
+
+    Raises:
+        EncoderError: `preprocessing` cannot be loaded.
+    """
+    inner = load_preprocessing(preprocessing)
+    tf.saved_model.save(NormalisedPreprocessing(inner.model, normalisation.function), str(target))
+    record = {"function": normalisation.name, "preprocessing_sha256": sha256}
+    (target / RECORD).write_text(json.dumps(record, indent=2) + "\n", "utf-8")
+
+
+def is_normalised(preprocessing: Path, name: str) -> bool:
+    """Whether `write_normalised` wrote this folder with the function of that name."""
+    record = preprocessing / RECORD
+    return record.is_file() and json.loads(record.read_text("utf-8"))["function"] == name
+
+
+def _import(name: str) -> Callable[[Any], Any]:
+    place, _, attribute = name.rpartition(":")
+    try:
+        if place.endswith(".py"):
+            specification = importlib.util.spec_from_file_location(Path(place).stem, place)
+            module = importlib.util.module_from_spec(specification)  # type: ignore[arg-type]
+            specification.loader.exec_module(module)  # type: ignore[union-attr]
+        else:
+            module = importlib.import_module(place)
+        function = getattr(module, attribute)
+    except Exception as error:  # The module is the user's and may raise anything.
+        raise _problem(name, f"cannot be imported: {_first_line(error)}; check the name") from None
+    if not callable(function):
+        raise _problem(name, f"is {_described(function)}, no function")
+    return function
+
+
+def _python_normalisation(name: str, function: Callable[[Any], Any], refusal: Exception) -> Normalisation:
+    try:
+        found = [function(text) for text in _TRIED]
+    except Exception as error:  # As above.
+        raise _problem(
+            name, f"takes neither a tensor of strings ({_first_line(refusal)}) nor a str ({_first_line(error)})"
+        ) from None
+    wrong = [each for each in found if not isinstance(each, str)]
+    if wrong:
+        raise _problem(name, f"gives {_described(wrong[0])} for a str; it must give a str")
+    return Normalisation(name, function, in_graph=False)
+
+
+def _check_rows(name: str, graph: Callable[[tf.Tensor], tf.Tensor]) -> None:
+    """Each text must be changed by itself: a server merges texts of many callers into one batch."""
+    try:
+        together = graph(tf.constant(_TRIED)).numpy()
+        alone = [graph(tf.constant([text])).numpy() for text in _TRIED]
+        none = graph(tf.constant([], tf.string)).numpy()
+    except tf.errors.OpError as error:
+        raise _problem(name, f"fails: {_first_line(error)}") from None
+    shapes = [each.shape for each in (together, *alone, none)]
+    if shapes != [(len(_TRIED),), *[(1,)] * len(_TRIED), (0,)] or not np.array_equal(together, np.concatenate(alone)):
+        raise _problem(
+            name, "does not change each text by itself; it must give one string for each string of its tensor"
+        )
+
+
+def _problem(name: str, reason: str) -> RunFileError:
+    return RunFileError(_SOURCE, [f"{name} {reason}"])
+
+
+def _described(value: object) -> str:
+    return f"a {value.dtype.name} tensor" if isinstance(value, tf.Tensor) else f"{type(value).__name__} {value!r:.60}"
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}".removesuffix(": ")

@@ -1,0 +1,114 @@
+"""Heads beyond a dense layer: new Transformer blocks, the maximum over tokens; word pieces kept on disk."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import VOCABULARY, write_run_file
+
+from bert_serving import contract, pipeline
+from bert_serving.classifier import ClassifierOptions, build_classifier, pool
+from bert_serving.config import EncoderConfig, load_run_file
+from bert_serving.contract import Graph, Pooling
+from bert_serving.encoders.architecture import sample_inputs
+from bert_serving.encoders.loading import find_encoder_folder, load_encoder
+from bert_serving.encoders.token_cache import cached_token_rows
+from bert_serving.errors import RunFileError
+from bert_serving.saved_model.manifest import load_manifest
+from bert_serving.saved_model.reader import ExportedModel
+from bert_serving.text.preprocessing import load_preprocessing
+from bert_serving.training.unfreezing import unfreeze
+
+
+def test_the_maximum_sees_real_tokens_only():
+    outputs = {contract.SEQUENCE_OUTPUT: tf.constant([[[1.0, -5.0], [3.0, -7.0], [9.0, 9.0]]])}
+    found = pool(Pooling.MAX, outputs, tf.constant([[1, 1, 0]]))
+    np.testing.assert_array_equal(found, [[3.0, -5.0]])
+
+
+def test_blocks_learn_on_a_frozen_encoder_and_see_no_padding(encoder_folder):
+    folder = find_encoder_folder(EncoderConfig(path=encoder_folder))
+    options = ClassifierOptions(labels=("a", "b"), sequence_length=16, pooling=Pooling.MEAN, blocks=2)
+    classifier = build_classifier(
+        load_encoder(folder, trainable=False), load_preprocessing(folder.preprocessing), options
+    )
+    names = {variable.name for variable in classifier.token_model.trainable_variables}
+    assert len(names) == 2 * 16 + 2
+    assert {name.split("/")[0] for name in names} == {"blocks", "head"}
+    inputs = sample_inputs(len(VOCABULARY), rows=1)
+    padded = {name: tf.pad(tensor, [[0, 0], [0, 5]]) for name, tensor in inputs.items()}
+    np.testing.assert_allclose(classifier.token_model(inputs), classifier.token_model(padded), atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_run_with_blocks_and_word_pieces_on_disk_is_exported(encoder_folder, rows, tmp_path, bert_serving):
+    path = write_run_file(tmp_path, encoder_folder, rows, epochs=1)
+    settings = ["head.blocks=1", "head.pooling=max", "encoder.trainable=false", "encoder.cache_tokens=true"]
+    trained = pipeline.train(load_run_file(path, settings), tmp_path / "run")
+    ended = bert_serving("export", trained.run.path, "--to", "models", "--name", "blocks")
+    assert (ended.status, ended.err) == (0, "")
+    folder = tmp_path / "models" / "blocks" / "1"
+    assert load_manifest(folder).graph is Graph.TRIMMED
+    texts = ["good film", "the bike is not very good"]
+    loaded = pipeline.load_classifier(trained.run)
+    np.testing.assert_allclose(ExportedModel(folder).predict(texts), loaded.predict(texts), atol=1e-5)
+
+
+def test_blocks_need_a_pooling_that_sees_them(encoder_folder, rows, tmp_path):
+    path = write_run_file(tmp_path, encoder_folder, rows)
+    with pytest.raises(
+        RunFileError, match=r"head\.blocks is 1, and the pooler sees the encoder alone; set head\.pooling"
+    ):
+        load_run_file(path, ["head.blocks=1"])
+
+
+def test_word_pieces_are_read_from_the_cache_the_second_time(encoder_folder, monkeypatch):
+    preprocessing = load_preprocessing(encoder_folder / "preprocessing")
+    texts, pairs = ["good film", "bad"], ["a bike", ""]
+    for second in (None, pairs):
+        expected = preprocessing.token_rows(texts, second, 8)
+        first = cached_token_rows(preprocessing, texts, second, 8)
+        for mine, theirs in zip(first, expected, strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+    monkeypatch.setattr(type(preprocessing), "token_rows", None)
+    again = cached_token_rows(preprocessing, texts, pairs, 8)
+    np.testing.assert_array_equal(again[0], first[0])
+    for other in ((texts[::-1], pairs, 8), (["good", " filmbad"], pairs, 8), (texts, pairs, 9)):
+        with pytest.raises(TypeError):
+            cached_token_rows(preprocessing, *other)
+
+
+# === Layer-wise unfreezing ===
+
+
+def test_layers_join_from_the_last_to_the_first_and_embeddings_at_the_end(encoder_folder):
+    encoder = load_encoder(find_encoder_folder(EncoderConfig(path=encoder_folder)))
+    learning = []
+    for epoch in (1, 2, 3, 4):
+        unfreeze(encoder, epoch, 1)
+        names = {variable.name for variable in encoder.layer.trainable_variables}
+        learning.append({"/".join(name.split("/")[:2]) for name in names})
+    assert learning[0] == {"pooler_transform/kernel:0", "pooler_transform/bias:0"}
+    assert learning[1] - learning[0] == {"transformer/layer_1"}
+    assert learning[2] - learning[1] == {"transformer/layer_0"}
+    assert "word_embeddings/embeddings:0" in learning[3] - learning[2]
+    assert len(encoder.layer.trainable_variables) == len(encoder.layer.variables)
+
+
+@pytest.mark.slow
+def test_a_run_unfreezes_layer_by_layer(encoder_folder, rows, tmp_path):
+    before = {
+        each.name: each.numpy()
+        for each in load_encoder(find_encoder_folder(EncoderConfig(path=encoder_folder))).layer.variables
+    }
+    path = write_run_file(tmp_path, encoder_folder, rows, epochs=2, unfreeze_layers=1, best_metric="loss")
+    trained = pipeline.train(load_run_file(path), tmp_path / "run")
+    after = {each.name: each.numpy() for each in trained.classifier.encoder.layer.variables}
+    changed = {name for name in before if not np.array_equal(before[name], after[name])}
+    assert not [name for name in changed if "layer_0" in name or "embedding" in name]
+    assert [name for name in changed if "pooler" in name]
+
+
+def test_unfreezing_does_not_fit_a_frozen_encoder(encoder_folder, rows, tmp_path):
+    path = write_run_file(tmp_path, encoder_folder, rows, unfreeze_layers=1)
+    with pytest.raises(RunFileError, match=r"training\.unfreeze_layers has no meaning for a frozen encoder"):
+        load_run_file(path, ["encoder.trainable=false"])
