@@ -52,7 +52,8 @@ def render(
     load_seconds = None
     if measure is not None:
         throughput, load_seconds = _measured(measure, throughput)
-    need = Need(complete[0].size, rate, throughput, load_seconds, processors)
+    # The two that are in memory side by side: the new one may be half as large as the one that it replaces.
+    need = Need(max(each.size for each in complete[:2]), rate, throughput, load_seconds, processors)
     sizing = size(need)
     numbers = [each.number for each in complete]
     # The highest is tried, the one before it serves.
