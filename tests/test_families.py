@@ -105,6 +105,7 @@ def test_an_electra_takes_the_ragged_graph(embedding_width, pooling, bert, tmp_p
         Pooling.POOLER: outputs["pooled_output"],
         Pooling.CLS: outputs["sequence_output"][:, 0],
         Pooling.MEAN: tf.reduce_sum(outputs["sequence_output"] * mask, axis=1) / tf.reduce_sum(mask, axis=1),
+        Pooling.MAX: tf.reduce_max(outputs["sequence_output"] - 1e9 * (1 - mask), axis=1),
     }[pooling]
     ragged = RaggedEncoder(
         encoder.architecture,

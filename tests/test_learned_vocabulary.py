@@ -89,7 +89,7 @@ def test_the_command_writes_a_vocabulary_or_nothing(files, bert_serving, tmp_pat
     assert (ended.status, ended.err) == (0, "")
     assert (tmp_path / "a" / "b" / "c.txt").read_bytes() == (tmp_path / "vocab.txt").read_bytes()
     tokens = read_vocabulary(tmp_path / "vocab.txt")
-    assert f"{len(tokens)} word pieces: vocab.txt" in ended.out
+    assert f"{len(tokens)} word pieces: a/b/c.txt" in ended.out
     for arguments, message in (
         ((files / "lines.txt", "--size", 120), "vocab.txt: exists; give a new file with --to"),
         ((files / "lines.txt", "--size", 9, "--to", "new.txt"), "--size 9 is too small"),

@@ -27,6 +27,7 @@ MOST_PANELS = 24
 
 _POOLINGS = {
     Pooling.POOLER: "the encoder's pooled output",
+    Pooling.MAX: "the maximum of the last layer over the text's tokens",
     Pooling.CLS: "the last layer at [CLS]",
     Pooling.MEAN: "the mean of the last layer over the text's tokens",
 }

@@ -22,6 +22,7 @@ from bert_serving.encoders.architecture import Architecture
 # As in every BERT that this project converts.
 _LAYER_NORM_EPSILON = 1e-12
 _MASKED = -1e9
+_OF_ALL_TOKENS = (Pooling.MEAN, Pooling.MAX)
 # Long texts gain from more chains of like length; for short ones each chain's own overhead counts more.
 _SHORT_SEQUENCE = 128
 _CHAINS_SHORT = 2
@@ -158,7 +159,7 @@ class RaggedEncoder(tf.Module):
     def _chain(self) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
         """A function from embeddings [tokens, H] and lengths [B] of some rows, perhaps of none, to their pooled output [B, H]."""
         # Constants of the graph around the chains, so that these share them.
-        last = self._size.layers - 1 if self._pooling is not Pooling.MEAN else None
+        last = None if self._pooling in _OF_ALL_TOKENS else self._size.layers - 1
         layers = [
             self._table.layer(number, self._size, self._folded, only_first=number == last)
             for number in range(self._size.layers)
@@ -170,9 +171,9 @@ class RaggedEncoder(tf.Module):
             *first_layers, last_layer = layers
             for layer in first_layers:
                 x = self._feed_forward(layer, x, self._attention(layer, x, layout))
-            if self._pooling is Pooling.MEAN:
+            if self._pooling in _OF_ALL_TOKENS:
                 x = self._feed_forward(last_layer, x, self._attention(last_layer, x, layout))
-                return layout.mean(x)
+                return layout.mean(x) if self._pooling is Pooling.MEAN else layout.maximum(x)
             x = self._feed_forward(last_layer, layout.first(x), self._attention_of_first(last_layer, x, layout))
             return x if pooler is None else self._pooler_activation(tf.cast(pooler(x), tf.float32))
 
@@ -296,6 +297,12 @@ class _Layout:
         rows = tf.repeat(tf.range(self.rows), self._lengths)
         total = tf.math.unsorted_segment_sum(x[:real], rows, self.rows)
         return total / tf.cast(self._lengths, x.dtype)[:, tf.newaxis]
+
+    def maximum(self, x: tf.Tensor) -> tf.Tensor:
+        """The maximum over each row's tokens, [B, H]."""
+        real = tf.reduce_sum(self._lengths)
+        rows = tf.repeat(tf.range(self.rows), self._lengths)
+        return tf.math.unsorted_segment_max(x[:real], rows, self.rows)
 
     def split_heads(self, x: tf.Tensor, *, parts: int) -> list[tf.Tensor]:
         """[tokens, parts * H] to `parts` tensors [B, heads, T, D]: one lookup of slices, where a transpose would copy once more."""

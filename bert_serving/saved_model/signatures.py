@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from bert_serving import contract
 from bert_serving.classifier import Classifier, label_of
-from bert_serving.contract import Graph, Pooling, Precision
+from bert_serving.contract import Graph, Precision
 from bert_serving.errors import EncoderError
 from bert_serving.saved_model.ragged import RaggedEncoder
 from bert_serving.text.packing import combine_segments, pad, trimmed_length
@@ -33,8 +33,7 @@ def supported_graph(classifier: Classifier, graph: Graph) -> Graph:
     architecture = classifier.encoder.architecture
     # The ragged graph holds each layer's weights as constants; an ALBERT's would stand there once for each of its layers.
     is_bert = architecture is not None and not architecture.shared_layers
-    options = classifier.options
-    is_plain = not options.blocks and options.pooling is not Pooling.MAX
+    is_plain = not classifier.options.blocks
     return graph if graph is not Graph.RAGGED or (is_bert and is_plain) else Graph.TRIMMED
 
 
