@@ -174,11 +174,11 @@ def _new_classifier(
 
 def _normalised(folder: EncoderFolder, config: RunConfig, workshop: Path) -> Path:
     """The encoder's preprocessing, behind the run file's normalisation where that can be part of a graph."""
-    if config.encoder.normalise is None or not find_normalisation(config.encoder.normalise).in_graph:
+    found = None if config.encoder.normalise is None else find_normalisation(config.encoder.normalise)
+    if found is None or not found.in_graph:
         return folder.preprocessing
     target = workshop / "preprocessing"
-    sha256 = folder_sha256(folder.preprocessing)
-    write_normalised(folder.preprocessing, find_normalisation(config.encoder.normalise), target, sha256=sha256)
+    write_normalised(folder.preprocessing, found, target, sha256=folder_sha256(folder.preprocessing))
     return target
 
 

@@ -129,8 +129,9 @@ def load(port: int, rate: float, text: str) -> None:
 @contextlib.contextmanager
 def running_nginx(folder: Path, model: str, ports: list[int]) -> Iterator[Any]:
     """nginx before the servers; yields its port and a function that sets the canary's share."""
-    with socket.create_server(("127.0.0.1", 0)) as holder:
-        port = holder.getsockname()[1]
+    from bert_serving.model_server.process import free_ports
+
+    (port,) = free_ports(1)
     servers = " ".join(f"server 127.0.0.1:{each} max_fails=0;" for each in ports)
     path = folder / "nginx.conf"
 

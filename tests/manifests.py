@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
+from bert_serving.model_server.process import free_ports
+
 K8S = Path(__file__).resolve().parents[1] / "k8s"
 OVERLAYS = ("cpu", "gpu", "canary", "canary-mesh", "kserve", "training-job")
 
@@ -65,15 +67,6 @@ def mount(pod: dict[str, Any], container: dict[str, Any], manifests: tuple[dict[
         if "configMap" in volumes[each["name"]]:
             for name, content in maps[volumes[each["name"]]["configMap"]["name"]].items():
                 (place / name).write_text(content.replace('"/models/', f'"{root}/models/'))
-
-
-def free_ports(count: int) -> list[int]:
-    holders = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    try:
-        return [holder.getsockname()[1] for holder in holders]
-    finally:
-        for holder in holders:
-            holder.close()
 
 
 def arguments_here(container: dict[str, Any], root: Path, model: str) -> tuple[list[str], dict[str, int]]:

@@ -215,7 +215,8 @@ def test_a_mistake_is_one_clear_line_and_leaves_nothing_behind(line, message, pl
 
 
 @pytest.mark.parametrize(
-    "wrong", [["--method", "tsne"], ["--pooling", "median"], ["--rows", "1"], ["--sequence-length", "x"], ["--nonsense"]]
+    "wrong",
+    [["--method", "tsne"], ["--pooling", "median"], ["--rows", "1"], ["--sequence-length", "x"], ["--nonsense"]],
 )
 def test_a_wrong_use_ends_with_status_2_and_no_traceback(wrong, encoder_folder, data, bert_serving):
     ended = bert_serving("map", encoder_folder, "--data", data, *wrong)

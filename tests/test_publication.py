@@ -12,12 +12,12 @@ import time
 from pathlib import Path
 
 import httpx
-import manifests
 import object_storage
 import pytest
 
 from bert_serving import contract
 from bert_serving.errors import PublishError
+from bert_serving.model_server.process import free_ports
 from bert_serving.observer import Observer
 from bert_serving.publishing import publication
 from bert_serving.publishing.claim import Claim
@@ -453,7 +453,7 @@ def google_storage(monkeypatch):
     program = shutil.which("fake-gcs-server")
     if program is None:
         pytest.skip("needs fake-gcs-server")
-    (port,) = manifests.free_ports(1)
+    (port,) = free_ports(1)
     flags = ["-backend", "memory", "-scheme", "http", "-host", "127.0.0.1", "-port", str(port)]
     address = f"http://127.0.0.1:{port}"
     process = subprocess.Popen(

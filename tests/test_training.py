@@ -6,7 +6,6 @@ import os
 import resource
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +23,7 @@ from bert_serving.encoders.conversion import convert_hugging_face
 from bert_serving.encoders.loading import find_encoder_folder, load_encoder
 from bert_serving.encoders.weights_file import read_safetensors
 from bert_serving.errors import RunFolderError, TrainingError
+from bert_serving.model_server.process import free_ports
 from bert_serving.observer import Observer
 from bert_serving.saved_model.reader import ExportedModel
 from bert_serving.saved_model.writer import ExportOptions
@@ -511,14 +511,6 @@ from bert_serving.config import load_run_file
 pipeline._draw = lambda *arguments: None
 pipeline.train(load_run_file(Path(sys.argv[1]), ["training.strategy=multi_worker"]), Path(sys.argv[2]))
 """
-
-
-def free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 @pytest.mark.slow

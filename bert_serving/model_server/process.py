@@ -51,7 +51,7 @@ class ModelServerProcess:
             stop_timeout: seconds from SIGTERM to SIGKILL.
         """
         self.program = tuple(program) if program is not None else _program()
-        self.grpc_port, self.rest_port = _free_ports(2)
+        self.grpc_port, self.rest_port = free_ports(2)
         self._model_name = model_name
         self._flags = [
             f"--port={self.grpc_port}",
@@ -192,8 +192,9 @@ def _program() -> tuple[str, ...]:
     return (stock,) if stock else _EMBEDDED
 
 
-def _free_ports(count: int) -> list[int]:
-    # All are held until the last is found: two may not be the same.
+def free_ports(count: int) -> list[int]:
+    """Ports of loopback that nobody uses, no two the same; whoever is quicker may still take one."""
+    # All are held until the last is found.
     holders = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     try:
         return [holder.getsockname()[1] for holder in holders]
