@@ -9,7 +9,7 @@ def give_back() -> None:
     """Frees what nothing refers to any more and returns free memory to the system, where the C library can.
 
     A loaded SavedModel holds cycles, which only the collector ends. What TensorFlow needs for a while to optimise the
-    graphs of a new version stays with the process otherwise: 1 GB after a few swaps of a model of 42 MB.
+    graphs of a new version stays with the process otherwise.
     """
     gc.collect()
     if sys.platform == "linux":
