@@ -99,6 +99,8 @@ class EncoderConfig(Table):
     """texts are cut at so many tokens, [CLS] and [SEP] included"""
     cache_tokens: bool = False
     """keep the word pieces of the data in the cache: the next run on the same texts starts at once"""
+    cache_features: bool = False
+    """of a frozen encoder: run it over each text once, without dropout, keep its features in the cache, and let the head learn from them"""
     normalise: str | None = None
     """a function that changes texts before all else, as `module:function` or `file.py:function` (docs/training.md)"""
 
@@ -224,6 +226,8 @@ class RunConfig(Table):
             problems.append(
                 f"head.blocks is {self.head.blocks}, and the pooler sees the encoder alone; set head.pooling to cls, mean or max"
             )
+        if self.encoder.cache_features:
+            problems += self._feature_problems()
         if self.training.unfreeze_layers and not self.encoder.trainable:
             problems.append(
                 "training.unfreeze_layers has no meaning for a frozen encoder; leave out encoder.trainable = false"
@@ -240,6 +244,19 @@ class RunConfig(Table):
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+    def _feature_problems(self) -> list[str]:
+        allowed = (
+            ("encoder.trainable", self.encoder.trainable, False),
+            ("head.blocks", self.head.blocks, 0),
+            ("training.strategy", self.training.strategy, "one_device"),
+            ("training.mixed_precision", self.training.mixed_precision, "float32"),
+        )
+        return [
+            f"encoder.cache_features needs {key} = {json.dumps(wanted)}, got {json.dumps(value)}"
+            for key, value, wanted in allowed
+            if value != wanted
+        ]
 
     def _adversarial_problems(self) -> list[str]:
         allowed = (

@@ -30,6 +30,7 @@ from bert_serving.encoders.weights_file import read_safetensors
 from bert_serving.errors import DataError, EncoderError, InputError, RunFolderError
 from bert_serving.evaluation import pictures
 from bert_serving.evaluation.baselines import baselines
+from bert_serving.evaluation.features import FrozenEncoder, features_of
 from bert_serving.evaluation.intervals import score_intervals
 from bert_serving.evaluation.metrics import measure
 from bert_serving.evaluation.predictions import Predictions
@@ -44,8 +45,9 @@ from bert_serving.saved_model.versions import glob_characters
 from bert_serving.saved_model.writer import ExportOptions, write_export
 from bert_serving.text.normalisation import find_normalisation, is_normalised, write_normalised
 from bert_serving.text.preprocessing import Preprocessing, load_preprocessing
+from bert_serving.training.feature_head import feature_rows, over_features
 from bert_serving.training.loop import Examples, class_weights, fit
-from bert_serving.training.run_folder import RunFolder
+from bert_serving.training.run_folder import LOCK, RunFolder
 from bert_serving.training.strategy import create_strategy, mixed_precision
 
 _PICTURED_TEXTS = 8
@@ -114,7 +116,11 @@ def train(config: RunConfig, out: Path, *, resume: bool = False, observer: Obser
         elif folder.sha256 != run.read_json("run.json")["encoder"]["sha256"]:
             raise RunFolderError(f"{run.path}: the encoder changed since this run began; train it anew")
         if not run.is_complete:
-            _fit(classifier, splits, tokens, config, run, strategy, observer)
+            if config.encoder.cache_features:
+                learning, rows = _over_features(classifier, splits, folder, observer)
+            else:
+                learning, rows = classifier, tokens
+            _fit(learning, splits, rows, config, run, strategy, observer)
         classifier = load_classifier(run)
         with observer.stage("Evaluating"):
             predictions = {
@@ -137,7 +143,7 @@ def _locked(run: RunFolder) -> Iterator[None]:
         try:
             yield
         except BaseException:
-            if is_new and not [path for path in run.path.iterdir() if path.name != ".lock"]:
+            if is_new and not [path for path in run.path.iterdir() if path.name != LOCK]:
                 shutil.rmtree(run.path, ignore_errors=True)
             raise
 
@@ -228,6 +234,23 @@ def _start(
         "versions": {"bert-serving": __version__, "tensorflow": importlib.metadata.version("tensorflow")},
     }
     run.start(config, classifier.options.labels, facts)
+
+
+def _over_features(
+    classifier: Classifier, splits: Splits, folder: EncoderFolder, observer: Observer
+) -> tuple[Classifier, dict[str, TokenRows]]:
+    """The head on the frozen encoder's features, and the rows of training and validation as it takes them."""
+    options = classifier.options
+    frozen = FrozenEncoder(
+        folder.name, folder.sha256, classifier.encoder, classifier.preprocessing, options.sequence_length
+    )
+    tables = {"train": splits.train, "validation": splits.validation}
+    features = [features_of(frozen, table, options.pooling, observer) for table in tables.values()]
+    rows = {
+        "train": feature_rows(0, len(splits.train)),
+        "validation": feature_rows(len(splits.train), len(splits.validation)),
+    }
+    return over_features(classifier, np.concatenate(features)), rows
 
 
 def _fit(

@@ -22,7 +22,7 @@ def config(run_file):
 @pytest.fixture(scope="module")
 def averaged(config, tmp_path_factory):
     """A finished run, and the weights after each of its epochs."""
-    weights, save = [], loop._save
+    weights, save = [], loop.save
 
     def keep(checkpoint, *rest):
         weights.append({each.name: each.numpy() for each in checkpoint.model.trainable_variables})
@@ -30,7 +30,7 @@ def averaged(config, tmp_path_factory):
 
     recorder = _Recorder()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "_save", keep)
+        patch.setattr(loop, "save", keep)
         run = pipeline.train(config, tmp_path_factory.mktemp("runs") / "averaged", observer=recorder).run
     return run, weights, recorder.notes
 

@@ -13,6 +13,7 @@ from bert_serving.encoders.architecture import sample_inputs
 from bert_serving.encoders.loading import find_encoder_folder, load_encoder
 from bert_serving.encoders.token_cache import cached_token_rows
 from bert_serving.errors import RunFileError
+from bert_serving.evaluation import features
 from bert_serving.saved_model.manifest import load_manifest
 from bert_serving.saved_model.reader import ExportedModel
 from bert_serving.text.preprocessing import load_preprocessing
@@ -112,3 +113,34 @@ def test_unfreezing_does_not_fit_a_frozen_encoder(encoder_folder, rows, tmp_path
     path = write_run_file(tmp_path, encoder_folder, rows, unfreeze_layers=1)
     with pytest.raises(RunFileError, match=r"training\.unfreeze_layers has no meaning for a frozen encoder"):
         load_run_file(path, ["encoder.trainable=false"])
+
+
+# === The dense head on cached features ===
+
+
+def test_a_head_learns_from_features_that_are_computed_once(encoder_folder, rows, tmp_path, monkeypatch):
+    path = write_run_file(tmp_path, encoder_folder, rows, epochs=3, best_metric="loss")
+    settings = ["encoder.trainable=false", "encoder.cache_features=true", "head.pooling=mean", "head.dropout=0"]
+    trained = pipeline.train(load_run_file(path, settings), tmp_path / "run")
+    before = load_encoder(find_encoder_folder(EncoderConfig(path=encoder_folder))).layer.variables
+    for mine, theirs in zip(trained.classifier.encoder.layer.variables, before, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    # The history's loss comes from the cached features, this one from the whole classifier on the same rows.
+    validation = trained.splits.validation
+    predicted = trained.classifier.predict(validation.texts)
+    truth = [trained.classifier.options.labels.index(label) for label in validation.labels]
+    best = min(trained.run.read_json("history.json"), key=lambda row: row["val_loss"])
+    assert -np.log(predicted[range(len(truth)), truth]).mean() == pytest.approx(best["val_loss"], abs=1e-5)
+    monkeypatch.setattr(features, "encode", None)
+    again = pipeline.train(load_run_file(path, settings), tmp_path / "again")
+    np.testing.assert_array_equal(again.classifier.predict(["good film"]), trained.classifier.predict(["good film"]))
+
+
+def test_cached_features_need_a_frozen_encoder_and_a_plain_head(encoder_folder, rows, tmp_path):
+    path = write_run_file(tmp_path, encoder_folder, rows)
+    with pytest.raises(RunFileError, match=r"encoder\.cache_features needs encoder\.trainable = false, got true"):
+        load_run_file(path, ["encoder.cache_features=true"])
+    with pytest.raises(RunFileError, match=r"encoder\.cache_features needs head\.blocks = 0, got 1"):
+        load_run_file(
+            path, ["encoder.cache_features=true", "encoder.trainable=false", "head.blocks=1", "head.pooling=cls"]
+        )

@@ -11,7 +11,8 @@ from conftest import VOCABULARY
 from bert_serving.config import EncoderConfig
 from bert_serving.encoders.architecture import sample_inputs
 from bert_serving.encoders.loading import find_encoder_folder, load_encoder
-from bert_serving.errors import RunFileError
+from bert_serving.errors import EncoderError, RunFileError
+from bert_serving.observer import Observer
 from bert_serving.pretraining.masking import MaskingRule, mask_batch
 from bert_serving.pretraining.run_file import load_pretraining_file
 from bert_serving.text.vocabulary import SPECIAL_TOKENS
@@ -165,6 +166,42 @@ def test_pretraining_learns_and_writes_an_encoder_that_fine_tuning_takes(pretrai
     assert names <= {path.name for path in folder.iterdir()}
     loaded = load_encoder(find_encoder_folder(EncoderConfig(path=folder)))
     assert loaded.architecture.layers == 1
+
+
+class _Killed(Observer):
+    """Ends the process's work after the first epoch, as a kill would."""
+
+    def epoch(self, row):
+        raise KeyboardInterrupt
+
+
+def test_a_pretraining_that_was_killed_ends_like_one_that_was_not(pretrained, tmp_path):
+    from bert_serving.pretraining.pretrain import pretrain
+
+    folder, history = pretrained
+    config = load_pretraining_file(write_run_file(tmp_path, SIZE, share=0.25))
+    out = tmp_path / "out"
+    with pytest.raises(EncoderError, match="out: there is nothing to resume; leave --resume out"):
+        pretrain(config, out, resume=True)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(config, out, observer=_Killed())
+    assert not out.exists()
+    unfinished = tmp_path / "out.unfinished"
+    with pytest.raises(EncoderError, match="holds an unfinished pretraining; go on with --resume"):
+        pretrain(config, out)
+    changed = load_pretraining_file(tmp_path / "pretrain.toml", ("training.batch_size=4",))
+    with pytest.raises(EncoderError, match=r"the run file changed .*\(training\.batch_size\)"):
+        pretrain(changed, out, resume=True)
+    texts = (tmp_path / "texts.txt").read_text("utf-8")
+    (tmp_path / "texts.txt").write_text(texts.replace("film", "bike"), "utf-8")
+    with pytest.raises(EncoderError, match="the text or the vocabulary changed since this pretraining began"):
+        pretrain(config, out, resume=True)
+    (tmp_path / "texts.txt").write_text(texts, "utf-8")
+    resumed = pretrain(config, out, resume=True)
+    assert [row["epoch"] for row in resumed] == [1, 2, 3]
+    assert [row["val_loss"] for row in resumed] == pytest.approx([row["val_loss"] for row in history], abs=1e-5)
+    assert not unfinished.exists()
+    assert {path.name for path in out.iterdir()} == {path.name for path in folder.iterdir()}
 
 
 def test_the_encoder_with_its_head_guesses_by_tf_hubs_interface(pretrained):

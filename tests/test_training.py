@@ -170,15 +170,15 @@ def test_a_run_stopped_in_an_epoch_ends_like_one_that_was_not(config, whole, unf
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-import bert_serving.training.loop as loop
 from bert_serving import pipeline
 from bert_serving.config import load_run_file
-write = loop._write
+from bert_serving.training import checkpoints
+write = checkpoints._write
 def write_and_die(checkpoint, prefix):
     write(checkpoint, prefix)
     if "002" in str(prefix):
         os.kill(os.getpid(), signal.SIGKILL)
-loop._write = write_and_die
+checkpoints._write = write_and_die
 pipeline.train(load_run_file(Path(sys.argv[1])), Path(sys.argv[2]))
 """
 

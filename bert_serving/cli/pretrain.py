@@ -1,5 +1,6 @@
 """`bert-serving pretrain`: unlabelled text to an encoder folder."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,7 @@ def pretrain(
     out: Annotated[
         Path | None, typer.Option(help="Encoder folder to write.", show_default="encoders/<name of the run file>")
     ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the unfinished pretraining of --out.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the history as JSON, nothing else.")] = False,
     offline: Offline = False,
 ) -> None:
@@ -36,7 +38,14 @@ def pretrain(
         from bert_serving.pretraining.pretrain import pretrain as run
 
     try:
-        history = run(config, out, observer=observer)
+        history = run(config, out, resume=resume, observer=observer)
+    except KeyboardInterrupt:
+        if isinstance(observer, ConsoleObserver):
+            observer.close()
+            sets = [part for each in overrides or () for part in ("--set", each)]
+            again = shlex.join(["bert-serving", "pretrain", str(run_file), *sets, "--out", str(out), "--resume"])
+            console.print(f"\n  stopped; after the first epoch go on with: {again}", soft_wrap=True, markup=False)
+        raise
     finally:
         if isinstance(observer, ConsoleObserver):
             observer.close()

@@ -1,6 +1,8 @@
 """The pretraining loop: masks drawn anew in each epoch, masked accuracy on held-out text after each."""
 
+import hashlib
 import math
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -21,10 +23,15 @@ from bert_serving.pretraining.rows import pretraining_rows
 from bert_serving.pretraining.run_file import PretrainingConfig, TextConfig
 from bert_serving.text.preprocessing import VOCABULARY_FILE, load_preprocessing
 from bert_serving.text.vocabulary import SPECIAL_TOKENS, read_vocabulary
+from bert_serving.training.checkpoints import restore, save
 from bert_serving.training.optimizer import Schedule, create_optimizer
-from bert_serving.training.run_folder import RunFolder
+from bert_serving.training.run_folder import LOCK, RunFolder
 
 HISTORY = "history.json"
+CONFIG = "pretraining.json"
+TEXT = "text.json"
+"""digest of the training rows"""
+UNFINISHED = ".unfinished"
 _MEASURING_SEED = 0xE7A1
 
 
@@ -58,12 +65,18 @@ class _Step:
         return tf.reduce_sum(losses * weights), tf.reduce_sum(hits * weights), tf.reduce_sum(weights)
 
 
-def pretrain(config: PretrainingConfig, out: Path, *, observer: Observer | None = None) -> list[dict[str, Any]]:
+def pretrain(
+    config: PretrainingConfig, out: Path, *, resume: bool = False, observer: Observer | None = None
+) -> list[dict[str, Any]]:
     """Pretrains an encoder and writes its folder, which `encoder.path` of a run file takes.
+
+    Until it is complete it stands beside `out` as `<out>.unfinished`, with a checkpoint of each epoch.
 
     Args:
         config: the run file.
         out: folder to write; must not exist.
+        resume: go on with an unfinished pretraining of the same run file and text. Order of rows, masks and dropout depend on seed and
+            epoch alone, so that it ends where an uninterrupted one would.
         observer: told of the progress.
 
     Returns:
@@ -75,40 +88,91 @@ def pretrain(config: PretrainingConfig, out: Path, *, observer: Observer | None 
         TrainingError: the loss became no number.
     """
     observer = observer or Observer()
-    if out.exists():
-        raise EncoderError(f"{out}: exists; give a new folder with --out")
+    place = RunFolder(out.with_name(f"{out.name}{UNFINISHED}"))
+    _check_places(out, place, config, resume=resume)
     with observer.stage("Reading the text"):
         texts, held_out = _texts(config.data, config.training.seed)
-    folder = RunFolder(out)
-    with folder.new_folder(out) as target:
-        with observer.stage("Preparing the encoder"):
-            model = start(config.encoder, target, seed=config.training.seed, passed_over=observer.note)
-            preprocessing = load_preprocessing(target / PREPROCESSING)
-            positions = model.architecture.positions
-            if config.masking.sequence_length > positions:
-                raise EncoderError(
-                    f"masking.sequence_length is {config.masking.sequence_length}, the encoder takes at most {positions} tokens"
-                )
-        with observer.stage(f"Tokenising {len(texts) + len(held_out):,} texts"):
-            masking = config.masking
-            rows, measured = (
-                pretraining_rows(preprocessing, each, sequence_length=masking.sequence_length, packed=masking.packed)
-                for each in (texts, held_out)
-            )
-        rule = MaskingRule.of(
-            read_vocabulary(target / PREPROCESSING / "assets" / VOCABULARY_FILE),
-            SPECIAL_TOKENS,
-            share=masking.share,
-            mask_share=masking.mask_share,
-            random_share=masking.random_share,
-            whole_words=masking.whole_words,
-        )
-        history = _learn(model, rows, measured, rule, config, observer)
-        with observer.stage("Writing the encoder"):
-            write_pretrained(model, target)
-            RunFolder(target).write_json(HISTORY, history)
-            RunFolder(target).write_text("pretraining.json", config.model_dump_json(indent=2) + "\n")
+    is_new = not place.path.exists()
+    try:
+        with place.locked():
+            history = _pretrain(config, place, texts, held_out, observer)
+        with place.writable():
+            (place.path / LOCK).unlink(missing_ok=True)
+            place.path.rename(out)
+    except BaseException:
+        if is_new and not place.last_epoch():
+            shutil.rmtree(place.path, ignore_errors=True)
+        raise
     return history
+
+
+def _check_places(out: Path, place: RunFolder, config: PretrainingConfig, *, resume: bool) -> None:
+    if out.exists():
+        raise EncoderError(f"{out}: exists; give a new folder with --out")
+    started = bool(place.last_epoch())
+    if started and not resume:
+        raise EncoderError(
+            f"{place.path}: holds an unfinished pretraining; go on with --resume, or remove it to start anew"
+        )
+    if resume and not started:
+        raise EncoderError(f"{out}: there is nothing to resume; leave --resume out")
+    if not resume:
+        return
+    before, now = place.read_json(CONFIG), config.model_dump(mode="json")
+    differing = [
+        f"{table}.{key}" for table, keys in now.items() for key in keys if before.get(table, {}).get(key) != keys[key]
+    ]
+    if differing:
+        raise EncoderError(
+            f"{place.path}: the run file changed since this pretraining began ({', '.join(differing)}); remove it to start anew"
+        )
+
+
+def _pretrain(
+    config: PretrainingConfig, place: RunFolder, texts: list[str], held_out: list[str], observer: Observer
+) -> list[dict[str, Any]]:
+    """Everything up to a complete encoder folder in `place`."""
+    target, masking = place.path, config.masking
+    with observer.stage("Preparing the encoder"), place.writable():
+        shutil.rmtree(target / PREPROCESSING, ignore_errors=True)
+        model = start(config.encoder, target, seed=config.training.seed, passed_over=observer.note)
+        preprocessing = load_preprocessing(target / PREPROCESSING)
+        positions = model.architecture.positions
+        if masking.sequence_length > positions:
+            raise EncoderError(
+                f"masking.sequence_length is {masking.sequence_length}, the encoder takes at most {positions} tokens"
+            )
+    with observer.stage(f"Tokenising {len(texts) + len(held_out):,} texts"):
+        rows, measured = (
+            pretraining_rows(preprocessing, each, sequence_length=masking.sequence_length, packed=masking.packed)
+            for each in (texts, held_out)
+        )
+    rule = MaskingRule.of(
+        read_vocabulary(target / PREPROCESSING / "assets" / VOCABULARY_FILE),
+        SPECIAL_TOKENS,
+        share=masking.share,
+        mask_share=masking.mask_share,
+        random_share=masking.random_share,
+        whole_words=masking.whole_words,
+    )
+    _check_rows(place, rows)
+    place.write_text(CONFIG, config.model_dump_json(indent=2) + "\n")
+    history = _learn(model, rows, measured, rule, config, place, observer)
+    with observer.stage("Writing the encoder"), place.writable():
+        write_pretrained(model, target)
+        place.write_json(HISTORY, history)
+        place.drop_checkpoints()
+    return history
+
+
+def _check_rows(place: RunFolder, rows: TokenRows) -> None:
+    """Makes sure that an unfinished pretraining goes on with the word pieces that it began with."""
+    sha256 = hashlib.sha256(rows.words.tobytes() + rows.offsets.tobytes()).hexdigest()
+    if place.last_epoch() and place.read_json(TEXT) != {"sha256": sha256}:
+        raise EncoderError(
+            f"{place.path}: the text or the vocabulary changed since this pretraining began; remove it to start anew"
+        )
+    place.write_json(TEXT, {"sha256": sha256})
 
 
 def _texts(data: TextConfig, seed: int) -> tuple[list[str], list[str]]:
@@ -134,15 +198,18 @@ def _learn(
     measured: TokenRows,
     rule: MaskingRule,
     config: PretrainingConfig,
+    place: RunFolder,
     observer: Observer,
 ) -> list[dict[str, Any]]:
     training = config.training
     plan = BatchPlan(training.batch_size, training.seed)
     steps = len(plan.order(rows.lengths, 0)) * training.epochs
     schedule = Schedule(steps, int(steps * training.warmup_share), training.learning_rate)
-    step = _Step(model, create_optimizer(schedule, training.as_training()))
-    history = []
-    for epoch in range(1, training.epochs + 1):
+    optimizer = create_optimizer(schedule, training.as_training())
+    step = _Step(model, optimizer)
+    checkpoint = tf.train.Checkpoint(model=model.pretrainer, optimizer=optimizer)
+    history = restore(checkpoint, place)
+    for epoch in range(len(history) + 1, training.epochs + 1):
         reseed_dropout(model.pretrainer, (training.seed, epoch))
         random = np.random.default_rng((training.seed, epoch))
         order = plan.order(rows.lengths, epoch)
@@ -169,6 +236,8 @@ def _learn(
         if not math.isfinite(row["loss"] + row["val_loss"]):
             raise TrainingError(f"the loss is {row['loss']} after epoch {epoch}; lower training.learning_rate")
         history.append(row)
+        save(checkpoint, place, history)
+        place.keep_epochs({epoch})
         observer.epoch(row)
     return history
 

@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,17 +19,16 @@ from bert_serving.config import TrainingConfig
 from bert_serving.contract import MULTILABEL_THRESHOLD, Head
 from bert_serving.data.batches import XLA_LENGTH_STEP, BatchPlan, TokenRows, epoch_dataset
 from bert_serving.encoders.architecture import reseed_dropout
-from bert_serving.errors import RunFolderError, TrainingError
+from bert_serving.errors import TrainingError
 from bert_serving.observer import Observer
 from bert_serving.training.adversarial import adversarial_train_step
 from bert_serving.training.averaging import assign_average
+from bert_serving.training.checkpoints import HISTORY, read, restore, save
 from bert_serving.training.optimizer import check_decay_exclusions, create_optimizer, plan_schedule
 from bert_serving.training.run_folder import RunFolder
 from bert_serving.training.unfreezing import unfreeze
 
-_PROGRESS_FILE = "history.json"
 _AVERAGE_FILE = "average.json"
-_STATE = "state"
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ def fit(
     plan = _batch_plan(config, classifier)
     steps = len(plan.order(train.rows.lengths, 0))
     trainable = bool(classifier.encoder.layer.trainable)
-    width = model.layers[-1].input_shape[-1]
+    width = model.get_layer("head").input_shape[-1]
     schedule = plan_schedule(config, steps_per_epoch=steps, width=width, trainable=trainable)
     with strategy.scope():
         optimizer = create_optimizer(schedule, config)
@@ -88,7 +86,7 @@ def fit(
         if config.adversarial_norm:
             model.train_step = adversarial_train_step(model, config.adversarial_norm)
         checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer)
-    history = _restore(checkpoint, run)
+    history = restore(checkpoint, run)
     for epoch in range(len(history) + 1, config.epochs + 1):
         if _patience_is_over(history, best_metric, config.early_stopping):
             observer.note(f"stopped early: no better {best_metric} for {config.early_stopping} epochs")
@@ -120,9 +118,10 @@ def fit(
                 f"the loss is {total} after epoch {epoch}; lower training.learning_rate (now {schedule.peak:g}) or use float32"
             )
         history.append(row)
-        _save(checkpoint, run, history, best_metric, config.average_epochs)
+        save(checkpoint, run, history)
+        run.keep_epochs({*range(epoch - config.average_epochs + 1, epoch + 1), best_epoch(history, best_metric)})
         observer.epoch(row)
-    _read(checkpoint, run.checkpoint(best_epoch(history, best_metric)))
+    read(checkpoint, run.checkpoint(best_epoch(history, best_metric)))
     if config.average_epochs > 1:
         _try_average(checkpoint, classifier, validation, run, history, best_metric, config.average_epochs, observer)
     _finish(model, run, history)
@@ -197,26 +196,6 @@ def _metrics(classifier: Classifier) -> list[tf_keras.metrics.Metric]:
             return []
 
 
-def _restore(checkpoint: tf.train.Checkpoint, run: RunFolder) -> list[dict[str, Any]]:
-    last = run.last_epoch()
-    if not last:
-        return []
-    folder = run.checkpoint(last)
-    _read(checkpoint, folder)
-    return RunFolder(folder).read_json(_PROGRESS_FILE)
-
-
-def _save(
-    checkpoint: tf.train.Checkpoint, run: RunFolder, history: list[dict[str, Any]], best_metric: str, last: int
-) -> None:
-    epoch = history[-1]["epoch"]
-    # Every worker of a cluster takes part in a save, each in a run folder of its own, from which it can be resumed.
-    with run.new_folder(run.checkpoint(epoch)) as folder:
-        _write(checkpoint, folder / _STATE)
-        RunFolder(folder).write_json(_PROGRESS_FILE, history)
-    run.keep_epochs({*range(epoch - last + 1, epoch + 1), best_epoch(history, best_metric)})
-
-
 def _try_average(
     checkpoint: tf.train.Checkpoint,
     classifier: Classifier,
@@ -230,11 +209,11 @@ def _try_average(
     """Leaves the mean of the last epochs' weights in the model where it is better than the best epoch's."""
     best = best_epoch(history, best_metric)
     epochs = [row["epoch"] for row in history[-last:]]
-    assign_average(classifier.token_model, epochs, lambda epoch: _read(checkpoint, run.checkpoint(epoch)))
+    assign_average(classifier.token_model, epochs, lambda epoch: read(checkpoint, run.checkpoint(epoch)))
     scores = {f"val_{name}": value for name, value in validation_scores(classifier, validation).items()}
     kept = _better(scores, best_metric) > _better(history[best - 1], best_metric)
     if not kept:
-        _read(checkpoint, run.checkpoint(best))
+        read(checkpoint, run.checkpoint(best))
     run.write_json(_AVERAGE_FILE, {"epochs": epochs, **scores, "kept": kept})
     observer.note(
         f"mean of the weights of epochs {epochs[0]} to {epochs[-1]}: val_{best_metric} {scores[f'val_{best_metric}']:.4f}, "
@@ -243,7 +222,7 @@ def _try_average(
 
 
 def _finish(model: tf_keras.Model, run: RunFolder, history: list[dict[str, Any]]) -> None:
-    run.write_json(_PROGRESS_FILE, history)
+    run.write_json(HISTORY, history)
     with run.new_folder(run.weights.parent) as folder, run.writable():
         weights = {variable.name: variable.numpy() for variable in model.variables}
         try:
@@ -251,25 +230,6 @@ def _finish(model: tf_keras.Model, run: RunFolder, history: list[dict[str, Any]]
         except SafetensorError as error:
             raise OSError(str(error)) from None
     run.drop_checkpoints()
-
-
-def _write(checkpoint: tf.train.Checkpoint, prefix: Any) -> None:
-    try:
-        checkpoint.write(str(prefix))
-    except (tf.errors.OpError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise RunFolderError(
-            f"{prefix.parent.parent}: cannot write a checkpoint: {reason}; free space and go on with --resume"
-        ) from None
-
-
-def _read(checkpoint: tf.train.Checkpoint, folder: Path) -> None:
-    try:
-        checkpoint.read(str(folder / _STATE)).assert_existing_objects_matched()
-    except (tf.errors.OpError, OSError, IndexError, ValueError, AssertionError) as error:
-        # IndexError is what TensorFlow makes of a file that is too short.
-        reason = str(error).splitlines()[0]
-        raise RunFolderError(f"{folder}: cannot read the checkpoint: {reason}; train anew") from None
 
 
 class _Progress(tf_keras.callbacks.Callback):

@@ -32,6 +32,7 @@ from bert_serving.config import RunConfig, dump_run_config, parse_run_config
 from bert_serving.contract import Scaling
 from bert_serving.errors import RunFolderError
 
+LOCK = ".lock"
 _TEMPORARY = ".tmp-"
 _EPOCH = re.compile(r"epoch_\d{3,}")
 
@@ -153,7 +154,7 @@ class RunFolder:
         """
         with self.writable():
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = filelock.FileLock(self.path / ".lock", blocking=False)
+            lock = filelock.FileLock(self.path / LOCK, blocking=False)
             try:
                 lock.acquire()
             except filelock.Timeout:

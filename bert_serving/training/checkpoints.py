@@ -1,0 +1,62 @@
+"""What an epoch leaves behind so that training can go on after it: weights, the optimizer's state, and the history so far."""
+
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from bert_serving.errors import RunFolderError
+from bert_serving.training.run_folder import RunFolder
+
+HISTORY = "history.json"
+_STATE = "state"
+
+
+def restore(checkpoint: tf.train.Checkpoint, run: RunFolder) -> list[dict[str, Any]]:
+    """Reads the last epoch's checkpoint, if there is one, and returns the history up to it.
+
+    Raises:
+        RunFolderError: it is damaged.
+    """
+    last = run.last_epoch()
+    if not last:
+        return []
+    folder = run.checkpoint(last)
+    read(checkpoint, folder)
+    return RunFolder(folder).read_json(HISTORY)
+
+
+def save(checkpoint: tf.train.Checkpoint, run: RunFolder, history: list[dict[str, Any]]) -> None:
+    """Writes the checkpoint of the epoch that ended last.
+
+    Raises:
+        RunFolderError: it cannot be written.
+    """
+    # Every worker of a cluster takes part in a save, each in a run folder of its own, from which it can be resumed.
+    with run.new_folder(run.checkpoint(history[-1]["epoch"])) as folder:
+        _write(checkpoint, folder / _STATE)
+        RunFolder(folder).write_json(HISTORY, history)
+
+
+def read(checkpoint: tf.train.Checkpoint, folder: Path) -> None:
+    """Reads one epoch's checkpoint.
+
+    Raises:
+        RunFolderError: it is damaged.
+    """
+    try:
+        checkpoint.read(str(folder / _STATE)).assert_existing_objects_matched()
+    except (tf.errors.OpError, OSError, IndexError, ValueError, AssertionError) as error:
+        # IndexError is what TensorFlow makes of a file that is too short.
+        reason = str(error).splitlines()[0]
+        raise RunFolderError(f"{folder}: cannot read the checkpoint: {reason}; train anew") from None
+
+
+def _write(checkpoint: tf.train.Checkpoint, prefix: Path) -> None:
+    try:
+        checkpoint.write(str(prefix))
+    except (tf.errors.OpError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise RunFolderError(
+            f"{prefix.parent.parent}: cannot write a checkpoint: {reason}; free space and go on with --resume"
+        ) from None
