@@ -166,13 +166,15 @@ def _tokenizer(model: Path, settings: dict[str, int]):
 
 
 def prepare(run_folder: Path, folder: Path, compared: int) -> None:
-    """Writes the four SavedModels of a run without verifying them, its validation texts, and how far their answers differ."""
+    """Writes the five SavedModels of a run without verifying them, its validation texts, and how far their answers differ."""
     import numpy as np
     import tensorflow as tf
 
     from bert_serving import pipeline
     from bert_serving.contract import Graph, Precision
     from bert_serving.data.splits import load_validation
+    from bert_serving.saved_model.agreement import Reference
+    from bert_serving.saved_model.calibration import arithmetic_of
     from bert_serving.saved_model.reader import ExportedModel
     from bert_serving.saved_model.signatures import build_serving_graph
     from bert_serving.training.run_folder import RunFolder
@@ -193,15 +195,24 @@ def prepare(run_folder: Path, folder: Path, compared: int) -> None:
         "trimmed": (Graph.TRIMMED, Precision.FLOAT32),
         "ragged": (Graph.RAGGED, Precision.FLOAT32),
         "ragged bfloat16": (Graph.RAGGED, Precision.BFLOAT16),
+        "ragged int8": (Graph.RAGGED, Precision.INT8),
     }
+    # As an export does it; the values of the answers are not needed.
+    reference = Reference(tuple(texts), None, np.zeros((len(texts), 1)))
     answers = {}
     for name, (graph, precision) in wanted.items():
-        built = build_serving_graph(classifier, graph, precision, labels)
+        built = build_serving_graph(classifier, graph, labels, arithmetic_of(precision, classifier, reference))
         tf.saved_model.save(built.module, str(folder / name), signatures=built.signatures)
         if compared:
             answers[name] = ExportedModel(folder / name).predict(texts[:compared])
-    differences = {name: float(np.abs(found - answers["padded"]).max()) for name, found in answers.items()}
-    same = {"texts": len(texts[:compared]), "largest_difference": differences}
+    padded = answers.get("padded")
+    same = {
+        "texts": len(texts[:compared]),
+        "largest_difference": {name: float(np.abs(found - padded).max()) for name, found in answers.items()},
+        "changed_labels": {
+            name: int((found.argmax(axis=1) != padded.argmax(axis=1)).sum()) for name, found in answers.items()
+        },
+    }
     (folder / "same_answers.json").write_text(json.dumps(same), "utf-8")
 
 

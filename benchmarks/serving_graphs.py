@@ -5,7 +5,7 @@
 
 `--run NAME=RUN_DIR` is a finished run whose validation texts are answered; `--model` the Hugging Face folder of its encoder, for the
 peers, whose speed does not depend on the values of the weights. `--torch-python` is an interpreter with torch, transformers, onnx,
-onnxruntime and sympy, `--keras-python` one with keras-hub; without one its subjects are left out. Everybody computes with two
+onnxruntime and sympy, `--keras-python` one with keras-hub and safetensors; without one its subjects are left out. Everybody computes with two
 threads. Each subject lives in a process of its own and waits, without using the processor, while another works. Writes
 benchmarks/results/serving_graphs.json and docs/pictures/serving_graphs.png.
 """
@@ -26,7 +26,7 @@ WORKERS = Path(__file__).parent / "serving_graph_workers.py"
 RESULTS = Path(__file__).parent / "results" / "serving_graphs.json"
 PICTURE = Path(__file__).parent.parent / "docs" / "pictures" / "serving_graphs.png"
 
-OURS = ("padded", "trimmed", "ragged", "ragged bfloat16")
+OURS = ("padded", "trimmed", "ragged", "ragged bfloat16", "ragged int8")
 TORCH = ("ONNX Runtime", "ONNX Runtime int8", "PyTorch", "PyTorch bfloat16")
 KERAS = ("KerasHub",)
 BATCHES = (1, 8, 32, 128)
@@ -115,7 +115,7 @@ def show(name: str, work: dict[str, Any]) -> None:
     print(f"\n{name}: load seconds, peak memory MiB, folder MiB")
     for subject, fact in work["facts"].items():
         print(f"  {subject:<20} {fact['load']:6.1f} {fact['memory']:8.0f} {fact['folder']:8.1f}")
-    print(f"{name}: largest difference of a probability from padded: {work['same_answers']}")
+    print(f"{name}: differences from padded: {work['same_answers']}")
     print(f"{name}: matrix products of 2,048 x 2,048 reach {work['peak']} GFLOP/s")
 
 

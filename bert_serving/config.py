@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from bert_serving.contract import CHANGED_LABELS, DEFAULT_MINIMUM_TF_SERVING, Graph, Head, Pooling, Precision
+from bert_serving.contract import DEFAULT_MINIMUM_TF_SERVING, Graph, Head, Pooling, Precision
 from bert_serving.errors import RunFileError
 
 Paths = Annotated[tuple[Path, ...], Field(min_length=1)]
@@ -197,11 +197,11 @@ class ExportConfig(Table):
     graph: Graph = Graph.RAGGED
     """padded: to the sequence length; trimmed: to the longest text of the batch; ragged: no padding outside attention, for BERT encoders"""
     precision: Precision = Precision.FLOAT32
-    """of the ragged graph's weights and matrix products; bfloat16 is for processors that compute with it, auto measures"""
+    """of the ragged graph's matrix products; bfloat16 is for processors that compute with it, int8 for those with VNNI, auto measures"""
     largest_difference: Annotated[float, Field(gt=0)] | None = None
-    """refuse an export with a probability that far from the model in memory; absent: 1e-5 in float32, 0.02 in bfloat16"""
-    changed_labels: Annotated[float, Field(ge=0, le=1)] = CHANGED_LABELS
-    """refuse an export that answers more than this share of validation rows otherwise than the model in memory"""
+    """refuse an export with a probability that far from the model in memory; absent: 1e-5 in float32, 0.02 in bfloat16, 0.5 in int8"""
+    changed_labels: Annotated[float, Field(ge=0, le=1)] | None = None
+    """refuse an export that answers more than this share of validation rows otherwise than the model; absent: 0.002, int8 0.005"""
     minimum_tf_serving: Annotated[str, Field(pattern=r"^\d+\.\d+$")] = DEFAULT_MINIMUM_TF_SERVING
     """verification refuses operations that this version of TensorFlow Serving lacks"""
 

@@ -52,8 +52,6 @@ DEFAULT_MINIMUM_TF_SERVING = "2.12"
 MULTILABEL_THRESHOLD = 0.5
 """probability from which a label of a multilabel head is answered"""
 SERVING_TAG = "serve"
-CHANGED_LABELS = 0.002
-"""share of validation rows that an export may answer otherwise than the model in memory"""
 
 
 class Head(StrEnum):
@@ -116,5 +114,7 @@ class Precision(StrEnum):
     FLOAT32 = "float32"
     BFLOAT16 = "bfloat16"
     """of the ragged graph; softmax, layer normalisation and head stay float32"""
+    INT8 = "int8"
+    """of the Transformer's dense layers in the ragged graph, with ranges measured on validation texts; all else stays float32"""
     AUTO = "auto"
     """a wish, never what an export has: the fastest that agrees with the model in memory, measured where the export is made"""

@@ -90,7 +90,7 @@ def test_difference_and_changed_answers_are_those_of_the_head(head, expected, fo
     ],
 )
 def test_more_than_the_limits_allow_is_a_problem(found, problems):
-    limits = Limits.of(Precision.BFLOAT16, largest_difference=None, changed_labels=0.002)
+    limits = Limits.of(Precision.BFLOAT16, changed_labels=0.002)
     assert check_agreement(found, limits) == problems
 
 
@@ -163,6 +163,8 @@ def test_without_validation_data_the_golden_texts_decide_and_a_note_says_so(expo
 
 # === Precision ===
 
+LEFT_OUT = "precision int8 is left out: int8 needs TensorFlow Serving 2.17, the floor is 2.12 (--minimum-tf-serving, export.minimum_tf_serving)"
+
 
 @pytest.mark.parametrize(
     ("seconds", "precision"),
@@ -176,9 +178,21 @@ def test_auto_takes_the_precision_that_was_faster(seconds, precision, export, mo
     assert (manifest.precision, folder.name) == (precision, "1")
     assert manifest.verification.passed
     assert notes.notes == [
-        f"precision {precision}: a batch of validation texts takes float32 {seconds[0] * 1000:.1f} ms, bfloat16 {seconds[1] * 1000:.1f} ms"
+        LEFT_OUT,
+        f"precision {precision}: a batch of validation texts takes float32 {seconds[0] * 1000:.1f} ms, bfloat16 {seconds[1] * 1000:.1f} ms",
     ]
     assert ExportedModel(folder).predict(["good film"]).shape == (1, 2)
+
+
+@pytest.mark.slow
+def test_auto_tries_int8_where_every_server_has_its_operation(export, monkeypatch):
+    monkeypatch.setattr(writer, "seconds_in_turns", lambda reference, folders: [0.003, 0.002, 0.001])
+    notes = Notes()
+    folder = export(notes, precision=Precision.AUTO, minimum_tf_serving="2.17")
+    assert load_manifest(folder).precision is Precision.INT8
+    assert notes.notes == [
+        "precision int8: a batch of validation texts takes float32 3.0 ms, bfloat16 2.0 ms, int8 1.0 ms"
+    ]
 
 
 @pytest.mark.slow
@@ -186,7 +200,7 @@ def test_auto_passes_over_a_precision_that_does_not_agree(export):
     notes = Notes()
     folder = export(notes, precision=Precision.AUTO, largest_difference=1e-5)
     assert load_manifest(folder).precision is Precision.FLOAT32
-    assert notes.notes == ["precision float32: bfloat16 does not agree with the model in memory"]
+    assert notes.notes == [LEFT_OUT, "precision bfloat16 does not agree with the model in memory"]
 
 
 def test_auto_measures_in_turns_in_a_fresh_process(exported, reference, tmp_path):

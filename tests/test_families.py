@@ -10,11 +10,12 @@ from safetensors.numpy import load_file, save_file
 
 from bert_serving import contract
 from bert_serving.config import EncoderConfig
-from bert_serving.contract import Pooling, Precision
+from bert_serving.contract import Pooling
 from bert_serving.encoders.architecture import sample_inputs
 from bert_serving.encoders.conversion import convert_hugging_face
 from bert_serving.encoders.families import FAMILIES
 from bert_serving.encoders.loading import find_encoder_folder, load_encoder
+from bert_serving.saved_model.dense import FloatArithmetic
 from bert_serving.saved_model.ragged import RaggedEncoder
 
 CONFIGS = {
@@ -111,7 +112,7 @@ def test_an_electra_takes_the_ragged_graph(embedding_width, pooling, bert, tmp_p
         encoder.architecture,
         {variable.name: variable.numpy() for variable in encoder.layer.variables},
         pooling=pooling,
-        precision=Precision.FLOAT32,
+        arithmetic=FloatArithmetic(tf.float32),
         sequence_length=32,
     )
     real = tf.where(inputs[contract.MASK] != 0)

@@ -10,12 +10,14 @@ import tensorflow as tf
 
 from bert_serving import contract
 from bert_serving.classifier import pool
-from bert_serving.contract import Pooling, Precision
+from bert_serving.contract import Pooling
 from bert_serving.encoders.architecture import ACTIVATIONS, Architecture, build_network
+from bert_serving.saved_model.dense import FloatArithmetic
 from bert_serving.saved_model.operations import read_meta_graph
 from bert_serving.saved_model.ragged import RaggedEncoder
 
 SIZE = Architecture(vocabulary_size=40, layers=2, width=16, heads=4, inner_width=32, positions=300)
+FLOAT32 = FloatArithmetic(tf.float32)
 BATCHES = {
     "one short row": [2],
     "one long row": [290],
@@ -45,13 +47,13 @@ def network():
     return make
 
 
-def ragged(network, activation="gelu", *, pooling=Pooling.POOLER, precision=Precision.FLOAT32, sequence_length=300):
+def ragged(network, activation="gelu", *, pooling=Pooling.POOLER, arithmetic=FLOAT32, sequence_length=300):
     weights = {variable.name: variable.numpy() for variable in network.variables}
     return RaggedEncoder(
         dataclasses.replace(SIZE, activation=activation),
         weights,
         pooling=pooling,
-        precision=precision,
+        arithmetic=arithmetic,
         sequence_length=sequence_length,
     )
 
@@ -116,9 +118,7 @@ def test_an_empty_batch_has_an_empty_answer(network):
 
 def test_bfloat16_stays_near_float32_and_halves_the_weights(network):
     flat, _ = batch_of(BATCHES["short and long"])
-    exact, rounded = (
-        ragged(network("gelu"), precision=precision) for precision in (Precision.FLOAT32, Precision.BFLOAT16)
-    )
+    exact, rounded = (ragged(network("gelu"), arithmetic=FloatArithmetic(dtype)) for dtype in (tf.float32, tf.bfloat16))
     difference = np.abs(exact(*flat) - rounded(*flat)).max()
     assert 1e-5 < difference < 0.05
     assert rounded.word_embeddings.dtype == tf.bfloat16
@@ -149,7 +149,7 @@ def test_the_optimizer_fuses_matrix_products_and_leaves_layer_normalisation_alon
     flat, _ = batch_of([5, 9])
     flat = [each.numpy() for each in flat]
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        encoder = RaggedEncoder(SIZE, weights, pooling=Pooling.POOLER, precision=Precision.FLOAT32, sequence_length=128)
+        encoder = RaggedEncoder(SIZE, weights, pooling=Pooling.POOLER, arithmetic=FLOAT32, sequence_length=128)
         inputs = [tf.compat.v1.placeholder(tf.int32, [None]) for _ in flat]
         pooled = encoder(*inputs)
         session.run(tf.compat.v1.global_variables_initializer())

@@ -7,7 +7,7 @@ import tensorflow as tf
 from bert_serving import contract
 from bert_serving.classifier import ClassifierOptions, build_classifier
 from bert_serving.config import EncoderConfig
-from bert_serving.contract import Graph, Head, Precision
+from bert_serving.contract import Graph, Head
 from bert_serving.encoders.loading import find_encoder_folder, load_encoder
 from bert_serving.saved_model.golden import TEXTS
 from bert_serving.saved_model.signatures import REGRESSION_CLASS, build_serving_graph
@@ -41,9 +41,7 @@ def make(encoder_folder, tmp_path_factory):
             kernel.assign(np.random.default_rng(7).normal(size=kernel.shape))
             classifiers[head, pairs] = classifier
         if (head, pairs, graph) not in graphs:
-            graphs[head, pairs, graph] = build_serving_graph(
-                classifiers[head, pairs], graph, Precision.FLOAT32, labels_file
-            )
+            graphs[head, pairs, graph] = build_serving_graph(classifiers[head, pairs], graph, labels_file)
         return classifiers[head, pairs], graphs[head, pairs, graph].signatures
 
     return make

@@ -36,6 +36,14 @@ def export(
             show_default="export.precision of the run file, or float32",
         ),
     ] = None,
+    minimum_tf_serving: Annotated[
+        str | None,
+        typer.Option(
+            help="Refuse operations that this TensorFlow Serving lacks.",
+            metavar="X.Y",
+            show_default="export.minimum_tf_serving of the run file, or 2.12",
+        ),
+    ] = None,
     sequence_length: Annotated[
         int | None,
         typer.Option(
@@ -58,6 +66,8 @@ def export(
         raise InputError(
             f"{source}: --pairs and --sequence-length are for Hugging Face folders; a run file decides both"
         )
+    if minimum_tf_serving is not None and not re.fullmatch(r"\d+\.\d+", minimum_tf_serving):
+        raise InputError(f"--minimum-tf-serving {minimum_tf_serving!r} is no version such as 2.17")
     config = ExportConfig(name=_name_of(source)) if adopted else RunFolder(source).config().export
     observer = ConsoleObserver()
     with observer.stage("Starting TensorFlow"):
@@ -72,7 +82,7 @@ def export(
         precision=precision or config.precision,
         largest_difference=config.largest_difference,
         changed_labels=config.changed_labels,
-        minimum_tf_serving=config.minimum_tf_serving,
+        minimum_tf_serving=minimum_tf_serving or config.minimum_tf_serving,
     )
     if adopted:
         folder = pipeline.export_hugging_face(
@@ -107,7 +117,7 @@ def show_export(folder: Path) -> None:
         f"  graph:    {manifest.graph}, {manifest.precision}\n"
         f"  verified: {checked.golden_texts} golden texts, largest difference of a probability "
         f"{checked.largest_difference:.1e}\n"
-        f"  needs:    TensorFlow Serving {manifest.oldest_tf_serving} or later for its TensorFlow Text operations\n"
+        f"  needs:    TensorFlow Serving {manifest.oldest_tf_serving} or later\n"
         f"  export:   {folder}",
         soft_wrap=True,
         markup=False,

@@ -77,6 +77,11 @@ def needs_of(node: NodeDef) -> Iterator[Need]:
                 yield Need(f"{node.op} with {name}={chosen}", first[f"{attribute}={chosen}"])
 
 
+def first_version(operation: str) -> str:
+    """The first stock TensorFlow Serving that has an operation, one of those that `is_known`."""
+    return _first_versions()[operation]
+
+
 def is_known(operation: str) -> bool:
     """Whether some stock TensorFlow Serving has an operation."""
     return operation in _first_versions()

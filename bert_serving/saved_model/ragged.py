@@ -16,8 +16,11 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from bert_serving.contract import Pooling, Precision
+from bert_serving.classifier import Classifier
+from bert_serving.contract import Pooling
 from bert_serving.encoders.architecture import Architecture
+from bert_serving.errors import EncoderError
+from bert_serving.saved_model.dense import ACTIVATIONS, Arithmetic, Dense, FeedForward, FloatArithmetic, Weights
 
 # As in every BERT that this project converts.
 _LAYER_NORM_EPSILON = 1e-12
@@ -32,25 +35,6 @@ _CHAINS_LONG = 4
 _SHAPES_OF_AN_OCTAVE = 16
 _SMALLEST_STEP = 4
 _LARGEST_STEP = 1 << 16
-
-_ACTIVATIONS = {
-    "gelu": lambda x: tf.nn.gelu(x),
-    "gelu_tanh": lambda x: tf.nn.gelu(x, approximate=True),
-    "relu": tf.nn.relu,
-    "tanh": tf.tanh,
-}
-
-
-@dataclass(frozen=True)
-class _Dense:
-    """Kernel [inputs, outputs] and bias [outputs] of a matrix product, in the graph's precision."""
-
-    kernel: tf.Tensor
-    bias: tf.Tensor
-
-    def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        # MatMul, BiasAdd and the activation behind them become one oneDNN operation.
-        return tf.nn.bias_add(tf.matmul(tf.cast(x, self.kernel.dtype), self.kernel), self.bias)
 
 
 @dataclass(frozen=True)
@@ -74,13 +58,17 @@ class _Norm:
 class _Layer:
     """Weights of one Transformer layer."""
 
-    attention_inputs: tuple[_Dense, ...]
+    attention_inputs: tuple[Dense, ...]
     """to query, key and value at once; in a last layer where only [CLS] asks, to query, and to key and value"""
-    attention_output: _Dense
+    attention_output: Dense
     attention_norm: _Norm
-    intermediate: _Dense
-    output: _Dense
+    feed_forward: FeedForward
     output_norm: _Norm
+
+    def around(self, x: tf.Tensor, context: tf.Tensor) -> tf.Tensor:
+        """What the layer makes of its input and of the context that attention found; float32 [N, H]."""
+        x = self.attention_norm(self.attention_output.onto(x, context))
+        return self.output_norm(self.feed_forward(x))
 
 
 class RaggedEncoder(tf.Module):
@@ -95,8 +83,9 @@ class RaggedEncoder(tf.Module):
         weights: Mapping[str, np.ndarray],
         *,
         pooling: Pooling,
-        precision: Precision,
+        arithmetic: Arithmetic,
         sequence_length: int,
+        traced: bool = True,
     ):
         """Reads the weights of an encoder.
 
@@ -104,25 +93,25 @@ class RaggedEncoder(tf.Module):
             architecture: its size.
             weights: by the variable names of TF Hub's BERT encoders.
             pooling: what becomes of the last layer.
-            precision: of the weights and matrix products; layer normalisation stays float32.
+            arithmetic: of the dense layers; layer normalisation stays float32.
             sequence_length: no row has more tokens.
+            traced: as a graph; otherwise the arithmetic sees the numbers themselves.
         """
         super().__init__(name="ragged_encoder")
         self._size = architecture
         self._pooling = pooling
-        self._dtype = tf.as_dtype(precision.value)
+        self._dtype = arithmetic.dtype
         self._chains = _CHAINS_SHORT if sequence_length <= _SHORT_SEQUENCE else _CHAINS_LONG
         # In float32 the optimizer fuses the factor and the mask with the matrix product; in bfloat16 it cannot.
         factor = (architecture.width // architecture.heads) ** -0.5
-        self._factor = factor if precision is Precision.FLOAT32 else None
-        self._folded = 1.0 if precision is Precision.FLOAT32 else factor
-        self._activation = _ACTIVATIONS[architecture.activation]
-        self._pooler_activation = _ACTIVATIONS[architecture.pooler_activation]
-        self._table = _WeightTable(weights, self._dtype.as_numpy_dtype)
+        self._factor = factor if self._dtype == tf.float32 else None
+        self._folded = 1.0 if self._dtype == tf.float32 else factor
+        self._pooler_activation = ACTIVATIONS[architecture.pooler_activation]
+        self._table = _WeightTable(weights, arithmetic)
         self.word_embeddings = tf.Variable(self._table.array("word_embeddings/embeddings"), trainable=False)
         self.position_embeddings = tf.Variable(self._table.positions_by_type(), trainable=False)
-        tokens = tf.TensorSpec([None], tf.int32)
-        encode = tf.function(self._encode, input_signature=[tokens] * 4, autograph=False)
+        self._traced = traced
+        encode = self._function(self._encode, [tf.TensorSpec([None], tf.int32)] * 4)
         # A function that is an attribute would be saved once more, constants and all.
         self._pooled = lambda *inputs: encode(*inputs)
 
@@ -170,15 +159,18 @@ class RaggedEncoder(tf.Module):
             layout = _Layout(lengths, self._size.heads)
             *first_layers, last_layer = layers
             for layer in first_layers:
-                x = self._feed_forward(layer, x, self._attention(layer, x, layout))
+                x = layer.around(x, self._attention(layer, x, layout))
             if self._pooling in _OF_ALL_TOKENS:
-                x = self._feed_forward(last_layer, x, self._attention(last_layer, x, layout))
+                x = last_layer.around(x, self._attention(last_layer, x, layout))
                 return layout.mean(x) if self._pooling is Pooling.MEAN else layout.maximum(x)
-            x = self._feed_forward(last_layer, layout.first(x), self._attention_of_first(last_layer, x, layout))
+            x = last_layer.around(layout.first(x), self._attention_of_first(last_layer, x, layout))
             return x if pooler is None else self._pooler_activation(tf.cast(pooler(x), tf.float32))
 
         specification = [tf.TensorSpec([None, self._size.width]), tf.TensorSpec([None], tf.int32)]
-        return tf.function(pooled, input_signature=specification, autograph=False)
+        return self._function(pooled, specification)
+
+    def _function(self, call: Callable[..., tf.Tensor], specification: list[tf.TensorSpec]) -> Callable[..., tf.Tensor]:
+        return tf.function(call, input_signature=specification, autograph=False) if self._traced else call
 
     def _embed(self, word_ids: tf.Tensor, type_ids: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
         """Sums of embeddings, float32 [tokens, H]."""
@@ -208,60 +200,81 @@ class RaggedEncoder(tf.Module):
         shares = tf.nn.softmax(tf.cast(scores, tf.float32) + layout.mask)
         return tf.matmul(tf.cast(shares, self._dtype), value)
 
-    def _feed_forward(self, layer: _Layer, x: tf.Tensor, context: tf.Tensor) -> tf.Tensor:
-        x = layer.attention_norm(tf.cast(layer.attention_output(context), tf.float32) + x)
-        inner = self._activation(layer.intermediate(x))
-        return layer.output_norm(tf.cast(layer.output(inner), tf.float32) + x)
+
+def ragged_encoder(classifier: Classifier, arithmetic: Arithmetic, *, traced: bool = True) -> RaggedEncoder:
+    """The ragged encoder of a classifier; `traced` as for `RaggedEncoder`.
+
+    Raises:
+        EncoderError: its encoder is no BERT.
+    """
+    encoder, options = classifier.encoder, classifier.options
+    if encoder.architecture is None:
+        raise EncoderError("the ragged graph needs a BERT encoder; use the trimmed one")
+    return RaggedEncoder(
+        encoder.architecture,
+        {variable.name: variable.numpy() for variable in encoder.layer.variables},
+        pooling=options.pooling,
+        arithmetic=arithmetic,
+        sequence_length=options.sequence_length,
+        traced=traced,
+    )
 
 
 class _WeightTable:
     """The weights of an encoder by name, shaped and scaled for the ragged graph."""
 
-    def __init__(self, weights: Mapping[str, np.ndarray], dtype: type):
+    def __init__(self, weights: Mapping[str, np.ndarray], arithmetic: Arithmetic):
         self._weights = weights
-        self._dtype = dtype
+        self._arithmetic = arithmetic
+        # What is small is not worth the loss of a smaller arithmetic.
+        self._float = FloatArithmetic(arithmetic.dtype)
 
     def array(self, name: str) -> np.ndarray:
-        return self._weights[f"{name}:0"].astype(self._dtype)
+        return self._weights[f"{name}:0"].astype(self._arithmetic.dtype.as_numpy_dtype)
 
     def positions_by_type(self) -> np.ndarray:
         """Sum of type and position embedding, [types * positions, H]: one lookup for two."""
         types, positions = (self._weights[f"{name}/embeddings:0"] for name in ("type_embeddings", "position_embedding"))
-        return (types[:, None] + positions[None]).reshape(-1, positions.shape[1]).astype(self._dtype)
+        table = (types[:, None] + positions[None]).reshape(-1, positions.shape[1])
+        return table.astype(self._arithmetic.dtype.as_numpy_dtype)
 
-    def dense(self, name: str) -> _Dense:
-        return self._dense(*self._flat(name))
+    def dense(self, name: str) -> Dense:
+        return self._float.dense(self._flat(name))
 
     def norm(self, name: str) -> _Norm:
         return _Norm(*(tf.constant(self._weights[f"{name}/{part}:0"], tf.float32) for part in ("gamma", "beta")))
 
     def layer(self, number: int, architecture: Architecture, query_factor: float, *, only_first: bool) -> _Layer:
         name = f"transformer/layer_{number}"
-        kernels, biases = zip(
-            *(self._flat(f"{name}/self_attention/{part}") for part in ("query", "key", "value")), strict=True
-        )
-        kernels, biases = (kernels[0] * query_factor, *kernels[1:]), (biases[0] * query_factor, *biases[1:])
-        output_kernel = self._weights[f"{name}/self_attention/attention_output/kernel:0"]
-        output_bias = self._weights[f"{name}/self_attention/attention_output/bias:0"]
-        parts = (slice(0, 1), slice(1, 3)) if only_first else (slice(0, 3),)
+        query, key, value = (self._flat(f"{name}/self_attention/{part}") for part in ("query", "key", "value"))
+        query = Weights(query.name, query.kernel * query_factor, query.bias * query_factor)
+        inputs = [[query], [key, value]] if only_first else [[query, key, value]]
+        output_name = f"{name}/self_attention/attention_output"
+        output_kernel, output_bias = (self._weights[f"{output_name}/{part}:0"] for part in ("kernel", "bias"))
+        output = Weights(output_name, output_kernel.reshape(-1, architecture.width), output_bias)
         return _Layer(
-            attention_inputs=tuple(
-                self._dense(np.concatenate(kernels[part], axis=1), np.concatenate(biases[part])) for part in parts
-            ),
-            attention_output=self._dense(output_kernel.reshape(-1, architecture.width), output_bias),
+            attention_inputs=tuple(self._arithmetic.dense(_side_by_side(parts)) for parts in inputs),
+            attention_output=self._arithmetic.dense(output),
             attention_norm=self.norm(f"{name}/self_attention_layer_norm"),
-            intermediate=self.dense(f"{name}/intermediate"),
-            output=self.dense(f"{name}/output"),
+            feed_forward=self._arithmetic.feed_forward(
+                self._flat(f"{name}/intermediate"), self._flat(f"{name}/output"), architecture.activation
+            ),
             output_norm=self.norm(f"{name}/output_layer_norm"),
         )
 
-    def _flat(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+    def _flat(self, name: str) -> Weights:
         """Kernel [inputs, outputs] and bias [outputs]; attention's come by head."""
         kernel = self._weights[f"{name}/kernel:0"]
-        return kernel.reshape(len(kernel), -1), self._weights[f"{name}/bias:0"].reshape(-1)
+        return Weights(name, kernel.reshape(len(kernel), -1), self._weights[f"{name}/bias:0"].reshape(-1))
 
-    def _dense(self, kernel: np.ndarray, bias: np.ndarray) -> _Dense:
-        return _Dense(tf.constant(kernel.astype(self._dtype)), tf.constant(bias.astype(self._dtype)))
+
+def _side_by_side(parts: list[Weights]) -> Weights:
+    """Layers that see the same input, as one."""
+    return Weights(
+        "+".join(part.name for part in parts),
+        np.concatenate([part.kernel for part in parts], axis=1),
+        np.concatenate([part.bias for part in parts]),
+    )
 
 
 class _Layout:
@@ -285,6 +298,7 @@ class _Layout:
         inside = places < lengths[:, tf.newaxis]
         self.mask = tf.where(inside, 0.0, _MASKED)[:, tf.newaxis, tf.newaxis]
         self._by_head = {parts: self._head_index(parts) for parts in (2, 3)}
+        self._row_of = tf.repeat(tf.range(self.rows), lengths)
         self._flat = self._flat_index(tokens)
 
     def first(self, x: tf.Tensor) -> tf.Tensor:
@@ -293,16 +307,12 @@ class _Layout:
 
     def mean(self, x: tf.Tensor) -> tf.Tensor:
         """The mean of each row's tokens, [B, H]."""
-        real = tf.reduce_sum(self._lengths)
-        rows = tf.repeat(tf.range(self.rows), self._lengths)
-        total = tf.math.unsorted_segment_sum(x[:real], rows, self.rows)
+        total = tf.math.unsorted_segment_sum(x[: tf.size(self._row_of)], self._row_of, self.rows)
         return total / tf.cast(self._lengths, x.dtype)[:, tf.newaxis]
 
     def maximum(self, x: tf.Tensor) -> tf.Tensor:
         """The maximum over each row's tokens, [B, H]."""
-        real = tf.reduce_sum(self._lengths)
-        rows = tf.repeat(tf.range(self.rows), self._lengths)
-        return tf.math.unsorted_segment_max(x[:real], rows, self.rows)
+        return tf.math.unsorted_segment_max(x[: tf.size(self._row_of)], self._row_of, self.rows)
 
     def split_heads(self, x: tf.Tensor, *, parts: int) -> list[tf.Tensor]:
         """[tokens, parts * H] to `parts` tensors [B, heads, T, D]: one lookup of slices, where a transpose would copy once more."""
@@ -321,9 +331,8 @@ class _Layout:
         return tf.stack([first + part * self._heads for part in range(parts)])
 
     def _flat_index(self, tokens: tf.Tensor) -> tf.Tensor:
-        rows = tf.repeat(tf.range(self.rows), self._lengths)
-        places = tf.range(tokens) - tf.gather(self._starts, rows)
-        first = _lengthened(rows * (self._heads * self._longest) + places)
+        places = tf.range(tokens) - tf.gather(self._starts, self._row_of)
+        first = _lengthened(self._row_of * (self._heads * self._longest) + places)
         return first[:, tf.newaxis] + (tf.range(self._heads) * self._longest)[tf.newaxis]
 
 

@@ -9,13 +9,15 @@ import tensorflow as tf
 
 from bert_serving import contract
 from bert_serving.classifier import Classifier, label_of
-from bert_serving.contract import Graph, Precision
-from bert_serving.errors import EncoderError
-from bert_serving.saved_model.ragged import RaggedEncoder
+from bert_serving.contract import Graph
+from bert_serving.saved_model.dense import Arithmetic, FloatArithmetic
+from bert_serving.saved_model.ragged import ragged_encoder
 from bert_serving.text.packing import combine_segments, pad, trimmed_length
 
 # A regression has no labels; its only "class" in the Classify call is called so.
 REGRESSION_CLASS = "value"
+
+_FLOAT32 = FloatArithmetic(tf.float32)
 
 Tensors = dict[str, tf.Tensor]
 
@@ -37,21 +39,23 @@ def supported_graph(classifier: Classifier, graph: Graph) -> Graph:
     return graph if graph is not Graph.RAGGED or (is_bert and is_plain) else Graph.TRIMMED
 
 
-def build_serving_graph(classifier: Classifier, graph: Graph, precision: Precision, labels_file: Path) -> ServingGraph:
+def build_serving_graph(
+    classifier: Classifier, graph: Graph, labels_file: Path, arithmetic: Arithmetic = _FLOAT32
+) -> ServingGraph:
     """Traces the four signatures of a classifier.
 
     Args:
         classifier: whose weights and preprocessing are saved.
         graph: how padding is treated; one that `supported_graph` gives back.
-        precision: of the ragged graph; the others are float32.
         labels_file: written by the caller, becomes the asset `labels.txt`.
+        arithmetic: of the ragged graph; the others compute in float32.
     """
     module = tf.Module(name="classifier")
     module.preprocessing = classifier.preprocessing.model
     module.labels_file = tf.saved_model.Asset(str(labels_file))
     features: _Features
     if graph is Graph.RAGGED:
-        features = module.encoder = _RaggedFeatures(classifier, precision)
+        features = module.encoder = _RaggedFeatures(classifier, arithmetic)
     else:
         features = _PaddedFeatures(classifier, graph)
         # The Keras model itself is left out: it would bring training functions and metadata that a server never needs.
@@ -101,18 +105,9 @@ class _PaddedFeatures:
 class _RaggedFeatures(tf.Module):
     """The ragged encoder and the head, on tokens that lie end to end."""
 
-    def __init__(self, classifier: Classifier, precision: Precision):
+    def __init__(self, classifier: Classifier, arithmetic: Arithmetic):
         super().__init__(name="ragged_features")
-        encoder, options = classifier.encoder, classifier.options
-        if encoder.architecture is None:
-            raise EncoderError("the ragged graph needs a BERT encoder; use the trimmed one")
-        self._encoder = RaggedEncoder(
-            encoder.architecture,
-            {variable.name: variable.numpy() for variable in encoder.layer.variables},
-            pooling=options.pooling,
-            precision=precision,
-            sequence_length=options.sequence_length,
-        )
+        self._encoder = ragged_encoder(classifier, arithmetic)
         self._kernel, self._bias = (each.numpy() for each in classifier.token_model.get_layer("head").variables)
 
     def of_rows(self, word_ids: tf.RaggedTensor, type_ids: tf.RaggedTensor) -> Tensors:

@@ -66,9 +66,7 @@ def verify(folder: Path, *, minimum_tf_serving: str | None = None, reference: Pa
     if problems or golden is None:
         problems += [] if golden else ["assets.extra/golden.json is missing"]
         return Verification(passed=False, problems=tuple(problems), oldest_tf_serving=audit.oldest_tf_serving)
-    limits = manifest.limits or Limits.of(
-        manifest.precision, largest_difference=None, changed_labels=contract.CHANGED_LABELS
-    )
+    limits = manifest.limits or Limits.of(manifest.precision)
     answers = _Answers(model, golden, limits.largest_difference)
     problems = answers.problems()
     agreement = None

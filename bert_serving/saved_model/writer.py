@@ -26,10 +26,13 @@ from bert_serving.classifier import Classifier
 from bert_serving.contract import Graph, Precision
 from bert_serving.errors import ExportError, VerificationError
 from bert_serving.observer import Observer
+from bert_serving.saved_model import quantised
 from bert_serving.saved_model.agreement import Reference, seconds_in_turns
+from bert_serving.saved_model.calibration import arithmetic_of
 from bert_serving.saved_model.card import adopted_card, classifier_card
 from bert_serving.saved_model.golden import TEXTS, Golden
 from bert_serving.saved_model.manifest import Limits, Manifest, Verification
+from bert_serving.saved_model.operation_versions import first_version, version_key
 from bert_serving.saved_model.operations import audit_operations
 from bert_serving.saved_model.provenance import AdoptedProvenance, Provenance
 from bert_serving.saved_model.signatures import build_serving_graph, supported_graph
@@ -53,7 +56,7 @@ class ExportOptions:
         graph: how padding is treated; an encoder that is no BERT gets `trimmed` for `ragged`.
         precision: of the ragged graph's weights and matrix products.
         largest_difference: of a probability from the model in memory; None takes the precision's own limit.
-        changed_labels: share of validation texts that may get another answer than from the model in memory.
+        changed_labels: share of validation texts that may get another answer than from the model in memory; None as before.
         minimum_tf_serving: refuse operations that this version lacks.
     """
 
@@ -63,7 +66,7 @@ class ExportOptions:
     graph: Graph = Graph.RAGGED
     precision: Precision = Precision.FLOAT32
     largest_difference: float | None = None
-    changed_labels: float = contract.CHANGED_LABELS
+    changed_labels: float | None = None
     minimum_tf_serving: str = contract.DEFAULT_MINIMUM_TF_SERVING
 
 
@@ -145,7 +148,7 @@ class _Builder:
         options = dataclasses.replace(self.options, precision=precision)
         built = self.workshop / "built"
         with self.observer.stage("Tracing and saving the serving graph"), _one_line(self.workshop.parent):
-            _save(self.classifier, options, built)
+            _save(self.classifier, options, self.reference, built)
             _golden(self.classifier).save(built)
             write_warmup(built, model_name=options.name, pairs=self.classifier.options.pairs)
             audit = audit_operations(built)
@@ -160,21 +163,32 @@ class _Builder:
 
     def fastest(self) -> _Built:
         """The version that answers soonest on this machine, of those that agree with the model in memory."""
-        candidates = [self.build(precision) for precision in (Precision.FLOAT32, Precision.BFLOAT16)]
-        agreeing = [each for each in candidates if each.verification.passed]
         reference = self._reference_file()
-        if len(agreeing) < len(candidates) or reference is None:
-            chosen = (agreeing or candidates)[0]
-            reason = "bfloat16 does not agree with the model in memory" if reference else "no texts to measure with"
-            self.observer.note(f"precision {chosen.manifest.precision}: {reason}")
-            return chosen
-        with self.observer.stage("Measuring both precisions in turns"):
+        if reference is None:
+            self.observer.note(f"precision {Precision.FLOAT32}: no texts to measure with")
+            return self.build(Precision.FLOAT32)
+        candidates = [self.build(precision) for precision in self._precisions()]
+        agreeing = [each for each in candidates if each.verification.passed]
+        for each in candidates:
+            if not each.verification.passed:
+                self.observer.note(f"precision {each.manifest.precision} does not agree with the model in memory")
+        if len(agreeing) < 2:
+            return (agreeing or candidates)[0]
+        with self.observer.stage("Measuring the precisions in turns"):
             seconds = seconds_in_turns(reference, [each.folder for each in agreeing])
         measured = zip(seconds, agreeing, strict=True)
         times = ", ".join(f"{each.manifest.precision} {1000 * taken:.1f} ms" for taken, each in measured)
         chosen = agreeing[int(np.argmin(seconds))]
         self.observer.note(f"precision {chosen.manifest.precision}: a batch of validation texts takes {times}")
         return chosen
+
+    def _precisions(self) -> list[Precision]:
+        """What may be built for the oldest server that has to take it."""
+        precisions = [Precision.FLOAT32, Precision.BFLOAT16]
+        if reason := _too_old_for_int8(self.options.minimum_tf_serving):
+            self.observer.note(f"precision {Precision.INT8} is left out: {reason}")
+            return precisions
+        return [*precisions, Precision.INT8]
 
     def _reference_file(self) -> Path | None:
         """Outside the version folder: training data is not for publishing."""
@@ -196,11 +210,23 @@ def _supported(classifier: Classifier, options: ExportOptions, observer: Observe
             f"the {graph} graph computes in float32 only, got {options.precision}; leave --precision out"
             + ("" if graph is options.graph else " (the ragged graph is for BERT encoders with a plain head)")
         )
+    if options.precision is Precision.INT8 and (reason := _too_old_for_int8(options.minimum_tf_serving)):
+        raise ExportError(f"{reason}; raise it, or choose another --precision")
     if graph is not options.graph:
         observer.note(
             f"the ragged graph is for BERT encoders with a plain head: the serving graph is {graph} instead of {options.graph}"
         )
     return dataclasses.replace(options, graph=graph)
+
+
+def _too_old_for_int8(minimum_tf_serving: str) -> str | None:
+    first = first_version(quantised.OPERATION)
+    if version_key(minimum_tf_serving) >= version_key(first):
+        return None
+    return (
+        f"int8 needs TensorFlow Serving {first}, the floor is {minimum_tf_serving} "
+        "(--minimum-tf-serving, export.minimum_tf_serving)"
+    )
 
 
 def _free_version(model_folder: Path, version: int | None) -> int:
@@ -241,10 +267,11 @@ def _one_line(folder: Path) -> Iterator[None]:
         raise ExportError(f"{folder}: cannot write the export: {reason}; choose another --to or make room") from None
 
 
-def _save(classifier: Classifier, options: ExportOptions, target: Path) -> None:
+def _save(classifier: Classifier, options: ExportOptions, reference: Reference | None, target: Path) -> None:
     labels_file = target.parent / "labels.txt"
     labels_file.write_text("".join(f"{label}\n" for label in classifier.options.labels), "utf-8")
-    graph = build_serving_graph(classifier, options.graph, options.precision, labels_file)
+    arithmetic = arithmetic_of(options.precision, classifier, reference)
+    graph = build_serving_graph(classifier, options.graph, labels_file, arithmetic)
     tf.saved_model.save(graph.module, str(target), signatures=graph.signatures)
     labels_file.unlink()
     (target / contract.EXTRA_FOLDER).mkdir()

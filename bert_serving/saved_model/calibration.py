@@ -1,0 +1,53 @@
+"""The arithmetic of a ragged graph; for 8-bit integers with ranges that are measured on texts."""
+
+import numpy as np
+import tensorflow as tf
+
+from bert_serving.classifier import Classifier
+from bert_serving.contract import Precision
+from bert_serving.data.batches import TokenRows, sorted_batches
+from bert_serving.errors import ExportError
+from bert_serving.saved_model.agreement import Reference
+from bert_serving.saved_model.dense import Arithmetic, FloatArithmetic
+from bert_serving.saved_model.quantised import ObservingArithmetic, QuantisedArithmetic, Ranges
+from bert_serving.saved_model.ragged import ragged_encoder
+
+MOST_TEXTS = 512
+"""of a reference are measured; more changed nothing (docs/serving_graphs.md)"""
+_BATCH = 32
+
+
+def arithmetic_of(precision: Precision, classifier: Classifier, reference: Reference | None) -> Arithmetic:
+    """How a ragged graph of some precision computes.
+
+    Raises:
+        ExportError: int8 without texts to measure its ranges on.
+    """
+    if precision is not Precision.INT8:
+        return FloatArithmetic(tf.as_dtype(precision.value))
+    if reference is None:
+        raise ExportError(
+            "int8 needs the run's validation texts, on which it measures its ranges; put the data where the run file says, "
+            "or choose another --precision"
+        )
+    return QuantisedArithmetic(measured_ranges(classifier, reference.part(0, MOST_TEXTS)))
+
+
+def measured_ranges(classifier: Classifier, reference: Reference) -> Ranges:
+    """What goes into the encoder's dense layers while it reads some texts."""
+    rows, _ = classifier.tokenize(reference.texts, reference.pairs)
+    arithmetic = ObservingArithmetic()
+    encoder = ragged_encoder(classifier, arithmetic, traced=False)
+    for index in sorted_batches(rows.lengths, _BATCH):
+        encoder(*_end_to_end(rows, index))
+    return arithmetic.ranges
+
+
+def _end_to_end(rows: TokenRows, index: np.ndarray) -> list[tf.Tensor]:
+    """Word ids, type ids and positions of some rows, int32 [tokens] each, and the rows' lengths, int32 [B]."""
+    lengths = rows.lengths[index]
+    starts = rows.offsets[index]
+    places = np.concatenate([np.arange(start, start + length) for start, length in zip(starts, lengths, strict=True)])
+    positions = np.concatenate([np.arange(length) for length in lengths])
+    arrays = (rows.words[places], rows.types[places], positions, lengths)
+    return [tf.constant(each, tf.int32) for each in arrays]

@@ -1,0 +1,198 @@
+"""The ragged graph in 8-bit integers: its dense layers, what they are calibrated on, and its exports."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from bert_serving import pipeline
+from bert_serving.contract import Graph, Precision
+from bert_serving.errors import ExportError
+from bert_serving.saved_model import writer
+from bert_serving.saved_model.agreement import Reference
+from bert_serving.saved_model.calibration import arithmetic_of, measured_ranges
+from bert_serving.saved_model.dense import ACTIVATIONS, FloatArithmetic, Weights
+from bert_serving.saved_model.manifest import load_manifest
+from bert_serving.saved_model.operations import audit_operations
+from bert_serving.saved_model.quantised import QuantisedArithmetic
+from bert_serving.saved_model.ragged import ragged_encoder
+from bert_serving.saved_model.reader import ExportedModel
+from bert_serving.saved_model.verify import verify
+from bert_serving.saved_model.writer import ExportOptions
+
+FLOAT32 = FloatArithmetic(tf.float32)
+ROWS, INPUTS, INNER = 50, 24, 200
+RANDOM = np.random.default_rng(4)
+
+
+def weights(name, inputs, outputs):
+    kernel = RANDOM.normal(size=(inputs, outputs), scale=inputs**-0.5).astype(np.float32)
+    return Weights(name, kernel, RANDOM.normal(size=outputs).astype(np.float32))
+
+
+INNER_LAYER, OUTER_LAYER = weights("inner", INPUTS, INNER), weights("outer", INNER, INPUTS)
+NORMAL = RANDOM.normal(size=(ROWS, INPUTS)).astype(np.float32)
+UNEVEN = NORMAL * np.array([40.0] + [1.0] * (INPUTS - 2) + [0.0], np.float32)
+
+
+def called(function, *inputs):
+    """As a graph, as in an export: without one, TensorFlow's optimizer has nothing to do."""
+    return tf.function(lambda *tensors: function(*tensors), autograph=False)(*map(tf.constant, inputs)).numpy()
+
+
+def error(found, expected):
+    """Root mean square of the difference, in parts of the expected values' own."""
+    return np.sqrt(np.square(found - expected).mean() / np.square(expected).mean())
+
+
+def ranges(x, activation="gelu"):
+    """What calibration would find for both layers."""
+    inside = ACTIVATIONS[activation](FLOAT32.dense(INNER_LAYER)(tf.constant(x))).numpy()
+    return {"inner": np.abs(x).max(axis=0), "outer": np.abs(inside).max(axis=0)}
+
+
+# === Layers ===
+
+
+@pytest.mark.parametrize("x", [NORMAL, UNEVEN, NORMAL[:1], NORMAL[:0]], ids=["even", "uneven", "one row", "no row"])
+def test_a_dense_layer_is_near_the_one_in_float32(x):
+    expected = FLOAT32.dense(INNER_LAYER)(tf.constant(x)).numpy()
+    found = called(QuantisedArithmetic({"inner": np.abs(x).max(axis=0, initial=0)}).dense(INNER_LAYER), x)
+    assert (found.shape, found.dtype) == (expected.shape, np.float32)
+    assert not len(x) or 0 < error(found, expected) < 0.03
+
+
+def test_one_wide_column_does_not_take_the_steps_from_the_others():
+    wide = QuantisedArithmetic({"inner": np.abs(UNEVEN).max(axis=0)})
+    even = QuantisedArithmetic({"inner": np.full(INPUTS, np.abs(UNEVEN).max(), np.float32)})
+    expected = FLOAT32.dense(INNER_LAYER)(tf.constant(UNEVEN)).numpy()
+    errors = [error(called(each.dense(INNER_LAYER), UNEVEN), expected) for each in (wide, even)]
+    assert errors[0] < errors[1] / 1.5
+
+
+def test_the_residual_is_added_in_float32():
+    layer = QuantisedArithmetic({"inner": np.abs(NORMAL).max(axis=0)}).dense(INNER_LAYER)
+    residual = RANDOM.normal(size=(ROWS, INNER), scale=1000).astype(np.float32)
+    np.testing.assert_allclose(called(layer.onto, residual, NORMAL), residual + called(layer, NORMAL), atol=1e-3)
+
+
+@pytest.mark.parametrize("activation", list(ACTIVATIONS))
+def test_feed_forward_layers_are_near_those_in_float32(activation):
+    expected = FLOAT32.feed_forward(INNER_LAYER, OUTER_LAYER, activation)(tf.constant(NORMAL)).numpy()
+    layers = QuantisedArithmetic(ranges(NORMAL, activation)).feed_forward(INNER_LAYER, OUTER_LAYER, activation)
+    found = called(layers, NORMAL)
+    assert found.dtype == np.float32
+    assert error(found, expected) < 0.02
+
+
+def test_what_is_out_of_range_becomes_the_end_of_the_range():
+    layer = QuantisedArithmetic({"inner": np.ones(INPUTS, np.float32)}).dense(INNER_LAYER)
+    ends = np.sign(NORMAL)
+    np.testing.assert_array_equal(called(layer, 1000 * ends), called(layer, 1e9 * ends))
+    assert np.abs(called(layer, 1000 * ends)).max() < 100
+
+
+# === Calibration ===
+
+
+@pytest.fixture(scope="session")
+def reference(trained):
+    table = trained.splits.validation
+    return Reference(tuple(table.texts), None, trained.classifier.predict(table.texts))
+
+
+def test_ranges_are_the_largest_magnitudes_on_the_way_through_the_encoder(trained, reference):
+    found = measured_ranges(trained.classifier, reference)
+    architecture = trained.classifier.encoder.architecture
+    assert len(found) == 4 * architecture.layers + (trained.classifier.options.pooling in ("pooler", "cls"))
+    # The first layer sees the normalised embeddings, as in the Keras network.
+    rows, _ = trained.classifier.tokenize(reference.texts)
+    inputs = trained.classifier.batch(rows, range(len(rows)))
+    network = trained.classifier.encoder.layer(inputs)
+    mask = inputs["input_mask"].numpy().astype(bool)
+    second = np.abs(network["encoder_outputs"][0].numpy()[mask]).max(axis=0)
+    of_second = next(each for name, each in found.items() if "layer_1/self_attention/" in name and "key" in name)
+    np.testing.assert_allclose(of_second, second, rtol=1e-4)
+
+
+def test_more_texts_never_narrow_a_range(trained, reference):
+    few, many = (measured_ranges(trained.classifier, part) for part in (reference.part(0, 3), reference))
+    assert all((many[name] > 0.999 * few[name]).all() for name in many)
+    assert any((many[name] > 1.01 * few[name]).any() for name in many)
+
+
+def test_without_texts_there_is_no_int8(trained):
+    with pytest.raises(ExportError, match="int8 needs the run's validation texts"):
+        arithmetic_of(Precision.INT8, trained.classifier, None)
+
+
+# === Export ===
+
+
+@pytest.fixture
+def export(trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(writer, "verify_in_fresh_process", verify)
+
+    def export(**options):
+        options = ExportOptions(tmp_path / "models", "tiny", precision=Precision.INT8, **options)
+        return pipeline.export(trained.run, options, classifier=trained.classifier)
+
+    return export
+
+
+def test_an_int8_export_agrees_and_says_what_it_needs(export, trained):
+    folder = export(minimum_tf_serving="2.17")
+    manifest = load_manifest(folder)
+    assert (manifest.precision, manifest.verification.passed) == (Precision.INT8, True)
+    assert (manifest.oldest_tf_serving, manifest.limits.largest_difference) == ("2.17", 0.5)
+    assert "_QuantizedMatMul" in audit_operations(folder).operations
+    texts = ["good film", "bad " * 9, *trained.splits.test.texts]
+    exported = ExportedModel(folder)
+    answers = exported.predict(texts)
+    assert 0 < np.abs(answers - trained.classifier.predict(texts)).max() < 0.1
+    # Ranges are fixed: the other texts of a batch change nothing but the order of float32 sums.
+    alone = np.concatenate([exported.predict([text]) for text in texts])
+    np.testing.assert_allclose(alone, answers, atol=1e-6)
+
+
+def test_an_int8_export_runs_in_a_session_as_in_tensorflow_serving(export, trained):
+    folder = export(minimum_tf_serving="2.17")
+    texts = ["good film", *trained.splits.test.texts[:5]]
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        loaded = tf.compat.v1.saved_model.load(session, ["serve"], str(folder))
+        signature = loaded.signature_def["serving_default"]
+        found = session.run(signature.outputs["probabilities"].name, {signature.inputs["text"].name: texts})
+    np.testing.assert_allclose(found, ExportedModel(folder).predict(texts), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {},
+            r"int8 needs TensorFlow Serving 2\.17, the floor is 2\.12 \(--minimum-tf-serving, export\.minimum_tf_serving\); raise it",
+        ),
+        (
+            {"graph": Graph.TRIMMED, "minimum_tf_serving": "2.17"},
+            "the trimmed graph computes in float32 only, got int8",
+        ),
+    ],
+)
+def test_int8_is_refused_where_it_cannot_be(options, message, export, tmp_path):
+    with pytest.raises(ExportError, match=message):
+        export(**options)
+    assert not list((tmp_path / "models").rglob("saved_model.pb"))
+
+
+def test_the_weights_are_a_quarter_of_the_size(trained, reference):
+    """Of the dense layers' constants; embeddings stay as they are."""
+    classifier = trained.classifier
+
+    def constants(precision):
+        encoder = ragged_encoder(classifier, arithmetic_of(precision, classifier, reference))
+        specification = [tf.TensorSpec([None], tf.int32)] * 4
+        concrete = tf.function(encoder.__call__, input_signature=specification, autograph=False).get_concrete_function()
+        nodes = [node for function in concrete.graph.as_graph_def().library.function for node in function.node_def]
+        tensors = [tf.make_ndarray(node.attr["value"].tensor) for node in nodes if node.op == "Const"]
+        return sum(tensor.nbytes for tensor in tensors if tensor.ndim == 2 and min(tensor.shape) > 1)
+
+    assert constants(Precision.INT8) < 0.5 * constants(Precision.FLOAT32)
