@@ -5,8 +5,8 @@
 
 `--run NAME=RUN_DIR` is a finished run whose validation texts are answered; `--model` the Hugging Face folder of its encoder, for the
 peers, whose speed does not depend on the values of the weights. `--torch-python` is an interpreter with torch, transformers, onnx,
-onnxruntime and sympy, `--keras-python` one with keras-hub and safetensors; without one its subjects are left out. Everybody computes with two
-threads. Each subject lives in a process of its own and waits, without using the processor, while another works. Writes
+onnxruntime and sympy, `--keras-python` one with keras-hub and safetensors; without one its subjects are left out. Everybody computes with
+two threads. Each subject lives in a process of its own and waits, without using the processor, while another works. Writes
 benchmarks/results/serving_graphs.json and docs/pictures/serving_graphs.png.
 """
 

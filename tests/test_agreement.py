@@ -163,7 +163,10 @@ def test_without_validation_data_the_golden_texts_decide_and_a_note_says_so(expo
 
 # === Precision ===
 
-LEFT_OUT = "precision int8 is left out: int8 needs TensorFlow Serving 2.17, the floor is 2.12 (--minimum-tf-serving, export.minimum_tf_serving)"
+LEFT_OUT = (
+    "precision int8 is left out: int8 needs TensorFlow Serving 2.17, the floor is 2.12 "
+    "(--minimum-tf-serving, export.minimum_tf_serving)"
+)
 
 
 @pytest.mark.parametrize(
