@@ -23,6 +23,7 @@ from bert_serving.data.audit import Audit, audit
 from bert_serving.data.batches import TokenRows
 from bert_serving.data.splits import Splits, label_array, label_names, load_splits, load_validation, resolve_labels
 from bert_serving.data.table import LabelledTable
+from bert_serving.data.unlabelled import read_texts
 from bert_serving.encoders.architecture import Architecture, assign_weights
 from bert_serving.encoders.cache import folder_sha256
 from bert_serving.encoders.loading import EncoderFolder, LoadedEncoder, find_encoder_folder, load_encoder, network_from
@@ -444,6 +445,7 @@ def export_hugging_face(
     *,
     sequence_length: int | None = None,
     pairs: bool = False,
+    texts: Sequence[Path] = (),
     observer: Observer | None = None,
 ) -> Path:
     """Writes and verifies a SavedModel version of a classifier that was fine-tuned with Hugging Face's library.
@@ -453,9 +455,11 @@ def export_hugging_face(
         options: what to write and where.
         sequence_length: texts are cut at so many tokens; None takes what its tokenizer was saved with.
         pairs: whether it classifies pairs of texts.
+        texts: files with texts, and in a column `text_pair` their second ones, on which the export is compared with the model in memory.
         observer: told of the progress.
 
     Raises:
+        DataError: a file with texts is missing or damaged.
         EncoderError: the folder is damaged, no classifier, or of no family that can be converted.
         ExportError: the version exists or the folder cannot be written.
         VerificationError: the export failed verification and was not published.
@@ -471,7 +475,18 @@ def export_hugging_face(
             languages=adopted.terms.languages,
         )
         provenance = AdoptedProvenance(encoder, adopted.architecture, adopted.transformers)
-        return write_export(adopted.classifier, options, provenance=provenance, observer=observer)
+        reference = _drawn(adopted.classifier, texts, observer) if texts else None
+        return write_export(adopted.classifier, options, provenance=provenance, reference=reference, observer=observer)
+
+
+def _drawn(classifier: Classifier, paths: Sequence[Path], observer: Observer) -> Reference:
+    """Some texts of unlabelled files, with the classifier's answers."""
+    columns = ("text", "text_pair") if classifier.options.pairs else ("text",)
+    found = [read_texts(paths, column) for column in columns]
+    if len({len(column) for column in found}) > 1:
+        raise DataError(f"{paths[0]}: rows without text or text_pair; leave them out")
+    with observer.stage("Answering texts in memory"):
+        return _answered(classifier, found[0], found[1] if classifier.options.pairs else None)
 
 
 def _reference(run: RunFolder, classifier: Classifier, observer: Observer) -> Reference | None:
@@ -482,11 +497,14 @@ def _reference(run: RunFolder, classifier: Classifier, observer: Observer) -> Re
     except DataError as error:
         observer.note(f"the export is compared on golden texts only: {error}")
         return None
-    rows = drawn_rows(len(table))
-    texts = [table.texts[row] for row in rows]
-    pairs = None if table.pairs is None else [table.pairs[row] for row in rows]
-    answers = classifier.predict(texts, pairs)
-    return Reference(tuple(texts), None if pairs is None else tuple(pairs), answers)
+    return _answered(classifier, table.texts, table.pairs)
+
+
+def _answered(classifier: Classifier, texts: Sequence[str], pairs: Sequence[str] | None) -> Reference:
+    rows = drawn_rows(len(texts))
+    chosen = tuple(texts[row] for row in rows)
+    seconds = None if pairs is None else tuple(pairs[row] for row in rows)
+    return Reference(chosen, seconds, classifier.predict(chosen, seconds))
 
 
 def table_sha256(table: LabelledTable) -> str:

@@ -132,6 +132,17 @@ def test_a_folder_becomes_a_served_model_with_its_labels(folders, bert_serving, 
 
 
 @pytest.mark.slow
+def test_with_texts_a_classifier_is_compared_on_them_and_takes_int8(folders, bert_serving, tmp_path):
+    (tmp_path / "texts.tsv").write_text("text\n" + "".join(f"{text}\n" for text in TEXTS if text), "utf-8")
+    options = ["--texts", "texts.tsv", "--precision", "int8", "--minimum-tf-serving", "2.17"]
+    ended = bert_serving("export", folders / "bert", "--to", "models", "--name", "small", *options)
+    assert (ended.status, ended.err) == (0, "")
+    manifest = load_manifest(tmp_path / "models" / "small" / "1")
+    assert (manifest.precision, manifest.oldest_tf_serving) == ("int8", "2.17")
+    assert manifest.verification.agreement.rows == len([text for text in TEXTS if text])
+
+
+@pytest.mark.slow
 def test_a_pair_classifier_takes_two_texts(folders, bert_serving, tmp_path):
     ended = bert_serving(
         "export", folders / "bert", "--to", "models", "--name", "pairs", "--pairs", "--sequence-length", 16
@@ -185,7 +196,17 @@ def test_pickled_weights_are_never_read(bert, tmp_path):
     ("line", "message"),
     [
         ("export {hf} --to models", "is no fine-tuned classifier: its architectures are none"),
-        ("export {run} --to models --pairs", "--pairs and --sequence-length are for Hugging Face folders"),
+        ("export {run} --to models --pairs", "--pairs, --sequence-length and --texts are for Hugging Face folders"),
+        (
+            "export {run} --to models --texts x.txt",
+            "--pairs, --sequence-length and --texts are for Hugging Face folders",
+        ),
+        ("export {bert} --to models --texts nothing.txt", "nothing.txt: cannot be read: No such file or directory"),
+        ("export {bert} --to models --minimum-tf-serving new", "'new' is no version such as 2.17"),
+        (
+            "export {bert} --to models --precision int8 --minimum-tf-serving 2.17",
+            "int8 measures its ranges on texts, and there are none",
+        ),
         (
             "export {bert} --to models --sequence-length 99",
             "sequence_length is 99, the encoder takes at most 32 tokens",

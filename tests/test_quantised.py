@@ -121,7 +121,7 @@ def test_more_texts_never_narrow_a_range(trained, reference):
 
 
 def test_without_texts_there_is_no_int8(trained):
-    with pytest.raises(ExportError, match="int8 needs the run's validation texts"):
+    with pytest.raises(ExportError, match="int8 measures its ranges on texts, and there are none"):
         arithmetic_of(Precision.INT8, trained.classifier, None)
 
 

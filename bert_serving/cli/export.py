@@ -52,6 +52,13 @@ def export(
             show_default="what its tokenizer was saved with",
         ),
     ] = None,
+    texts: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Texts to compare export and model on, and to measure the ranges of int8; for a Hugging Face folder.",
+            metavar="FILE",
+        ),
+    ] = None,
     pairs: Annotated[
         bool, typer.Option("--pairs", help="It classifies pairs of texts; for a Hugging Face folder.")
     ] = False,
@@ -62,9 +69,9 @@ def export(
     from bert_serving.training.run_folder import RunFolder
 
     adopted = not (source / "run.toml").is_file() and (source / "config.json").is_file()
-    if not adopted and (pairs or sequence_length is not None):
+    if not adopted and (pairs or texts or sequence_length is not None):
         raise InputError(
-            f"{source}: --pairs and --sequence-length are for Hugging Face folders; a run file decides both"
+            f"{source}: --pairs, --sequence-length and --texts are for Hugging Face folders; a run file decides about them"
         )
     if minimum_tf_serving is not None and not re.fullmatch(r"\d+\.\d+", minimum_tf_serving):
         raise InputError(f"--minimum-tf-serving {minimum_tf_serving!r} is no version such as 2.17")
@@ -86,7 +93,7 @@ def export(
     )
     if adopted:
         folder = pipeline.export_hugging_face(
-            source, options, sequence_length=sequence_length, pairs=pairs, observer=observer
+            source, options, sequence_length=sequence_length, pairs=pairs, texts=texts or (), observer=observer
         )
     else:
         folder = pipeline.export(RunFolder(source), options, observer=observer)

@@ -27,8 +27,8 @@ def arithmetic_of(precision: Precision, classifier: Classifier, reference: Refer
         return FloatArithmetic(tf.as_dtype(precision.value))
     if reference is None:
         raise ExportError(
-            "int8 needs the run's validation texts, on which it measures its ranges; put the data where the run file says, "
-            "or choose another --precision"
+            "int8 measures its ranges on texts, and there are none; put the run's validation data where its run file says, give --texts "
+            "for a Hugging Face folder, or choose another --precision"
         )
     return QuantisedArithmetic(measured_ranges(classifier, reference.part(0, MOST_TEXTS)))
 
