@@ -7,7 +7,7 @@
 peers, whose speed does not depend on the values of the weights. `--torch-python` is an interpreter with torch, transformers, onnx,
 onnxruntime and sympy, `--keras-python` one with keras-hub and safetensors; without one its subjects are left out. Everybody computes with
 two threads. Each subject lives in a process of its own and waits, without using the processor, while another works. Writes
-benchmarks/results/serving_graphs.json and docs/pictures/serving_graphs.png.
+benchmarks/results/serving_graphs.json, where work of other names stays as it is, and docs/pictures/serving_graphs.png.
 """
 
 import argparse
@@ -30,8 +30,9 @@ OURS = ("padded", "trimmed", "ragged", "ragged bfloat16", "ragged int8")
 TORCH = ("ONNX Runtime", "ONNX Runtime int8", "PyTorch", "PyTorch bfloat16")
 KERAS = ("KerasHub",)
 BATCHES = (1, 8, 32, 128)
-# Texts of a round: enough to time, and few enough for the slowest subject.
-CALLS = {1: 24, 8: 6, 32: 3, 128: 1}
+# A subject answers for about so long in a round, or once, or so many times at most.
+SECONDS = 1.5
+MOST_CALLS = 24
 # An idle worker's threads may spin for a moment after their work.
 PAUSE = 0.3
 COMPARED = 2_000
@@ -49,10 +50,13 @@ def main() -> None:
     parser.add_argument("--compared", type=int, default=COMPARED, help="texts whose probabilities are compared")
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
-    result: dict[str, Any] = {"machine": interleaved.machine(), "rounds": arguments.rounds, "work": {}}
+    result: dict[str, Any] = {"work": {}}
+    if arguments.out.is_file():
+        result = json.loads(arguments.out.read_text("utf-8"))
     for name, run in (each.split("=", 1) for each in arguments.runs):
         with tempfile.TemporaryDirectory() as folder:
-            result["work"][name] = measure(Path(run), Path(folder), arguments)
+            found = measure(Path(run), Path(folder), arguments)
+        result["work"][name] = {"machine": interleaved.machine(), "rounds": arguments.rounds, **found}
         # Written after each piece of work: an hour of measuring is not lost to a mistake in the next.
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
         arguments.out.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
@@ -75,10 +79,13 @@ def measure(run: Path, folder: Path, arguments: argparse.Namespace) -> dict[str,
     subjects = [interleaved.Subject(name, command) for name, command in commands.items()]
     facts = {subject.name: subject.start() for subject in subjects}
     seconds: dict[str, dict[str, list[float]]] = {name: {str(size): [] for size in arguments.batches} for name in facts}
+    calls_of: dict[tuple[str, int], int] = {}
     for number in range(arguments.rounds + 1):
         for size in arguments.batches:
             for subject in subjects:
-                answer = subject.ask(f"{size} {CALLS.get(size, 1)} {number}")
+                calls = calls_of.get((subject.name, size), 2)
+                answer = subject.ask(f"{size} {calls} {number}")
+                calls_of[subject.name, size] = max(1, min(MOST_CALLS, int(SECONDS / min(answer["calls"]))))
                 time.sleep(PAUSE)
                 found = statistics.median(answer["calls"])
                 print(f"round {number}  batch {size:>3}  {subject.name:<20} {1000 * found:9.2f} ms", file=sys.stderr)

@@ -274,6 +274,8 @@ def _encode(network: tf_keras.Model, words: tf.Tensor, mask: tf.Tensor, types: t
 
 def _through_blocks(classifier: Classifier, states: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
     """The sequence output behind the head's own Transformer blocks, if it has any."""
+    if not classifier.options.blocks:
+        return states
     attention_mask = layers.SelfAttentionMask()(states, mask)
     for number in range(classifier.options.blocks):
         states = classifier.token_model.get_layer(f"{BLOCKS}/layer_{number}")([states, attention_mask])

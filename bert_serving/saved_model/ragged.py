@@ -33,8 +33,9 @@ _CHAINS_LONG = 4
 # oneDNN compiles its kernels once for each shape, which takes longer than a small batch. Sizes are rounded up to a sixteenth of their
 # power of two, so that few shapes occur, at 3% more work on average.
 _SHAPES_OF_AN_OCTAVE = 16
-_SMALLEST_STEP = 4
-_LARGEST_STEP = 1 << 16
+_STEPS = [1 << power for power in range(2, 17)]
+# Sizes from which on the next step counts.
+_STEP_BOUNDARIES = [float(_SHAPES_OF_AN_OCTAVE * step // 2 + 1) for step in _STEPS[1:]]
 
 
 @dataclass(frozen=True)
@@ -350,9 +351,6 @@ def _lengthened(flat: tf.Tensor) -> tf.Tensor:
 
 def _rounded(size: tf.Tensor) -> tf.Tensor:
     """`size` rounded up so that few sizes occur; 0 stays 0."""
-    step = tf.constant(_SMALLEST_STEP)
-    limit = 2 * _SMALLEST_STEP
-    while limit <= _LARGEST_STEP:
-        step = tf.where(size > _SHAPES_OF_AN_OCTAVE * limit // 2, limit, step)
-        limit *= 2
+    # Two small operations; a choice among the steps, one after the other, came to 226 of the 1,339 operations for a tweet.
+    step = tf.gather(tf.constant(_STEPS), tf.raw_ops.Bucketize(input=size, boundaries=_STEP_BOUNDARIES))
     return -tf.math.floordiv(-size, step) * step
