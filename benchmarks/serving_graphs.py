@@ -45,6 +45,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True, help="Hugging Face folder of the encoder")
     parser.add_argument("--torch-python", help="interpreter with torch, transformers, onnx and onnxruntime")
     parser.add_argument("--keras-python", help="interpreter with keras-hub")
+    parser.add_argument("--leave-out", nargs="+", default=[], metavar="SUBJECT", help="for example, what is emulated")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batches", type=int, nargs="+", default=list(BATCHES))
     parser.add_argument("--compared", type=int, default=COMPARED, help="texts whose probabilities are compared")
@@ -76,7 +77,9 @@ def measure(run: Path, folder: Path, arguments: argparse.Namespace) -> dict[str,
     if arguments.keras_python:
         keras = [arguments.keras_python, str(WORKERS)]
         commands |= {name: [*keras, "serve", name, str(folder), str(arguments.model)] for name in KERAS}
-    subjects = [interleaved.Subject(name, command) for name, command in commands.items()]
+    subjects = [
+        interleaved.Subject(name, command) for name, command in commands.items() if name not in arguments.leave_out
+    ]
     facts = {subject.name: subject.start() for subject in subjects}
     seconds: dict[str, dict[str, list[float]]] = {name: {str(size): [] for size in arguments.batches} for name in facts}
     calls_of: dict[tuple[str, int], int] = {}
@@ -131,12 +134,16 @@ def draw(result: dict[str, Any], path: Path) -> None:
     from matplotlib.figure import Figure
 
     works = result["work"]
-    sizes = list(next(iter(next(iter(works.values()))["medians"].values())))
+    sizes_of = {name: list(next(iter(work["medians"].values()))) for name, work in works.items()}
+    sizes = max(sizes_of.values(), key=len)
     figure = Figure(figsize=(4 * len(sizes), 3.4 * len(works)), layout="constrained")
     axes = figure.subplots(len(works), len(sizes), squeeze=False)
     for row, (name, work) in enumerate(works.items()):
         for column, size in enumerate(sizes):
             axis, medians = axes[row][column], work["medians"]
+            if size not in sizes_of[name]:
+                axis.set_visible(False)
+                continue
             rates = [int(size) / medians[subject][size] for subject in medians]
             colours = ["#2a6f97" if subject in OURS else "#b8b8b8" for subject in medians]
             bars = axis.barh(list(medians), rates, color=colours)
