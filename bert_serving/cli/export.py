@@ -41,7 +41,7 @@ def export(
         typer.Option(
             help="Refuse operations that this TensorFlow Serving lacks.",
             metavar="X.Y",
-            show_default="export.minimum_tf_serving of the run file, or 2.12",
+            show_default="what the run file says, or 2.12",
         ),
     ] = None,
     sequence_length: Annotated[
