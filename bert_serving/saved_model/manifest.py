@@ -9,9 +9,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from bert_serving.contract import MANIFEST_FILE, MANIFEST_FORMAT, Graph, Head, Precision, Scaling
 from bert_serving.errors import ExportError
 
-# Float32 rounding in other batches than the reference's, or on another machine; 1.8e-6 was the largest seen. A real difference is
-# orders of magnitude larger. Bfloat16 has 8 significant bits; a difference of 0.02 in a probability changes few answers.
-
 
 class EncoderOrigin(BaseModel):
     """The pretrained encoder that a classifier started from."""
@@ -48,8 +45,10 @@ class Limits(BaseModel):
         )
 
 
+# Float32 rounding in other batches than the reference's, or on another machine; 1.8e-6 was the largest seen. A real difference is
+# orders of magnitude larger. Bfloat16 has 8 significant bits; a difference of 0.02 in a probability changes few answers.
 # A network that is sure of itself turns a small error between two labels into a large difference of their probabilities. In int8 that
-# is a matter of single texts (MiniLM on emotion: 0.3 for one tweet of 2,000, 0.002 on average), so that what is answered has to decide.
+# is a matter of single texts (benchmarks/serving_graphs.py, emotion: 0.33 at most, 0.0006 on average), so that what is answered decides.
 _LIMITS = {
     Precision.FLOAT32: Limits(largest_difference=1e-5, changed_labels=0.002),
     Precision.BFLOAT16: Limits(largest_difference=0.02, changed_labels=0.002),

@@ -23,8 +23,7 @@ from bert_serving.saved_model.dense import Dense, FeedForward, FloatArithmetic, 
 OPERATION = "_QuantizedMatMul"
 """whose first TensorFlow Serving is the first for such a graph"""
 _STEPS = 127
-# Of the difficulty, how much goes to the kernel. Of 0, 0.25, 0.4, 0.5, 0.65, 0.75 and 0.9 it left the smallest mean difference of a
-# probability (MiniLM on emotion); SmoothQuant's authors take 0.5 to 0.75.
+# Of the difficulty, how much goes to the kernel: the best of a few for MiniLM on emotion; SmoothQuant's authors take 0.5 to 0.75.
 _SHARE = 0.65
 # One column in so many between the feed-forward layers stays in float32.
 _COLUMNS_OF_A_WIDE_ONE = 96
