@@ -183,7 +183,7 @@ def test_int8_is_refused_where_it_cannot_be(options, message, export, tmp_path):
     assert not list((tmp_path / "models").rglob("saved_model.pb"))
 
 
-def test_the_weights_are_a_quarter_of_the_size(trained, reference):
+def test_the_weights_take_less_than_half_of_the_room(trained, reference):
     """Of the dense layers' constants; embeddings stay as they are."""
     classifier = trained.classifier
 

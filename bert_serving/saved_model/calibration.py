@@ -1,19 +1,18 @@
 """The arithmetic of a ragged graph; for 8-bit integers with ranges that are measured on texts."""
 
-import numpy as np
 import tensorflow as tf
 
 from bert_serving.classifier import Classifier
 from bert_serving.contract import Precision
-from bert_serving.data.batches import TokenRows, sorted_batches
+from bert_serving.data.batches import sorted_batches
 from bert_serving.errors import ExportError
 from bert_serving.saved_model.agreement import Reference
 from bert_serving.saved_model.dense import Arithmetic, FloatArithmetic
 from bert_serving.saved_model.quantised import ObservingArithmetic, QuantisedArithmetic, Ranges
-from bert_serving.saved_model.ragged import ragged_encoder
+from bert_serving.saved_model.ragged import end_to_end, ragged_encoder
 
 MOST_TEXTS = 512
-"""of a reference are measured; more changed nothing (docs/serving_graphs.md)"""
+"""of a reference are measured"""
 _BATCH = 32
 
 
@@ -38,16 +37,7 @@ def measured_ranges(classifier: Classifier, reference: Reference) -> Ranges:
     rows, _ = classifier.tokenize(reference.texts, reference.pairs)
     arithmetic = ObservingArithmetic()
     encoder = ragged_encoder(classifier, arithmetic, traced=False)
+    words, types = (tf.RaggedTensor.from_row_splits(each, rows.offsets) for each in (rows.words, rows.types))
     for index in sorted_batches(rows.lengths, _BATCH):
-        encoder(*_end_to_end(rows, index))
+        encoder(*end_to_end(tf.gather(words, index), tf.gather(types, index)))
     return arithmetic.ranges
-
-
-def _end_to_end(rows: TokenRows, index: np.ndarray) -> list[tf.Tensor]:
-    """Word ids, type ids and positions of some rows, int32 [tokens] each, and the rows' lengths, int32 [B]."""
-    lengths = rows.lengths[index]
-    starts = rows.offsets[index]
-    places = np.concatenate([np.arange(start, start + length) for start, length in zip(starts, lengths, strict=True)])
-    positions = np.concatenate([np.arange(length) for length in lengths])
-    arrays = (rows.words[places], rows.types[places], positions, lengths)
-    return [tf.constant(each, tf.int32) for each in arrays]

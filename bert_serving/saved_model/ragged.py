@@ -221,6 +221,14 @@ def ragged_encoder(classifier: Classifier, arithmetic: Arithmetic, *, traced: bo
     )
 
 
+def end_to_end(word_ids: tf.RaggedTensor, type_ids: tf.RaggedTensor) -> tuple[tf.Tensor, ...]:
+    """Rows of tokens, int32 [B, (tokens)], as `RaggedEncoder` takes them: word ids, type ids, positions and lengths."""
+    lengths = tf.cast(word_ids.row_lengths(), tf.int32)
+    tokens = tf.range(tf.shape(word_ids.flat_values)[0])
+    positions = tokens - tf.repeat(tf.cumsum(lengths, exclusive=True), lengths)
+    return word_ids.flat_values, type_ids.flat_values, positions, lengths
+
+
 class _WeightTable:
     """The weights of an encoder by name, shaped and scaled for the ragged graph."""
 
@@ -351,6 +359,6 @@ def _lengthened(flat: tf.Tensor) -> tf.Tensor:
 
 def _rounded(size: tf.Tensor) -> tf.Tensor:
     """`size` rounded up so that few sizes occur; 0 stays 0."""
-    # Two small operations; a choice among the steps, one after the other, came to 226 of the 1,339 operations for a tweet.
+    # Two small operations, where a choice among the steps, one after the other, takes two for each.
     step = tf.gather(tf.constant(_STEPS), tf.raw_ops.Bucketize(input=size, boundaries=_STEP_BOUNDARIES))
     return -tf.math.floordiv(-size, step) * step

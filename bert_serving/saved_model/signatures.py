@@ -11,7 +11,7 @@ from bert_serving import contract
 from bert_serving.classifier import Classifier, label_of
 from bert_serving.contract import Graph
 from bert_serving.saved_model.dense import Arithmetic, FloatArithmetic
-from bert_serving.saved_model.ragged import ragged_encoder
+from bert_serving.saved_model.ragged import end_to_end, ragged_encoder
 from bert_serving.text.packing import combine_segments, pad, trimmed_length
 
 # A regression has no labels; its only "class" in the Classify call is called so.
@@ -111,10 +111,7 @@ class _RaggedFeatures(tf.Module):
         self._kernel, self._bias = (each.numpy() for each in classifier.token_model.get_layer("head").variables)
 
     def of_rows(self, word_ids: tf.RaggedTensor, type_ids: tf.RaggedTensor) -> Tensors:
-        lengths = tf.cast(word_ids.row_lengths(), tf.int32)
-        tokens = tf.range(tf.shape(word_ids.flat_values)[0])
-        positions = tokens - tf.repeat(tf.cumsum(lengths, exclusive=True), lengths)
-        return self._features(word_ids.flat_values, type_ids.flat_values, positions, lengths)
+        return self._features(*end_to_end(word_ids, type_ids))
 
     def of_tokens(self, tokens: Tensors) -> Tensors:
         columns = tf.range(tf.shape(tokens[contract.MASK])[1])[tf.newaxis]
