@@ -23,7 +23,7 @@ from bert_serving.data.audit import Audit, audit
 from bert_serving.data.batches import TokenRows
 from bert_serving.data.splits import Splits, label_array, label_names, load_splits, load_validation, resolve_labels
 from bert_serving.data.table import LabelledTable
-from bert_serving.data.unlabelled import read_texts
+from bert_serving.data.unlabelled import read_pairs, read_texts
 from bert_serving.encoders.architecture import Architecture, assign_weights
 from bert_serving.encoders.cache import folder_sha256
 from bert_serving.encoders.loading import EncoderFolder, LoadedEncoder, find_encoder_folder, load_encoder, network_from
@@ -116,6 +116,8 @@ def train(config: RunConfig, out: Path, *, resume: bool = False, observer: Obser
             _start(run, config, classifier, folder, splits, found)
         elif folder.sha256 != run.read_json("run.json")["encoder"]["sha256"]:
             raise RunFolderError(f"{run.path}: the encoder changed since this run began; train it anew")
+        else:
+            run.write_text("run.toml", dump_run_config(config))
         if not run.is_complete:
             if config.encoder.cache_features:
                 learning, rows = _over_features(classifier, splits, folder, observer)
@@ -162,7 +164,11 @@ def _check_folder(run: RunFolder, config: RunConfig, *, resume: bool) -> None:
         raise RunFolderError(f"{run.path}: nothing to resume here (run.toml is missing); leave --resume out")
     if not resume:
         return
-    before, now = (dump_run_config(each).splitlines() for each in (run.config(), config))
+    # How a finished run is exported has no part in its training.
+    before, now = (
+        dump_run_config(each.model_copy(update={"export": config.export})).splitlines()
+        for each in (run.config(), config)
+    )
     differing = sorted({line.split(" = ")[0] for line in set(before) ^ set(now)})
     if differing:
         raise RunFolderError(
@@ -481,12 +487,16 @@ def export_hugging_face(
 
 def _drawn(classifier: Classifier, paths: Sequence[Path], observer: Observer) -> Reference:
     """Some texts of unlabelled files, with the classifier's answers."""
-    columns = ("text", "text_pair") if classifier.options.pairs else ("text",)
-    found = [read_texts(paths, column) for column in columns]
-    if len({len(column) for column in found}) > 1:
-        raise DataError(f"{paths[0]}: rows without text or text_pair; leave them out")
+    texts, seconds = _unlabelled(paths, has_pairs=classifier.options.pairs)
     with observer.stage("Answering texts in memory"):
-        return _answered(classifier, found[0], found[1] if classifier.options.pairs else None)
+        return _answered(classifier, texts, seconds)
+
+
+def _unlabelled(paths: Sequence[Path], *, has_pairs: bool) -> tuple[list[str], list[str] | None]:
+    if not has_pairs:
+        return read_texts(paths), None
+    firsts, seconds = zip(*(pair for path in paths for pair in read_pairs(path)), strict=True)
+    return list(firsts), list(seconds)
 
 
 def _reference(run: RunFolder, classifier: Classifier, observer: Observer) -> Reference | None:

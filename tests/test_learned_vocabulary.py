@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 import tensorflow as tf
 
-from bert_serving.data.unlabelled import read_texts
+from bert_serving.data.unlabelled import read_pairs, read_texts
 from bert_serving.errors import DataError, InputError
 from bert_serving.text.learned_vocabulary import count_words, learn_vocabulary
 from bert_serving.text.preprocessing import load_preprocessing, write_preprocessing
@@ -46,6 +46,15 @@ def test_text_is_read_from_lines_tables_and_folders_in_order(files):
 def test_text_that_cannot_be_read_is_named(files, name, problem):
     with pytest.raises(DataError, match=problem.replace("(", r"\(")):
         read_texts([files / name])
+
+
+def test_pairs_of_texts_stay_together_where_a_row_lacks_one(tmp_path):
+    path = tmp_path / "pairs.tsv"
+    path.write_text("text\ttext_pair\na\tb\n\tno first\nno second\t \nc\td\n", "utf-8")
+    assert read_pairs(path) == [("a", "b"), ("c", "d")]
+    path.write_text("text\ttext_pair\na\t\n", "utf-8")
+    with pytest.raises(DataError, match="has no row with text and text_pair; give another file"):
+        read_pairs(path)
 
 
 def test_words_are_counted_as_the_preprocessing_splits_them():

@@ -146,8 +146,9 @@ def test_an_interrupted_run_can_be_resumed_and_ends_where_an_uninterrupted_one_d
     with pytest.raises(RunFolderError, match=r"run file changed since this run began \(batch_size\)"):
         pipeline.train(load_run_file(run_file, ["training.batch_size=5"]), out, resume=True)
     assert not (tmp_path / "models").exists()
-    # === Going on ===
-    resumed = pipeline.train(config, out, resume=True)
+    # === Going on, to be exported in another way ===
+    resumed = pipeline.train(load_run_file(run_file, ["export.name=other"]), out, resume=True)
+    assert resumed.run.config().export.name == "other"
     histories = [run.read_json("history.json") for run in (trained.run, resumed.run)]
     assert [row["epoch"] for row in histories[1]] == [1, 2, 3, 4]
     for name in ("loss", "val_loss", "val_accuracy"):

@@ -32,6 +32,18 @@ def read_texts(paths: Sequence[Path], column: str = "text") -> list[str]:
     return texts
 
 
+def read_pairs(path: Path, columns: tuple[str, str] = ("text", "text_pair")) -> list[tuple[str, str]]:
+    """Reads the rows of a table that have both texts.
+
+    Raises:
+        DataError: the file is missing, empty, of another kind or damaged, lacks a column or has no such row.
+    """
+    rows = [row for _, row in raw_rows(path, columns) if all(value is not None and str(value).strip() for value in row)]
+    if not rows:
+        raise DataError(f"{path}: has no row with {' and '.join(columns)}; give another file")
+    return [(str(first), str(second)) for first, second in rows]
+
+
 def _texts(path: Path, column: str) -> list[str]:
     if path.is_dir():
         return [" ".join(_read(file).split()) for file in sorted(path.rglob("*.txt"))]

@@ -23,10 +23,6 @@ from bert_serving.saved_model.dense import Dense, FeedForward, FloatArithmetic, 
 OPERATION = "_QuantizedMatMul"
 """whose first TensorFlow Serving is the first for such a graph"""
 _STEPS = 127
-# Of the difficulty, how much goes to the kernel: the best of a few for MiniLM on emotion; SmoothQuant's authors take 0.5 to 0.75.
-_SHARE = 0.65
-# One column in so many between the feed-forward layers stays in float32.
-_COLUMNS_OF_A_WIDE_ONE = 96
 # Ranges and factors of columns that are always zero.
 _SMALLEST = 1e-6
 _FUSED = {"gelu": "GeluExact", "gelu_tanh": "GeluApproximate", "relu": "Relu", "tanh": "Tanh"}
@@ -146,26 +142,32 @@ class QuantisedDense:
     steps: tf.Tensor
 
     @classmethod
-    def of(cls, weights: Weights, ranges: np.ndarray) -> "QuantisedDense":
+    def of(cls, weights: Weights, ranges: np.ndarray, share: float) -> "QuantisedDense":
         """Rounds a kernel.
 
         Args:
             weights: float32.
             ranges: largest magnitude of each column of the input, float32 [inputs].
+            share: of the difficulty of rounding, how much goes to the kernel.
         """
         columns, rows = (np.maximum(each, _SMALLEST) for each in (ranges, np.abs(weights.kernel).max(axis=1)))
-        factors = columns**_SHARE / rows ** (1 - _SHARE)
+        factors = columns**share / rows ** (1 - share)
         input_range = float((columns / factors).max())
         product = _Product.of(weights.kernel * factors[:, np.newaxis], weights.bias, input_range)
         return cls(product, tf.constant((_STEPS / input_range / factors).astype(np.float32)))
 
     def round(self, x: tf.Tensor) -> tf.Tensor:
         """The input in 255 steps, qint8 [N, inputs]."""
-        # One operation, where tf.clip_by_value makes two.
-        steps = tf.raw_ops.ClipByValue(
-            t=tf.round(x * self.steps), clip_value_min=float(-_STEPS), clip_value_max=float(_STEPS)
-        )
-        return tf.bitcast(tf.cast(steps, tf.int8), tf.qint8)
+        # One operation, where rounding, clipping and casting make three that read and write everything anew.
+        return tf.raw_ops.QuantizeV2(
+            input=x * self.steps,
+            min_range=-float(_STEPS),
+            max_range=float(_STEPS),
+            T=tf.qint8,
+            mode="SCALED",
+            round_mode="HALF_TO_EVEN",
+            narrow_range=True,
+        ).output
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         return self.product(self.round(x))
@@ -197,21 +199,30 @@ class _QuantisedFeedForward:
 
 @dataclass(frozen=True)
 class QuantisedArithmetic:
-    """8-bit integers in the dense layers of the Transformer; float32 between them."""
+    """8-bit integers in the dense layers of the Transformer; float32 between them.
+
+    Attributes:
+        all_ranges: of what goes into the layers.
+        share: of the difficulty of rounding, how much goes to the kernels; SmoothQuant's authors take 0.5 to 0.75.
+        wide_columns: between the feed-forward layers, how many columns stay in float32, as a part of all; at least one does.
+        dtype: of what lies between the dense layers of attention.
+    """
 
     all_ranges: Ranges
+    share: float = 0.65
+    wide_columns: float = 1 / 96
     dtype: tf.DType = tf.float32
 
     def dense(self, weights: Weights) -> Dense:
-        return QuantisedDense.of(weights, self.all_ranges[weights.name])
+        return QuantisedDense.of(weights, self.all_ranges[weights.name], self.share)
 
     def feed_forward(self, inner: Weights, outer: Weights, activation: str) -> FeedForward:
         ranges = self.all_ranges[outer.name]
-        by_range = np.argsort(ranges)
-        rest, wide = (np.sort(each) for each in np.split(by_range, [-max(1, len(ranges) // _COLUMNS_OF_A_WIDE_ONE)]))
+        in_float = max(1, round(len(ranges) * self.wide_columns))
+        rest, wide = (np.sort(each) for each in np.split(np.argsort(ranges), [-in_float]))
         widest = max(float(ranges[rest].max()), _SMALLEST)
         return _QuantisedFeedForward(
-            QuantisedDense.of(inner.outputs(rest), self.all_ranges[inner.name]),
+            QuantisedDense.of(inner.outputs(rest), self.all_ranges[inner.name], self.share),
             _Product.of(outer.kernel[rest], outer.bias, widest),
             activation,
             FloatArithmetic(tf.float32).feed_forward(

@@ -1,0 +1,82 @@
+"""What 8-bit integers do to the answers, by the share of the difficulty that kernels take and by the columns left in float32.
+
+    python benchmarks/eight_bits.py --run runs/emotion
+
+Ranges are measured on the first 512 of the run's validation texts, as an export measures them, and the answers to all of these texts, at
+most 2,000, are compared with those of the model in memory. Prints a row for each choice; nothing is timed.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from bert_serving.classifier import Classifier
+from bert_serving.contract import Graph
+from bert_serving.data.splits import load_validation
+from bert_serving.pipeline import load_classifier
+from bert_serving.saved_model.agreement import Reference, drawn_rows
+from bert_serving.saved_model.calibration import MOST_TEXTS, measured_ranges
+from bert_serving.saved_model.quantised import QuantisedArithmetic
+from bert_serving.saved_model.signatures import build_serving_graph
+from bert_serving.training.run_folder import RunFolder
+
+SHARES = (0.0, 0.35, 0.5, 0.65, 0.8)
+WIDE_COLUMNS = (1 / 1536, 1 / 384, 1 / 192, 1 / 96, 1 / 48)
+BATCH = 32
+
+
+def reference_of(run: RunFolder, classifier: Classifier) -> Reference:
+    """Validation texts with the answers of the model in memory."""
+    config = run.config()
+    table = load_validation(config.data, config.head.kind, config.training.seed)
+    table = table.select(drawn_rows(len(table)))
+    pairs = None if table.pairs is None else tuple(table.pairs)
+    return Reference(tuple(table.texts), pairs, classifier.predict(table.texts, pairs))
+
+
+def answers(classifier: Classifier, arithmetic: QuantisedArithmetic, reference: Reference, folder: Path) -> np.ndarray:
+    """Probabilities of a serving graph, float32 [N, C]."""
+    labels = folder / "labels.txt"
+    labels.write_text("\n".join(classifier.options.labels), "utf-8")
+    predict = build_serving_graph(classifier, Graph.RAGGED, labels, arithmetic).signatures["serving_default"]
+    found = []
+    for start in range(0, len(reference.texts), BATCH):
+        part = reference.part(start, BATCH)
+        inputs = {"text": tf.constant(part.texts)}
+        if part.pairs is not None:
+            inputs["text_pair"] = tf.constant(part.pairs)
+        found.append(predict(**inputs)["probabilities"].numpy())
+    return np.concatenate(found)
+
+
+def main() -> None:
+    """Prints a row for each share, then for each number of columns."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", type=Path, required=True, help="a finished run")
+    given = parser.parse_args()
+    run = RunFolder(given.run)
+    classifier = load_classifier(run)
+    reference = reference_of(run, classifier)
+    ranges = measured_ranges(classifier, reference.part(0, MOST_TEXTS))
+    plain = QuantisedArithmetic(ranges)
+    choices = [QuantisedArithmetic(ranges, share=share) for share in SHARES]
+    choices += [QuantisedArithmetic(ranges, wide_columns=part) for part in WIDE_COLUMNS if part != plain.wide_columns]
+    print(f"{'share':>6} {'columns':>9} {'other labels':>13} {'mean difference':>16} {'largest':>9}", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        for choice in choices:
+            found = answers(classifier, choice, reference, Path(folder))
+            differences = np.abs(found - reference.probabilities).max(axis=1)
+            changed = int((found.argmax(axis=1) != reference.probabilities.argmax(axis=1)).sum())
+            columns = f"1/{round(1 / choice.wide_columns)}"
+            print(
+                f"{choice.share:>6} {columns:>9} {changed:>6} of {len(found):>4}"
+                f" {differences.mean():>15.5f} {differences.max():>9.3f}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
