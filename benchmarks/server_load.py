@@ -1,6 +1,6 @@
 """How much the model server adds to a model: latency of one client, throughput of many, and the tail at half load.
 
-    python benchmarks/server_load.py --model models/emotion --data ../shared/data/emotion/test.tsv \\
+    python benchmarks/server_load.py --model models/emotion --data data/emotion/test.tsv \\
         --flag=--enable_batching --flag=--tensorflow_intra_op_parallelism=1
 
 Processes take turns: the model alone (batch 1 and batch 32), with TensorFlow's own number of threads and with one intra-op thread, of which

@@ -1,7 +1,7 @@
 """Whether the model server stays well: minutes of mixed load with a hot swap every 20 seconds, every answer checked, memory drawn.
 
     python benchmarks/server_soak.py --minutes 30 --picture soak.png
-    python benchmarks/server_soak.py --minutes 30 --model models/emotion --data ../shared/data/emotion/test.tsv
+    python benchmarks/server_soak.py --minutes 30 --model models/emotion --data data/emotion/test.tsv
 
 Two models are served and swapped: y = x / 2 + version, so that an answer tells which version gave it, and a classifier of texts: the
 one given, or a tiny one. Exit status 0 when no request failed, no answer was wrong, the versions took turns and the memory of the

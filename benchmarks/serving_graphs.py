@@ -33,6 +33,8 @@ BATCHES = (1, 8, 32, 128)
 # A subject answers for about so long in a round, or once, or so many times at most.
 SECONDS = 1.5
 MOST_CALLS = 24
+# So many texts come first, that those which are timed bring few lengths for the first time.
+WARMUP_TEXTS = 128
 # An idle worker's threads may spin for a moment after their work.
 PAUSE = 0.3
 COMPARED = 2_000
@@ -48,7 +50,9 @@ def main() -> None:
     parser.add_argument("--leave-out", nargs="+", default=[], metavar="SUBJECT", help="for example, what is emulated")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batches", type=int, nargs="+", default=list(BATCHES))
-    parser.add_argument("--compared", type=int, default=COMPARED, help="texts whose probabilities are compared")
+    parser.add_argument(
+        "--compared", type=int, default=COMPARED, help="texts whose probabilities are compared; 0 keeps what was found"
+    )
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     result: dict[str, Any] = {"work": {}}
@@ -57,6 +61,8 @@ def main() -> None:
     for name, run in (each.split("=", 1) for each in arguments.runs):
         with tempfile.TemporaryDirectory() as folder:
             found = measure(Path(run), Path(folder), arguments)
+        if not arguments.compared:
+            found["same_answers"] = result["work"].get(name, {}).get("same_answers", {})
         result["work"][name] = {"machine": interleaved.machine(), "rounds": arguments.rounds, **found}
         # Written after each piece of work: an hour of measuring is not lost to a mistake in the next.
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
@@ -86,13 +92,13 @@ def measure(run: Path, folder: Path, arguments: argparse.Namespace) -> dict[str,
     for number in range(arguments.rounds + 1):
         for size in arguments.batches:
             for subject in subjects:
-                calls = calls_of.get((subject.name, size), 2)
+                calls = calls_of.get((subject.name, size), max(2, WARMUP_TEXTS // size))
                 answer = subject.ask(f"{size} {calls} {number}")
                 calls_of[subject.name, size] = max(1, min(MOST_CALLS, int(SECONDS / min(answer["calls"]))))
                 time.sleep(PAUSE)
                 found = statistics.median(answer["calls"])
                 print(f"round {number}  batch {size:>3}  {subject.name:<20} {1000 * found:9.2f} ms", file=sys.stderr)
-                # The first round meets every shape for the first time.
+                # In the first round kernels are compiled.
                 if number:
                     seconds[subject.name][str(size)] += answer["calls"]
         print(file=sys.stderr, flush=True)
