@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from bert_serving import contract
 from bert_serving.classifier import Classifier
 from bert_serving.contract import Graph
 from bert_serving.data.splits import load_validation
@@ -41,14 +42,14 @@ def answers(classifier: Classifier, arithmetic: QuantisedArithmetic, reference: 
     """Probabilities of a serving graph, float32 [N, C]."""
     labels = folder / "labels.txt"
     labels.write_text("\n".join(classifier.options.labels), "utf-8")
-    predict = build_serving_graph(classifier, Graph.RAGGED, labels, arithmetic).signatures["serving_default"]
+    predict = build_serving_graph(classifier, Graph.RAGGED, labels, arithmetic).signatures[contract.SERVING_DEFAULT]
     found = []
     for start in range(0, len(reference.texts), BATCH):
         part = reference.part(start, BATCH)
-        inputs = {"text": tf.constant(part.texts)}
+        inputs = {contract.TEXT: tf.constant(part.texts)}
         if part.pairs is not None:
-            inputs["text_pair"] = tf.constant(part.pairs)
-        found.append(predict(**inputs)["probabilities"].numpy())
+            inputs[contract.TEXT_PAIR] = tf.constant(part.pairs)
+        found.append(predict(**inputs)[contract.PROBABILITIES].numpy())
     return np.concatenate(found)
 
 

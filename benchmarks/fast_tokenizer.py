@@ -16,11 +16,13 @@ from pathlib import Path
 import tensorflow as tf
 import tensorflow_text
 
+from bert_serving import contract
 from bert_serving.contract import Graph
 from bert_serving.data.splits import load_validation
 from bert_serving.pipeline import load_classifier
 from bert_serving.saved_model.signatures import build_serving_graph
 from bert_serving.text.preprocessing import VOCABULARY_FILE
+from bert_serving.text.vocabulary import read_vocabulary
 from bert_serving.training.run_folder import RunFolder
 
 BATCHES = (1, 32, 128)
@@ -35,7 +37,7 @@ def main() -> None:
     """Prints a row for each batch size and subject."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--run", type=Path, required=True, help="a finished run whose encoder has a WordPiece vocabulary"
+        "--run", type=Path, required=True, help="a finished run whose encoder has an uncased WordPiece vocabulary"
     )
     given = parser.parse_args()
     tf.config.threading.set_intra_op_parallelism_threads(THREADS)
@@ -43,10 +45,8 @@ def main() -> None:
     run = RunFolder(given.run)
     config, classifier = run.config(), load_classifier(run)
     texts = load_validation(config.data, config.head.kind, config.training.seed).texts[:TEXTS]
-    vocabulary = (run.preprocessing / "assets" / VOCABULARY_FILE).read_text("utf-8").split("\n")
-    fast = tensorflow_text.FastBertTokenizer(
-        vocab=[word for word in vocabulary if word], lower_case_nfd_strip_accents=True
-    )
+    vocabulary = read_vocabulary(run.preprocessing / "assets" / VOCABULARY_FILE)
+    fast = tensorflow_text.FastBertTokenizer(vocab=vocabulary, lower_case_nfd_strip_accents=True)
 
     def compiled(call: Callable[[tf.Tensor], tf.RaggedTensor]) -> Call:
         return tf.function(
@@ -57,11 +57,11 @@ def main() -> None:
         labels = Path(folder) / "labels.txt"
         labels.write_text("\n".join(classifier.options.labels), "utf-8")
         graph = build_serving_graph(classifier, Graph.RAGGED, labels)
-    predict = graph.signatures["serving_default"]
+    predict = graph.signatures[contract.SERVING_DEFAULT]
     calls: dict[str, Call] = {
         "ours": compiled(classifier.preprocessing.segment),
-        "FastBertTokenizer": compiled(lambda batch: fast.tokenize(batch)),
-        "serving graph": lambda batch: predict(text=batch)["probabilities"],
+        "FastBertTokenizer": compiled(fast.tokenize),
+        "serving graph": lambda batch: predict(**{contract.TEXT: batch})[contract.PROBABILITIES],
     }
     same = sum(
         calls["ours"](tf.constant([text])).numpy().tolist()

@@ -487,16 +487,9 @@ def export_hugging_face(
 
 def _drawn(classifier: Classifier, paths: Sequence[Path], observer: Observer) -> Reference:
     """Some texts of unlabelled files, with the classifier's answers."""
-    texts, seconds = _unlabelled(paths, has_pairs=classifier.options.pairs)
+    texts, seconds = read_pairs(paths) if classifier.options.pairs else (read_texts(paths), None)
     with observer.stage("Answering texts in memory"):
         return _answered(classifier, texts, seconds)
-
-
-def _unlabelled(paths: Sequence[Path], *, has_pairs: bool) -> tuple[list[str], list[str] | None]:
-    if not has_pairs:
-        return read_texts(paths), None
-    firsts, seconds = zip(*(pair for path in paths for pair in read_pairs(path)), strict=True)
-    return list(firsts), list(seconds)
 
 
 def _reference(run: RunFolder, classifier: Classifier, observer: Observer) -> Reference | None:

@@ -51,10 +51,10 @@ def test_text_that_cannot_be_read_is_named(files, name, problem):
 def test_pairs_of_texts_stay_together_where_a_row_lacks_one(tmp_path):
     path = tmp_path / "pairs.tsv"
     path.write_text("text\ttext_pair\na\tb\n\tno first\nno second\t \nc\td\n", "utf-8")
-    assert read_pairs(path) == [("a", "b"), ("c", "d")]
+    assert read_pairs([path, path]) == (["a", "c", "a", "c"], ["b", "d", "b", "d"])
     path.write_text("text\ttext_pair\na\t\n", "utf-8")
     with pytest.raises(DataError, match="has no row with text and text_pair; give another file"):
-        read_pairs(path)
+        read_pairs([path])
 
 
 def test_words_are_counted_as_the_preprocessing_splits_them():

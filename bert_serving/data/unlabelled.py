@@ -32,16 +32,22 @@ def read_texts(paths: Sequence[Path], column: str = "text") -> list[str]:
     return texts
 
 
-def read_pairs(path: Path, columns: tuple[str, str] = ("text", "text_pair")) -> list[tuple[str, str]]:
-    """Reads the rows of a table that have both texts.
+def read_pairs(paths: Sequence[Path], columns: tuple[str, str] = ("text", "text_pair")) -> tuple[list[str], list[str]]:
+    """Reads first and second texts of tables, of the rows that have both.
 
     Raises:
-        DataError: the file is missing, empty, of another kind or damaged, lacks a column or has no such row.
+        DataError: a file is missing, empty, of another kind or damaged, lacks a column or has no such row.
     """
-    rows = [row for _, row in raw_rows(path, columns) if all(value is not None and str(value).strip() for value in row)]
-    if not rows:
-        raise DataError(f"{path}: has no row with {' and '.join(columns)}; give another file")
-    return [(str(first), str(second)) for first, second in rows]
+    firsts: list[str] = []
+    seconds: list[str] = []
+    for path in paths:
+        rows = [["" if value is None else str(value) for value in row] for _, row in raw_rows(path, columns)]
+        found = [row for row in rows if all(text.strip() for text in row)]
+        if not found:
+            raise DataError(f"{path}: has no row with {' and '.join(columns)}; give another file")
+        firsts += [first for first, _ in found]
+        seconds += [second for _, second in found]
+    return firsts, seconds
 
 
 def _texts(path: Path, column: str) -> list[str]:
