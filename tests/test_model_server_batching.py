@@ -330,6 +330,20 @@ def test_the_only_client_does_not_wait_for_company_and_several_do(loaded):
     assert max(wait for run in runs for wait in run.waits) >= seconds  # the fifth waits for a sixth
 
 
+def test_an_answer_does_not_wait_for_those_who_measure(loaded):
+    order = []
+
+    async def ask():
+        executor = Executor(1, most_waiting=10, on_batch=lambda run: order.append("measured"))
+        await executor.run(tokens(loaded, [1]))
+        order.append("answered")
+        await asyncio.sleep(0)
+        executor.close()
+
+    asyncio.run(ask())
+    assert order == ["answered", "measured"]
+
+
 def test_an_executor_keeps_no_version_in_memory(folder):
     executor = Executor(1, most_waiting=10)
     servable = Servable.load(folder, name="tokens", version=1, batching=BatchingParameters())

@@ -26,6 +26,9 @@ from bert_serving.clients.grpc_client import GrpcClient
 from bert_serving.clients.rest_client import RestClient
 from bert_serving.clients.tls import ClientTls
 from bert_serving.errors import InputError, ServerUnavailable
+from bert_serving.model_server.exchange import Exchanges
+from bert_serving.model_server.executor import Executor
+from bert_serving.model_server.gateway import Gateway
 from bert_serving.model_server.model_store import ModelStore, State
 from bert_serving.model_server.monitoring import DEFAULT_PATH
 from bert_serving.model_server.options import ModelConfig, ServerOptions
@@ -165,6 +168,21 @@ def test_metrics_have_the_names_of_the_reference_and_tell_version_and_signature(
     assert 'status="INVALID_ARGUMENT"' in text
     # Names that a client makes up must not fill the memory.
     assert "unheard_of" not in text
+
+
+def test_an_answer_does_not_wait_until_it_is_counted_and_logged():
+    order = []
+    exchanges = Exchanges()
+    exchanges.listen(lambda exchange: order.append(exchange.status))
+    gateway = Gateway(Executor(1, most_waiting=1), Limits(), exchanges, lambda call, response: order.append(response))
+
+    async def answer():
+        gateway.succeeded(gateway.begin("GRPC", "Predict", "half_plus_two", "client"), "response")
+        order.append("sent")
+        await asyncio.sleep(0)
+
+    asyncio.run(answer())
+    assert order == ["sent", "OK", "response"]
 
 
 def test_the_access_log_has_a_line_for_each_request(http, channel, access_log):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from bert_serving import __version__, errors
 from bert_serving.model_server import memory
+from bert_serving.model_server.event_loop import event_loop_factory
 from bert_serving.model_server.flags import parse_flags
 from bert_serving.model_server.options import ServerOptions
 from bert_serving.model_server.version_folders import lacks_version
@@ -40,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # Here as well as in the server: a mistyped path should not cost the wait for TensorFlow.
             if (lacking := lacks_version(config)) and not flags.options.file_system_poll_wait_seconds:
                 raise errors.InputError(lacking)
-        asyncio.run(_serve_until_signal(flags.options, flags.without_effect))
+        with asyncio.Runner(loop_factory=event_loop_factory()) as runner:
+            runner.run(_serve_until_signal(flags.options, flags.without_effect))
     except errors.BertServingError as error:
         _log.error("%s", error)
         return errors.exit_status(error)

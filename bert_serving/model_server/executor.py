@@ -8,6 +8,7 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -79,7 +80,7 @@ class Executor:
         Args:
             threads: batches, or single requests, that run side by side.
             most_waiting: requests that may wait for a thread when there is no batching.
-            on_batch: told of each run, on its thread.
+            on_batch: told of each run, on the event loop and behind the answers, which shall not wait for it.
         """
         self._most_waiting = most_waiting
         self._on_batch = on_batch
@@ -154,11 +155,11 @@ class Executor:
     def _work(self) -> None:
         while (batch := self._next()) is not None:
             started = time.monotonic()
-            outcomes = self._run_batch(batch)
+            outcomes, runs = self._run_batch(batch)
             # Before the answers go out: the next request of the only client must not find this one still there.
             self._finish(batch, time.monotonic() - started)
-            _deliver(outcomes)
-            del batch, outcomes  # a thread that waits must not keep a version in memory
+            _deliver(outcomes, partial(self._report, runs))
+            del batch, outcomes, runs  # a thread that waits must not keep a version in memory
 
     def _next(self) -> list[BatchTask] | None:
         with self._changed:
@@ -194,32 +195,28 @@ class Executor:
                 traffic.in_flight -= len(batch)
                 traffic.running -= 1
                 traffic.seconds = seconds
-                self._changed.notify()
+                if len(self._queues) > 1:  # this thread takes up one of those that waited for the batch to end
+                    self._changed.notify()
 
-    def _run_batch(self, batch: list[BatchTask]) -> list[Outcome]:
+    def _report(self, runs: Sequence[BatchRun]) -> None:
+        for run in runs:
+            self._on_batch(run)
+
+    def _run_batch(self, batch: list[BatchTask]) -> tuple[list[Outcome], list[BatchRun]]:
         if len(batch) == 1 and not _must_merge(batch[0]):
-            return [self._run_alone(batch[0])]
+            return _run_each(batch)
         try:
-            outputs = self._run_merged(batch)
+            outputs, run = self._run_merged(batch)
         except Exception as error:
             if len(batch) == 1:
-                return [(batch[0], None, error)]
+                return [(batch[0], None, error)], []
             # One bad request must not spoil the others.
             if isinstance(error, FailedPrecondition):
                 self._never_merge_again(batch[0])
-            return [self._run_alone(task) for task in batch if not task.dropped]
-        return [_outcome(task, each) for task, each in zip(batch, outputs, strict=True)]
+            return _run_each([task for task in batch if not task.dropped])
+        return [_outcome(task, each) for task, each in zip(batch, outputs, strict=True)], [run]
 
-    def _run_alone(self, task: BatchTask) -> Outcome:
-        started = time.monotonic()
-        try:
-            outcome: Outcome = (task, task.inference.run(), None)
-        except Exception as error:
-            outcome = (task, None, error)
-        self._measure([task], max(task.rows, 1), max(task.rows, 1), started)
-        return outcome
-
-    def _run_merged(self, batch: Sequence[BatchTask]) -> list[dict[str, np.ndarray]]:
+    def _run_merged(self, batch: Sequence[BatchTask]) -> tuple[list[dict[str, np.ndarray]], BatchRun]:
         started = time.monotonic()
         first = batch[0].inference
         parameters = first.servable.batching or BatchingParameters()
@@ -241,14 +238,8 @@ class Executor:
             if len(parts) == 1
             else {name: np.concatenate([each[name] for each in parts]) for name in first.outputs}
         )
-        self._measure(batch, rows, processed, started)
-        return part(joined, [task.rows for task in batch])
-
-    def _measure(self, batch: Sequence[BatchTask], rows: int, processed: int, started: float) -> None:
-        inference = batch[0].inference
-        waits = tuple(started - task.enqueued for task in batch)
-        seconds = time.monotonic() - started
-        self._on_batch(BatchRun(inference.servable, inference.signature, waits, rows, processed, seconds))
+        run = _measured(batch, rows, processed, started)
+        return part(joined, [task.rows for task in batch]), run
 
     def _never_merge_again(self, task: BatchTask) -> None:
         with self._changed:
@@ -292,6 +283,26 @@ def _must_merge(task: BatchTask) -> bool:
     return task.rows > parameters.execution_batch_size or parameters.filled_up(task.rows) != task.rows
 
 
+def _run_each(tasks: Sequence[BatchTask]) -> tuple[list[Outcome], list[BatchRun]]:
+    """Runs tasks one by one."""
+    outcomes: list[Outcome] = []
+    runs = []
+    for task in tasks:
+        started = time.monotonic()
+        try:
+            outcomes.append((task, task.inference.run(), None))
+        except Exception as error:
+            outcomes.append((task, None, error))
+        runs.append(_measured([task], max(task.rows, 1), max(task.rows, 1), started))
+    return outcomes, runs
+
+
+def _measured(batch: Sequence[BatchTask], rows: int, processed: int, started: float) -> BatchRun:
+    inference = batch[0].inference
+    waits = tuple(started - task.enqueued for task in batch)
+    return BatchRun(inference.servable, inference.signature, waits, rows, processed, time.monotonic() - started)
+
+
 def _outcome(task: BatchTask, outputs: dict[str, np.ndarray]) -> Outcome:
     try:
         return task, task.inference.answer(outputs), None
@@ -299,17 +310,18 @@ def _outcome(task: BatchTask, outputs: dict[str, np.ndarray]) -> Outcome:
         return task, None, error
 
 
-def _deliver(outcomes: list[Outcome]) -> None:
-    """Hands results over to the loops that wait for them, one call for each loop."""
+def _deliver(outcomes: list[Outcome], afterwards: Callable[[], object] | None = None) -> None:
+    """Hands results over to the loops that wait for them, one call for each loop, and what is done then to the first."""
     by_loop: dict[asyncio.AbstractEventLoop, list[Outcome]] = {}
     for outcome in outcomes:
         by_loop.setdefault(outcome[0].loop, []).append(outcome)
     for loop, each in by_loop.items():
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
-            loop.call_soon_threadsafe(_resolve, each)
+            loop.call_soon_threadsafe(_resolve, each, afterwards)
+            afterwards = None
 
 
-def _resolve(outcomes: list[Outcome]) -> None:
+def _resolve(outcomes: list[Outcome], afterwards: Callable[[], object] | None) -> None:
     for task, value, error in outcomes:
         if task.future.done():
             continue
@@ -317,3 +329,6 @@ def _resolve(outcomes: list[Outcome]) -> None:
             task.future.set_result(value)
         else:
             task.future.set_exception(error)
+    if afterwards is not None:
+        # Behind those who wait for the answers: their turns on the loop are taken already.
+        asyncio.get_running_loop().call_soon(afterwards)

@@ -1,5 +1,6 @@
 """The one way from a decoded request to its answer: limits, execution, and telling those who count."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -56,7 +57,7 @@ class Gateway:
             executor: what runs the requests.
             limits: what one request may ask for.
             exchanges: is told how each request ended.
-            answered: called on the event loop with each call that was answered, and its response; must be quick.
+            answered: called on the event loop with each call that was answered, and its response, behind the answer; must be quick.
         """
         self.limits = limits
         self._executor = executor
@@ -79,17 +80,20 @@ class Gateway:
         return await self._executor.run(inference, call.client)
 
     def succeeded(self, call: Call, response: Any) -> None:
-        """The request has its answer."""
-        self._note(call, "OK", "")
+        """The request has its answer, which shall not wait until everybody knows."""
+        asyncio.get_running_loop().call_soon(self._tell, call, now() - call.started, response)
+
+    def _tell(self, call: Call, seconds: float, response: Any) -> None:
+        self._note(call, seconds, "OK", "")
         self._answered(call, response)
 
     def failed(self, call: Call, error: Exception) -> Failure:
         """The request gets an error; gives what it is on the wire."""
         failure = failure_of(error)
-        self._note(call, failure.code, failure.message)
+        self._note(call, now() - call.started, failure.code, failure.message)
         return failure
 
-    def _note(self, call: Call, status: str, message: str) -> None:
+    def _note(self, call: Call, seconds: float, status: str, message: str) -> None:
         inference = call.inference
         self._exchanges.note(
             Exchange(
@@ -99,7 +103,7 @@ class Gateway:
                 version=None if inference is None else inference.servable.version,
                 signature="" if inference is None else inference.signature,
                 status=status,
-                seconds=now() - call.started,
+                seconds=seconds,
                 rows=0 if inference is None else _rows(inference),
                 client=call.client,
                 message=message,

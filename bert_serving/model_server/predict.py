@@ -12,6 +12,7 @@ from bert_serving.model_server.inference import Inference
 from bert_serving.model_server.servable import Servable, Signature
 from bert_serving.model_server.tensor_proto import array_from_proto, fill_tensor_proto, type_name
 
+_DATA_TYPES = frozenset(types_pb2.DataType.values())
 # What a signature may be made for that Predict runs.
 METHODS = ("tensorflow/serving/predict", "tensorflow/serving/classify", "tensorflow/serving/regress")
 
@@ -101,7 +102,7 @@ def _check_names(signature: Signature, given: Iterable[str]) -> None:
 
 
 def _tensor(name: str, position: int, proto: tensor_pb2.TensorProto, wanted: int) -> np.ndarray:
-    if proto.dtype not in types_pb2.DataType.values() or proto.dtype == types_pb2.DT_INVALID:
+    if proto.dtype not in _DATA_TYPES or proto.dtype == types_pb2.DT_INVALID:
         raise InvalidRequest(f"tensor parsing error: {name}")
     if proto.dtype != wanted:
         raise InvalidRequest(

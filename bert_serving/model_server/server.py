@@ -17,6 +17,7 @@ from grpc_health.v1 import health_pb2_grpc
 from bert_serving.errors import InputError
 from bert_serving.model_server.access_log import AccessLog
 from bert_serving.model_server.config_reload import ConfigFile
+from bert_serving.model_server.event_loop import event_loop_factory
 from bert_serving.model_server.exchange import Exchanges
 from bert_serving.model_server.executor import BatchRun, Executor
 from bert_serving.model_server.gateway import Call, Gateway
@@ -248,7 +249,7 @@ class ServerThread:
 
     def __init__(self, options: ServerOptions):
         self.server = ModelServer(options)
-        self._loop = asyncio.new_event_loop()
+        self._loop = event_loop_factory()()
         self._thread = threading.Thread(target=self._loop.run_forever, name="model-server-loop", daemon=True)
 
     @property
