@@ -257,6 +257,50 @@ def test_a_full_queue_refuses_and_a_client_that_floods_makes_room_for_the_others
     assert [run["ids"].ravel().tolist() for run in blocked.runs[1:]] == [[0, 77], [1, 2]]
 
 
+def test_many_connections_give_a_host_no_more_room_and_no_more_turns_than_one(loaded):
+    blocked = Blocked(loaded, BatchingParameters(max_batch_size=2, max_enqueued_batches=2))
+    flood = [tokens(blocked.servable, [number]) for number in range(6)]
+    clients = [*(f"ipv4:10.0.0.1:{port}" for port in range(6)), "ipv4:10.0.0.2:7"]
+    answers = run_behind(blocked, [*flood, tokens(blocked.servable, [77])], clients=clients)
+    refused = [isinstance(answer, ServerUnavailable) for answer in answers]
+    assert refused[4:] == [True, True, False]
+    assert refused[:4].count(True) == 1
+    assert 77 in blocked.runs[1]["ids"].ravel().tolist()
+
+
+def test_requests_of_many_lengths_share_one_bound(loaded):
+    blocked = Blocked(loaded, BatchingParameters(max_batch_size=2, max_enqueued_batches=2))
+    answers = run_behind(blocked, [tokens(blocked.servable, [1] * length) for length in range(1, 9)])
+    assert [isinstance(answer, ServerUnavailable) for answer in answers] == [False] * 4 + [True] * 4
+    assert "currently 2 batches enqueued and max_enqueued_batches is 2" in str(answers[7])
+
+
+@pytest.mark.parametrize("cancelled", [1, 3])
+def test_requests_that_were_cancelled_are_no_company_for_later_ones(loaded, cancelled):
+    blocked = Blocked(loaded, BatchingParameters(batch_timeout_micros=3_000_000))
+    runs = []
+
+    async def ask():
+        executor = Executor(1, most_waiting=10, on_batch=runs.append)
+        first = asyncio.create_task(executor.run(tokens(blocked.servable, [1])))
+        await asyncio.to_thread(blocked.entered.wait, 20)
+        waiting = [asyncio.create_task(executor.run(tokens(blocked.servable, [2]))) for _ in range(cancelled)]
+        await asyncio.sleep(0.01)
+        for each in waiting:
+            each.cancel()
+        blocked.leave.set()
+        await first
+        await asyncio.sleep(0.6)  # longer than company is remembered
+        for number in (3, 4):
+            await executor.run(tokens(blocked.servable, [number]))
+        await asyncio.sleep(0)
+        executor.close()
+
+    asyncio.run(ask())
+    assert [run["ids"].tolist() for run in blocked.runs] == [[[1]], [[3]], [[4]]]
+    assert max(wait for run in runs for wait in run.waits) < 1.0
+
+
 def test_without_batching_each_request_runs_on_its_own_and_the_queue_is_bounded(loaded):
     blocked = Blocked(loaded, None)
     answers = run_behind(blocked, [tokens(blocked.servable, [number]) for number in range(4)], most_waiting=3)

@@ -26,6 +26,8 @@ _COMPANY_SECONDS = 0.25
 # The share of a batch's time for which the next one waits for company.
 _PATIENCE = 0.25
 
+# Which requests may share a batch: the servable's id first; empty for those that each run on their own.
+_Key = tuple[Hashable, ...]
 
 # A task with its answer, or with the error that it gets.
 Outcome = tuple[BatchTask, Any, Exception | None]
@@ -57,14 +59,12 @@ class _Traffic:
     """What happens on one servable.
 
     Attributes:
-        in_flight: requests that wait or run.
         running: batches that run.
         seconds: how long the last one ran.
         company: when there was last more than one.
         lonely: signatures with outputs that cannot be parted.
     """
 
-    in_flight: int = 0
     running: int = 0
     seconds: float = 0.0
     company: float = float("-inf")
@@ -85,7 +85,7 @@ class Executor:
         self._most_waiting = most_waiting
         self._on_batch = on_batch
         self._changed = threading.Condition()
-        self._queues: OrderedDict[Hashable, tuple[TaskQueue, _Traffic]] = OrderedDict()
+        self._queues: OrderedDict[_Key, TaskQueue] = OrderedDict()
         self._traffic: weakref.WeakKeyDictionary[Servable, _Traffic] = weakref.WeakKeyDictionary()
         self._running = 0
         self._closed = False
@@ -101,7 +101,7 @@ class Executor:
     def waiting(self) -> int:
         """Requests that wait for their turn."""
         with self._changed:
-            return sum(len(queue) for queue, _ in self._queues.values())
+            return sum(map(len, self._queues.values()))
 
     async def run(self, inference: Inference[T], client: str = "") -> T:
         """Result of an inference; a request that is cancelled before its turn is not computed.
@@ -127,7 +127,7 @@ class Executor:
         """Ends the threads; what still waits is refused."""
         with self._changed:
             self._closed = True
-            waiting = [task for queue, _ in self._queues.values() for task in queue.take_all()]
+            waiting = [task for queue in self._queues.values() for task in queue.take_all()]
             self._queues.clear()
             self._changed.notify_all()
         _deliver([(task, None, ServerUnavailable("The server is stopping; ask again later")) for task in waiting])
@@ -139,18 +139,18 @@ class Executor:
             servable = task.inference.servable
             traffic = self._traffic.setdefault(servable, _Traffic())
             key = _queue_key(task, traffic)
-            queue, _ = self._queues.get(key) or (None, None)
+            queue = self._queues.get(key)
             if queue is None:
                 queue = TaskQueue(servable.batching if task.rows else None, most_waiting=self._most_waiting)
-            evicted = queue.push(task)
-            self._queues[key] = queue, traffic
-            if traffic.in_flight:
+            # Requests of other lengths or for other outputs have queues of their own, which must not add up without limit.
+            rows = sum(each.rows for each_key, each in self._queues.items() if _same_servable(each_key, key))
+            if rows or traffic.running:
                 traffic.company = time.monotonic()
-            traffic.in_flight += 1
-            if evicted is not None:
-                traffic.in_flight -= 1
+            elsewhere = rows - queue.rows
+            evicted = queue.push(task, elsewhere=elsewhere)
+            self._queues[key] = queue
             self._changed.notify()
-            return evicted, queue.full_error() if evicted is not None else None
+            return evicted, queue.full_error(elsewhere) if evicted is not None else None
 
     def _work(self) -> None:
         while (batch := self._next()) is not None:
@@ -166,37 +166,43 @@ class Executor:
             while not self._closed:
                 wake = None
                 now = time.monotonic()
-                for key, (queue, traffic) in list(self._queues.items()):
-                    alone = now - traffic.company > _COMPANY_SECONDS
-                    # While a batch runs, the processor is busy and the next one can grow for nothing.
-                    patience = _PATIENCE * traffic.seconds if traffic.running else 0.0
-                    due = queue.ready_at(alone=alone, patience=patience)
+                for key, queue in list(self._queues.items()):
+                    due = self._due(queue, now)
                     if due > now:
                         wake = due if wake is None else min(wake, due)
                         continue
-                    before = len(queue)
                     batch = queue.take()
-                    traffic.in_flight -= before - len(queue) - len(batch)
                     del self._queues[key]
                     if len(queue):
-                        self._queues[key] = queue, traffic  # behind the others
+                        self._queues[key] = queue  # behind the others
                     if batch:
                         self._running += 1
-                        traffic.running += 1
+                        self._traffic_of(batch[0]).running += 1
                         return batch
                 self._changed.wait(None if wake is None else wake - now)
         return None
 
+    def _due(self, queue: TaskQueue, now: float) -> float:
+        """When the next batch of a queue should run, on the clock of time.monotonic."""
+        first = queue.first()
+        if first is None:
+            return now  # only dropped ones were left: away with it
+        traffic = self._traffic_of(first)
+        # While a batch runs, the processor is busy and the next one can grow for nothing.
+        patience = _PATIENCE * traffic.seconds if traffic.running else 0.0
+        return queue.ready_at(alone=now - traffic.company > _COMPANY_SECONDS, patience=patience)
+
+    def _traffic_of(self, task: BatchTask) -> _Traffic:
+        return self._traffic.setdefault(task.inference.servable, _Traffic())
+
     def _finish(self, batch: list[BatchTask], seconds: float) -> None:
         with self._changed:
             self._running -= 1
-            traffic = self._traffic.get(batch[0].inference.servable)
-            if traffic is not None:
-                traffic.in_flight -= len(batch)
-                traffic.running -= 1
-                traffic.seconds = seconds
-                if len(self._queues) > 1:  # this thread takes up one of those that waited for the batch to end
-                    self._changed.notify()
+            traffic = self._traffic_of(batch[0])
+            traffic.running -= 1
+            traffic.seconds = seconds
+            if len(self._queues) > 1:  # this thread takes up one of those that waited for the batch to end
+                self._changed.notify()
 
     def _report(self, runs: Sequence[BatchRun]) -> None:
         for run in runs:
@@ -264,7 +270,7 @@ def _kind(inference: Inference[Any]) -> Hashable:
     return inference.signature, inference.outputs
 
 
-def _queue_key(task: BatchTask, traffic: _Traffic) -> Hashable:
+def _queue_key(task: BatchTask, traffic: _Traffic) -> _Key:
     inference = task.inference
     parameters = inference.servable.batching
     if parameters is None or _kind(inference) in traffic.lonely:
@@ -273,6 +279,10 @@ def _queue_key(task: BatchTask, traffic: _Traffic) -> Hashable:
         return ()
     fits = same_rank if parameters.pad_variable_length_inputs else same_shape
     return id(inference.servable), _kind(inference), fits(inference.inputs)
+
+
+def _same_servable(key: _Key, other: _Key) -> bool:
+    return key[:1] == other[:1]
 
 
 def _must_merge(task: BatchTask) -> bool:

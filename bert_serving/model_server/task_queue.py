@@ -27,8 +27,12 @@ class TaskQueue:
     def __len__(self) -> int:
         return len(self._short) + len(self._long)
 
-    def push(self, task: BatchTask) -> BatchTask | None:
+    def push(self, task: BatchTask, *, elsewhere: int = 0) -> BatchTask | None:
         """Adds a task; a task of the greediest client may have to leave for it, and is returned.
+
+        Args:
+            task: what to add.
+            elsewhere: rows of the same version that wait in other queues and take up room too.
 
         Raises:
             InvalidRequest: the task has more rows than a batch may have.
@@ -37,14 +41,19 @@ class TaskQueue:
         self._check_size(task)
         lane = self._long if self._is_long(task) else self._short
         evicted = None
-        if self._full(task):
-            lane.clear_dropped()
-        if self._full(task):
+        if self._full(task, elsewhere):
+            self._short.clear_dropped()
+            self._long.clear_dropped()
+        if self._full(task, elsewhere):
             evicted = lane.evict(task.client)
             if evicted is None:
-                raise self.full_error()
+                raise self.full_error(elsewhere)
         lane.push(task)
         return evicted
+
+    def first(self) -> BatchTask | None:
+        """A task that waits; None when all were dropped."""
+        return self._short.first() or self._long.first()
 
     def ready_at(self, *, alone: bool, patience: float = 0.0) -> float:
         """When the next batch should run, on the clock of time.monotonic.
@@ -105,20 +114,25 @@ class TaskQueue:
             f"Task size {task.rows} is larger than maximum input batch size {parameters.max_batch_size}"
         )
 
-    def _full(self, task: BatchTask) -> bool:
+    @property
+    def rows(self) -> int:
+        """Rows that wait."""
+        return self._short.rows + self._long.rows
+
+    def _full(self, task: BatchTask, elsewhere: int) -> bool:
         if self.parameters is None:
             return len(self) >= self._most_waiting
         room = self.parameters.max_enqueued_batches * self.parameters.max_batch_size
-        rows = self._short.rows + self._long.rows
+        rows = self.rows + elsewhere
         return rows > 0 and rows + max(task.rows, 1) > room
 
-    def full_error(self) -> ServerUnavailable:
-        """The refusal of a task for which there is no room."""
+    def full_error(self, elsewhere: int = 0) -> ServerUnavailable:
+        """The refusal of a task for which there is no room; `elsewhere` as for `push`."""
         if self.parameters is None:
             return ServerUnavailable(f"{len(self)} requests are waiting already; ask again later")
         most = self.parameters.max_enqueued_batches
         return ServerUnavailable(
             "The batch scheduling queue to which this task was submitted is full; currently "
-            f"{-(-(self._short.rows + self._long.rows) // self.parameters.max_batch_size)} batches enqueued and "
+            f"{-(-(self.rows + elsewhere) // self.parameters.max_batch_size)} batches enqueued and "
             f"max_enqueued_batches is {most}"
         )
