@@ -368,7 +368,6 @@ def status_request(name=MODEL, version=None, label=None):
     [
         (status_request(), [124, 123]),
         (status_request(version=123), [123]),
-        (status_request(label="ignored"), [124, 123]),
     ],
 )
 def test_status_lists_the_versions_highest_first(models, request_, versions):
@@ -376,6 +375,12 @@ def test_status_lists_the_versions_highest_first(models, request_, versions):
     assert [item.version for item in listed] == versions
     assert {item.state for item in listed} == {get_model_status_pb2.ModelVersionStatus.AVAILABLE}
     assert {item.status.error_code for item in listed} == {0}
+
+
+@ours
+def test_the_status_by_a_label_is_that_of_its_version(models):
+    (item,) = models.GetModelStatus(status_request(label="stable")).model_version_status
+    assert item.version == 123
 
 
 @ours

@@ -310,6 +310,8 @@ def custom_request():
             "Illegal to list model n multiple times",
         ),
         (lambda base: reload_request(("n", "models")), InvalidRequest, "to have an absolute path or URI"),
+        (lambda base: reload_request(("n", f"{base}\0")), InvalidRequest, "to have an absolute path or URI"),
+        (lambda base: reload_request(("m", f"{base}\0")), InvalidRequest, "to have an absolute path or URI"),
         (lambda base: reload_request(("n", base / "no")), InvalidRequest, "does not exist"),
         (
             lambda base: reload_request(("m", base, 'version_labels { key: "new" value: 9 }')),
@@ -406,7 +408,7 @@ def write_config(path, *models):
 def test_the_model_config_file_is_applied_when_it_changes(base, tmp_path, saved_model, caplog):
     path = tmp_path / "models.config"
     write_config(path, ("m", base))
-    store, file = loaded_store(ModelConfig("m", base)), ConfigFile(path)
+    store, file = loaded_store(ModelConfig("m", base)), ConfigFile(path, [ModelConfig("m", base)])
     assert not file.poll(store)
     write_config(path, ("m", base), ("n", base))
     assert file.poll(store)
@@ -427,6 +429,25 @@ def test_the_model_config_file_is_applied_when_it_changes(base, tmp_path, saved_
     poll_until_settled(store)
     assert file.poll(store)
     assert served(store, label="next") == 2
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet\n", "model_config_list {}"])
+def test_a_model_config_file_that_lists_no_model_changes_nothing(text, base, tmp_path, caplog):
+    path = tmp_path / "models.config"
+    store, file = loaded_store(ModelConfig("m", base)), ConfigFile(path, [ModelConfig("m", base)])
+    path.write_text(text)
+    with caplog.at_level(logging.ERROR, logger="bert_serving.model_server"):
+        assert not file.poll(store)
+    assert "lists no model" in caplog.text
+    assert served(store) == 1
+
+
+def test_what_was_written_to_the_model_config_file_while_the_server_started_is_applied(base, tmp_path):
+    path = tmp_path / "models.config"
+    write_config(path, ("m", base), ("n", base))
+    store, file = loaded_store(ModelConfig("m", base)), ConfigFile(path, [ModelConfig("m", base)])
+    assert file.poll(store)
+    assert store.names() == ["m", "n"]
 
 
 # === A running server ===

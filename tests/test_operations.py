@@ -7,12 +7,14 @@ import shutil
 import pytest
 import tensorflow as tf
 import tensorflow_text
+from google.protobuf import text_format
 from tensorflow.core.framework.node_def_pb2 import NodeDef
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from tensorflow.python.framework import op_def_registry
 
 from bert_serving.cli.inspect import inspect
-from bert_serving.errors import ExportError
+from bert_serving.encoders.trust import check_harmless
+from bert_serving.errors import EncoderError, ExportError
 from bert_serving.saved_model.operation_versions import is_known, needs_of, newest_known, oldest_known, version_key
 from bert_serving.saved_model.operations import audit_operations
 from bert_serving.saved_model.verify import check_operations, verify
@@ -394,6 +396,27 @@ def test_operations_that_touch_files_or_run_code_are_refused_with_the_reason(cal
     assert reason in audit.unsafe[operation]
     (problem,) = check_operations(audit, "2.20")
     assert f"{operation} ({audit.unsafe[operation]})" in problem
+
+
+def test_every_meta_graph_is_audited_for_tags_decide_which_is_loaded(tmp_path):
+    harmless, harmful = save(tf.strings.lower, tmp_path / "harmless"), save(write_file, tmp_path / "harmful")
+    model, other = (SavedModel.FromString((each / "saved_model.pb").read_bytes()) for each in (harmless, harmful))
+    model.meta_graphs.extend(other.meta_graphs)
+    (harmless / "saved_model.pb").write_bytes(model.SerializeToString())
+    assert "WriteFile" in audit_operations(harmless).unsafe
+    with pytest.raises(EncoderError, match="WriteFile"):
+        check_harmless(harmless)
+
+
+def test_a_saved_model_in_text_form_is_audited_as_it_would_be_loaded(tmp_path):
+    folder = save(write_file, tmp_path / "model")
+    model = SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    (folder / "saved_model.pb").unlink()
+    (folder / "saved_model.pbtxt").write_text(text_format.MessageToString(model), "utf-8")
+    assert "WriteFile" in audit_operations(folder).unsafe
+    (folder / "saved_model.pbtxt").write_text("meta_graphs {", "utf-8")
+    with pytest.raises(ExportError, match="damaged"):
+        audit_operations(folder)
 
 
 def test_the_savers_operations_are_its_own(exported, tmp_path):

@@ -20,9 +20,11 @@ def check_harmless(folder: Path) -> None:
     Raises:
         EncoderError: it has such operations, an asset outside its folder, or cannot be read.
     """
-    graph = _read(folder)
-    outside = [asset.filename for asset in graph.asset_file_def if _leads_out(asset.filename)]
-    found = [f"{name} ({reason})" for name, reason in unsafe_operations(graph).items()]
+    # All of them: which one is loaded is a matter of tags.
+    graphs = _read(folder)
+    outside = [asset.filename for graph in graphs for asset in graph.asset_file_def if _leads_out(asset.filename)]
+    unsafe = {name: reason for graph in graphs for name, reason in unsafe_operations(graph).items()}
+    found = [f"{name} ({reason})" for name, reason in unsafe.items()]
     found += [f"the asset {name!r} (lies outside the SavedModel)" for name in outside]
     if found:
         listed = ", ".join(found[:_NAMED]) + (f" and {len(found) - _NAMED} more" if len(found) > _NAMED else "")
@@ -32,14 +34,14 @@ def check_harmless(folder: Path) -> None:
         )
 
 
-def _read(folder: Path) -> MetaGraphDef:
+def _read(folder: Path) -> list[MetaGraphDef]:
     try:
         graphs = SavedModel.FromString((folder / "saved_model.pb").read_bytes()).meta_graphs
     except (OSError, DecodeError) as error:
         raise EncoderError(f"{folder}: cannot read its saved_model.pb: {error}; fetch it again") from None
     if not graphs:
         raise EncoderError(f"{folder}: its saved_model.pb holds no graph; fetch it again")
-    return graphs[0]
+    return list(graphs)
 
 
 def _leads_out(name: str) -> bool:

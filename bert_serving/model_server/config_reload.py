@@ -1,6 +1,7 @@
 """A new model configuration for a running server: by request or from a polled file."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from tensorflow.core.protobuf import error_codes_pb2
@@ -9,6 +10,7 @@ from tensorflow_serving.apis import model_management_pb2
 from bert_serving.errors import BertServingError, InputError, InvalidRequest, LoadError
 from bert_serving.model_server.model_config import model_configs, parse_model_config
 from bert_serving.model_server.model_store import ModelStore
+from bert_serving.model_server.options import ModelConfig
 
 _log = logging.getLogger("bert_serving.model_server")
 
@@ -45,9 +47,16 @@ def reload_config(
 class ConfigFile:
     """A model config file that is looked at again and again."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, models: Sequence[ModelConfig]):
+        """Begins with the models that were read from it when the server started, which may be long ago.
+
+        Args:
+            path: the file.
+            models: what it said then.
+        """
         self._path = path
-        self._applied = self._read()
+        self._applied: str | None = None
+        self._models = list(models)
         self._complaint = ""
 
     def poll(self, store: ModelStore) -> bool:
@@ -60,13 +69,21 @@ class ConfigFile:
             whether the models of the file are served now because it had changed.
         """
         text = self._read()
-        if text == self._applied:
-            return False
         if text is None:
             self._complain(f"Cannot read the model config file {self._path}")
             return False
+        if text == self._applied:
+            return False
         try:
-            store.reload(parse_model_config(text, source=str(self._path)))
+            models = parse_model_config(text, source=str(self._path))
+            if not models:
+                # Half-written, more often than not; and TensorFlow Serving takes an empty configuration for no change.
+                self._complain(f"The model config file {self._path} lists no model")
+                return False
+            if self._applied is None and models == self._models:
+                self._applied = text
+                return False
+            store.reload(models)
         except LoadError as error:
             _log.error("%s", error)  # the configuration is in force all the same
         except BertServingError as error:

@@ -30,7 +30,7 @@ def read_model_config_file(path: Path) -> list[ModelConfig]:
 
 
 def parse_model_config(text: str, *, source: str) -> list[ModelConfig]:
-    """Models listed in the text of a model config file.
+    """Models listed in the text of a model config file; none where it holds no list at all.
 
     Raises:
         InputError: it cannot be parsed, or an entry is not allowed; the message names `source`.
@@ -62,14 +62,19 @@ def model_configs(entries: Iterable[Any]) -> list[ModelConfig]:
 def _model_config(entry: Any) -> ModelConfig:
     if not entry.name:
         raise InputError("A model in the config list has no name: give each config a name")
-    if not entry.model_platform:
+    if not entry.model_platform and entry.model_type != model_server_config_pb2.ModelType.TENSORFLOW:
         raise InputError(
             "Illegal setting neither ModelServerConfig::model_type (deprecated) nor ModelServerConfig::model_platform, "
             f'model name is {entry.name}; set model_platform: "{_PLATFORM}"'
         )
-    if entry.model_platform != _PLATFORM:
+    if entry.model_platform and entry.model_type:
+        raise InputError(
+            f"Illegal setting both ModelServerConfig::model_type (deprecated) and ModelServerConfig::model_platform for {entry.name}; "
+            "leave model_type out"
+        )
+    if entry.model_platform not in ("", _PLATFORM):
         raise InputError(f"Model {entry.name} requests unsupported platform {entry.model_platform}")
-    if not Path(entry.base_path).is_absolute():
+    if not Path(entry.base_path).is_absolute() or "\0" in entry.base_path:
         raise InputError(
             f"Expected model {entry.name} to have an absolute path or URI; got base_path()={entry.base_path}"
         )

@@ -164,7 +164,7 @@ class ModelServer:
         options = self.options
         self._watcher.add(options.file_system_poll_wait_seconds, self.store.poll)
         if options.model_config_file is not None:
-            file = ConfigFile(options.model_config_file)
+            file = ConfigFile(options.model_config_file, options.models)
             self._watcher.add(options.model_config_file_poll_wait_seconds, lambda: file.poll(self.store))
         self._watcher.start()
 

@@ -11,10 +11,10 @@ from bert_serving.model_server.model_store import ModelStore
 
 
 def model_status(store: ModelStore, spec: model_pb2.ModelSpec | None) -> get_model_status_pb2.GetModelStatusResponse:
-    """State of one version, or of all versions, highest first; a label in the spec is ignored.
+    """State of one version, given by its number or by a label, or of all versions, highest first.
 
     Raises:
-        InvalidRequest: no spec, or no name in it.
+        InvalidRequest: no spec, no name in it, or an unknown label.
         ServableNotFound: nothing is known of the model or the version.
     """
     if spec is None:
@@ -24,16 +24,29 @@ def model_status(store: ModelStore, spec: model_pb2.ModelSpec | None) -> get_mod
     records = store.versions(spec.name)
     if not records:
         raise ServableNotFound(f"Could not find any versions of model {spec.name}")
-    if spec.WhichOneof("version_choice") == "version":
-        records = [record for record in records if record.version == spec.version.value]
+    version = _version(store, spec)
+    if version is not None:
+        records = [record for record in records if record.version == version]
         if not records:
-            raise ServableNotFound(f"Could not find version {spec.version.value} of model {spec.name}")
+            raise ServableNotFound(f"Could not find version {version} of model {spec.name}")
     response = get_model_status_pb2.GetModelStatusResponse()
     for record in records:
         shown = response.model_version_status.add(version=record.version, state=record.state)
         shown.status.error_code = error_codes_pb2.Code.Value(record.error_code)
         shown.status.error_message = record.error_message
     return response
+
+
+def _version(store: ModelStore, spec: model_pb2.ModelSpec) -> int | None:
+    match spec.WhichOneof("version_choice"):
+        case "version":
+            return int(spec.version.value)
+        case "version_label":
+            version = store.labels(spec.name).get(spec.version_label)
+            if version is None:
+                raise InvalidRequest(f"Unrecognized servable version label: {spec.version_label}")
+            return version
+    return None
 
 
 def status_json(response: get_model_status_pb2.GetModelStatusResponse) -> str:

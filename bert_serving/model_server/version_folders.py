@@ -17,16 +17,21 @@ def version_folders(base_path: Path) -> dict[int, Path]:
         InputError: there is no such base path, or it cannot be read.
     """
     try:
-        children = sorted(base_path.iterdir())
+        return {
+            int(child.name): child
+            for child in sorted(base_path.iterdir())
+            if _NUMBER.fullmatch(child.name) and int(child.name) <= _HIGHEST and child.is_dir()
+        }
     except FileNotFoundError:
         raise InputError(f"The base path {base_path} does not exist: give the folder above its versions") from None
-    except OSError as error:
-        raise InputError(f"Cannot list the base path {base_path}: {error.strerror}") from None
-    return {
-        int(child.name): child
-        for child in children
-        if _NUMBER.fullmatch(child.name) and int(child.name) <= _HIGHEST and child.is_dir()
-    }
+    except (OSError, ValueError) as error:
+        raise _unreadable(base_path, error) from None
+
+
+def _unreadable(base_path: Path, error: OSError | ValueError) -> InputError:
+    # ValueError is Python's answer to a path with a zero byte in it.
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    return InputError(f"Cannot read the base path {str(base_path)!r}: {reason}")
 
 
 def lacks_version(config: ModelConfig) -> str:
@@ -35,7 +40,11 @@ def lacks_version(config: ModelConfig) -> str:
     Raises:
         InputError: waiting is in vain: there is no such base path, or it is a version itself.
     """
-    if (config.base_path / "saved_model.pb").is_file():
+    try:
+        is_version = (config.base_path / "saved_model.pb").is_file()
+    except (OSError, ValueError) as error:
+        raise _unreadable(config.base_path, error) from None
+    if is_version:
         raise InputError(f"The base path {config.base_path} is itself a SavedModel: give the folder above its versions")
     version_folders(config.base_path)
     try:

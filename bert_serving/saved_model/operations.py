@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tensorflow as tf
+from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 from tensorflow.core.framework.node_def_pb2 import NodeDef
 from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef, TensorInfo
@@ -58,16 +59,16 @@ def audit_operations(folder: Path) -> OperationAudit:
     """Audits the graph and the function library of a SavedModel.
 
     Raises:
-        ExportError: the folder holds no readable saved_model.pb.
+        ExportError: the folder holds no readable saved_model.pb or saved_model.pbtxt.
     """
-    model = read_meta_graph(folder)
-    nodes = list(_operation_nodes(model))
+    graphs = read_meta_graphs(folder)
+    nodes = [node for graph in graphs for node in _operation_nodes(graph)]
     names = sorted({node.op for node in nodes})
     return OperationAudit(
         operations=tuple(names),
         needs=tuple(sorted({need for node in nodes for need in needs_of(node)})),
         missing=tuple(name for name in names if not is_known(name)),
-        unsafe=unsafe_operations(model),
+        unsafe={name: reason for graph in graphs for name, reason in unsafe_operations(graph).items()},
     )
 
 
@@ -75,18 +76,33 @@ def read_meta_graph(folder: Path) -> MetaGraphDef:
     """The first meta graph of a SavedModel: graph, function library and signatures.
 
     Raises:
-        ExportError: the folder holds no readable saved_model.pb.
+        ExportError: as `read_meta_graphs`.
     """
-    path = folder / "saved_model.pb"
+    return read_meta_graphs(folder)[0]
+
+
+def read_meta_graphs(folder: Path) -> list[MetaGraphDef]:
+    """All meta graphs of a SavedModel, from the file that TensorFlow's loader would take: one may be loaded by its tags.
+
+    Raises:
+        ExportError: the folder holds no readable saved_model.pb or saved_model.pbtxt.
+    """
+    binary, text = folder / "saved_model.pb", folder / "saved_model.pbtxt"
+    path = text if text.is_file() and not binary.exists() else binary
+    model = SavedModel()
     try:
-        graphs = SavedModel.FromString(path.read_bytes()).meta_graphs
+        content = path.read_bytes()
+        if path is text:
+            text_format.Parse(content.decode("utf-8"), model)
+        else:
+            model.ParseFromString(content)
     except OSError:
         raise ExportError(f"{folder}: not a SavedModel (saved_model.pb is missing); give a version folder") from None
-    except DecodeError as error:
+    except (DecodeError, text_format.ParseError, UnicodeDecodeError) as error:
         raise ExportError(f"{path}: damaged: {error}; export again") from None
-    if not graphs:
+    if not model.meta_graphs:
         raise ExportError(f"{path}: damaged: it holds no graph; export again")
-    return graphs[0]
+    return list(model.meta_graphs)
 
 
 def read_signatures(folder: Path) -> dict[str, dict[str, dict[str, str]]]:
