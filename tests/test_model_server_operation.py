@@ -248,14 +248,21 @@ def test_a_message_over_the_limit_is_refused_over_grpc(channel):
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-def test_the_short_form_of_a_huge_tensor_is_refused(channel):
-    request = predict_request(["a"])
-    del request.inputs["text"].tensor_shape.dim[:]
-    request.inputs["text"].tensor_shape.dim.add(size=2**40)
+@pytest.mark.parametrize(
+    ("shape", "text"),
+    [
+        ([4], "has 4 rows; this server takes at most 3"),
+        ([2**40], "has 1099511627776 rows; this server takes at most 3"),
+        ([3, 700], "bytes; this server takes at most 5000"),
+    ],
+)
+def test_a_tensor_is_measured_before_it_is_unpacked(channel, shape, text):
+    request = predict_request(["short"])
+    request.inputs["text"].tensor_shape.CopyFrom(tf.TensorShape(shape).as_proto())
     with pytest.raises(grpc.RpcError) as caught:
         prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(request, timeout=20)
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert "tensor parsing error: text" in caught.value.details()
+    assert text in caught.value.details()
 
 
 # === REST manners ===

@@ -8,6 +8,7 @@ import grpc
 from tensorflow_serving.apis import (
     inference_pb2,
     model_service_pb2_grpc,
+    predict_pb2,
     prediction_service_pb2_grpc,
 )
 
@@ -22,6 +23,7 @@ from bert_serving.model_server.multi_inference import multi_inference_spec, prep
 from bert_serving.model_server.predict import prepare_predict
 from bert_serving.model_server.regress import prepare_regress
 from bert_serving.model_server.status import model_status
+from bert_serving.model_server.tensor_proto import declared_bytes
 from bert_serving.model_server.tolerant_handlers import TolerantRegistry
 from bert_serving.model_server.workers import Workers
 
@@ -99,10 +101,12 @@ class PredictionService(_Service, prediction_service_pb2_grpc.PredictionServiceS
         return await context.abort(grpc.StatusCode[failure.code], _cut(failure.message))
 
     async def _prepared(self, prepare: Callable[[Any], T], request: Any) -> T:
-        small = request.ByteSize() <= _SMALL
+        unpacked = sum(size for _, size in _declared(request).values())
+        small = max(request.ByteSize(), unpacked) <= _SMALL
         return prepare(request) if small else await self._workers.run(prepare, request)
 
     def _predict(self, request: Any) -> Inference[Any]:
+        self._gateway.limits.check_declared(_declared(request))
         servable = self._store.resolve(_spec(request))
         return prepare_predict(servable, request, tensor_content=self._tensor_content)
 
@@ -148,6 +152,16 @@ def add_services(
     registry = TolerantRegistry(server)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(prediction, registry)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(store, workers), registry)
+
+
+def _declared(request: Any) -> dict[str, tuple[int, int]]:
+    """Rows and bytes that the inputs of a PredictRequest will have; other requests hold no tensors."""
+    if not isinstance(request, predict_pb2.PredictRequest):
+        return {}
+    return {
+        name: (proto.tensor_shape.dim[0].size if proto.tensor_shape.dim else 1, declared_bytes(proto))
+        for name, proto in request.inputs.items()
+    }
 
 
 def _spec(request: Any) -> Any:

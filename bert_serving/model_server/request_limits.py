@@ -1,5 +1,6 @@
 """Limits on what one request may ask for."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -41,11 +42,26 @@ class Limits:
         """
         for name, array in inference.inputs.items():
             if self.rows and array.ndim and len(array) > self.rows:
-                raise InvalidRequest(
-                    f"Input {name} has {len(array)} rows; this server takes at most {self.rows}: send smaller requests"
-                )
+                raise _too_many_rows(name, len(array), self.rows)
             if self.text_bytes and array.dtype == object:
                 self._check_texts(name, array)
+
+    def check_declared(self, sizes: Mapping[str, tuple[int, int]]) -> None:
+        """Checks inputs before they are unpacked: a few bytes on the wire may stand for an array of any size.
+
+        Args:
+            sizes: rows and bytes of each input.
+
+        Raises:
+            InvalidRequest: one is over a limit.
+        """
+        for name, (rows, size) in sizes.items():
+            if self.rows and rows > self.rows:
+                raise _too_many_rows(name, rows, self.rows)
+            if self.request_bytes and size > self.request_bytes:
+                raise InvalidRequest(
+                    f"Input {name} has {size} bytes; this server takes at most {self.request_bytes}: send smaller requests"
+                )
 
     def _check_texts(self, name: str, array: np.ndarray) -> None:
         longest = max(map(len, array.ravel().tolist()), default=0)
@@ -53,3 +69,7 @@ class Limits:
             raise InvalidRequest(
                 f"Input {name} has a text of {longest} bytes; this server takes at most {self.text_bytes}: cut it"
             )
+
+
+def _too_many_rows(name: str, rows: int, most: int) -> InvalidRequest:
+    return InvalidRequest(f"Input {name} has {rows} rows; this server takes at most {most}: send smaller requests")

@@ -62,6 +62,18 @@ def array_from_proto(proto: tensor_pb2.TensorProto) -> np.ndarray:
     return _repeated(_numbers(proto, kind), count, kind).reshape(shape)
 
 
+def declared_bytes(proto: tensor_pb2.TensorProto) -> int:
+    """What the array will take by its shape, in bytes; 0 where shape or data type cannot be right."""
+    sizes = [dim.size for dim in proto.tensor_shape.dim]
+    if any(size < 0 for size in sizes):
+        return 0
+    try:
+        element = _STRING_SIZE if proto.dtype == types_pb2.DT_STRING else tf.as_dtype(proto.dtype).size
+    except TypeError:
+        return 0
+    return math.prod(sizes) * element
+
+
 def _strings(proto: tensor_pb2.TensorProto, count: int) -> np.ndarray:
     if proto.tensor_content:
         # Lengths as varints, then the bytes: rare enough to leave it to TensorFlow.
