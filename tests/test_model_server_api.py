@@ -23,6 +23,7 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
+from bert_serving.model_server.batching_parameters import BatchingParameters
 from bert_serving.model_server.options import ModelConfig, ServerOptions, VersionPolicy
 from bert_serving.model_server.server import ServerThread
 
@@ -41,8 +42,10 @@ class StockServer:
         self.grpc_address, self.rest_url = addresses.split(",")
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
+@pytest.fixture(
+    scope="module", params=[None] if STOCK else [None, BatchingParameters()], ids=lambda each: "batched" if each else ""
+)
+def server(request, tmp_path_factory):
     if STOCK:
         yield StockServer(STOCK)
         return
@@ -54,10 +57,15 @@ def server(tmp_path_factory):
             ModelConfig(MODEL, base / MODEL, VersionPolicy(latest=2), labels={"stable": 123}),
             ModelConfig("texts", base / "texts"),
             ModelConfig("broken", base / "broken"),
-        ]
+        ],
+        batching=request.param,
     )
     with ServerThread(options) as running:
         yield running
+
+
+# TensorFlow Serving's batching refuses scalars, inputs of unequal rows and more than 1,000 rows too.
+without_batching = pytest.mark.parametrize("server", [None], indirect=True, ids=[""])
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +171,7 @@ def test_predict_takes_content_typed_values_and_the_short_form_alike(prediction)
     assert answers == [[5.5, 5.5, 5.5]] * 3
 
 
+@without_batching
 def test_predict_returns_every_data_type_in_its_typed_field(prediction):
     inputs = {
         "i": np.array([-1, 2], np.int32),
@@ -179,6 +188,7 @@ def test_predict_returns_every_data_type_in_its_typed_field(prediction):
     assert tf.make_ndarray(half.outputs["h"]).tolist() == [3.0]
 
 
+@without_batching
 def test_predict_keeps_bytes_with_zeros_at_their_end(prediction):
     for value in (b"a\0\0", [b"a\0", b"\xff\0"]):
         outputs = prediction.Predict(predict_request({"s": value}, signature="strings")).outputs
@@ -582,7 +592,6 @@ def test_options_is_answered_by_the_origin(http, origin, status):
         ({"instances": [[1.0, 2.0], [3.0, 4.0]]}, {"predictions": [[3.5, 4.0], [4.5, 5.0]]}),
         ({"instances": [[]]}, {"predictions": [[]]}),
         ({"inputs": [2.0, 3.0]}, {"outputs": [4.0, 4.5]}),
-        ({"inputs": 2.0}, {"outputs": 4.0}),
         ({"inputs": []}, {"outputs": []}),
         ({"inputs": {"x": [[2.0]], "ignored": "key"}}, {"outputs": [[4.0]]}),
         ({"signature_name": "serving_default", "instances": [2.0], "other": 1}, {"predictions": [4.0]}),
@@ -610,6 +619,11 @@ def test_options_is_answered_by_the_origin(http, origin, status):
 def test_predict_answers_in_the_layout_of_the_request(http, body, answer):
     reply = post(http, body)
     assert (reply.status_code, reply.json()) == (200, answer)
+
+
+@without_batching
+def test_a_scalar_goes_in_and_out_by_name(http):
+    assert post(http, {"inputs": 2.0}).json() == {"outputs": 4.0}
 
 
 @pytest.mark.parametrize(
@@ -719,6 +733,7 @@ def test_strings_come_back_as_text_and_outputs_named_bytes_as_base64(http):
     ]
 
 
+@without_batching
 def test_base64_goes_in_wherever_a_string_does(http):
     raw = b"\x00\xff\x10"
     value = {"b64": base64.b64encode(raw).decode()}
@@ -736,6 +751,7 @@ def test_base64_goes_in_wherever_a_string_does(http):
     assert scalar["raw_bytes"] == value
 
 
+@without_batching
 def test_floats_over_rest_are_those_over_grpc_to_the_bit(http, prediction):
     random = np.random.default_rng(5)
     values = np.concatenate(
