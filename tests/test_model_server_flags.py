@@ -209,6 +209,11 @@ def test_the_model_config_file_sets_the_version_policy(tmp_path, body, policy):
     assert read_model_config_file(path) == [ModelConfig("m", Path("/models/m"), policy)]
 
 
+def test_the_deprecated_model_type_still_stands_for_a_platform(tmp_path):
+    path = config_file(tmp_path, f"model_config_list {{ {entry(platform='model_type: TENSORFLOW')} }}")
+    assert [config.name for config in read_model_config_file(path)] == ["m"]
+
+
 def test_the_model_config_file_wins_over_name_and_path(tmp_path):
     listed = entry('version_labels { key: "stable" value: 4 }') + entry(name="n", path="/models/n")
     path = config_file(tmp_path, f"model_config_list {{ {listed} }}")
@@ -228,6 +233,10 @@ def test_the_model_config_file_wins_over_name_and_path(tmp_path):
             "Expected model m to have an absolute path or URI; got base_path()=models",
         ),
         (f"model_config_list {{ {entry(platform='')} }}", "Illegal setting neither ModelServerConfig::model_type"),
+        (
+            f"""model_config_list {{ {entry('model_type: TENSORFLOW')} }}""",
+            "Illegal setting both ModelServerConfig::model_type",
+        ),
         (
             f"""model_config_list {{ {entry(platform='model_platform: "torch"')} }}""",
             "Model m requests unsupported platform torch",
