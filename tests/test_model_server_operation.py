@@ -1,6 +1,7 @@
 """What a running server offers besides answers: health, reflection, metrics, limits, TLS, logs, a decent end."""
 
 import asyncio
+import contextlib
 import gzip
 import json
 import logging
@@ -33,6 +34,7 @@ from bert_serving.model_server.model_store import ModelStore, State
 from bert_serving.model_server.monitoring import DEFAULT_PATH
 from bert_serving.model_server.options import ModelConfig, ServerOptions
 from bert_serving.model_server.request_limits import Limits
+from bert_serving.model_server.rest_body import BodyReader
 from bert_serving.model_server.rest_protocol import PatientProtocol
 from bert_serving.model_server.server import ServerThread
 from bert_serving.model_server.tls import Tls
@@ -330,6 +332,109 @@ def test_a_connection_on_which_nothing_comes_is_closed(base, monkeypatch):
             assert talking.recv(1000).startswith(b"HTTP/1.1 200")
 
 
+ALIVE = b"GET /healthz/live HTTP/1.1\r\nHost: x\r\n\r\n"
+POST = b"POST /v1/models/texts:predict HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n"
+
+
+def all_that_comes(connection):
+    """Everything until the server closes."""
+    connection.settimeout(20)
+    return b"".join(iter(lambda: connection.recv(1 << 16), b""))
+
+
+@pytest.mark.parametrize(
+    ("sent", "answers"),
+    [
+        (b"G", 0),
+        (ALIVE + b"G", 1),
+        (ALIVE + ALIVE[:-2], 1),
+        (ALIVE.replace(b"\r\n\r\n", b"\r\nContent-Length: 10\r\n\r\n"), 1),
+    ],
+)
+def test_a_request_whose_headers_stop_midway_is_not_waited_for_for_ever(base, monkeypatch, sent, answers):
+    monkeypatch.setattr(PatientProtocol, "header_seconds", 0.3)
+    with (
+        ServerThread(options(base)) as running,
+        socket.create_connection(("127.0.0.1", running.server.rest_port)) as connection,
+    ):
+        connection.sendall(sent[:-1])
+        time.sleep(0.1)
+        connection.sendall(sent[-1:])
+        connection.settimeout(20)
+        time.sleep(0.1)
+        with contextlib.suppress(OSError):
+            for _ in range(5):  # bytes that trickle in do not set the clock back
+                connection.sendall(b" ")
+                time.sleep(0.1)
+        with contextlib.suppress(ConnectionResetError):
+            assert all_that_comes(connection).count(b"HTTP/1.1 200") == answers
+
+
+def test_a_connection_that_was_kept_has_the_whole_time_for_its_next_headers(base, monkeypatch):
+    monkeypatch.setattr(PatientProtocol, "header_seconds", 0.6)
+    with (
+        ServerThread(options(base)) as running,
+        socket.create_connection(("127.0.0.1", running.server.rest_port)) as connection,
+    ):
+        connection.settimeout(20)
+        for _ in range(3):
+            time.sleep(0.3)
+            connection.sendall(ALIVE)
+            assert connection.recv(1000).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("trickle", [b"", b" "])
+def test_a_body_that_does_not_come_gets_408_and_the_connection_is_closed(base, monkeypatch, tmp_path, trickle):
+    monkeypatch.setattr(BodyReader, "seconds", 0.3)
+    chosen = options(base, access_log=tmp_path / "log")
+    with (
+        ServerThread(chosen) as running,
+        socket.create_connection(("127.0.0.1", running.server.rest_port)) as connection,
+    ):
+        connection.sendall(POST)
+        for _ in range(5 if trickle else 0):
+            time.sleep(0.05)
+            connection.sendall(trickle)
+        head, _, body = all_that_comes(connection).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 408 ")
+        assert b"connection: close" in head.lower()
+        assert json.loads(body)["error"].startswith("The body has not come within 0.3 s")
+    assert json.loads((tmp_path / "log").read_text())["status"] == "DEADLINE_EXCEEDED"
+
+
+def test_a_large_body_over_a_slow_link_is_waited_for(base, monkeypatch):
+    monkeypatch.setattr(BodyReader, "seconds", 0.2)
+    body = b'{"instances": ["' + b"x" * 2000 + b'"]}'
+    with (
+        ServerThread(options(base)) as running,
+        socket.create_connection(("127.0.0.1", running.server.rest_port)) as connection,
+    ):
+        head = POST.replace(b": 10", f": {len(body)}\r\nConnection: close".encode())
+        connection.sendall(head)
+        for start in range(0, len(body), 500):
+            connection.sendall(body[start : start + 500])
+            time.sleep(0.15)
+        assert all_that_comes(connection).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("method", ["TRACE", "PROPFIND", "PATCH"])
+def test_a_method_that_the_api_does_not_know_is_a_malformed_request(http, method):
+    reply = http.request(method, "/v1/models/texts")
+    assert reply.status_code == 400
+    assert reply.json() == {"error": f"Malformed request: {method} /v1/models/texts"}
+
+
+def test_what_is_no_http_is_refused_without_a_word_in_the_log(base, caplog, capfd):
+    with (
+        ServerThread(options(base)) as running,
+        socket.create_connection(("127.0.0.1", running.server.rest_port)) as connection,
+    ):
+        connection.sendall(b"\x16\x03\x01 no HTTP\r\n\r\n")
+        assert all_that_comes(connection).startswith(b"HTTP/1.1 400")
+    assert not [record for record in caplog.records if record.name.startswith("uvicorn")]
+    assert "Invalid HTTP request" not in capfd.readouterr().err
+
+
 # === TLS ===
 
 
@@ -468,3 +573,23 @@ def test_stopping_is_bounded_by_the_grace_period(base):
     with pytest.raises(grpc.RpcError):
         answer.result(20)
     channel.close()
+
+
+def test_a_request_over_rest_that_outlives_the_grace_period_gets_503(base, tmp_path, caplog):
+    replies = []
+    chosen = options(base, grace_seconds=0.3, access_log=tmp_path / "log", port=None)
+    with ServerThread(chosen) as running:
+        slow = SlowModel(running)
+        url = f"{running.rest_url}/v1/models/texts:predict"
+        asking = threading.Thread(
+            target=lambda: replies.append(httpx.post(url, content=b'{"instances": ["a"]}', timeout=20))
+        )
+        asking.start()
+        assert slow.entered.wait(20)
+    asking.join(20)
+    slow.leave.set()
+    (reply,) = replies
+    assert reply.status_code == 503
+    assert reply.json() == {"error": "The server stops: ask again later"}
+    assert json.loads((tmp_path / "log").read_text())["status"] == "UNAVAILABLE"
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
