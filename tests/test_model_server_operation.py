@@ -27,6 +27,7 @@ from bert_serving.clients.grpc_client import GrpcClient
 from bert_serving.clients.rest_client import RestClient
 from bert_serving.clients.tls import ClientTls
 from bert_serving.errors import InputError, ServerUnavailable
+from bert_serving.model_server.batching_parameters import BatchingParameters
 from bert_serving.model_server.exchange import Exchanges
 from bert_serving.model_server.executor import Executor
 from bert_serving.model_server.gateway import Gateway
@@ -149,7 +150,7 @@ def test_reflection_describes_the_services(channel):
 # === Metrics and log ===
 
 
-def test_metrics_have_the_names_of_the_reference_and_tell_version_and_signature(http, channel):
+def test_metrics_have_the_names_of_the_reference_and_tell_version_and_signature(base, http, channel):
     assert ask(http, ["a", "b"]).status_code == 200
     prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(predict_request(["a"]), timeout=20)
     ask(http, [1])
@@ -163,13 +164,95 @@ def test_metrics_have_the_names_of_the_reference_and_tell_version_and_signature(
     assert f':tensorflow:serving:request_latency_bucket{{{model},API="predict",entrypoint="REST",le="+Inf"}}' in text
     assert f':tensorflow:serving:request_latency_count{{{model},API="Predict",entrypoint="GRPC"}} 1\n' in text
     assert f':tensorflow:serving:runtime_latency_count{{{model},API="Predict",runtime="TF2"}}' in text
-    for name in ("queuing_latency", "input_batch_size", "processed_batch_size", "padding_size"):
-        assert f":tensorflow:serving:batching_session:{name}_count{{{model}}}" in text
+    assert ":tensorflow:serving:batching_session:queuing_latency_count" not in text
+    assert (
+        f':tensorflow:cc:saved_model:load_attempt_count{{model_path="{base / "texts" / "1"}",status="success"}} 1\n'
+        in text
+    )
+    assert (
+        f':tensorflow:cc:saved_model:load_attempt_count{{model_path="{base / "broken" / "1"}",status="fail"}} 1\n'
+        in text
+    )
     assert ':bert_serving:version_state{model_name="broken",version="1",state="END"} 1' in text
     assert ":bert_serving:waiting_requests 0" in text
     assert 'status="INVALID_ARGUMENT"' in text
     # Names that a client makes up must not fill the memory.
     assert "unheard_of" not in text
+
+
+REFUSED = [
+    ("predict", b"{", "INVALID_ARGUMENT"),
+    ("predict", b'{"instances": [1]}', "INVALID_ARGUMENT"),
+    ("predict", b'{"signature_name": "no", "instances": ["a"]}', "INVALID_ARGUMENT"),
+    ("classify", b'{"examples": [{"x": 1}]}', "INVALID_ARGUMENT"),
+]
+
+
+def counted(text, **labels):
+    """The number of requests with these labels."""
+    lines = [line for line in text.splitlines() if line.startswith(":tensorflow:serving:request_count{")]
+    chosen = [line for line in lines if all(f'{name}="{value}"' in line for name, value in labels.items())]
+    return sum(int(line.rpartition(" ")[2]) for line in chosen)
+
+
+@pytest.mark.parametrize(("method", "body", "status"), REFUSED)
+def test_a_request_that_is_refused_at_once_counts_for_its_model(http, method, body, status):
+    labels = {"model_name": "texts", "version": "", "status": status, "entrypoint": "REST"}
+    before = counted(http.get(DEFAULT_PATH).text, **labels)
+    assert http.post(f"/v1/models/texts:{method}", content=body).status_code == 400
+    assert counted(http.get(DEFAULT_PATH).text, **labels) == before + 1
+
+
+def test_latency_in_the_runtime_has_the_method_and_batches_are_measured_where_there_are_any(tmp_path):
+    serving_models.write_arithmetic(tmp_path / "m" / "1")
+    chosen = options(tmp_path, "m", metrics_path=DEFAULT_PATH, batching=BatchingParameters(), port=None)
+    with ServerThread(chosen) as running, httpx.Client(base_url=running.rest_url, timeout=20) as http:
+        asked = [
+            ("predict", '{"instances": [1.0]}'),
+            ("regress", '{"signature_name": "regress", "examples": [{"x": 1.0}]}'),
+        ]
+        for method, body in asked:
+            assert http.post(f"/v1/models/m:{method}", content=body).status_code == 200
+        text = http.get(DEFAULT_PATH).text
+    for method, signature in (("Predict", "serving_default"), ("Regress", "regress")):
+        model = f'model_name="m",version="1",signature="{signature}"'
+        assert f':tensorflow:serving:runtime_latency_count{{{model},API="{method}",runtime="TF2"}} 1\n' in text
+        for name in ("queuing_latency", "input_batch_size", "processed_batch_size", "padding_size"):
+            assert f":tensorflow:serving:batching_session:{name}_count{{{model}}} 1\n" in text
+
+
+def test_requests_that_are_cancelled_or_expire_are_counted_and_logged(base, tmp_path):
+    chosen = options(base, metrics_path=DEFAULT_PATH, access_log=tmp_path / "log")
+    with (
+        ServerThread(chosen) as running,
+        grpc.insecure_channel(running.grpc_address) as channel,
+        httpx.Client(base_url=running.rest_url, timeout=20) as http,
+    ):
+        slow = SlowModel(running)
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        with pytest.raises(grpc.RpcError) as caught:
+            stub.Predict(predict_request(["a"]), timeout=0.5)
+        assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        for more in ({}, {"timeout": 20}):
+            slow.entered.clear()
+            call = stub.Predict.future(predict_request(["a"]), **more)
+            assert slow.entered.wait(20)
+            call.cancel()
+        with pytest.raises(httpx.ReadTimeout), httpx.Client(base_url=running.rest_url, timeout=0.3) as hasty:
+            ask(hasty, ["a"])
+        deadline = time.monotonic() + 10
+        while len(lines := (tmp_path / "log").read_text().splitlines()) < 4:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        slow.leave.set()
+        text = http.get(DEFAULT_PATH).text
+    ends = [(line["entrypoint"], line["status"]) for line in map(json.loads, lines)]
+    cancelled = ("GRPC", "CANCELLED")
+    assert ends == [("GRPC", "DEADLINE_EXCEEDED"), cancelled, cancelled, ("REST", "CANCELLED")]
+    labels = {"model_name": "texts", "version": "1"}
+    assert counted(text, status="DEADLINE_EXCEEDED", entrypoint="GRPC", **labels) == 1
+    assert counted(text, status="CANCELLED", entrypoint="GRPC", **labels) == 2
+    assert counted(text, status="CANCELLED", entrypoint="REST", **labels) == 1
 
 
 def test_an_answer_does_not_wait_until_it_is_counted_and_logged():
