@@ -38,7 +38,7 @@ from bert_serving.model_server.request_limits import Limits
 from bert_serving.model_server.rest_body import BodyReader
 from bert_serving.model_server.rest_protocol import PatientProtocol
 from bert_serving.model_server.server import ServerThread
-from bert_serving.model_server.tls import Tls
+from bert_serving.model_server.tls import Tls, read_tls
 
 
 @pytest.fixture(scope="module")
@@ -580,13 +580,42 @@ def test_tls_serves_the_rest_port_too_where_that_is_asked_for(base, certificate,
                 stranger.predict("texts", ["a"])
 
 
-def test_a_key_that_is_none_is_an_error_at_the_start(base):
-    tls = Tls(b"-----BEGIN PRIVATE KEY-----", b"-----BEGIN CERTIFICATE-----")
-    with (
-        pytest.raises(InputError, match="holds no usable key and certificates"),
-        ServerThread(options(base, port=None, tls=tls, rest_tls=True)),
-    ):
+@pytest.mark.parametrize("more", [{"rest_api_port": None}, {"rest_tls": True}, {"port": None, "rest_tls": True}])
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"server_key": "-----BEGIN PRIVATE KEY-----"}, "holds no usable key and certificates"),
+        ({"server_cert": "-----BEGIN CERTIFICATE-----"}, "holds no usable key and certificates"),
+        ({"server_key": "another"}, "holds no usable key and certificates"),
+        ({"server_key": "encrypted"}, "holds no usable key and certificates"),
+        ({"custom_ca": "-----BEGIN CERTIFICATE-----"}, "holds no usable custom_ca"),
+    ],
+)
+def test_a_key_or_certificate_that_is_none_is_an_error_at_the_start_and_names_its_file(
+    base, certificate, tmp_path, other_keys, changes, text, more
+):
+    key, cert = (pem.decode() for pem in certificate)
+    config = {"server_key": key, "server_cert": cert}
+    config |= {field: other_keys.get(value, value) for field, value in changes.items()}
+    (tmp_path / "ssl.config").write_text("\n".join(f"{field}: {json.dumps(pem)}" for field, pem in config.items()))
+    chosen = options(base, tls=read_tls(tmp_path / "ssl.config"), **more)
+    with pytest.raises(InputError) as caught, ServerThread(chosen):
         pass
+    assert f"{tmp_path / 'ssl.config'} {text}" in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def other_keys(certificate, tmp_path_factory):
+    """A key of another certificate, and the right one behind a password."""
+    folder = tmp_path_factory.mktemp("keys")
+    (folder / "key").write_bytes(certificate[0])
+    commands = {
+        "another": ["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"],
+        "encrypted": ["pkcs8", "-topk8", "-in", folder / "key", "-passout", "pass:secret"],
+    }
+    for name, arguments in commands.items():
+        subprocess.run(["openssl", *arguments, "-out", folder / name], check=True, capture_output=True, timeout=60)
+    return {name: (folder / name).read_text() for name in commands}
 
 
 # === At load ===

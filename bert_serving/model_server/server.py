@@ -80,9 +80,12 @@ class ModelServer:
         """Waits until every model has a version, loads the models, then opens the ports.
 
         Raises:
-            InputError: a model without base path, one without version while nobody looks for new ones, or a port that
-                is taken.
+            InputError: a model without base path, one without version while nobody looks for new ones, a port that is
+                taken, or a key or certificate that is none.
         """
+        if self.options.tls is not None:
+            # gRPC itself says of a bad key only that it cannot listen.
+            self.options.tls.context()
         _set_parallelism(self.options)
         self._start_observing()
         await self._wait_for_versions()
