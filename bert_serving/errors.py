@@ -21,6 +21,7 @@
         ├── Unimplemented          UNIMPLEMENTED
         ├── LoadError              UNKNOWN
         ├── DeadlineExceeded       DEADLINE_EXCEEDED
+        ├── Cancelled              CANCELLED
         └── ServerUnavailable      UNAVAILABLE
 
 Messages say what is wrong, the value received and what to do, in one line.
@@ -164,6 +165,12 @@ class DeadlineExceeded(RequestError):
     """The time for a request is over."""
 
     grpc_code = "DEADLINE_EXCEEDED"
+
+
+class Cancelled(RequestError):
+    """Who asked no longer waits for the answer."""
+
+    grpc_code = "CANCELLED"
 
 
 class ServerUnavailable(RequestError):

@@ -309,27 +309,58 @@ def test_waits_grow_and_are_random():
         (429, b'{"error": "slow down"}', ServerUnavailable, "slow down"),
         (404, b"<html>", ServableNotFound, "HTTP status 404"),
         (500, b'{"error": "two\\nlines"}', RequestError, "two lines"),
+        (413, b"<html>", InvalidRequest, "413"),
+        (
+            200,
+            b'{"predictions": [{"label": "a", "probabilities": [1e39]}]}',
+            InvalidRequest,
+            "it is no classifier",
+        ),
     ],
 )
 def test_whatever_a_web_server_answers_becomes_one_of_our_errors(status, body, error, text):
+    with web_server(status, body) as client, pytest.raises(error) as caught:
+        client.predict("m", ["a"])
+    assert type(caught.value) is error
+    assert text in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{}",
+        b'{"model_version_status": 1}',
+        b'{"model_version_status": [{"version": "1"}]}',
+        b'{"model_version_status": [{"version": "one", "state": "AVAILABLE", "status": {}}]}',
+    ],
+)
+def test_a_web_server_that_knows_no_models_has_no_status(body):
+    with web_server(200, body) as client, pytest.raises(ServerUnavailable, match="did not answer with the state"):
+        client.status("m")
+
+
+@contextlib.contextmanager
+def web_server(status, body):
+    """A client of a web server that answers everything in the same way."""
+
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
-            self.rfile.read(int(self.headers["Content-Length"]))
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+
+        do_GET = do_POST  # noqa: N815
 
         def log_message(self, *_):
             pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as web:
         threading.Thread(target=web.serve_forever, daemon=True).start()
-        with RestClient(f"http://127.0.0.1:{web.server_port}", retry=0) as client, pytest.raises(error) as caught:
-            client.predict("m", ["a"])
+        with RestClient(f"http://127.0.0.1:{web.server_port}", retry=0) as client:
+            yield client
         web.shutdown()
-    assert type(caught.value) is error
-    assert text in str(caught.value)
 
 
 @pytest.mark.parametrize(

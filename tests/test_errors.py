@@ -6,6 +6,7 @@ from bert_serving import errors
 
 CODES = {
     "ABORTED": 409,
+    "CANCELLED": 499,
     "DEADLINE_EXCEEDED": 504,
     "FAILED_PRECONDITION": 400,
     "INTERNAL": 500,

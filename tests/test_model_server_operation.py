@@ -1,6 +1,7 @@
 """What a running server offers besides answers: health, reflection, metrics, limits, TLS, logs, a decent end."""
 
 import asyncio
+import contextlib
 import gzip
 import json
 import logging
@@ -26,6 +27,7 @@ from bert_serving.clients.grpc_client import GrpcClient
 from bert_serving.clients.rest_client import RestClient
 from bert_serving.clients.tls import ClientTls
 from bert_serving.errors import InputError, ServerUnavailable
+from bert_serving.model_server.batching_parameters import BatchingParameters
 from bert_serving.model_server.exchange import Exchanges
 from bert_serving.model_server.executor import Executor
 from bert_serving.model_server.gateway import Gateway
@@ -33,9 +35,10 @@ from bert_serving.model_server.model_store import ModelStore, State
 from bert_serving.model_server.monitoring import DEFAULT_PATH
 from bert_serving.model_server.options import ModelConfig, ServerOptions
 from bert_serving.model_server.request_limits import Limits
+from bert_serving.model_server.rest_body import BodyReader
 from bert_serving.model_server.rest_protocol import PatientProtocol
 from bert_serving.model_server.server import ServerThread
-from bert_serving.model_server.tls import Tls
+from bert_serving.model_server.tls import Tls, read_tls
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +150,7 @@ def test_reflection_describes_the_services(channel):
 # === Metrics and log ===
 
 
-def test_metrics_have_the_names_of_the_reference_and_tell_version_and_signature(http, channel):
+def test_metrics_have_the_names_of_the_reference_and_tell_version_and_signature(base, http, channel):
     assert ask(http, ["a", "b"]).status_code == 200
     prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(predict_request(["a"]), timeout=20)
     ask(http, [1])
@@ -161,13 +164,95 @@ def test_metrics_have_the_names_of_the_reference_and_tell_version_and_signature(
     assert f':tensorflow:serving:request_latency_bucket{{{model},API="predict",entrypoint="REST",le="+Inf"}}' in text
     assert f':tensorflow:serving:request_latency_count{{{model},API="Predict",entrypoint="GRPC"}} 1\n' in text
     assert f':tensorflow:serving:runtime_latency_count{{{model},API="Predict",runtime="TF2"}}' in text
-    for name in ("queuing_latency", "input_batch_size", "processed_batch_size", "padding_size"):
-        assert f":tensorflow:serving:batching_session:{name}_count{{{model}}}" in text
+    assert ":tensorflow:serving:batching_session:queuing_latency_count" not in text
+    assert (
+        f':tensorflow:cc:saved_model:load_attempt_count{{model_path="{base / "texts" / "1"}",status="success"}} 1\n'
+        in text
+    )
+    assert (
+        f':tensorflow:cc:saved_model:load_attempt_count{{model_path="{base / "broken" / "1"}",status="fail"}} 1\n'
+        in text
+    )
     assert ':bert_serving:version_state{model_name="broken",version="1",state="END"} 1' in text
     assert ":bert_serving:waiting_requests 0" in text
     assert 'status="INVALID_ARGUMENT"' in text
     # Names that a client makes up must not fill the memory.
     assert "unheard_of" not in text
+
+
+REFUSED = [
+    ("predict", b"{", "INVALID_ARGUMENT"),
+    ("predict", b'{"instances": [1]}', "INVALID_ARGUMENT"),
+    ("predict", b'{"signature_name": "no", "instances": ["a"]}', "INVALID_ARGUMENT"),
+    ("classify", b'{"examples": [{"x": 1}]}', "INVALID_ARGUMENT"),
+]
+
+
+def counted(text, **labels):
+    """The number of requests with these labels."""
+    lines = [line for line in text.splitlines() if line.startswith(":tensorflow:serving:request_count{")]
+    chosen = [line for line in lines if all(f'{name}="{value}"' in line for name, value in labels.items())]
+    return sum(int(line.rpartition(" ")[2]) for line in chosen)
+
+
+@pytest.mark.parametrize(("method", "body", "status"), REFUSED)
+def test_a_request_that_is_refused_at_once_counts_for_its_model(http, method, body, status):
+    labels = {"model_name": "texts", "version": "", "status": status, "entrypoint": "REST"}
+    before = counted(http.get(DEFAULT_PATH).text, **labels)
+    assert http.post(f"/v1/models/texts:{method}", content=body).status_code == 400
+    assert counted(http.get(DEFAULT_PATH).text, **labels) == before + 1
+
+
+def test_latency_in_the_runtime_has_the_method_and_batches_are_measured_where_there_are_any(tmp_path):
+    serving_models.write_arithmetic(tmp_path / "m" / "1")
+    chosen = options(tmp_path, "m", metrics_path=DEFAULT_PATH, batching=BatchingParameters(), port=None)
+    with ServerThread(chosen) as running, httpx.Client(base_url=running.rest_url, timeout=20) as http:
+        asked = [
+            ("predict", '{"instances": [1.0]}'),
+            ("regress", '{"signature_name": "regress", "examples": [{"x": 1.0}]}'),
+        ]
+        for method, body in asked:
+            assert http.post(f"/v1/models/m:{method}", content=body).status_code == 200
+        text = http.get(DEFAULT_PATH).text
+    for method, signature in (("Predict", "serving_default"), ("Regress", "regress")):
+        model = f'model_name="m",version="1",signature="{signature}"'
+        assert f':tensorflow:serving:runtime_latency_count{{{model},API="{method}",runtime="TF2"}} 1\n' in text
+        for name in ("queuing_latency", "input_batch_size", "processed_batch_size", "padding_size"):
+            assert f":tensorflow:serving:batching_session:{name}_count{{{model}}} 1\n" in text
+
+
+def test_requests_that_are_cancelled_or_expire_are_counted_and_logged(base, tmp_path):
+    chosen = options(base, metrics_path=DEFAULT_PATH, access_log=tmp_path / "log")
+    with (
+        ServerThread(chosen) as running,
+        grpc.insecure_channel(running.grpc_address) as channel,
+        httpx.Client(base_url=running.rest_url, timeout=20) as http,
+    ):
+        slow = SlowModel(running)
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        with pytest.raises(grpc.RpcError) as caught:
+            stub.Predict(predict_request(["a"]), timeout=0.5)
+        assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        for more in ({}, {"timeout": 20}):
+            slow.entered.clear()
+            call = stub.Predict.future(predict_request(["a"]), **more)
+            assert slow.entered.wait(20)
+            call.cancel()
+        with pytest.raises(httpx.ReadTimeout), httpx.Client(base_url=running.rest_url, timeout=0.3) as hasty:
+            ask(hasty, ["a"])
+        deadline = time.monotonic() + 10
+        while len(lines := (tmp_path / "log").read_text().splitlines()) < 4:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        slow.leave.set()
+        text = http.get(DEFAULT_PATH).text
+    ends = [(line["entrypoint"], line["status"]) for line in map(json.loads, lines)]
+    cancelled = ("GRPC", "CANCELLED")
+    assert ends == [("GRPC", "DEADLINE_EXCEEDED"), cancelled, cancelled, ("REST", "CANCELLED")]
+    labels = {"model_name": "texts", "version": "1"}
+    assert counted(text, status="DEADLINE_EXCEEDED", entrypoint="GRPC", **labels) == 1
+    assert counted(text, status="CANCELLED", entrypoint="GRPC", **labels) == 2
+    assert counted(text, status="CANCELLED", entrypoint="REST", **labels) == 1
 
 
 def test_an_answer_does_not_wait_until_it_is_counted_and_logged():
@@ -337,6 +422,109 @@ def test_a_connection_on_which_nothing_comes_is_closed(base, monkeypatch):
             assert talking.recv(1000).startswith(b"HTTP/1.1 200")
 
 
+ALIVE = b"GET /healthz/live HTTP/1.1\r\nHost: x\r\n\r\n"
+POST = b"POST /v1/models/texts:predict HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n"
+
+
+def all_that_comes(connection):
+    """Everything until the server closes."""
+    connection.settimeout(20)
+    return b"".join(iter(lambda: connection.recv(1 << 16), b""))
+
+
+@pytest.mark.parametrize(
+    ("sent", "answers"),
+    [
+        (b"G", 0),
+        (ALIVE + b"G", 1),
+        (ALIVE + ALIVE[:-2], 1),
+        (ALIVE.replace(b"\r\n\r\n", b"\r\nContent-Length: 10\r\n\r\n"), 1),
+    ],
+)
+def test_a_request_whose_headers_stop_midway_is_not_waited_for_for_ever(base, monkeypatch, sent, answers):
+    monkeypatch.setattr(PatientProtocol, "header_seconds", 0.3)
+    with (
+        ServerThread(options(base)) as running,
+        socket.create_connection(("127.0.0.1", running.server.rest_port)) as connection,
+    ):
+        connection.sendall(sent[:-1])
+        time.sleep(0.1)
+        connection.sendall(sent[-1:])
+        connection.settimeout(20)
+        time.sleep(0.1)
+        with contextlib.suppress(OSError):
+            for _ in range(5):  # bytes that trickle in do not set the clock back
+                connection.sendall(b" ")
+                time.sleep(0.1)
+        with contextlib.suppress(ConnectionResetError):
+            assert all_that_comes(connection).count(b"HTTP/1.1 200") == answers
+
+
+def test_a_connection_that_was_kept_has_the_whole_time_for_its_next_headers(base, monkeypatch):
+    monkeypatch.setattr(PatientProtocol, "header_seconds", 0.6)
+    with (
+        ServerThread(options(base)) as running,
+        socket.create_connection(("127.0.0.1", running.server.rest_port)) as connection,
+    ):
+        connection.settimeout(20)
+        for _ in range(3):
+            time.sleep(0.3)
+            connection.sendall(ALIVE)
+            assert connection.recv(1000).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("trickle", [b"", b" "])
+def test_a_body_that_does_not_come_gets_408_and_the_connection_is_closed(base, monkeypatch, tmp_path, trickle):
+    monkeypatch.setattr(BodyReader, "seconds", 0.3)
+    chosen = options(base, access_log=tmp_path / "log")
+    with (
+        ServerThread(chosen) as running,
+        socket.create_connection(("127.0.0.1", running.server.rest_port)) as connection,
+    ):
+        connection.sendall(POST)
+        for _ in range(5 if trickle else 0):
+            time.sleep(0.05)
+            connection.sendall(trickle)
+        head, _, body = all_that_comes(connection).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 408 ")
+        assert b"connection: close" in head.lower()
+        assert json.loads(body)["error"].startswith("The body has not come within 0.3 s")
+    assert json.loads((tmp_path / "log").read_text())["status"] == "DEADLINE_EXCEEDED"
+
+
+def test_a_large_body_over_a_slow_link_is_waited_for(base, monkeypatch):
+    monkeypatch.setattr(BodyReader, "seconds", 0.2)
+    body = b'{"instances": ["' + b"x" * 2000 + b'"]}'
+    with (
+        ServerThread(options(base)) as running,
+        socket.create_connection(("127.0.0.1", running.server.rest_port)) as connection,
+    ):
+        head = POST.replace(b": 10", f": {len(body)}\r\nConnection: close".encode())
+        connection.sendall(head)
+        for start in range(0, len(body), 500):
+            connection.sendall(body[start : start + 500])
+            time.sleep(0.15)
+        assert all_that_comes(connection).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("method", ["TRACE", "PROPFIND", "PATCH"])
+def test_a_method_that_the_api_does_not_know_is_a_malformed_request(http, method):
+    reply = http.request(method, "/v1/models/texts")
+    assert reply.status_code == 400
+    assert reply.json() == {"error": f"Malformed request: {method} /v1/models/texts"}
+
+
+def test_what_is_no_http_is_refused_without_a_word_in_the_log(base, caplog, capfd):
+    with (
+        ServerThread(options(base)) as running,
+        socket.create_connection(("127.0.0.1", running.server.rest_port)) as connection,
+    ):
+        connection.sendall(b"\x16\x03\x01 no HTTP\r\n\r\n")
+        assert all_that_comes(connection).startswith(b"HTTP/1.1 400")
+    assert not [record for record in caplog.records if record.name.startswith("uvicorn")]
+    assert "Invalid HTTP request" not in capfd.readouterr().err
+
+
 # === TLS ===
 
 
@@ -399,13 +587,42 @@ def test_tls_serves_the_rest_port_too_where_that_is_asked_for(base, certificate,
                 stranger.predict("texts", ["a"])
 
 
-def test_a_key_that_is_none_is_an_error_at_the_start(base):
-    tls = Tls(b"-----BEGIN PRIVATE KEY-----", b"-----BEGIN CERTIFICATE-----")
-    with (
-        pytest.raises(InputError, match="holds no usable key and certificates"),
-        ServerThread(options(base, port=None, tls=tls, rest_tls=True)),
-    ):
+@pytest.mark.parametrize("more", [{"rest_api_port": None}, {"rest_tls": True}, {"port": None, "rest_tls": True}])
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"server_key": "-----BEGIN PRIVATE KEY-----"}, "holds no usable key and certificates"),
+        ({"server_cert": "-----BEGIN CERTIFICATE-----"}, "holds no usable key and certificates"),
+        ({"server_key": "another"}, "holds no usable key and certificates"),
+        ({"server_key": "encrypted"}, "holds no usable key and certificates"),
+        ({"custom_ca": "-----BEGIN CERTIFICATE-----"}, "holds no usable custom_ca"),
+    ],
+)
+def test_a_key_or_certificate_that_is_none_is_an_error_at_the_start_and_names_its_file(
+    base, certificate, tmp_path, other_keys, changes, text, more
+):
+    key, cert = (pem.decode() for pem in certificate)
+    config = {"server_key": key, "server_cert": cert}
+    config |= {field: other_keys.get(value, value) for field, value in changes.items()}
+    (tmp_path / "ssl.config").write_text("\n".join(f"{field}: {json.dumps(pem)}" for field, pem in config.items()))
+    chosen = options(base, tls=read_tls(tmp_path / "ssl.config"), **more)
+    with pytest.raises(InputError) as caught, ServerThread(chosen):
         pass
+    assert f"{tmp_path / 'ssl.config'} {text}" in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def other_keys(certificate, tmp_path_factory):
+    """A key of another certificate, and the right one behind a password."""
+    folder = tmp_path_factory.mktemp("keys")
+    (folder / "key").write_bytes(certificate[0])
+    commands = {
+        "another": ["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"],
+        "encrypted": ["pkcs8", "-topk8", "-in", folder / "key", "-passout", "pass:secret"],
+    }
+    for name, arguments in commands.items():
+        subprocess.run(["openssl", *arguments, "-out", folder / name], check=True, capture_output=True, timeout=60)
+    return {name: (folder / name).read_text() for name in commands}
 
 
 # === At load ===
@@ -475,3 +692,23 @@ def test_stopping_is_bounded_by_the_grace_period(base):
     with pytest.raises(grpc.RpcError):
         answer.result(20)
     channel.close()
+
+
+def test_a_request_over_rest_that_outlives_the_grace_period_gets_503(base, tmp_path, caplog):
+    replies = []
+    chosen = options(base, grace_seconds=0.3, access_log=tmp_path / "log", port=None)
+    with ServerThread(chosen) as running:
+        slow = SlowModel(running)
+        url = f"{running.rest_url}/v1/models/texts:predict"
+        asking = threading.Thread(
+            target=lambda: replies.append(httpx.post(url, content=b'{"instances": ["a"]}', timeout=20))
+        )
+        asking.start()
+        assert slow.entered.wait(20)
+    asking.join(20)
+    slow.leave.set()
+    (reply,) = replies
+    assert reply.status_code == 503
+    assert reply.json() == {"error": "The server stops: ask again later"}
+    assert json.loads((tmp_path / "log").read_text())["status"] == "UNAVAILABLE"
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]

@@ -132,6 +132,21 @@ def test_what_cannot_be_asked_is_named_by_its_line_and_the_rest_is_kept(server, 
         check_answers(tmp_path / "out.tsv", ["good"] * 200 + ["mended"])
 
 
+@pytest.mark.parametrize("kind", ["grpc", "rest"])
+def test_lines_that_are_too_much_together_are_asked_apart_and_one_that_is_too_long_is_named(base, tmp_path, kind):
+    options = ServerOptions(models=[ModelConfig("texts", base)], limits=Limits(request_bytes=2000))
+    path = tmp_path / "in.txt"
+    lines = [f"{number} " + "x" * 200 for number in range(20)]
+    path.write_text("\n".join([*lines, "y" * 2001]) + "\n", "utf-8")
+    with ServerThread(options) as limited:
+        file = TextFile(path, tmp_path / "out.tsv", server=kind)
+        with pytest.raises(InvalidRequest, match=r"in\.txt: line 21: .*(larger than max|larger than 2000 bytes)"):
+            send(file, limited, kind=kind)
+        path.write_text("\n".join(lines) + "\n", "utf-8")
+        send(TextFile(path, tmp_path / "out.tsv", server=kind), limited, kind=kind)
+    check_answers(tmp_path / "out.tsv", lines)
+
+
 @pytest.mark.parametrize("damage", [b"", b"half a li", b"1499 x\tkurz\t0.1", b"\xff\n"])
 def test_a_second_call_continues_where_the_first_one_ended(server, tmp_path, damage):
     lines = write_lines(tmp_path / "in.txt", 1000)

@@ -23,6 +23,7 @@ _BY_GRPC_CODE: dict[str, type[RequestError]] = {
 _BY_HTTP_STATUS: dict[int, type[RequestError]] = {
     400: InvalidRequest,
     404: ServableNotFound,
+    413: InvalidRequest,
     429: ServerUnavailable,
     502: ServerUnavailable,
     503: ServerUnavailable,
@@ -30,8 +31,14 @@ _BY_HTTP_STATUS: dict[int, type[RequestError]] = {
 }
 
 
+# What gRPC says of a message over a limit of either side, with the same code as that of a server that is busy.
+_TOO_LARGE = "message larger than max"
+
+
 def refusal_by_grpc_code(code: str, message: str) -> RequestError:
     """The error for the name of a gRPC status code."""
+    if code == "RESOURCE_EXHAUSTED" and _TOO_LARGE in message:
+        return InvalidRequest(f"{one_line(message)}: send fewer or shorter texts")
     return _BY_GRPC_CODE.get(code, RequestError)(one_line(message))
 
 

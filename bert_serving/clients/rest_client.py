@@ -126,7 +126,8 @@ class RestClient(_Settings):
             ServableNotFound: no such model.
             ServerUnavailable: no answer.
         """
-        return wire.statuses(ask(partial(self._send, "GET", wire.model_path(model), None), self._patience()))
+        send = partial(self._send, "GET", wire.model_path(model), None)
+        return wire.statuses(ask(send, self._patience()), self._base_url)
 
     def metadata(self, model: str) -> dict[str, Any]:
         """Name, version and signatures of the latest version, in the JSON form of the REST API.
@@ -198,7 +199,7 @@ class AsyncRestClient(_Settings):
     async def status(self, model: str) -> list[VersionStatus]:
         """As `RestClient.status`."""
         send = partial(self._send, "GET", wire.model_path(model), None)
-        return wire.statuses(await ask_async(send, self._patience()))
+        return wire.statuses(await ask_async(send, self._patience()), self._base_url)
 
     async def metadata(self, model: str) -> dict[str, Any]:
         """As `RestClient.metadata`."""

@@ -45,24 +45,33 @@ def predictions(answer: dict[str, Any], question: Question) -> list[Prediction]:
     rows = answer.get("predictions")
     try:
         found = [Prediction(row[contract.LABEL], _as_float32(row[contract.PROBABILITIES])) for row in rows or ()]
-    except (KeyError, TypeError, struct.error):
+    except (KeyError, TypeError, OverflowError, struct.error):
         raise no_classifier(question.model) from None
     if len(found) != len(question.texts):
         raise no_classifier(question.model)
     return found
 
 
-def statuses(answer: dict[str, Any]) -> list[VersionStatus]:
-    """The versions in the JSON object of a status reply."""
-    return [
-        VersionStatus(
-            version=int(item["version"]),
-            state=item["state"],
-            error_code=item["status"]["error_code"],
-            error_message=item["status"]["error_message"],
-        )
-        for item in answer["model_version_status"]
-    ]
+def statuses(answer: dict[str, Any], base_url: str) -> list[VersionStatus]:
+    """The versions in the JSON object of a status reply.
+
+    Raises:
+        ServerUnavailable: it is no status reply.
+    """
+    try:
+        return [
+            VersionStatus(
+                version=int(item["version"]),
+                state=item["state"],
+                error_code=item["status"]["error_code"],
+                error_message=item["status"]["error_message"],
+            )
+            for item in answer["model_version_status"]
+        ]
+    except (KeyError, TypeError, ValueError):
+        raise ServerUnavailable(
+            f"{base_url} did not answer with the state of a model: is it the REST port of a model server?"
+        ) from None
 
 
 def model_path(model: str) -> str:
@@ -117,5 +126,5 @@ def _instances(texts: Sequence[str], text_pairs: Sequence[str] | None) -> list[d
 
 def _as_float32(values: Sequence[float]) -> tuple[float, ...]:
     # The decimals on the wire are the shortest for float32: only as such are they the bits that the server had.
-    layout = f"{len(values)}f"
+    layout = f"<{len(values)}f"  # standard sizes: the native ones would make an infinity of what float32 cannot hold
     return struct.unpack(layout, struct.pack(layout, *values))

@@ -155,11 +155,10 @@ class TextFile:
         except InvalidRequest as error:
             if len(texts) == 1:
                 raise InvalidRequest(f"{self._source}: line {first + 1}: {error}") from None
-        # One text of them is at fault: the others get their answers, and the message its line.
-        answers: list[Prediction] = []
-        for row, text in enumerate(texts):
-            answers += await self._ask(client, model, [text], first + row)
-        return answers
+        # One text of them is at fault, or all together are too much: the others get their answers, and the message its line.
+        half = len(texts) // 2
+        answers = await self._ask(client, model, texts[:half], first)
+        return answers + await self._ask(client, model, texts[half:], first + half)
 
 
 def _batches(source: IO[bytes], row: int) -> Iterator[tuple[list[str], int]]:

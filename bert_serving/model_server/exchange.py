@@ -20,6 +20,7 @@ class Exchange:
         rows: rows of the request, 0 when it was refused before that was known.
         client: address of the client.
         message: what was wrong, empty when nothing was.
+        runtime: seconds of these in the queue and in TensorFlow.
     """
 
     entrypoint: str
@@ -32,6 +33,7 @@ class Exchange:
     rows: int
     client: str
     message: str = ""
+    runtime: float = 0.0
 
 
 Listener = Callable[[Exchange], object]

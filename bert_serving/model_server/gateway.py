@@ -29,6 +29,7 @@ class Call:
         started: when it arrived.
         inference: what it came to; None while it is not known, or was refused.
         request: the message of a request that comes to several inferences.
+        runtime: seconds from the queue to the outputs; that of the slowest inference.
     """
 
     entrypoint: str
@@ -38,6 +39,7 @@ class Call:
     started: float
     inference: Inference[Any] | None = None
     request: Message | None = None
+    runtime: float = 0.0
 
 
 Answered = Callable[[Call, Any], object]
@@ -77,7 +79,10 @@ class Gateway:
         """
         call.inference = inference
         self.limits.check(inference)
-        return await self._executor.run(inference, call.client)
+        began = now()
+        result = await self._executor.run(inference, call.client)
+        call.runtime = max(call.runtime, now() - began)
+        return result
 
     def succeeded(self, call: Call, response: Any) -> None:
         """The request has its answer, which shall not wait until everybody knows."""
@@ -104,6 +109,7 @@ class Gateway:
                 signature="" if inference is None else inference.signature,
                 status=status,
                 seconds=seconds,
+                runtime=call.runtime,
                 rows=0 if inference is None else _rows(inference),
                 client=call.client,
                 message=message,

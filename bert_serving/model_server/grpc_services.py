@@ -1,7 +1,7 @@
 """PredictionService and ModelService of TensorFlow Serving."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import grpc
@@ -12,10 +12,12 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
+from bert_serving.errors import Cancelled, DeadlineExceeded, RequestError
 from bert_serving.model_server.classify import prepare_classify
 from bert_serving.model_server.config_reload import reload_config
+from bert_serving.model_server.exchange import now
 from bert_serving.model_server.failure import failure_of
-from bert_serving.model_server.gateway import Gateway
+from bert_serving.model_server.gateway import Call, Gateway
 from bert_serving.model_server.inference import Inference
 from bert_serving.model_server.metadata import check_metadata_request, model_metadata
 from bert_serving.model_server.model_store import ModelStore
@@ -35,6 +37,7 @@ _LONGEST_MESSAGE = 1024
 
 # A request up to this size is decoded on the event loop, where it costs less than the way to a thread.
 _SMALL = 1 << 17
+_DEADLINE_SLACK = 0.02
 
 
 class _Service:
@@ -70,16 +73,7 @@ class PredictionService(_Service, prediction_service_pb2_grpc.PredictionServiceS
     async def MultiInference(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
         name = request.tasks[0].model_spec.name if request.tasks else ""
         call = self._gateway.begin("GRPC", "MultiInference", name, context.peer())
-        try:
-            inferences = await self._prepared(self._multi_inference, request)
-            results = await asyncio.gather(*(self._gateway.run(call, each) for each in inferences))
-            call.request = request
-            response = inference_pb2.MultiInferenceResponse(results=results)
-            self._gateway.succeeded(call, response)
-            return response
-        except Exception as error:
-            failure = self._gateway.failed(call, error)
-        return await context.abort(grpc.StatusCode[failure.code], _cut(failure.message))
+        return await self._answered(context, call, self._run_tasks(call, request))
 
     async def GetModelMetadata(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
         return await self._answer(context, self._metadata, request)
@@ -92,13 +86,28 @@ class PredictionService(_Service, prediction_service_pb2_grpc.PredictionServiceS
         request: Any,
     ) -> Any:
         call = self._gateway.begin("GRPC", method, request.model_spec.name, context.peer())
+        return await self._answered(context, call, self._run(call, prepare, request))
+
+    async def _answered(self, context: grpc.aio.ServicerContext, call: Call, work: Awaitable[Any]) -> Any:
         try:
-            response = await self._gateway.run(call, await self._prepared(prepare, request))
+            response = await work
             self._gateway.succeeded(call, response)
             return response
+        except asyncio.CancelledError:
+            self._gateway.failed(call, _ending(call, context))
+            raise
         except Exception as error:
             failure = self._gateway.failed(call, error)
         return await context.abort(grpc.StatusCode[failure.code], _cut(failure.message))
+
+    async def _run(self, call: Call, prepare: Callable[[Any], Inference[Any]], request: Any) -> Any:
+        return await self._gateway.run(call, await self._prepared(prepare, request))
+
+    async def _run_tasks(self, call: Call, request: Any) -> inference_pb2.MultiInferenceResponse:
+        inferences = await self._prepared(self._multi_inference, request)
+        results = await asyncio.gather(*(self._gateway.run(call, each) for each in inferences))
+        call.request = request
+        return inference_pb2.MultiInferenceResponse(results=results)
 
     async def _prepared(self, prepare: Callable[[Any], T], request: Any) -> T:
         unpacked = sum(size for _, size in _declared(request).values())
@@ -166,6 +175,16 @@ def _declared(request: Any) -> dict[str, tuple[int, int]]:
 
 def _spec(request: Any) -> Any:
     return request.model_spec if request.HasField("model_spec") else None
+
+
+def _ending(call: Call, context: grpc.aio.ServicerContext) -> RequestError:
+    """Why gRPC cancels a call: its deadline is over, or its client no longer waits."""
+    left = context.time_remaining()
+    # At the end of its time a client says that it cancels, a little before this side's clock: the deadline comes rounded up by
+    # as much as a hundredth, and later.
+    if left is not None and left <= _DEADLINE_SLACK + (now() - call.started) / 50:
+        return DeadlineExceeded("The client's deadline is over")
+    return Cancelled("The client has gone")
 
 
 def _cut(message: str) -> str:

@@ -1,5 +1,8 @@
 """What Prometheus is told: TensorFlow Serving's metrics by its names, with version and signature, and some of our own."""
 
+import asyncio
+import contextlib
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -8,13 +11,16 @@ from prometheus_client.registry import Collector
 
 from bert_serving.model_server.exchange import Exchange
 from bert_serving.model_server.executor import BatchRun, Executor
-from bert_serving.model_server.model_store import ModelStore, State
+from bert_serving.model_server.model_store import ModelStore, State, VersionRecord
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 # servables/tensorflow/util.cc: 33 buckets of microseconds, each 1.8 times the one before.
 _MICROSECONDS = [10 * 1.8**power for power in range(33)]
 _ROWS = [float(2**power) for power in range(14)]
+
+# TensorFlow Serving measures requests of both protocols in the same place, by the names of gRPC.
+_METHODS = {"predict": "Predict", "classify": "Classify", "regress": "Regress"}
 
 _MODEL = ("model_name", "version", "signature")
 
@@ -26,13 +32,17 @@ class Metrics:
     """
 
     def __init__(self, store: ModelStore, executor: Executor, dropped: Callable[[], int] = lambda: 0):
+        self._store = store
         self._registry = CollectorRegistry()
         self._requests = self._counter("request_count", "Requests", (*_MODEL, "status", "entrypoint"))
         self._latency = self._histogram(
             "request_latency", "Microseconds to answer a request", (*_MODEL, "API", "entrypoint"), _MICROSECONDS
         )
         self._runtime = self._histogram(
-            "runtime_latency", "Microseconds in the runtime", (*_MODEL, "API", "runtime"), _MICROSECONDS
+            "runtime_latency",
+            "Microseconds in the queue and in the runtime",
+            (*_MODEL, "API", "runtime"),
+            _MICROSECONDS,
         )
         self._waits = self._histogram(
             "batching_session:queuing_latency", "Microseconds in the queue", _MODEL, _MICROSECONDS
@@ -54,21 +64,35 @@ class Metrics:
             ":bert_serving:request_log_dropped", "Requests that the log left out", registry=self._registry
         ).set_function(dropped)
         self._registry.register(_VersionStates(store))
+        loads = Counter(
+            ":tensorflow:cc:saved_model:load_attempt_count",
+            "Attempts to load a version",
+            ("model_path", "status"),
+            registry=self._registry,
+        )
+        _LoadAttempts(store, loads)
 
     def note_exchange(self, exchange: Exchange) -> None:
         """Counts a request."""
-        # A client chooses the names; only those of models that are there may become labels.
-        known = exchange.version is not None
-        model = (exchange.model, str(exchange.version), exchange.signature) if known else ("", "", "")
+        model = self._labels(exchange)
         self._requests.labels(*model, exchange.status, exchange.entrypoint).inc()
         if exchange.status == "OK":
             self._latency.labels(*model, exchange.method, exchange.entrypoint).observe(exchange.seconds * 1e6)
+            method = _METHODS.get(exchange.method, exchange.method)
+            self._runtime.labels(*model, method, "TF2").observe(exchange.runtime * 1e6)
+
+    def _labels(self, exchange: Exchange) -> tuple[str, str, str]:
+        if exchange.version is not None:
+            return exchange.model, str(exchange.version), exchange.signature
+        # A client chooses the names; only those of models that are there may become labels.
+        return exchange.model if self._store.config(exchange.model) is not None else "", "", ""
 
     def note_batch(self, run: BatchRun) -> None:
         """Counts a run."""
         model = (run.servable.name, str(run.servable.version), run.signature)
-        self._runtime.labels(*model, "Predict", "TF2").observe(run.seconds * 1e6)
         self._merged.labels(*model).observe(len(run.waits))
+        if run.servable.batching is None:
+            return
         waits = self._waits.labels(*model)
         for wait in run.waits:
             waits.observe(wait * 1e6)
@@ -85,6 +109,43 @@ class Metrics:
 
     def _histogram(self, name: str, text: str, labels: tuple[str, ...], buckets: list[float]) -> Histogram:
         return Histogram(f":tensorflow:serving:{name}", text, labels, registry=self._registry, buckets=buckets)
+
+
+class _LoadAttempts:
+    """Counts how loads ended, by the records that they leave behind."""
+
+    def __init__(self, store: ModelStore, counter: Counter):
+        self._store = store
+        self._counter = counter
+        # A record never changes: one that comes anew is another attempt. Weak, for it holds the model in memory.
+        self._seen: dict[tuple[str, int], tuple[weakref.ref[VersionRecord], int]] = {}
+        loop = asyncio.get_running_loop()
+
+        def changed() -> None:
+            # Versions are loaded on several threads, and freed on any.
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody counts
+                loop.call_soon_threadsafe(self._look)
+
+        store.listen(changed)
+
+    def _look(self) -> None:
+        seen = {}
+        for name in self._store.names():
+            for record in self._store.versions(name):
+                key = name, record.version
+                before, state = self._seen.get(key, (None, State.START))
+                if before is None or before() is not record:
+                    self._count(record, state)
+                seen[key] = weakref.ref(record), record.state
+        self._seen = seen
+
+    def _count(self, record: VersionRecord, before: int) -> None:
+        if record.state not in (State.AVAILABLE, State.END) or before == State.UNLOADING:
+            return
+        if record.error_code != "OK":
+            self._counter.labels(str(record.folder), "fail").inc()
+        elif record.state == State.AVAILABLE:
+            self._counter.labels(str(record.folder), "success").inc()
 
 
 class _VersionStates(Collector):

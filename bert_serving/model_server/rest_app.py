@@ -1,32 +1,32 @@
 """The REST API as an ASGI application."""
 
 import asyncio
-import zlib
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from bert_serving.errors import DeadlineExceeded, InvalidRequest, http_status
+from bert_serving.errors import Cancelled, DeadlineExceeded, InvalidRequest, ServerUnavailable, http_status
+from bert_serving.model_server.failure import Failure
 from bert_serving.model_server.gateway import Gateway
 from bert_serving.model_server.inference import Inference
 from bert_serving.model_server.json_text import quoted, write_json
-from bert_serving.model_server.rest_api import Reply, RestApi, inference_target, refusal
+from bert_serving.model_server.rest_api import InferenceTarget, Reply, RestApi, inference_target, refusal
+from bert_serving.model_server.rest_body import BodyReader, BodyTooLargeError, BodyTooSlowError
 from bert_serving.model_server.workers import Workers
 
 # A body up to this size is read on the event loop, where it costs less than the way to a thread.
 _SMALL = 1 << 14
-_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 _CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
     "Access-Control-Allow-Headers": "Content-Type, Content-Encoding",
 }
 _GONE = 499
+_TOO_SLOW = 408
 _TOO_LARGE = 413
 
 
@@ -60,14 +60,15 @@ class RestOptions:
     documents: Mapping[str, Document] = field(default_factory=dict)
 
 
-def build_rest_app(api: RestApi, workers: Workers, gateway: Gateway, options: RestOptions) -> Starlette:
+def build_rest_app(api: RestApi, workers: Workers, gateway: Gateway, options: RestOptions) -> ASGIApp:
     """One endpoint for everything, so that `api` alone decides what a path means."""
     endpoint = _Endpoint(api, workers, gateway, options)
-    return Starlette(routes=[Route("/{path:path}", endpoint.answer, methods=_METHODS)])
 
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        response = await endpoint.answer(Request(scope, receive))
+        await response(scope, receive, send)
 
-class _TooLargeError(InvalidRequest):
-    """A body over the limit."""
+    return app
 
 
 class _Endpoint:
@@ -76,6 +77,7 @@ class _Endpoint:
         self._workers = workers
         self._gateway = gateway
         self._options = options
+        self._bodies = BodyReader(gateway.limits.most_bytes)
 
     async def answer(self, request: Request) -> Response:
         path = _raw_path(request)
@@ -83,60 +85,52 @@ class _Endpoint:
         if request.method == "OPTIONS":
             return Response(status_code=_preflight_status(request), headers=headers)
         document = self._options.documents.get(path) if request.method in ("GET", "HEAD") else None
-        if document is not None:
-            return Response(document.make(), media_type=document.media_type, headers={**headers, **document.headers})
         try:
-            reply = await self._reply(request, path)
+            if document is not None:
+                return Response(
+                    document.make(), media_type=document.media_type, headers={**headers, **document.headers}
+                )
+            target = inference_target(request.method, path)
+            reply = self._information(request, path) if target is None else await self._infer(request, path, target)
         except ClientDisconnect:
             return Response(status_code=_GONE)
+        except Exception as error:
+            reply = refusal(error)
+        if reply.status == _TOO_SLOW:  # what still comes would be taken for the next request
+            headers = {**headers, "Connection": "close"}
         # A message may quote half of a surrogate pair, which UTF-8 cannot hold.
         content = reply.text.encode("utf-8", errors="replace")
         return Response(content, status_code=reply.status, media_type="application/json", headers=headers)
 
-    async def _reply(self, request: Request, path: str) -> Reply:
-        target = inference_target(request.method, path)
-        if target is None:
-            try:
-                prepared = self._api.prepare(request.method, path, b"")
-                return prepared if isinstance(prepared, Reply) else refusal(InvalidRequest("No inference"))
-            except Exception as error:
-                return refusal(error)
+    def _information(self, request: Request, path: str) -> Reply:
+        prepared = self._api.prepare(request.method, path, b"")
+        return prepared if isinstance(prepared, Reply) else refusal(InvalidRequest("No inference"))
+
+    async def _infer(self, request: Request, path: str, target: InferenceTarget) -> Reply:
         call = self._gateway.begin("REST", target.method, target.model, _client(request))
         try:
             inference = await self._inference(request, path)
             reply = await self._unless_gone(request, self._gateway.run(call, inference))
-        except ClientDisconnect as error:
-            self._gateway.failed(call, DeadlineExceeded("The client has gone"))
-            raise error
+        except ClientDisconnect:
+            self._gateway.failed(call, Cancelled("The client has gone"))
+            raise
+        except asyncio.CancelledError:
+            # Only the server's end cancels; what has no answer by then gets this one.
+            return _failed_reply(self._gateway.failed(call, ServerUnavailable("The server stops: ask again later")))
         except Exception as error:
-            failure = self._gateway.failed(call, error)
-            status = _TOO_LARGE if isinstance(error, _TooLargeError) else http_status(failure.code)
-            return Reply(status, write_json({"error": quoted(failure.message)}) + "\n")
+            return _failed_reply(self._gateway.failed(call, error), error)
         self._gateway.succeeded(call, reply)
         return reply
 
     async def _inference(self, request: Request, path: str) -> Inference[Reply]:
-        body = await self._body(request)
+        body = await self._bodies.read(request)
         zipped = request.headers.get("content-encoding", "").lower() == "gzip"
-        most = self._gateway.limits.most_bytes
 
         def prepare() -> Any:
-            return self._api.prepare(request.method, path, _unzipped(body, most) if zipped else body)
+            return self._api.prepare(request.method, path, self._bodies.unzipped(body) if zipped else body)
 
         small = len(body) <= _SMALL and not zipped
         return prepare() if small else await self._workers.run(prepare)
-
-    async def _body(self, request: Request) -> bytes:
-        announced = request.headers.get("content-length", "")
-        if announced.isascii() and announced.isdigit():
-            _check_size(int(announced[:20]), self._gateway.limits.most_bytes)
-        parts: list[bytes] = []
-        size = 0
-        async for chunk in request.stream():
-            size += len(chunk)
-            _check_size(size, self._gateway.limits.most_bytes)
-            parts.append(chunk)
-        return b"".join(parts)
 
     async def _unless_gone(self, request: Request, work: Coroutine[Any, Any, Reply]) -> Reply:
         """The result of `work`, which is cancelled when the client has gone or the time is over."""
@@ -168,19 +162,12 @@ def _preflight_status(request: Request) -> int:
     return 200 if origin.startswith(("http://", "https://")) else 400
 
 
-def _unzipped(body: bytes, most: int) -> bytes:
-    """The unpacked body; a few bytes can unpack to any amount, so that it stops at the limit."""
-    unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-    try:
-        plain = unpacker.decompress(body, most + 1)
-    except zlib.error:
-        raise InvalidRequest("The body is not gzip data, as its Content-Encoding says") from None
-    _check_size(len(plain), most)
-    if not unpacker.eof:
-        raise InvalidRequest("The body is not gzip data, as its Content-Encoding says")
-    return plain
-
-
-def _check_size(size: int, most: int) -> None:
-    if size > most:
-        raise _TooLargeError(f"The body is larger than {most} bytes, the most that this server takes")
+def _failed_reply(failure: Failure, error: Exception | None = None) -> Reply:
+    match error:
+        case BodyTooLargeError():
+            status = _TOO_LARGE
+        case BodyTooSlowError():
+            status = _TOO_SLOW
+        case _:
+            status = http_status(failure.code)
+    return Reply(status, write_json({"error": quoted(failure.message)}) + "\n")

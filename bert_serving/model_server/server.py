@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("bert_serving.model_server")
 
+# For the last answers to leave, once the time for requests is over.
+_LAST_SECONDS = 1.0
+
 
 class ModelServer:
     """A gRPC and REST server on the running event loop.
@@ -70,16 +73,19 @@ class ModelServer:
         self._health: Health | None = None
         self._watcher = Watcher()
         self._grpc: grpc.aio.Server | None = None
-        self._rest: uvicorn.Server | None = None
+        self._rest: _RestServer | None = None
         self._rest_task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Waits until every model has a version, loads the models, then opens the ports.
 
         Raises:
-            InputError: a model without base path, one without version while nobody looks for new ones, or a port that
-                is taken.
+            InputError: a model without base path, one without version while nobody looks for new ones, a port that is
+                taken, or a key or certificate that is none.
         """
+        if self.options.tls is not None:
+            # gRPC itself says of a bad key only that it cannot listen.
+            self.options.tls.context()
         _set_parallelism(self.options)
         self._start_observing()
         await self._wait_for_versions()
@@ -100,11 +106,9 @@ class ModelServer:
         if self._health is not None:
             await self._health.stop()
         self._watcher.stop()
-        if self._rest is not None:
-            self._rest.should_exit = True
         stops = [self._grpc.stop(seconds)] if self._grpc is not None else []
-        if self._rest_task is not None:
-            stops.append(asyncio.wait_for(self._rest_task, seconds + 1.0))
+        if self._rest is not None and self._rest_task is not None:
+            stops.append(self._rest.end(self._rest_task, seconds))
         await asyncio.gather(*stops, return_exceptions=True)
         self._executor.close()
         self._workers.close()
@@ -211,7 +215,6 @@ class ModelServer:
             ws="none",
             server_header=False,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=max(1, int(self.options.grace_seconds)),
             http=PatientProtocol,
         )
         config.load()
@@ -233,11 +236,24 @@ class ModelServer:
 
 
 class _RestServer(uvicorn.Server):
-    """Leaves signals to whoever runs the event loop."""
+    """Leaves signals, and the time to end, to whoever runs the event loop."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def end(self, serving: asyncio.Task[None], seconds: float) -> None:
+        """Takes no request any more, and cancels those that are not answered in time; the application answers them then.
+
+        Args:
+            serving: what runs `serve`.
+            seconds: time for the requests.
+        """
+        self.should_exit = True
+        await asyncio.wait({serving}, timeout=seconds)
+        for request in self.server_state.tasks:
+            request.cancel()
+        await asyncio.wait_for(serving, _LAST_SECONDS)
 
 
 class ServerThread:

@@ -1,7 +1,11 @@
 """TLS for the ports: the SSL config file of TensorFlow Serving."""
 
+import contextlib
+import os
 import ssl
+import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,12 +25,14 @@ class Tls:
         certificate: its certificate, with those that lead to the root.
         authority: who signs the clients' certificates; empty for the roots that gRPC knows.
         client_verify: only clients with a certificate of that authority are served.
+        source: where they were read, for messages.
     """
 
     key: bytes
     certificate: bytes
     authority: bytes = b""
     client_verify: bool = False
+    source: str = "The SSL config file"
 
     def credentials(self) -> "grpc.ServerCredentials":
         """What a gRPC server needs to open the port."""
@@ -46,15 +52,21 @@ class Tls:
         """
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         try:
-            # The ssl module reads a chain from files only; this one is ours alone and gone at once.
-            with tempfile.NamedTemporaryFile(prefix="bert-serving-", suffix=".pem") as chain:
-                chain.write(self.key + b"\n" + self.certificate)
-                chain.flush()
-                context.load_cert_chain(chain.name)
+            with _as_file(self.key + b"\n" + self.certificate) as chain:
+                # A password would be asked for on the terminal; the SSL config file has no place for one.
+                context.load_cert_chain(chain, password=lambda: "")
+        except (ssl.SSLError, ValueError) as error:
+            raise InputError(
+                f"{self.source} holds no usable key and certificates: server_key and server_cert must be a PEM key without password "
+                f"and its certificate ({error})"
+            ) from None
+        try:
             if self.authority:
                 context.load_verify_locations(cadata=self.authority.decode())
         except (ssl.SSLError, ValueError) as error:
-            raise InputError(f"The SSL config file holds no usable key and certificates: {error}") from None
+            raise InputError(
+                f"{self.source} holds no usable custom_ca: it must be a PEM certificate ({error})"
+            ) from None
         if self.client_verify:
             context.verify_mode = ssl.CERT_REQUIRED
         return context
@@ -79,4 +91,20 @@ def read_tls(path: Path) -> Tls:
         certificate=config.server_cert.encode(),
         authority=config.custom_ca.encode(),
         client_verify=config.client_verify,
+        source=str(path),
     )
+
+
+@contextlib.contextmanager
+def _as_file(text: bytes) -> Iterator[str]:
+    """The path of a file with a secret, for the ssl module reads a chain from files only; on no disk where that can be had."""
+    if sys.platform == "linux":
+        with os.fdopen(os.memfd_create("bert-serving"), "wb") as file:
+            file.write(text)
+            file.flush()
+            yield f"/proc/self/fd/{file.fileno()}"
+    else:
+        with tempfile.NamedTemporaryFile(prefix="bert-serving-", suffix=".pem") as named:
+            named.write(text)
+            named.flush()
+            yield named.name
