@@ -234,7 +234,7 @@ def test_the_model_config_file_wins_over_name_and_path(tmp_path):
         ),
         (f"model_config_list {{ {entry(platform='')} }}", "Illegal setting neither ModelServerConfig::model_type"),
         (
-            f"""model_config_list {{ {entry('model_type: TENSORFLOW')} }}""",
+            f"""model_config_list {{ {entry("model_type: TENSORFLOW")} }}""",
             "Illegal setting both ModelServerConfig::model_type",
         ),
         (
