@@ -23,7 +23,11 @@ from bert_serving.encoders.loading import find_encoder_folder, load_encoder
 from bert_serving.encoders.sources import HubSource, fetch
 from bert_serving.encoders.trust import check_harmless
 from bert_serving.errors import EncoderError, SourceError
-from bert_serving.text.preprocessing import load_preprocessing, write_sentencepiece_preprocessing
+from bert_serving.text.preprocessing import (
+    NormalisedPreprocessing,
+    load_preprocessing,
+    write_sentencepiece_preprocessing,
+)
 from bert_serving.text.sentencepieces import TextRules
 
 ENCODER, PREPROCESSING = "/lab/mini/1?tf-hub-format=compressed", "/lab/mini_preprocess/3?tf-hub-format=compressed"
@@ -321,6 +325,9 @@ def test_preprocessing_of_our_own_passes_the_audit(trained, encoder_folder, tmp_
     (tmp_path / "spiece.model").write_bytes(sentencepiece_model())
     write_sentencepiece_preprocessing(tmp_path / "spiece.model", tmp_path / "albert", rules=TextRules())
     check_harmless(tmp_path / "albert")
+    inner = load_preprocessing(encoder_folder / "preprocessing").model
+    tf.saved_model.save(NormalisedPreprocessing(inner, tf.strings.strip), str(tmp_path / "normalised"))
+    check_harmless(tmp_path / "normalised")
 
 
 # === Offline ===

@@ -103,20 +103,25 @@ def find_encoder_folder(
         _check_before_conversion(arrived, handle.name)
         settle(arrived, target)
 
-    folder = _sound_entry(cache_key(handle), build, passed_over)
-    return _checked(_encoder_folder(handle.name, folder, _terms_of(handle, folder)), config, is_ours=_is_ours(folder))
+    folder, sha256 = _sound_entry(cache_key(handle), build, passed_over)
+    found = _encoder_folder(handle.name, folder, _terms_of(handle, folder), sha256)
+    return _checked(found, config, is_ours=_is_ours(folder))
 
 
-def _sound_entry(key: str, build: Callable[[Path], None], damaged: Callable[[str], None] = lambda line: None) -> Path:
-    """The cache's encoder folder, built anew where the encoder's variables are no longer those that were written."""
+def _sound_entry(
+    key: str, build: Callable[[Path], None], damaged: Callable[[str], None] = lambda line: None
+) -> tuple[Path, str]:
+    """The cache's encoder folder and the digest of the encoder's variables; built anew where these are not what was written."""
     folder = cached(key, build)
     part = f"{ENCODER}/{_VARIABLES}"
+    sha256 = folder_sha256(folder / part)
     # Sizes are compared whenever an entry is used; bytes that a disk changed are found by their digest alone.
-    if (folder / part).is_dir() and folder_sha256(folder / part) != recorded_sha256(folder, part):
+    if sha256 != recorded_sha256(folder, part):
         damaged(f"{folder}: its weights changed since they were written; it is made anew")
         discard_damaged(folder, part)
         folder = cached(key, build)
-    return folder
+        sha256 = folder_sha256(folder / part)
+    return folder, sha256
 
 
 def _terms_of(handle: Handle, folder: Path) -> Terms:
@@ -307,13 +312,14 @@ def _local_folder(path: Path, config: EncoderConfig) -> EncoderFolder:
         problem = f"is no folder, and no archive ({', '.join(SUFFIXES)})" if path.exists() else "no such encoder folder"
         raise EncoderError(f"{path}: {problem}; check encoder.path")
     if is_run_folder(path):
-        converted = _encoder_folder(path.name, _converted(path, weights_sha256(path)), run_terms(path))
-        return _checked(converted, config, is_ours=True)
+        folder, sha256 = _converted(path, weights_sha256(path))
+        return _checked(_encoder_folder(path.name, folder, run_terms(path), sha256), config, is_ours=True)
     if origin_of(path) is not None:
-        converted = _encoder_folder(path.name, _converted(path, folder_sha256(path)), readme_terms(path))
-        return _checked(converted, config, is_ours=True)
+        folder, sha256 = _converted(path, folder_sha256(path))
+        return _checked(_encoder_folder(path.name, folder, readme_terms(path), sha256), config, is_ours=True)
     if is_encoder_folder(path):
-        return _checked(_encoder_folder(path.name, path, readme_terms(path)), config, is_ours=False)
+        sha256 = folder_sha256(path / ENCODER / _VARIABLES)
+        return _checked(_encoder_folder(path.name, path, readme_terms(path), sha256), config, is_ours=False)
     if not (path / "saved_model.pb").is_file():
         kinds = ", nor ".join(f"a {origin.name} ({origin.mark})" for origin in reversed(ORIGINS))
         raise EncoderError(
@@ -329,14 +335,14 @@ def _local_folder(path: Path, config: EncoderConfig) -> EncoderFolder:
     )
 
 
-def _converted(path: Path, sha256: str) -> Path:
-    """The cache's encoder folder for a folder of another format."""
+def _converted(path: Path, sha256: str) -> tuple[Path, str]:
+    """The cache's encoder folder for a folder of another format with this digest, and the digest of the encoder's variables."""
     # An entry's name in the cache is plainer and shorter than a folder's may be.
     name = re.sub(r"[^A-Za-z0-9._-]", "_", path.name)[:100]
     return _sound_entry(f"converted-{name}-{sha256[:16]}-{CONVERSION}", lambda target: convert_folder(path, target))
 
 
-def _encoder_folder(name: str, folder: Path, terms: Terms) -> EncoderFolder:
+def _encoder_folder(name: str, folder: Path, terms: Terms, sha256: str) -> EncoderFolder:
     preprocessing = folder / PREPROCESSING
     assets = [preprocessing / "assets" / each for each in (VOCABULARY_FILE, SENTENCEPIECE_FILE)]
     # Preprocessing from elsewhere may carry its vocabulary under another name, or inside its graph.
@@ -345,5 +351,4 @@ def _encoder_folder(name: str, folder: Path, terms: Terms) -> EncoderFolder:
         raise EncoderError(
             f"{folder}: the encoder folder has no vocabulary ({PREPROCESSING}/assets/{VOCABULARY_FILE} is missing)"
         )
-    sha256 = folder_sha256(folder / ENCODER / _VARIABLES)
     return EncoderFolder(name, folder / ENCODER, preprocessing, sha256, terms)
