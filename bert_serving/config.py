@@ -42,6 +42,22 @@ Place = Annotated[Path | str, BeforeValidator(_as_place)]
 """a path, or an address as text"""
 
 
+def check_preprocessing(name: str | None, path: Path | None, preprocessing: Path | str | None) -> None:
+    """Makes sure that an encoder of this name or path may have this preprocessing.
+
+    Raises:
+        ValueError: it may not.
+    """
+    if preprocessing is None:
+        return
+    if path is None and not is_address(str(name)):
+        raise ValueError("preprocessing belongs to path or to an address; a name of the catalog brings its own")
+    if (path is None) == isinstance(preprocessing, Path):
+        raise ValueError(
+            f"preprocessing of a {'name is an address' if path is None else 'path is a path'}, got {preprocessing}"
+        )
+
+
 class Table(BaseModel):
     """A table of a run file: frozen, strict about unknown keys."""
 
@@ -115,14 +131,7 @@ class EncoderConfig(Table):
     def _one_source(self) -> "EncoderConfig":
         if (self.name is None) == (self.path is None):
             raise ValueError(f"give either name or path, got name={self.name!r} and path={self.path!r}")
-        if self.preprocessing is None:
-            return self
-        if self.path is None and not is_address(str(self.name)):
-            raise ValueError("preprocessing belongs to path or to an address; a name of the catalog brings its own")
-        if (self.path is None) == isinstance(self.preprocessing, Path):
-            raise ValueError(
-                f"preprocessing of a {'name is an address' if self.path is None else 'path is a path'}, got {self.preprocessing}"
-            )
+        check_preprocessing(self.name, self.path, self.preprocessing)
         return self
 
 

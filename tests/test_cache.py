@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import json
 import os
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bert_serving.encoders.cache import cache_folder, cached, folder_sha256
+from bert_serving.encoders.cache import cache_folder, cached, discard_damaged, folder_sha256, recorded_sha256
 from bert_serving.errors import EncoderError
 
 
@@ -94,6 +95,42 @@ def test_a_build_that_fails_leaves_nothing_and_its_error_passes_through(cache):
         cached("mini", fail)
     assert [path.name for path in cache.iterdir() if path.is_dir()] == []
     assert cached("mini", write_encoder).is_dir()
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            "cannot write the cache: No space left on device; make room",
+        ),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/far/away"),
+            "cannot write the cache: /far/away: Permission",
+        ),
+    ],
+)
+def test_an_error_of_the_system_in_a_build_is_told_in_one_line(cache, error, reason):
+    def fail(folder: Path) -> None:
+        raise error
+
+    with pytest.raises(EncoderError) as raised:
+        cached("mini", fail)
+    assert str(raised.value).startswith(f"{cache}: {reason}")
+    assert [path.name for path in cache.iterdir() if path.is_dir()] == []
+
+
+def test_bytes_that_changed_under_their_old_size_are_found_and_discarded_once(cache):
+    entry = cached("mini", write_encoder)
+    recorded = recorded_sha256(entry, "variables")
+    assert recorded == folder_sha256(entry / "variables")
+    (entry / "variables" / "data").write_bytes(b"\1" * 1000)
+    assert cached("mini", never) == entry
+    discard_damaged(entry, "variables")
+    cached("mini", write_encoder)
+    assert folder_sha256(entry / "variables") == recorded
+    discard_damaged(entry, "variables")
+    assert cached("mini", never) == entry
 
 
 def test_a_build_cannot_write_the_manifest_itself(cache):

@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import conftest
@@ -19,10 +20,12 @@ from conftest import Ended
 from bert_serving import __version__, pipeline
 from bert_serving.classifier import label_of
 from bert_serving.cli import display, predict
+from bert_serving.cli.encoders import _new_folder
 from bert_serving.cli.main import app
 from bert_serving.config import DataConfig
 from bert_serving.contract import Head
 from bert_serving.data.table import read_table
+from bert_serving.errors import EncoderError
 from bert_serving.model_server.options import ModelConfig, ServerOptions
 from bert_serving.model_server.server import ServerThread
 from bert_serving.saved_model.manifest import load_manifest
@@ -447,6 +450,22 @@ def test_classes_of_a_server_that_does_not_name_them_are_numbered():
 
 
 # === encoders ===
+
+
+def test_two_that_write_the_same_encoder_folder_leave_each_other_alone(tmp_path):
+    to = tmp_path / "mine"
+    with _new_folder(to) as first:
+        first.mkdir()
+        (first / "whole").touch()
+        with suppress(KeyboardInterrupt), _new_folder(to) as second:
+            assert second != first
+            second.mkdir()
+            raise KeyboardInterrupt
+        assert list(first.iterdir()) == [first / "whole"]
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+    with pytest.raises(EncoderError, match="mine: cannot write it: Directory not empty"), _new_folder(to) as third:
+        third.mkdir()
+    assert [path.name for path in tmp_path.rglob("*")] == ["mine", "whole"]
 
 
 def test_encoders_can_be_listed_shown_and_converted(hugging_face_folder, bert_serving, tmp_path):

@@ -10,6 +10,7 @@ import tensorflow as tf
 import tensorflow_hub as hub
 import tf_keras
 from conftest import POSITIONS, VOCABULARY, write_hugging_face_folder
+from hugging_face_folders import write_fine_tuned
 from safetensors.numpy import load_file, save_file
 
 from bert_serving import contract
@@ -22,6 +23,7 @@ from bert_serving.encoders.conversion import (
 )
 from bert_serving.encoders.families import FAMILIES
 from bert_serving.encoders.loading import infer_architecture
+from bert_serving.encoders.tokenizer_files import check_wordpiece_rules
 from bert_serving.encoders.weights_file import read_safetensors
 from bert_serving.errors import EncoderError
 from bert_serving.text.preprocessing import load_preprocessing
@@ -246,6 +248,49 @@ def test_a_tokenizer_that_cuts_texts_in_another_way_is_refused(folder, tmp_path,
     assert refusal(folder, tmp_path / "out").startswith(f"tokenizer_config.json: {problem}")
 
 
+TOKENIZER = {
+    "normalizer": {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "lowercase": True},
+    "pre_tokenizer": {"type": "BertPreTokenizer"},
+    "model": {"type": "WordPiece", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100},
+    "added_tokens": [{"id": 2, "content": "[CLS]", "special": True}],
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"normalizer": None}, 'normalizer is null, only "BertNormalizer" can be converted'),
+        ({"normalizer": {"type": "Sequence"}}, 'normalizer is "Sequence", only "BertNormalizer"'),
+        (
+            {"normalizer": {"type": "BertNormalizer", "clean_text": False}},
+            "normalizer.clean_text is false, only true can be converted",
+        ),
+        ({"pre_tokenizer": {"type": "Whitespace"}}, 'pre_tokenizer is "Whitespace", only "BertPreTokenizer"'),
+        ({"pre_tokenizer": None}, 'pre_tokenizer is null, only "BertPreTokenizer"'),
+        ({"model": {"type": "BPE"}}, 'model is "BPE", only "WordPiece"'),
+        ({"model": {"continuing_subword_prefix": "@@"}}, 'model.continuing_subword_prefix is "@@", only "##"'),
+        ({"model": {"max_input_chars_per_word": 200}}, "model.max_input_chars_per_word is 200, only 100"),
+        (
+            {"added_tokens": [{"content": word, "special": False} for word in ("<a>", "<b>", "<c>", "<d>")]},
+            "added_tokens has '<a>', '<b>', '<c>' and 1 more, which no text is searched for here",
+        ),
+    ],
+)
+def test_rules_of_a_tokenizer_json_that_are_not_ours_are_refused(folder, tmp_path, changes, problem):
+    (folder / "tokenizer.json").write_text(json.dumps(TOKENIZER | changes))
+    assert refusal(folder, tmp_path / "out").startswith(f"{folder}/tokenizer.json: {problem}")
+
+
+@pytest.mark.parametrize("changes", [{}, {"model": {}}, {"added_tokens": []}])
+def test_a_tokenizer_json_with_our_rules_is_taken(folder, changes):
+    (folder / "tokenizer.json").write_text(json.dumps(TOKENIZER | changes))
+    check_wordpiece_rules(folder)
+
+
+def test_the_rules_of_a_real_encoder_are_ours(minilm_folder):
+    check_wordpiece_rules(minilm_folder)
+
+
 @pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json"])
 @pytest.mark.parametrize("content", ["{", "[]", "null", '"bert"'])
 def test_a_configuration_that_is_no_json_object_is_named(folder, tmp_path, name, content):
@@ -317,6 +362,52 @@ def test_heads_of_other_tasks_and_the_prefix_of_bert_are_left_aside(hugging_face
     wrapped = rename_weights(load_file(folder / "model.safetensors"), architecture)
     assert plain.keys() == wrapped.keys()
     assert all(np.array_equal(plain[name], wrapped[name]) for name in plain)
+
+
+def test_tensors_under_the_names_of_the_first_checkpoints_are_the_same(hugging_face_folder, folder):
+    def age(tensors):
+        for name in [name for name in tensors if "LayerNorm" in name]:
+            old = name.replace("weight", "gamma").replace("bias", "beta")
+            tensors[f"bert.{old}"] = tensors.pop(name)
+
+    architecture = read_architecture(json.loads((folder / "config.json").read_text()), {})
+    new = rename_weights(load_file(folder / "model.safetensors"), architecture)
+    change_weights(folder, age)
+    assert "bert.embeddings.LayerNorm.gamma" in load_file(folder / "model.safetensors")
+    old = rename_weights(load_file(folder / "model.safetensors"), architecture)
+    assert old.keys() == new.keys()
+    assert all(np.array_equal(old[name], new[name]) for name in new)
+
+
+@pytest.mark.parametrize("model_type", ["bert", "albert"])
+def test_an_encoder_that_was_saved_without_its_pooler_gets_a_neutral_one(tmp_path, model_type):
+    folder = tmp_path / "masked"
+    tensors = write_fine_tuned(folder, model_type, architectures=["BertForMaskedLM"])
+    name = f"{FAMILIES[model_type].prefix}{FAMILIES[model_type].pooler}"
+    change_weights(folder, lambda tensors: [tensors.pop(f"{name}.{part}") for part in ("weight", "bias")])
+    convert_hugging_face(folder, tmp_path / "out")
+    found = {each.name: each.numpy() for each in hub.load(str(tmp_path / "out/encoder")).variables}
+    np.testing.assert_array_equal(found["pooler_transform/kernel:0"], np.eye(8))
+    np.testing.assert_array_equal(found["pooler_transform/bias:0"], np.zeros(8))
+    words = tensors[f"{FAMILIES[model_type].prefix}embeddings.word_embeddings.weight"]
+    np.testing.assert_array_equal(found["word_embeddings/embeddings:0"], words)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "parts", "missing"),
+    [
+        (
+            "BertForSequenceClassification",
+            ("weight", "bias"),
+            "pooler.dense.weight is missing; pooler.dense.bias is missing",
+        ),
+        ("BertForMaskedLM", ("bias",), "pooler.dense.bias is missing"),
+    ],
+)
+def test_a_pooler_that_must_be_there_is_missed(tmp_path, architecture, parts, missing):
+    write_fine_tuned(tmp_path / "folder", "bert", architectures=[architecture])
+    change_weights(tmp_path / "folder", lambda tensors: [tensors.pop(f"bert.pooler.dense.{part}") for part in parts])
+    assert refusal(tmp_path / "folder", tmp_path / "out").endswith(f"with 2 layers: {missing}")
 
 
 @pytest.mark.parametrize(

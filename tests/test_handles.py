@@ -32,8 +32,8 @@ PREPROCESSING = "https://tfhub.dev/tensorflow/bert_en_uncased_preprocess/3"
 )
 def test_all_names_of_one_encoder_share_one_entry_of_the_cache(name):
     handle = find_handle(name)
-    assert (handle.name, handle.sources) == (SMALL, CATALOG[SMALL].sources)
-    assert cache_key(handle) == "small_bert_bert_en_uncased_L-4_H-512_A-8-v1"
+    assert (handle.name, handle.sources[-3:]) == (SMALL, CATALOG[SMALL].sources)
+    assert cache_key(handle) == "small_bert_bert_en_uncased_L-4_H-512_A-8-v2"
     assert handle.terms == Terms("apache-2.0", ("en",))
 
 
@@ -77,6 +77,59 @@ def test_a_repository_of_hugging_face_may_name_a_revision(name, repository, revi
 def test_an_archive_may_carry_its_digest():
     [source] = find_handle(f"https://models.example/mini.tar.gz#sha256={'A' * 64}").sources
     assert source == HubSource(encoder="https://models.example/mini.tar.gz", sha256="a" * 64)
+
+
+@pytest.mark.parametrize(
+    ("name", "preprocessing"),
+    [
+        (f"https://tfhub.dev/tensorflow/{SMALL}/2", PREPROCESSING),
+        (
+            "tensorflow/bert/tensorFlow2/bert-en-uncased-l-4-h-512-a-8/2",
+            "tensorflow/bert/tensorFlow2/en-uncased-preprocess/3",
+        ),
+    ],
+)
+def test_another_spelling_than_the_catalogs_is_looked_for_first(name, preprocessing):
+    first, *rest = find_handle(name).sources
+    assert first == HubSource(encoder=name, preprocessing=preprocessing)
+    assert tuple(rest) == CATALOG[SMALL].sources
+
+
+def test_a_preprocessing_of_ones_own_takes_an_address_out_of_the_catalog():
+    address, own = f"https://tfhub.dev/tensorflow/{SMALL}/1", "https://models.example/mine/1"
+    handle = find_handle(address, own)
+    assert handle.sources == (HubSource(encoder=address, preprocessing=own),)
+    assert handle.name == address
+    assert cache_key(handle) != cache_key(find_handle(address))
+    for theirs in (PREPROCESSING, f"{PREPROCESSING}?tf-hub-format=compressed", CATALOG[SMALL].sources[1].preprocessing):
+        assert find_handle(address, theirs) == find_handle(address)
+
+
+def test_an_archives_digest_belongs_to_its_place_in_the_cache():
+    first, second = (f"sha256={letter * 64}" for letter in "ab")
+    address, tokens = "https://models.example/mini/1", "https://models.example/tokens/1"
+    given = [
+        (address, tokens),
+        (f"{address}#{first}", tokens),
+        (f"{address}#{second}", tokens),
+        (address, f"{tokens}#{first}"),
+        (f"{address}#{first}", f"{tokens}#{first}"),
+    ]
+    handles = [find_handle(*each) for each in given]
+    assert len({cache_key(handle) for handle in handles}) == len(given)
+    assert handles[-1].sources == (
+        HubSource(encoder=address, preprocessing=tokens, sha256="a" * 64, preprocessing_sha256="a" * 64),
+    )
+    # Of an address that the catalog knows it is not lost either.
+    known = find_handle(f"https://tfhub.dev/tensorflow/{SMALL}/1#{first}")
+    assert known.sources == (
+        HubSource(encoder=f"https://tfhub.dev/tensorflow/{SMALL}/1", preprocessing=PREPROCESSING, sha256="a" * 64),
+    )
+
+
+def test_a_repository_of_hugging_face_takes_no_other_preprocessing():
+    with pytest.raises(EncoderError, match="'hf://lab/mini' brings its own preprocessing; leave out"):
+        find_handle("hf://lab/mini", PREPROCESSING)
 
 
 def test_keys_of_the_cache_are_plain_and_differ_for_different_handles():

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 from download_server import redirect_to, refusal, running_downloads, tar_of
+from hugging_face_folders import sentencepiece_model
 from other_encoders import write_bag_of_words
 
 from bert_serving.config import EncoderConfig
@@ -20,8 +21,14 @@ from bert_serving.encoders import catalog, handles
 from bert_serving.encoders.catalog import CATALOG
 from bert_serving.encoders.loading import find_encoder_folder, load_encoder
 from bert_serving.encoders.sources import HubSource, fetch
+from bert_serving.encoders.trust import check_harmless
 from bert_serving.errors import EncoderError, SourceError
-from bert_serving.text.preprocessing import load_preprocessing
+from bert_serving.text.preprocessing import (
+    NormalisedPreprocessing,
+    load_preprocessing,
+    write_sentencepiece_preprocessing,
+)
+from bert_serving.text.sentencepieces import TextRules
 
 ENCODER, PREPROCESSING = "/lab/mini/1?tf-hub-format=compressed", "/lab/mini_preprocess/3?tf-hub-format=compressed"
 KAGGLE = "lab/mini/tensorFlow2/tiny/1"
@@ -163,6 +170,17 @@ def test_tf_hubs_cache_is_read_offline(config, server, encoder_folder, tmp_path,
     assert server.requests == []
 
 
+def test_tf_hubs_cache_is_read_under_another_name_of_an_encoder_of_the_catalog(encoder_folder, tmp_path, monkeypatch):
+    """A program of the user's fetched version 2, and the catalog says version 1, which holds the same weights."""
+    monkeypatch.setenv("BERT_SERVING_OFFLINE", "1")
+    name = "https://tfhub.dev/tensorflow/small_bert/bert_en_uncased_L-2_H-128_A-2/2"
+    addresses = {name: "encoder", "https://tfhub.dev/tensorflow/bert_en_uncased_preprocess/3": "preprocessing"}
+    for address, part in addresses.items():
+        key = hashlib.sha1(address.encode()).hexdigest()
+        shutil.copytree(encoder_folder / part, tmp_path / "tfhub_cache_dir" / key)
+    assert find_encoder_folder(EncoderConfig(name=name)).name == "small_bert/bert_en_uncased_L-2_H-128_A-2"
+
+
 def test_a_half_empty_folder_of_tf_hubs_cache_is_passed_over(config, server, encoder_folder, tmp_path):
     folder = tmp_path / "tfhub_cache_dir" / hashlib.sha1(config.name.encode()).hexdigest()
     shutil.copytree(encoder_folder / "encoder", folder)
@@ -199,6 +217,29 @@ def test_an_archive_of_a_hugging_face_folder_is_fetched_checked_and_converted(se
     other = EncoderConfig(name=f"{server.address}/mini.tar.gz?again#sha256={digest}")
     server.files["/mini.tar.gz?again"] = packed + b"x"
     assert f"instead of {digest}" in refused(other)
+
+
+def test_what_was_fetched_without_a_digest_satisfies_none(server, config, archives):
+    find_encoder_folder(config)
+    right = [hashlib.sha256(archive).hexdigest() for archive in archives]
+    wrong = "0" * 64
+    assert f"instead of {wrong}" in refused(config.model_copy(update={"name": f"{config.name}#sha256={wrong}"}))
+    tokens = f"{config.preprocessing}#sha256="
+    assert f"instead of {wrong}" in refused(config.model_copy(update={"preprocessing": f"{tokens}{wrong}"}))
+    both = EncoderConfig(name=f"{config.name}#sha256={right[0]}", preprocessing=f"{tokens}{right[1]}")
+    before = len(server.requests)
+    assert find_encoder_folder(both) == find_encoder_folder(both)
+    assert len(server.requests) == before + 2
+    assert (load_encoder(find_encoder_folder(both)).architecture) is not None
+
+
+def test_a_digest_is_not_taken_for_granted_of_another_librarys_cache(config, encoder_folder, tmp_path, monkeypatch):
+    for address, name in ((config.name, "encoder"), (config.preprocessing, "preprocessing")):
+        key = hashlib.sha1(address.encode()).hexdigest()
+        shutil.copytree(encoder_folder / name, tmp_path / "tfhub_cache_dir" / key)
+    monkeypatch.setenv("BERT_SERVING_OFFLINE", "1")
+    other = config.model_copy(update={"name": f"{config.name}#sha256={'0' * 64}"})
+    assert "nothing is fetched while BERT_SERVING_OFFLINE is set" in refused(other)
 
 
 @pytest.mark.parametrize("suffix", ["zip", "gztar"])
@@ -244,6 +285,49 @@ def test_a_fetched_saved_model_is_audited_each_time_it_is_asked_for(server, conf
     shutil.copy(encoder_folder / "encoder.json", tmp_path / "disguised")
     server.files["/disguised.tar.gz"] = tar_of(tmp_path / "disguised")
     assert "ReadFile" in refused(EncoderConfig(name=f"{server.address}/disguised.tar.gz"))
+
+
+@pytest.fixture(scope="module")
+def harmful_run(tmp_path_factory, trained) -> Path:
+    """A run whose preprocessing writes a file when it is called."""
+    folder = tmp_path_factory.mktemp("harmful_run") / "run"
+    shutil.copytree(trained.run.path, folder)
+    module = tf.Module()
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    def write(texts):
+        tf.io.write_file("/tmp/bert_serving_was_here", texts[0])
+        return texts
+
+    module.write = write
+    shutil.copytree(folder / "preprocessing" / "assets", folder / "assets")
+    shutil.rmtree(folder / "preprocessing")
+    tf.saved_model.save(module, str(folder / "preprocessing"))
+    (folder / "preprocessing" / "assets").mkdir(exist_ok=True)
+    shutil.copy(folder / "assets" / "vocab.txt", folder / "preprocessing" / "assets")
+    return folder
+
+
+def test_a_harmful_preprocessing_in_a_run_is_refused_however_the_run_comes(server, harmful_run, tmp_path):
+    archive = tmp_path / "run.tar.gz"
+    archive.write_bytes(tar_of(harmful_run))
+    server.files["/run.tar.gz"] = archive.read_bytes()
+    for place in ({"path": harmful_run}, {"path": archive}, {"name": f"{server.address}/run.tar.gz"}):
+        message = refused(EncoderConfig(**place))
+        assert "holds what a model from elsewhere has no use for: WriteFile (writes files)" in message
+        assert find_encoder_folder(EncoderConfig(**place, trusted=True)).encoder.is_dir()
+        assert "WriteFile" in refused(EncoderConfig(**place))
+
+
+def test_preprocessing_of_our_own_passes_the_audit(trained, encoder_folder, tmp_path):
+    check_harmless(encoder_folder / "preprocessing")
+    check_harmless(trained.run.preprocessing)
+    (tmp_path / "spiece.model").write_bytes(sentencepiece_model())
+    write_sentencepiece_preprocessing(tmp_path / "spiece.model", tmp_path / "albert", rules=TextRules())
+    check_harmless(tmp_path / "albert")
+    inner = load_preprocessing(encoder_folder / "preprocessing").model
+    tf.saved_model.save(NormalisedPreprocessing(inner, tf.strings.strip), str(tmp_path / "normalised"))
+    check_harmless(tmp_path / "normalised")
 
 
 # === Offline ===

@@ -240,6 +240,7 @@ def test_a_vocabulary_in_tokenizer_json_alone_is_enough(folders, tmp_path):
             "strip_accents": None,
             "handle_chinese_chars": True,
         },
+        "pre_tokenizer": {"type": "BertPreTokenizer"},
         "model": {"type": "WordPiece", "vocab": {token: number for number, token in enumerate(VOCABULARY)}},
         "added_tokens": [{"id": 2, "content": "[CLS]"}],
     }
@@ -253,15 +254,16 @@ def test_a_vocabulary_in_tokenizer_json_alone_is_enough(folders, tmp_path):
 @pytest.mark.parametrize(
     ("tokenizer", "problem"),
     [
-        ({}, "tokenizer.json: cannot read its vocabulary: KeyError: 'model'"),
-        ({"model": {"type": "BPE", "vocab": {}}}, "its model is 'BPE', expected 'WordPiece'"),
+        ({"model": None}, "tokenizer.json: cannot read its vocabulary: AttributeError"),
+        ({"model": {"type": "BPE", "vocab": {}}}, 'tokenizer.json: model is "BPE", only "WordPiece" can be converted'),
         ({"model": {"type": "WordPiece", "vocab": {"a": 0, "b": 2}}}, "the ids have gaps or repeat"),
         ({"model": {"type": "WordPiece", "vocab": 3}}, "tokenizer.json: cannot read its vocabulary: TypeError"),
     ],
 )
 def test_a_tokenizer_json_that_is_not_berts_is_told(bert, tmp_path, tokenizer, problem):
     (bert / "vocab.txt").unlink()
-    (bert / "tokenizer.json").write_text(json.dumps(tokenizer))
+    rules = {"normalizer": {"type": "BertNormalizer"}, "pre_tokenizer": {"type": "BertPreTokenizer"}}
+    (bert / "tokenizer.json").write_text(json.dumps(rules | tokenizer))
     assert problem in refusal(bert, tmp_path / "workshop")
 
 

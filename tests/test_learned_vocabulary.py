@@ -57,6 +57,11 @@ def test_pairs_of_texts_stay_together_where_a_row_lacks_one(tmp_path):
         read_pairs([path])
 
 
+def test_words_that_the_preprocessing_does_not_cut_do_not_count():
+    words = ["ก" * 100, "ข" * 101]
+    assert count_words([" ".join(words)], lower_case=True) == Counter({words[0]: 1})
+
+
 def test_words_are_counted_as_the_preprocessing_splits_them():
     counts = count_words(TEXTS, lower_case=True)
     assert counts["good"] == counts["film"] == 40

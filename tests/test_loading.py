@@ -133,6 +133,19 @@ def test_a_hugging_face_folder_is_converted_once(hugging_face_folder, tmp_path, 
     ]
 
 
+def test_an_encoder_in_the_cache_whose_bytes_changed_is_made_anew(hugging_face_folder, tmp_path, monkeypatch):
+    """As on a disk that rots: the file's size is the same."""
+    monkeypatch.setenv("BERT_SERVING_CACHE", str(tmp_path))
+    first = find_encoder_folder(EncoderConfig(path=hugging_face_folder))
+    expected = load_encoder(first).layer(INPUTS)[contract.POOLED_OUTPUT]
+    data = next((first.encoder / "variables").glob("variables.data-*"))
+    whole = data.read_bytes()
+    data.write_bytes(bytes(byte ^ 1 for byte in whole[:400]) + whole[400:])
+    again = find_encoder_folder(EncoderConfig(path=hugging_face_folder))
+    assert again == first
+    np.testing.assert_array_equal(load_encoder(again).layer(INPUTS)[contract.POOLED_OUTPUT], expected)
+
+
 @pytest.mark.parametrize("name", ["my encoder (v2)", "编码器", "x" * 220])
 def test_a_hugging_face_folder_may_have_any_name(hugging_face_folder, tmp_path, monkeypatch, name):
     monkeypatch.setenv("BERT_SERVING_CACHE", str(tmp_path / "cache"))

@@ -155,6 +155,48 @@ def test_case_and_accents_go_for_uncased_encoders_only(lower, cased, text, lower
     assert pieces(cased, text) == kept
 
 
+LETTERS = "กขคงจ"
+
+
+@pytest.fixture(scope="module")
+def thai(tmp_path_factory) -> Path:
+    """A vocabulary of some Thai letters, which UTF-8 writes with three bytes each."""
+    path = tmp_path_factory.mktemp("thai") / "vocab.txt"
+    tokens = [*VOCABULARY[:5], *LETTERS, *(f"##{letter}" for letter in LETTERS), "a", "##a", "."]
+    path.write_text("".join(f"{token}\n" for token in tokens), "utf-8")
+    return path
+
+
+def thai_word(length: int) -> str:
+    return "".join(LETTERS[place % len(LETTERS)] for place in range(length))
+
+
+@pytest.mark.parametrize("lower_case", [True, False])
+def test_a_word_may_have_a_hundred_characters_in_any_script(thai, tmp_path, lower_case):
+    write_preprocessing(thai, tmp_path / "out", lower_case=lower_case)
+    preprocessing = load_preprocessing(tmp_path / "out")
+    for length in (33, 34, 99, 100):
+        words = preprocessing.segment(tf.constant([f"{thai_word(length)}.{'a' * length}"]))
+        assert words.row_lengths(axis=2).to_list() == [[length, 1, length]]
+        assert 1 not in words.flat_values.numpy()
+    for length in (101, 400, 401, 5000):
+        words = preprocessing.segment(tf.constant([f"{thai_word(length)}.a {'a' * length}"]))
+        assert words.to_list()[0][::3] == [[1], [1]]
+        assert words.row_lengths(axis=2).to_list() == [[1, 1, 1, 1]]
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("lower_case", [True, False])
+def test_long_words_are_cut_as_hugging_face_cuts_them(thai, tmp_path, lower_case):
+    transformers = pytest.importorskip("transformers")
+    tokenizer = transformers.BertTokenizer(str(thai), do_lower_case=lower_case)
+    write_preprocessing(thai, tmp_path / "out", lower_case=lower_case)
+    preprocessing = load_preprocessing(tmp_path / "out")
+    for length in (1, 33, 34, 99, 100, 101, 134, 400, 401):
+        text = f"{thai_word(length)} {'a' * length}.{thai_word(length)}"
+        assert rows_of(preprocessing, [text], length=2000) == [tokenizer(text)["input_ids"]], length
+
+
 @pytest.mark.slow
 def test_the_processes_locale_changes_nothing(folders):
     """In a Turkish locale Unicode's lower case of "I" is a dotless one."""

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import VOCABULARY
+from hugging_face_folders import write_fine_tuned
 
 from bert_serving.config import EncoderConfig
 from bert_serving.encoders.architecture import sample_inputs
@@ -14,7 +15,8 @@ from bert_serving.encoders.loading import find_encoder_folder, load_encoder
 from bert_serving.errors import EncoderError, RunFileError
 from bert_serving.observer import Observer
 from bert_serving.pretraining.masking import MaskingRule, mask_batch
-from bert_serving.pretraining.run_file import load_pretraining_file
+from bert_serving.pretraining.network import start
+from bert_serving.pretraining.run_file import StartConfig, load_pretraining_file
 from bert_serving.text.vocabulary import SPECIAL_TOKENS
 
 MASK = VOCABULARY.index("[MASK]")
@@ -121,11 +123,35 @@ SIZE = 'layers = 1\nwidth = 8\nheads = 2\npositions = 32\nvocabulary = "vocab.tx
         ("layers = 2", "encoder: a new encoder needs width, heads, vocabulary too"),
         (SIZE.replace("heads = 2", "heads = 3"), "encoder: heads 3 does not divide width 8"),
         ('path = "a"\nsize = 3', "encoder.size: unknown key"),
+        ('name = "a"\npreprocessing = "b"', "encoder: preprocessing belongs to path or to an address"),
+        ('path = "a"\npreprocessing = "https://b"', "encoder: preprocessing of a path is a path, got https://b"),
+        (f"trusted = true\n{SIZE}", "encoder: preprocessing and trusted belong to name or path"),
     ],
 )
 def test_a_wrong_run_file_is_told(tmp_path, encoder, problem):
     with pytest.raises(RunFileError, match=problem):
         load_pretraining_file(write_run_file(tmp_path, encoder))
+
+
+def test_the_preprocessing_is_looked_for_beside_the_run_file_unless_it_is_an_address(tmp_path):
+    path = write_run_file(tmp_path, 'path = "encoder"\npreprocessing = "tokens"\ntrusted = true')
+    found = load_pretraining_file(path).encoder
+    assert (found.path, found.preprocessing, found.trusted) == (tmp_path / "encoder", tmp_path / "tokens", True)
+    address = "https://models.example/tokens/1"
+    path = write_run_file(tmp_path, f'name = "https://models.example/mini/1"\npreprocessing = "{address}"')
+    assert load_pretraining_file(path).encoder.preprocessing == address
+
+
+def test_pretraining_starts_from_an_encoder_whose_preprocessing_lies_elsewhere(encoder_folder, tmp_path):
+    config = StartConfig(path=encoder_folder / "encoder", preprocessing=encoder_folder / "preprocessing")
+    assert start(config, tmp_path, seed=0, passed_over=print).architecture.layers == 2
+    assert (tmp_path / "preprocessing" / "saved_model.pb").is_file()
+
+
+def test_an_encoder_without_wordpiece_vocabulary_cannot_be_pretrained(tmp_path):
+    write_fine_tuned(tmp_path / "albert", "albert")
+    with pytest.raises(EncoderError, match=r"no WordPiece vocabulary .*; take a BERT, DistilBERT or ELECTRA"):
+        start(StartConfig(path=tmp_path / "albert"), tmp_path / "out", seed=0, passed_over=print)
 
 
 def test_shares_over_one_and_a_wrong_override_are_told(tmp_path):

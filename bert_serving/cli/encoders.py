@@ -202,16 +202,16 @@ def new(
 @contextlib.contextmanager
 def _new_folder(to: Path) -> Iterator[Path]:
     """A place for a folder that becomes `to` when the block ends well, and vanishes otherwise."""
-    import shutil
+    from tempfile import TemporaryDirectory
 
     from bert_serving.errors import EncoderError
 
-    temporary = to.with_name(f".tmp-{to.name}")
     try:
-        shutil.rmtree(temporary, ignore_errors=True)
-        yield temporary
-        temporary.rename(to)
+        to.parent.mkdir(parents=True, exist_ok=True)
+        # Beside its place, so that the last step is a rename; under a name of its own, so that no other process is disturbed.
+        with TemporaryDirectory(dir=to.parent, prefix=".new-encoder-") as scratch:
+            temporary = Path(scratch, "encoder")
+            yield temporary
+            temporary.rename(to)
     except OSError as error:
-        raise EncoderError(f"{to}: cannot write it: {error.strerror}; choose another --to") from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        raise EncoderError(f"{to}: cannot write it: {error.strerror or error}; choose another --to") from None

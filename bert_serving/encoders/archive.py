@@ -4,6 +4,7 @@ Tar (plain, gzip, bzip2, xz) and zip. Only folders and plain files are taken: a 
 folder refuses the whole archive, and so does more content than a limit, whatever sizes the archive claims.
 """
 
+import errno
 import stat
 import tarfile
 import zipfile
@@ -24,6 +25,7 @@ FILE_LIMIT = 10_000
 """files and folders that an archive may have"""
 
 _CHUNK = 1 << 20
+_SHOWN = 40
 _DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError, EOFError, NotImplementedError, RuntimeError)
 
 
@@ -75,6 +77,11 @@ def unpack(archive: Path, target: Path, *, size_limit: int = SIZE_LIMIT, file_li
     except (NotADirectoryError, IsADirectoryError) as error:
         raise EncoderError(f"{archive.name} holds {Path(error.filename).name!r} as file and as folder") from None
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            name = Path(error.filename).name
+            raise EncoderError(
+                f"{archive.name} holds {name[:_SHOWN]!r}..., a name of {len(name)} characters, which is too long for this file system"
+            ) from None
         if error.errno is None:  # what gzip says of a damaged stream
             raise EncoderError(f"{archive.name} cannot be unpacked: {error}; fetch it again") from None
         raise

@@ -48,10 +48,11 @@ def cached(key: str, build: Callable[[Path], None]) -> Path:
 
     Args:
         key: name of the entry: letters, digits, dots, dashes and underscores; no dot at its start.
-        build: fills the folder it is given; must not write a `manifest.json` at its top. Its errors pass through.
+        build: fills the folder it is given; must not write a `manifest.json` at its top. Its errors pass through, but those of the
+            system.
 
     Raises:
-        EncoderError: the key is no plain name, or the cache cannot be written.
+        EncoderError: the key is no plain name, the cache cannot be written, or the system refused something to `build`.
     """
     if (found := find_cached(key)) is not None:
         return found
@@ -101,6 +102,32 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def recorded_sha256(entry: Path, part: str) -> str:
+    """Digest that a folder inside an entry of the cache had when the entry was built, as `folder_sha256` counts it.
+
+    Raises:
+        EncoderError: the manifest cannot be read.
+    """
+    try:
+        table = json.loads((entry / MANIFEST).read_text("utf-8"))["files"]
+        inside = {name.removeprefix(f"{part}/"): file for name, file in table.items() if name.startswith(f"{part}/")}
+        return _table_sha256(inside)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise EncoderError(f"{entry / MANIFEST}: cannot be read: {error}; remove {entry}") from None
+
+
+def discard_damaged(entry: Path, part: str) -> None:
+    """Makes the next `cached` build an entry anew, unless another process has done so since the damage was seen.
+
+    Raises:
+        EncoderError: the cache cannot be written.
+    """
+    with _locked(entry.parent, entry.name):
+        if _is_whole(entry) and folder_sha256(entry / part) != recorded_sha256(entry, part):
+            with _writable(entry.parent):
+                (entry / MANIFEST).unlink()
+
+
 def _build(entry: Path, build: Callable[[Path], None]) -> None:
     """Builds an entry, and replaces a damaged one only then. The entry's lock must be held."""
     # One name for each suffices under the lock; leftovers of a killed process are found by it.
@@ -110,8 +137,8 @@ def _build(entry: Path, build: Callable[[Path], None]) -> None:
         _remove(old)
         part.mkdir()
     try:
-        build(part)
         with _writable(entry.parent):
+            build(part)
             _seal(part, entry.name)
             if os.path.lexists(entry):
                 entry.rename(old)
@@ -174,6 +201,9 @@ def _writable(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
+        # What a build reads may lie elsewhere; a path below the cache is one that nobody will find again.
+        if isinstance(error.filename, str) and not Path(error.filename).is_relative_to(folder):
+            reason = f"{error.filename}: {reason}"
         raise EncoderError(
             f"{folder}: cannot write the cache: {reason}; make room or set BERT_SERVING_CACHE to another folder"
         ) from None

@@ -18,8 +18,10 @@ import tf_keras
 from bert_serving import contract
 from bert_serving.encoders.architecture import Architecture, assign_weights, build_network
 from bert_serving.encoders.families import FAMILIES, Family
+from bert_serving.encoders.fine_tuned_head import is_fine_tuned
 from bert_serving.encoders.tokenizer_files import (
     check_tokenizer,
+    check_wordpiece_rules,
     read_json,
     read_tokenizer_settings,
     write_tokenizer,
@@ -46,7 +48,8 @@ def convert_hugging_face(source: Path, target: Path) -> None:
     """Writes the encoder folder for a Hugging Face folder.
 
     What a DistilBERT or an ELECTRA lacks is filled in so that the arithmetic stays theirs: embeddings of zeros for first and second
-    texts, and a pooler that starts as the identity, as in TF Hub's ELECTRA.
+    texts, and a pooler that starts as the identity, as in TF Hub's ELECTRA. A BERT or ALBERT that was saved without its pooler, as a
+    masked language model is, gets the same one.
 
     Args:
         source: holds config.json, model.safetensors, the vocabulary (vocab.txt, spiece.model or tokenizer.json) and perhaps
@@ -59,7 +62,13 @@ def convert_hugging_face(source: Path, target: Path) -> None:
     config, settings, architecture = read_description(source)
     sentencepiece = uses_sentencepiece(config)
     check_tokenizer(source, vocabulary_size=architecture.vocabulary_size, sentencepiece=sentencepiece)
-    weights = rename_weights(read_safetensors(source / WEIGHTS_FILE), architecture, config["model_type"])
+    weights = rename_weights(
+        read_safetensors(source / WEIGHTS_FILE),
+        architecture,
+        config["model_type"],
+        # A classifier's pooler was trained with its head; without it the rest is no whole model.
+        pooler_may_lack=not is_fine_tuned(config),
+    )
     network = build_network(architecture)
     assign_weights(network, weights)
     target.mkdir(parents=True, exist_ok=True)
@@ -82,7 +91,10 @@ def read_description(source: Path) -> tuple[dict[str, Any], dict[str, Any], Arch
     """
     config = read_json(source / "config.json")
     settings = read_tokenizer_settings(source)
-    return config, settings, read_architecture(config, settings)
+    architecture = read_architecture(config, settings)
+    if not uses_sentencepiece(config):
+        check_wordpiece_rules(source)
+    return config, settings, architecture
 
 
 def uses_sentencepiece(config: Mapping[str, Any]) -> bool:
@@ -141,9 +153,21 @@ def read_architecture(config: Mapping[str, Any], tokenizer: Mapping[str, Any]) -
 
 
 def rename_weights(
-    tensors: Mapping[str, np.ndarray], architecture: Architecture, model_type: str = "bert", file: str = WEIGHTS_FILE
+    tensors: Mapping[str, np.ndarray],
+    architecture: Architecture,
+    model_type: str = "bert",
+    file: str = WEIGHTS_FILE,
+    *,
+    pooler_may_lack: bool = False,
 ) -> dict[str, np.ndarray]:
-    """Translates names and shapes of Hugging Face's tensors into those of our variables; `file` stands in messages.
+    """Translates names and shapes of Hugging Face's tensors into those of our variables.
+
+    Args:
+        tensors: by their names, with or without the prefix of a model with a head.
+        architecture: of the encoder.
+        model_type: names the family.
+        file: stands in messages.
+        pooler_may_lack: fill in a neutral pooler where the family has one and these tensors have nothing of it.
 
     Raises:
         EncoderError: a tensor is missing or unknown; all are named.
@@ -151,10 +175,14 @@ def rename_weights(
     family = FAMILIES[model_type]
     names = family.weight_names(architecture.layers, projection=architecture.has_projection)
     found = {
-        name.removeprefix(family.prefix): tensor
+        _modern(name.removeprefix(family.prefix)): tensor
         for name, tensor in tensors.items()
         if not name.removeprefix(family.prefix).startswith(family.left_out)
     }
+    pooler = family.pooler_names()
+    has_pooler = bool(pooler) and not (pooler_may_lack and pooler.isdisjoint(found))
+    if not has_pooler:
+        names = {theirs: ours for theirs, ours in names.items() if theirs not in pooler}
     problems = [f"{name} is missing" for name in names if name not in found]
     problems += [f"{name} is unknown" for name in sorted(found.keys() - names.keys())]
     if problems:
@@ -166,15 +194,23 @@ def rename_weights(
         renamed = {f"{ours}:0": _reshape(found[theirs], ours, architecture) for theirs, ours in names.items()}
     except ValueError as error:
         raise EncoderError(f"{file}: a tensor's shape contradicts config.json: {error}") from None
-    return renamed | _neutral_weights(family, architecture)
+    return renamed | _neutral_weights(family, architecture, has_pooler=has_pooler)
 
 
-def _neutral_weights(family: Family, architecture: Architecture) -> dict[str, np.ndarray]:
-    """Weights of the parts that a family lacks, such that these change nothing, or little."""
+def _modern(name: str) -> str:
+    """A tensor's name as PyTorch has it; the first checkpoints name a normalisation's scale and shift as TensorFlow does."""
+    for old, new in ((".gamma", ".weight"), (".beta", ".bias")):
+        if name.endswith(old):
+            return name.removesuffix(old) + new
+    return name
+
+
+def _neutral_weights(family: Family, architecture: Architecture, *, has_pooler: bool) -> dict[str, np.ndarray]:
+    """Weights of the parts that an encoder lacks, such that these change nothing, or little."""
     weights: dict[str, np.ndarray] = {}
     if not family.has_types:
         weights["type_embeddings/embeddings:0"] = np.zeros((architecture.types, architecture.width), np.float32)
-    if family.pooler is None:
+    if not has_pooler:
         weights["pooler_transform/kernel:0"] = np.eye(architecture.width, dtype=np.float32)
         weights["pooler_transform/bias:0"] = np.zeros(architecture.width, np.float32)
     return weights

@@ -12,6 +12,7 @@ _EMBEDDINGS_NORM = {
     "embeddings.LayerNorm.bias": "embeddings/layer_norm/beta",
 }
 _TYPES = {"embeddings.token_type_embeddings.weight": "type_embeddings/embeddings"}
+_POOLER = "pooler_transform"
 # Parts of a layer: BERT's and ELECTRA's name, DistilBERT's name, ALBERT's name, ours.
 _LAYER = (
     ("attention.self.query", "attention.q_lin", "attention.query", "self_attention/query"),
@@ -68,11 +69,15 @@ class Family:
     projection: str = "embeddings_project"
     shared_layers: bool = False
 
+    def pooler_names(self) -> set[str]:
+        """Tensors of the pooler; none where the family has no pooler."""
+        return set() if self.pooler is None else set(_dense(self.pooler, _POOLER))
+
     def weight_names(self, layers: int, *, projection: bool) -> dict[str, str]:
         """The whole table of names, Hugging Face's to ours, for so many layers."""
         names = _EMBEDDINGS | (_TYPES if self.has_types else {}) | _EMBEDDINGS_NORM
         if self.pooler is not None:
-            names |= _dense(self.pooler, "pooler_transform")
+            names |= _dense(self.pooler, _POOLER)
         if projection:
             names |= _dense(self.projection, "embedding_projection")
         places = {f"{self.layers}.{number}": f"transformer/layer_{number}" for number in range(layers)}

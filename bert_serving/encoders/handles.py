@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from bert_serving.config import is_address, is_kaggle_handle
-from bert_serving.encoders.catalog import CATALOG, find_encoder, terms_of
+from bert_serving.encoders.catalog import CATALOG, CatalogEntry, find_encoder, terms_of
 from bert_serving.encoders.foreign_caches import kaggle_handle
 from bert_serving.encoders.hub_models import TF_HUB
 from bert_serving.encoders.sources import HubSource, HuggingFaceSource, Source
@@ -25,7 +25,7 @@ _PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 _HUGGING_FACE = re.compile(rf"hf://({_PART}/{_PART})(?:@([A-Za-z0-9_./-]+))?")
 _SHA256 = re.compile(r"sha256=([0-9a-fA-F]{64})")
 _MAIN = "main"
-CONVERSION = "v1"
+CONVERSION = "v2"
 """raised when conversion writes something else than before, so that cached encoders are converted again"""
 
 
@@ -72,19 +72,22 @@ def find_handle(text: str, preprocessing: str | None = None) -> Handle:
 
     Args:
         text: `encoder.name`.
-        preprocessing: address or handle of the preprocessing, for an encoder of TF Hub or Kaggle that the catalog does not have.
+        preprocessing: address or handle of the preprocessing, for an encoder of TF Hub or Kaggle that the catalog does not have, or
+            that is to have another one than there.
 
     Raises:
-        EncoderError: it is none of these, or it needs a preprocessing.
+        EncoderError: it is none of these, or has a preprocessing without a use for one.
     """
-    spelled = canonical(text)
+    asked = _Asked.of(text)
+    other = _Asked.of(preprocessing) if preprocessing is not None else None
+    if asked.is_of_hugging_face and other is not None:
+        raise EncoderError(
+            f"{text!r} brings its own preprocessing; leave out encoder.preprocessing, which is {preprocessing!r}"
+        )
     known = {alias.casefold() for entry in CATALOG.values() for alias in (entry.name, *entry.aliases)}
-    if not is_address(spelled) or spelled.casefold() in known:
-        entry = find_encoder(spelled)
-        return Handle(entry.name, _plain(entry.name), entry.sources, terms_of(entry))
-    if spelled.startswith("hf://"):
-        return _hugging_face(spelled)
-    return _hub(text.strip(), spelled, preprocessing)
+    if not is_address(asked.spelled) or asked.spelled.casefold() in known:
+        return _of_catalog(asked, other)
+    return _hugging_face(asked.spelled) if asked.is_of_hugging_face else _hub(asked, other)
 
 
 def cache_key(handle: Handle) -> str:
@@ -103,23 +106,93 @@ def _hugging_face(spelled: str) -> Handle:
     return Handle(spelled, _key(spelled), (source,))
 
 
-def _hub(text: str, spelled: str, preprocessing: str | None) -> Handle:
-    if "://" in spelled and not spelled.startswith(("http://", "https://")):
-        raise EncoderError(
-            f"{spelled!r} cannot be fetched; give an address that begins with https://, http:// or hf://"
-        )
-    address, _, digest = text.partition("#")
-    found = _SHA256.fullmatch(digest)
-    if digest and found is None:
-        raise EncoderError(f"{text!r}: after # expected sha256= with 64 hexadecimal digits, got {digest!r}")
-    sha256 = found[1].lower() if found else None
-    spelled = spelled.partition("#")[0]
-    other = canonical(preprocessing) if preprocessing else None
-    sources = [HubSource(encoder=spelled, preprocessing=other, sha256=sha256)]
-    if is_kaggle_handle(spelled) and "://" in address:
+@dataclass(frozen=True)
+class _Asked:
+    """An address or a handle as it was given, taken apart.
+
+    Attributes:
+        address: without its digest.
+        spelled: the one spelling among its many.
+        sha256: digest of the archive, where it was given.
+    """
+
+    address: str
+    spelled: str
+    sha256: str | None
+
+    @classmethod
+    def of(cls, text: str) -> "_Asked":
+        """Takes `ADDRESS` or `ADDRESS#sha256=DIGEST` apart; names and repositories of Hugging Face have no digest.
+
+        Raises:
+            EncoderError: what follows the # is no digest.
+        """
+        text = text.strip()
+        if not is_address(text) or text.startswith("hf://"):
+            return cls(text, canonical(text), None)
+        address, _, digest = text.partition("#")
+        found = _SHA256.fullmatch(digest)
+        if digest and found is None:
+            raise EncoderError(f"{text!r}: after # expected sha256= with 64 hexadecimal digits, got {digest!r}")
+        return cls(address, canonical(address), found[1].lower() if found else None)
+
+    @property
+    def is_of_hugging_face(self) -> bool:
+        """Whether it names a repository of the Hugging Face Hub."""
+        return self.spelled.startswith("hf://")
+
+    @property
+    def whole(self) -> str:
+        """Spelling and digest: what was fetched without this digest, or with another, is not the same."""
+        return self.spelled if self.sha256 is None else f"{self.spelled}#sha256={self.sha256}"
+
+
+def _of_catalog(asked: _Asked, preprocessing: _Asked | None) -> Handle:
+    entry = find_encoder(asked.spelled)
+    if asked.sha256 is None and (preprocessing is None or _is_theirs(entry, preprocessing)):
+        return Handle(entry.name, _plain(entry.name), _with_spelling(entry, asked), terms_of(entry))
+    # With a digest, or with another preprocessing, the address means itself alone.
+    theirs = _preprocessing_of(entry, asked.spelled)
+    return _hub(asked, preprocessing or (_Asked.of(theirs) if theirs else None))
+
+
+def _preprocessing_of(entry: CatalogEntry, spelled: str) -> str | None:
+    """The catalog's preprocessing for an address: TF Hub's for TF Hub's, Kaggle's for Kaggle's."""
+    found = [source for source in entry.sources if isinstance(source, HubSource)]
+    # Stable: where no source is of the same kind, the first one counts.
+    found.sort(key=lambda source: is_kaggle_handle(source.encoder) != is_kaggle_handle(spelled))
+    return found[0].preprocessing if found else None
+
+
+def _is_theirs(entry: CatalogEntry, preprocessing: _Asked) -> bool:
+    """Whether the catalog gives an encoder this very preprocessing."""
+    theirs = {source.preprocessing for source in entry.sources if isinstance(source, HubSource)}
+    return preprocessing.whole in {canonical(each) for each in theirs if each is not None}
+
+
+def _with_spelling(entry: CatalogEntry, asked: _Asked) -> tuple[Source, ...]:
+    """An entry's sources, and before them the address that was asked for: TF Hub's cache may hold it under that one alone."""
+    known = [source.encoder for source in entry.sources if isinstance(source, HubSource)]
+    if not is_address(asked.spelled) or asked.is_of_hugging_face or asked.spelled in known:
+        return entry.sources
+    return (HubSource(encoder=asked.spelled, preprocessing=_preprocessing_of(entry, asked.spelled)), *entry.sources)
+
+
+def _hub(asked: _Asked, preprocessing: _Asked | None) -> Handle:
+    for each in (asked, preprocessing):
+        if each and "://" in each.spelled and not each.spelled.startswith(("http://", "https://")):
+            raise EncoderError(
+                f"{each.spelled!r} cannot be fetched; give an address that begins with https://, http:// or hf://"
+            )
+    rest: dict[str, str | None] = {"sha256": asked.sha256}
+    if preprocessing is not None:
+        rest |= {"preprocessing": preprocessing.spelled, "preprocessing_sha256": preprocessing.sha256}
+    sources = [HubSource(encoder=asked.spelled, **rest)]
+    if is_kaggle_handle(asked.spelled) and "://" in asked.address:
         # Kaggle's pages answer TF Hub's protocol; where they do not, its interface for programs may.
-        sources.insert(0, HubSource(encoder=address, preprocessing=other, sha256=sha256))
-    return Handle(spelled, _key(f"{spelled} {other}" if other else spelled), tuple(sources))
+        sources.insert(0, HubSource(encoder=asked.address, **rest))
+    parts = [each.whole for each in (asked, preprocessing) if each is not None]
+    return Handle(asked.spelled, _key(" ".join(parts)), tuple(sources))
 
 
 def _key(spelled: str) -> str:

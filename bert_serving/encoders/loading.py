@@ -24,7 +24,7 @@ from bert_serving.encoders.architecture import (
     sample_inputs,
 )
 from bert_serving.encoders.archive import SUFFIXES, is_archive, top_folder, unpack
-from bert_serving.encoders.cache import cached, file_sha256, folder_sha256
+from bert_serving.encoders.cache import cached, discard_damaged, file_sha256, folder_sha256, recorded_sha256
 from bert_serving.encoders.conversion import DESCRIPTION, ENCODER, PREPROCESSING
 from bert_serving.encoders.fine_tuned import is_run_folder, weights_sha256
 from bert_serving.encoders.handles import CONVERSION, Handle, cache_key, find_handle
@@ -103,8 +103,25 @@ def find_encoder_folder(
         _check_before_conversion(arrived, handle.name)
         settle(arrived, target)
 
-    folder = cached(cache_key(handle), build)
-    return _checked(_encoder_folder(handle.name, folder, _terms_of(handle, folder)), config, is_ours=_is_ours(folder))
+    folder, sha256 = _sound_entry(cache_key(handle), build, passed_over)
+    found = _encoder_folder(handle.name, folder, _terms_of(handle, folder), sha256)
+    return _checked(found, config, is_ours=_is_ours(folder))
+
+
+def _sound_entry(
+    key: str, build: Callable[[Path], None], damaged: Callable[[str], None] = lambda line: None
+) -> tuple[Path, str]:
+    """The cache's encoder folder and the digest of the encoder's variables; built anew where these are not what was written."""
+    folder = cached(key, build)
+    part = f"{ENCODER}/{_VARIABLES}"
+    sha256 = folder_sha256(folder / part)
+    # Sizes are compared whenever an entry is used; bytes that a disk changed are found by their digest alone.
+    if sha256 != recorded_sha256(folder, part):
+        damaged(f"{folder}: its weights changed since they were written; it is made anew")
+        discard_damaged(folder, part)
+        folder = cached(key, build)
+        sha256 = folder_sha256(folder / part)
+    return folder, sha256
 
 
 def _terms_of(handle: Handle, folder: Path) -> Terms:
@@ -121,14 +138,17 @@ def _check_before_conversion(arrived: Path, name: str) -> None:
 
 
 def _is_ours(folder: Path) -> bool:
-    """Whether we wrote the SavedModels ourselves; a description comes from conversion only."""
+    """Whether we wrote the encoder's SavedModel ourselves; in the cache a description comes from conversion only."""
     return (folder / DESCRIPTION).is_file()
 
 
 def _checked(folder: EncoderFolder, config: EncoderConfig, *, is_ours: bool) -> EncoderFolder:
-    """The folder, if nothing in it could do harm when it is loaded."""
-    if not is_ours and not config.trusted:
-        for part in (folder.encoder, folder.preprocessing):
+    """The folder, if nothing in it could do harm when it is loaded; `is_ours` speaks for the encoder alone.
+
+    The preprocessing of a run is a copy of what its folder holds, which anyone may have written.
+    """
+    if not config.trusted:
+        for part in (folder.preprocessing,) if is_ours else (folder.encoder, folder.preprocessing):
             if (part / "saved_model.pb").is_file():
                 check_harmless(part)
     return folder
@@ -292,11 +312,14 @@ def _local_folder(path: Path, config: EncoderConfig) -> EncoderFolder:
         problem = f"is no folder, and no archive ({', '.join(SUFFIXES)})" if path.exists() else "no such encoder folder"
         raise EncoderError(f"{path}: {problem}; check encoder.path")
     if is_run_folder(path):
-        return _encoder_folder(path.name, _converted(path, weights_sha256(path)), run_terms(path))
+        folder, sha256 = _converted(path, weights_sha256(path))
+        return _checked(_encoder_folder(path.name, folder, run_terms(path), sha256), config, is_ours=True)
     if origin_of(path) is not None:
-        return _encoder_folder(path.name, _converted(path, folder_sha256(path)), readme_terms(path))
+        folder, sha256 = _converted(path, folder_sha256(path))
+        return _checked(_encoder_folder(path.name, folder, readme_terms(path), sha256), config, is_ours=True)
     if is_encoder_folder(path):
-        return _checked(_encoder_folder(path.name, path, readme_terms(path)), config, is_ours=False)
+        sha256 = folder_sha256(path / ENCODER / _VARIABLES)
+        return _checked(_encoder_folder(path.name, path, readme_terms(path), sha256), config, is_ours=False)
     if not (path / "saved_model.pb").is_file():
         kinds = ", nor ".join(f"a {origin.name} ({origin.mark})" for origin in reversed(ORIGINS))
         raise EncoderError(
@@ -312,14 +335,14 @@ def _local_folder(path: Path, config: EncoderConfig) -> EncoderFolder:
     )
 
 
-def _converted(path: Path, sha256: str) -> Path:
-    """The cache's encoder folder for a folder of another format."""
+def _converted(path: Path, sha256: str) -> tuple[Path, str]:
+    """The cache's encoder folder for a folder of another format with this digest, and the digest of the encoder's variables."""
     # An entry's name in the cache is plainer and shorter than a folder's may be.
     name = re.sub(r"[^A-Za-z0-9._-]", "_", path.name)[:100]
-    return cached(f"converted-{name}-{sha256[:16]}-{CONVERSION}", lambda target: convert_folder(path, target))
+    return _sound_entry(f"converted-{name}-{sha256[:16]}-{CONVERSION}", lambda target: convert_folder(path, target))
 
 
-def _encoder_folder(name: str, folder: Path, terms: Terms) -> EncoderFolder:
+def _encoder_folder(name: str, folder: Path, terms: Terms, sha256: str) -> EncoderFolder:
     preprocessing = folder / PREPROCESSING
     assets = [preprocessing / "assets" / each for each in (VOCABULARY_FILE, SENTENCEPIECE_FILE)]
     # Preprocessing from elsewhere may carry its vocabulary under another name, or inside its graph.
@@ -328,5 +351,4 @@ def _encoder_folder(name: str, folder: Path, terms: Terms) -> EncoderFolder:
         raise EncoderError(
             f"{folder}: the encoder folder has no vocabulary ({PREPROCESSING}/assets/{VOCABULARY_FILE} is missing)"
         )
-    sha256 = folder_sha256(folder / ENCODER / _VARIABLES)
     return EncoderFolder(name, folder / ENCODER, preprocessing, sha256, terms)

@@ -35,7 +35,7 @@ _VOCABULARIES = ("vocab.txt", "spiece.model", "tokenizer.json")
 _OPTIONAL_FILES = ("tokenizer_config.json", *DOCUMENTS)
 _CHECKPOINT = ("bert_model.ckpt.index", "bert_model.ckpt.data-00000-of-00001")
 # Small and required first, large last: a source that cannot deliver is found out early.
-_FILES = ("config.json", *_VOCABULARIES[:2], *_OPTIONAL_FILES, WEIGHTS_FILE)
+_FILES = ("config.json", *_VOCABULARIES, *_OPTIONAL_FILES, WEIGHTS_FILE)
 
 _DEFAULT_ENDPOINT = "https://huggingface.co"
 _CHUNK = 1 << 20
@@ -84,6 +84,8 @@ class HubSource:
     preprocessing: str | None = None
     sha256: str | None = None
     """of the encoder's archive"""
+    preprocessing_sha256: str | None = None
+    """of the preprocessing's archive"""
 
     def __str__(self) -> str:
         return f"Kaggle model {self.encoder}" if is_kaggle_handle(self.encoder) else self.encoder
@@ -178,8 +180,13 @@ def _is_at_hand(source: Source) -> bool:
     """Whether a source needs no network, because another library's cache has all of it."""
     if not isinstance(source, HubSource):
         return False
-    handles = [handle for handle in (source.encoder, source.preprocessing) if handle is not None]
-    return all(cached_elsewhere(handle) is not None for handle in handles)
+    parts = [(source.encoder, source.sha256), (source.preprocessing, source.preprocessing_sha256)]
+    return all(_unpacked_elsewhere(handle, sha256) is not None for handle, sha256 in parts if handle is not None)
+
+
+def _unpacked_elsewhere(handle: str, sha256: str | None) -> Path | None:
+    """Another library's folder of a SavedModel; none where a digest is asked for, which is that of an archive."""
+    return None if sha256 else cached_elsewhere(handle)
 
 
 def _deliver(source: Source, arrived: Path, scratch: Path, progress: Progress, connect_timeout: float) -> None:
@@ -328,7 +335,10 @@ def _download_repository(source: HuggingFaceSource, arrived: Path, progress: Pro
         return downloader.fetch(f"{folder}/{name}", arrived / name, progress=progress, sha256=sha256, optional=optional)
 
     get("config.json")
-    if not any(get(name, optional=True) for name in _VOCABULARIES):
+    # tokenizer.json beside another vocabulary, too: it tells rules that no other file does.
+    *vocabularies, rules = _VOCABULARIES
+    found = any(get(name, optional=True) for name in vocabularies)
+    if not get(rules, optional=True) and not found:
         raise SourceError(f"has no {_VOCABULARIES[0]} (HTTP 404)")
     for name in _OPTIONAL_FILES:
         get(name, optional=True)
@@ -350,7 +360,10 @@ def _deliver_saved_models(
     """Puts the encoder and its preprocessing side by side; or, of an archive that is none, all that it holds."""
     _deliver_saved_model(source.encoder, arrived / ENCODER, scratch, progress, connect_timeout, source.sha256)
     if source.preprocessing is not None:
-        _deliver_saved_model(source.preprocessing, arrived / PREPROCESSING, scratch, no_progress, connect_timeout)
+        sha256 = source.preprocessing_sha256
+        _deliver_saved_model(
+            source.preprocessing, arrived / PREPROCESSING, scratch, no_progress, connect_timeout, sha256
+        )
     elif not (arrived / ENCODER / "saved_model.pb").is_file():
         whole = (arrived / ENCODER).rename(scratch / "whole")
         for path in whole.iterdir():
@@ -360,7 +373,7 @@ def _deliver_saved_models(
 def _deliver_saved_model(
     handle: str, target: Path, scratch: Path, progress: Progress, connect_timeout: float, sha256: str | None = None
 ) -> None:
-    found = cached_elsewhere(handle)
+    found = _unpacked_elsewhere(handle, sha256)
     if found is not None:
         shutil.copytree(found, target)
         return

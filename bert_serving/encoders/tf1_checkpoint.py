@@ -18,7 +18,7 @@ from bert_serving.encoders.conversion import (
     rename_weights,
     write_encoder,
 )
-from bert_serving.encoders.tokenizer_files import read_json, read_tokenizer_settings
+from bert_serving.encoders.tokenizer_files import check_wordpiece_rules, read_json, read_tokenizer_settings
 from bert_serving.encoders.weights_file import WEIGHTS_FILE
 from bert_serving.errors import EncoderError
 from bert_serving.text.preprocessing import VOCABULARY_FILE, write_preprocessing
@@ -61,6 +61,7 @@ def convert_checkpoint(source: Path, target: Path) -> None:
     }
     tokens = read_vocabulary(source / VOCABULARY_FILE)
     settings = {"do_lower_case": not _has_capitals(tokens)} | read_tokenizer_settings(source)
+    check_wordpiece_rules(source)
     architecture = read_architecture(config, settings)
     read_vocabulary(source / VOCABULARY_FILE, expected_size=architecture.vocabulary_size)
     network = build_network(architecture)

@@ -11,6 +11,7 @@ from typing import Any
 
 from bert_serving.errors import EncoderError
 from bert_serving.text.preprocessing import (
+    LONGEST_WORD,
     SENTENCEPIECE_FILE,
     VOCABULARY_FILE,
     write_preprocessing,
@@ -21,6 +22,7 @@ from bert_serving.text.vocabulary import read_vocabulary
 
 TOKENIZER_FILE = "tokenizer.json"
 TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
+_NAMED = 3
 
 
 def read_json(path: Path, *, optional: bool = False) -> dict[str, Any]:
@@ -59,6 +61,49 @@ def read_tokenizer_settings(folder: Path) -> dict[str, Any]:
         # What tokenizer.json says is what its own tokenizer does, whatever the other file claims.
         settings |= {name: value for name, value in found.items() if value is not None}
     return settings
+
+
+def check_wordpiece_rules(folder: Path) -> None:
+    """Refuses a tokenizer.json whose WordPiece would give other token ids than ours, in silence.
+
+    Raises:
+        EncoderError: it asks for rules that our preprocessing does not have, or is damaged; the first one is named.
+    """
+    path = folder / TOKENIZER_FILE
+    tokenizer = read_json(path, optional=True)
+    if not tokenizer:
+        return
+    for name, value, expected in _rules(tokenizer):
+        if value != expected:
+            raise EncoderError(
+                f"{path}: {name} is {json.dumps(value)}, only {json.dumps(expected)} can be converted: the texts would be cut otherwise "
+                "than the encoder learnt them"
+            )
+    added = [token for token in tokenizer.get("added_tokens") or [] if isinstance(token, Mapping)]
+    if words := [str(token.get("content")) for token in added if token.get("special") is False]:
+        shown = ", ".join(map(repr, words[:_NAMED])) + (f" and {len(words) - _NAMED} more" if words[_NAMED:] else "")
+        raise EncoderError(
+            f"{path}: added_tokens has {shown}, which no text is searched for here; only special tokens can be converted"
+        )
+
+
+def _rules(tokenizer: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """What decides how texts are cut: name, value, and the only value that our preprocessing has."""
+    normalizer, splitter, model = (_table(tokenizer, name) for name in ("normalizer", "pre_tokenizer", "model"))
+    rules = [
+        ("normalizer", normalizer.get("type"), "BertNormalizer"),
+        ("normalizer.clean_text", normalizer.get("clean_text", True), True),
+        ("pre_tokenizer", splitter.get("type"), "BertPreTokenizer"),
+        ("model.continuing_subword_prefix", model.get("continuing_subword_prefix", "##"), "##"),
+        ("model.max_input_chars_per_word", model.get("max_input_chars_per_word", LONGEST_WORD), LONGEST_WORD),
+    ]
+    # The first files tell no type of their model.
+    return [("model", model.get("type", "WordPiece"), "WordPiece"), *rules]
+
+
+def _table(tokenizer: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = tokenizer.get(name)
+    return value if isinstance(value, Mapping) else {}
 
 
 def write_tokenizer(

@@ -30,6 +30,7 @@ from bert_serving.text.vocabulary import read_vocabulary
 HEAD = "mlm_head.safetensors"
 LOGITS = "mlm_logits"
 WITH_HEAD = "encoder_with_mlm"
+_CAN_BE_PRETRAINED = "a BERT, DistilBERT or ELECTRA"
 # Of first weights, as in BERT.
 _STDDEV = 0.02
 
@@ -76,7 +77,14 @@ class MaskedLanguageModel:
         return [variable for variable in self.pretrainer.variables if id(variable) not in encoder]
 
 
-def start(config: StartConfig, target: Path, *, seed: int, passed_over: Callable[[str], None]) -> MaskedLanguageModel:
+def start(
+    config: StartConfig,
+    target: Path,
+    *,
+    seed: int,
+    passed_over: Callable[[str], None],
+    progress: Callable[[int, int | None], None] | None = None,
+) -> MaskedLanguageModel:
     """Builds the model that pretraining starts from, and writes its preprocessing.
 
     Args:
@@ -84,6 +92,7 @@ def start(config: StartConfig, target: Path, *, seed: int, passed_over: Callable
         target: folder that gets `preprocessing/`.
         seed: of first weights.
         passed_over: told of each source that could not deliver.
+        progress: told of the bytes fetched and their total where known.
 
     Raises:
         EncoderError: there is no such encoder, or none that can be rebuilt as a Keras network.
@@ -92,14 +101,20 @@ def start(config: StartConfig, target: Path, *, seed: int, passed_over: Callable
     tf_keras.utils.set_random_seed(seed)
     head: Path | None = None
     if config.layers is None:
-        folder = find_encoder_folder(EncoderConfig(name=config.name, path=config.path), passed_over=passed_over)
+        source = config.model_dump(include={"name", "path", "preprocessing", "trusted"})
+        folder = find_encoder_folder(EncoderConfig(**source), passed_over=passed_over, progress=progress)
+        vocabulary = folder.preprocessing / "assets" / VOCABULARY_FILE
+        if not vocabulary.is_file():
+            raise EncoderError(
+                f"{folder.name}: its preprocessing has no WordPiece vocabulary (assets/{VOCABULARY_FILE}), so it cannot be pretrained; "
+                f"take {_CAN_BE_PRETRAINED}"
+            )
         loaded = load_encoder(folder)
         if loaded.architecture is None:
             raise EncoderError(
-                f"{folder.name}: its network is not known, so it cannot be pretrained; take a BERT, ELECTRA or ALBERT"
+                f"{folder.name}: its network is not known, so it cannot be pretrained; take {_CAN_BE_PRETRAINED}"
             )
         architecture, network = loaded.architecture, loaded.layer
-        vocabulary = folder.preprocessing / "assets" / VOCABULARY_FILE
         lower_case = _lower_cases(folder.preprocessing)
         head = folder.encoder.parent / HEAD
     else:

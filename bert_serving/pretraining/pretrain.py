@@ -135,7 +135,13 @@ def _pretrain(
     target, masking = place.path, config.masking
     with observer.stage("Preparing the encoder"), place.writable():
         shutil.rmtree(target / PREPROCESSING, ignore_errors=True)
-        model = start(config.encoder, target, seed=config.training.seed, passed_over=observer.note)
+        model = start(
+            config.encoder,
+            target,
+            seed=config.training.seed,
+            passed_over=observer.note,
+            progress=observer.download,
+        )
         preprocessing = load_preprocessing(target / PREPROCESSING)
         positions = model.architecture.positions
         if masking.sequence_length > positions:

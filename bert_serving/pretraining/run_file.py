@@ -6,7 +6,18 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from bert_serving.config import Paths, Positive, Share, Table, TrainingConfig, describe_problem, override, tuple_of
+from bert_serving.config import (
+    Paths,
+    Place,
+    Positive,
+    Share,
+    Table,
+    TrainingConfig,
+    check_preprocessing,
+    describe_problem,
+    override,
+    tuple_of,
+)
 from bert_serving.errors import EncoderError, RunFileError
 
 
@@ -36,6 +47,10 @@ class StartConfig(Table):
     """a name of the catalog or any handle: pretraining goes on with its weights"""
     path: Path | None = None
     """instead of a name: any folder that `encoder.path` of a training run takes"""
+    preprocessing: Place | None = None
+    """the preprocessing SavedModel of `path`, where it lies elsewhere; of a name that is an address: the address of its preprocessing"""
+    trusted: bool = False
+    """load a SavedModel from elsewhere although its graph may read or write files or run code"""
     layers: Positive | None = None
     """instead of both: layers of a new encoder"""
     width: Positive | None = None
@@ -57,6 +72,9 @@ class StartConfig(Table):
         given = [self.name is not None, self.path is not None, any(value is not None for value in size.values())]
         if sum(given) != 1:
             raise ValueError("give exactly one of name, path, or a size (layers, width, heads, vocabulary)")
+        if given[2] and (self.preprocessing is not None or self.trusted):
+            raise ValueError("preprocessing and trusted belong to name or path; a new encoder has its vocabulary")
+        check_preprocessing(self.name, self.path, self.preprocessing)
         if missing := [key for key, value in size.items() if value is None and given[2]]:
             raise ValueError(f"a new encoder needs {', '.join(missing)} too")
         if self.width and self.heads and self.width % self.heads:
@@ -145,8 +163,8 @@ def load_pretraining_file(path: Path, overrides: tuple[str, ...] = ()) -> Pretra
     }
     places = {
         key: base / value.expanduser()
-        for key in ("path", "vocabulary")
-        if (value := getattr(config.encoder, key)) is not None
+        for key in ("path", "preprocessing", "vocabulary")
+        if isinstance(value := getattr(config.encoder, key), Path)
     }
     return config.model_copy(
         update={

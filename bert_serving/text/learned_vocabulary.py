@@ -8,14 +8,14 @@ from tensorflow_text.python.ops.bert_tokenizer import BasicTokenizer
 from tensorflow_text.tools.wordpiece_vocab import wordpiece_tokenizer_learner_lib as learner
 
 from bert_serving.errors import InputError
-from bert_serving.text.preprocessing import normalize
+from bert_serving.text.preprocessing import LONGEST_WORD, normalize
 from bert_serving.text.vocabulary import SPECIAL_TOKENS
 
 SMALLEST = 100
 _BATCH = 1024
 # The generator's own limit of 1,000 would lose most of what Chinese is written with.
 _CHARACTERS = 20_000
-# A longer word is a word piece in no text; WordPiece gives up on it anyway.
+# The generator learns nothing from longer words: they are rare, and its time grows with the square of this.
 _WORD_LENGTH = 50
 
 
@@ -23,6 +23,8 @@ def count_words(
     texts: Iterable[str], *, lower_case: bool, progress: Callable[[int], None] = lambda done: None
 ) -> Counter[str]:
     """How often each word occurs, cleaned and split as our preprocessing does it before it looks for word pieces.
+
+    Words that are too long for it to cut do not count.
 
     Args:
         texts: any number of them.
@@ -37,7 +39,8 @@ def count_words(
         counts.update(words.numpy().tolist())
         done += len(batch)
         progress(done)
-    return Counter({word.decode("utf-8"): count for word, count in counts.items()})
+    words = Counter({word.decode("utf-8"): count for word, count in counts.items()})
+    return Counter({word: count for word, count in words.items() if len(word) <= LONGEST_WORD})
 
 
 def learn_vocabulary(counts: Counter[str], size: int) -> list[str]:

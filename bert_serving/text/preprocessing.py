@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 import tensorflow_text
+from tensorflow_text.python.ops.bert_tokenizer import BasicTokenizer
 
 from bert_serving.errors import EncoderError
 from bert_serving.text.packing import combine_segments, pad
@@ -21,7 +22,12 @@ from bert_serving.text.vocabulary import SpecialIds
 DEFAULT_SEQUENCE_LENGTH = 128
 VOCABULARY_FILE = "vocab.txt"
 SENTENCEPIECE_FILE = "spiece.model"
+LONGEST_WORD = 100
+"""characters of a word that is cut into pieces; a longer one is unknown, as Hugging Face's tokenizers have it"""
 _TOKENIZE_BATCH = 1024
+_BYTES_PER_CHARACTER = 4
+# A character for private use: `normalize` takes it out of texts, so that no vocabulary can hold it.
+_NO_WORD = "\U0010fffd"
 
 
 # === Writing ===
@@ -100,7 +106,11 @@ class _Tokenize(tf.Module):
             vocabulary, tf.string, tf.lookup.TextFileIndex.WHOLE_LINE, tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER
         )
         table = tf.lookup.StaticHashTable(self._initializer, default_value=-1)
-        self._tokenizer = tensorflow_text.BertTokenizer(table, lower_case=False, token_out_type=tf.int64)
+        self._splitter = BasicTokenizer(lower_case=False)
+        # It counts bytes, which differ in number from script to script; characters are counted before it.
+        self._cutter = tensorflow_text.WordpieceTokenizer(
+            table, max_bytes_per_word=LONGEST_WORD * _BYTES_PER_CHARACTER, token_out_type=tf.int64
+        )
         self._lower_case = lower_case
         tokens = {
             "start_of_sequence_id": "[CLS]",
@@ -114,8 +124,10 @@ class _Tokenize(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
     def __call__(self, sentences):
-        pieces = self._tokenizer.tokenize(normalize(sentences, lower_case=self._lower_case))
-        pieces = tf.cast(pieces, tf.int32)
+        words = self._splitter.tokenize(normalize(sentences, lower_case=self._lower_case))
+        is_long = tf.strings.length(words.flat_values, unit="UTF8_CHAR") > LONGEST_WORD
+        words = words.with_flat_values(tf.where(is_long, _NO_WORD, words.flat_values))
+        pieces = tf.cast(self._cutter.tokenize(words), tf.int32)
         # Shape inference loses the number of rows, which equals that of the input.
         splits = tf.reshape(pieces.row_splits, [tf.shape(sentences)[0] + 1])
         return tf.RaggedTensor.from_row_splits(pieces.values, splits, validate=False)
