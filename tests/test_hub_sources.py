@@ -319,6 +319,16 @@ def test_a_harmful_preprocessing_in_a_run_is_refused_however_the_run_comes(serve
         assert "WriteFile" in refused(EncoderConfig(**place))
 
 
+def test_a_run_whose_preprocessing_was_exchanged_is_converted_again(trained, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained.run.path, run)
+    before = find_encoder_folder(EncoderConfig(path=run)).preprocessing
+    (run / "preprocessing" / "assets" / "notes.txt").write_text("another one")
+    after = find_encoder_folder(EncoderConfig(path=run)).preprocessing
+    assert (after / "assets" / "notes.txt").is_file()
+    assert not (before / "assets" / "notes.txt").exists()
+
+
 def test_preprocessing_of_our_own_passes_the_audit(trained, encoder_folder, tmp_path):
     check_harmless(encoder_folder / "preprocessing")
     check_harmless(trained.run.preprocessing)

@@ -19,6 +19,7 @@ from bert_serving.model_server.options import ModelConfig, ServerOptions
 from bert_serving.model_server.servable import Servable
 from bert_serving.model_server.version_loader import load_version
 from bert_serving.model_server.version_table import VersionRecord
+from bert_serving.model_server.workers import Workers
 
 
 @pytest.fixture(scope="module")
@@ -372,6 +373,23 @@ def test_the_only_client_does_not_wait_for_company_and_several_do(loaded):
     assert sum(run.rows for run in runs[3:]) == 5
     assert max(run.rows for run in runs) == 2
     assert max(wait for run in runs for wait in run.waits) >= seconds  # the fifth waits for a sixth
+
+
+def test_what_is_large_to_read_waits_for_a_thread_within_a_limit():
+    leave = threading.Event()
+
+    async def ask():
+        workers = Workers(1, most_waiting=1)
+        accepted = [asyncio.create_task(workers.run(leave.wait, 20)) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(ServerUnavailable, match="2 requests are waiting already"):
+            await workers.run(leave.wait, 20)
+        leave.set()
+        answers = await asyncio.gather(*accepted)
+        workers.close()
+        return answers
+
+    assert asyncio.run(ask()) == [True, True]
 
 
 def test_an_answer_does_not_wait_for_those_who_measure(loaded):

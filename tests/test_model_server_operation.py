@@ -399,15 +399,17 @@ def test_requests_of_clients_that_have_gone_or_given_up_are_not_computed(base):
                 client.predict("texts", ["late"])
             executor = running.server._executor
             deadline = time.monotonic() + 10
-            while any(not task.dropped for queue, _ in executor._queues.values() for task in _tasks(queue)):
+            while _waits(executor):
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
             slow.leave.set()
             first.join(20)
 
 
-def _tasks(queue):
-    return [task for lane in (queue._short, queue._long) for line in list(lane._lines.values()) for task in line]
+def _waits(executor):
+    """Whether somebody waits for the answer to a request in a queue."""
+    with executor._changed:
+        return any(queue.first() is not None for queue in executor._queues.values())
 
 
 def test_a_connection_on_which_nothing_comes_is_closed(base, monkeypatch):

@@ -1,3 +1,4 @@
+import asyncio
 import logging
 import shutil
 
@@ -9,6 +10,8 @@ from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 
 from bert_serving import contract
 from bert_serving.errors import InputError
+from bert_serving.model_server.executor import Executor
+from bert_serving.model_server.metrics import Metrics
 from bert_serving.model_server.model_store import AVAILABLE, END, START, ModelStore
 from bert_serving.model_server.options import ModelConfig, ServerOptions, VersionPolicy
 from bert_serving.model_server.predict import predict
@@ -147,6 +150,22 @@ def test_a_version_is_not_available_before_its_warmup_has_run(tmp_path, saved_mo
     assert len(seen) == 4
     assert AVAILABLE not in seen
     assert START not in seen
+
+
+def test_the_time_of_a_warmup_is_among_the_metrics(tmp_path, saved_model):
+    copy_versions(saved_model, tmp_path, 1, 2)
+    write_warmup(tmp_path / "1", log_of([1.0]))
+    store = store_of(tmp_path, policy=VersionPolicy(latest=None))
+
+    async def load():
+        metrics = Metrics(store, Executor(1, most_waiting=1))
+        await asyncio.to_thread(store.load)
+        await asyncio.sleep(0)
+        return metrics.text()
+
+    text = asyncio.run(load())
+    assert f':tensorflow:serving:model_warmup_latency_count{{model_path="{tmp_path / "1"}",status="OK"}} 1\n' in text
+    assert f'model_warmup_latency_count{{model_path="{tmp_path / "2"}"' not in text
 
 
 @pytest.mark.parametrize(

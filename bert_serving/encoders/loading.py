@@ -1,6 +1,7 @@
 """From a name or a folder to an encoder that a classifier can be built on."""
 
 import contextlib
+import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -312,7 +313,9 @@ def _local_folder(path: Path, config: EncoderConfig) -> EncoderFolder:
         problem = f"is no folder, and no archive ({', '.join(SUFFIXES)})" if path.exists() else "no such encoder folder"
         raise EncoderError(f"{path}: {problem}; check encoder.path")
     if is_run_folder(path):
-        folder, sha256 = _converted(path, weights_sha256(path))
+        # A run's weights alone do not tell it: its preprocessing may have been exchanged.
+        content = hashlib.sha256(f"{weights_sha256(path)} {folder_sha256(path / PREPROCESSING)}".encode()).hexdigest()
+        folder, sha256 = _converted(path, content)
         return _checked(_encoder_folder(path.name, folder, run_terms(path), sha256), config, is_ours=True)
     if origin_of(path) is not None:
         folder, sha256 = _converted(path, folder_sha256(path))

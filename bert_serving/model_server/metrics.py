@@ -23,6 +23,7 @@ _ROWS = [float(2**power) for power in range(14)]
 _METHODS = {"predict": "Predict", "classify": "Classify", "regress": "Regress"}
 
 _MODEL = ("model_name", "version", "signature")
+_LOAD = ("model_path", "status")
 
 
 class Metrics:
@@ -67,10 +68,11 @@ class Metrics:
         loads = Counter(
             ":tensorflow:cc:saved_model:load_attempt_count",
             "Attempts to load a version",
-            ("model_path", "status"),
+            _LOAD,
             registry=self._registry,
         )
-        _LoadAttempts(store, loads)
+        warmups = self._histogram("model_warmup_latency", "Microseconds of a version's warmup", _LOAD, _MICROSECONDS)
+        _LoadAttempts(store, loads, warmups)
 
     def note_exchange(self, exchange: Exchange) -> None:
         """Counts a request."""
@@ -114,9 +116,10 @@ class Metrics:
 class _LoadAttempts:
     """Counts how loads ended, by the records that they leave behind."""
 
-    def __init__(self, store: ModelStore, counter: Counter):
+    def __init__(self, store: ModelStore, counter: Counter, warmups: Histogram):
         self._store = store
         self._counter = counter
+        self._warmups = warmups
         # A record never changes: one that comes anew is another attempt. Weak, for it holds the model in memory.
         self._seen: dict[tuple[str, int], tuple[weakref.ref[VersionRecord], int]] = {}
         loop = asyncio.get_running_loop()
@@ -146,6 +149,9 @@ class _LoadAttempts:
             self._counter.labels(str(record.folder), "fail").inc()
         elif record.state == State.AVAILABLE:
             self._counter.labels(str(record.folder), "success").inc()
+            seconds = None if record.servable is None else record.servable.warmup_seconds
+            if seconds is not None:
+                self._warmups.labels(str(record.folder), "OK").observe(seconds * 1e6)
 
 
 class _VersionStates(Collector):

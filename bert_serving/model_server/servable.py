@@ -31,6 +31,7 @@ class Servable:
         batching: how requests are merged; None runs each on its own.
         check_method_names: only a signature made for a method may be asked by it.
         classes: names of the classes in the order of the probabilities; none where the version does not tell.
+        warmup_seconds: how long its warmup requests took; None where there were none.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Servable:
     batching: BatchingParameters | None = None
     check_method_names: bool = False
     classes: tuple[str, ...] = ()
+    warmup_seconds: float | None = None
 
     @classmethod
     def load(

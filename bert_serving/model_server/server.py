@@ -60,7 +60,7 @@ class ModelServer:
         self.grpc_port: int | None = None
         self.rest_port: int | None = None
         # For requests that are large to read, and for what is no inference.
-        self._workers = Workers(options.rest_threads)
+        self._workers = Workers(options.rest_threads, most_waiting=options.max_waiting_requests)
         batches = options.batching is not None and not options.per_model_batching
         threads = options.batching.num_batch_threads if batches and options.batching else options.max_threads
         self._executor = Executor(threads, most_waiting=options.max_waiting_requests, on_batch=self._note_batch)

@@ -1,6 +1,8 @@
 """What it takes to make a version folder answer requests."""
 
 import logging
+import time
+from dataclasses import replace
 from pathlib import Path
 
 from bert_serving.errors import ExportError, FailedPrecondition
@@ -30,9 +32,11 @@ def load_version(name: str, record: VersionRecord, options: ServerOptions) -> Se
         batching=_batching(record.folder, options),
         check_method_names=options.check_method_names,
     )
-    if options.enable_model_warmup:
-        replay_warmup(servable, record.folder, iterations=options.warmup_iterations)
-    return servable
+    if not options.enable_model_warmup:
+        return servable
+    started = time.monotonic()
+    replayed = replay_warmup(servable, record.folder, iterations=options.warmup_iterations)
+    return replace(servable, warmup_seconds=time.monotonic() - started) if replayed else servable
 
 
 def _audit(name: str, record: VersionRecord, options: ServerOptions) -> None:
