@@ -110,12 +110,13 @@ class PredictionService(_Service, prediction_service_pb2_grpc.PredictionServiceS
         return inference_pb2.MultiInferenceResponse(results=results)
 
     async def _prepared(self, prepare: Callable[[Any], T], request: Any) -> T:
-        unpacked = sum(size for _, size in _declared(request).values())
+        declared = _declared(request)
+        self._gateway.limits.check_declared(declared)
+        unpacked = sum(size for _, size in declared.values())
         small = max(request.ByteSize(), unpacked) <= _SMALL
         return prepare(request) if small else await self._workers.run(prepare, request)
 
     def _predict(self, request: Any) -> Inference[Any]:
-        self._gateway.limits.check_declared(_declared(request))
         servable = self._store.resolve(_spec(request))
         return prepare_predict(servable, request, tensor_content=self._tensor_content)
 

@@ -107,18 +107,29 @@ class ModelStore:
             raise InvalidRequest("Missing ModelSpec")
         if not spec.name:
             raise InvalidRequest("ModelSpec has no name specified.")
-        match spec.WhichOneof("version_choice"):
-            case "version":
-                return self._exactly(spec.name, spec.version.value)
-            case "version_label":
-                version = self.labels(spec.name).get(spec.version_label)
-                if version is None:
-                    raise InvalidRequest(f"Unrecognized servable version label: {spec.version_label}")
-                return self._exactly(spec.name, version)
+        version = self.chosen_version(spec)
+        if version is not None:
+            return self._exactly(spec.name, version)
         for record in self._table.records(spec.name):
             if record.servable is not None:
                 return record.servable
         raise ServableNotFound(f"Servable not found for request: Latest({spec.name})")
+
+    def chosen_version(self, spec: model_pb2.ModelSpec) -> int | None:
+        """The version that a spec names by its number or by a label, whether it is there or not; None where it names none.
+
+        Raises:
+            InvalidRequest: an unknown label.
+        """
+        match spec.WhichOneof("version_choice"):
+            case "version":
+                return int(spec.version.value)
+            case "version_label":
+                version = self.labels(spec.name).get(spec.version_label)
+                if version is None:
+                    raise InvalidRequest(f"Unrecognized servable version label: {spec.version_label}")
+                return version
+        return None
 
     def _exactly(self, name: str, version: int) -> Servable:
         record = self._table.get(name, version)

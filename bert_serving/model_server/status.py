@@ -24,7 +24,7 @@ def model_status(store: ModelStore, spec: model_pb2.ModelSpec | None) -> get_mod
     records = store.versions(spec.name)
     if not records:
         raise ServableNotFound(f"Could not find any versions of model {spec.name}")
-    version = _version(store, spec)
+    version = store.chosen_version(spec)
     if version is not None:
         records = [record for record in records if record.version == version]
         if not records:
@@ -35,18 +35,6 @@ def model_status(store: ModelStore, spec: model_pb2.ModelSpec | None) -> get_mod
         shown.status.error_code = error_codes_pb2.Code.Value(record.error_code)
         shown.status.error_message = record.error_message
     return response
-
-
-def _version(store: ModelStore, spec: model_pb2.ModelSpec) -> int | None:
-    match spec.WhichOneof("version_choice"):
-        case "version":
-            return int(spec.version.value)
-        case "version_label":
-            version = store.labels(spec.name).get(spec.version_label)
-            if version is None:
-                raise InvalidRequest(f"Unrecognized servable version label: {spec.version_label}")
-            return version
-    return None
 
 
 def status_json(response: get_model_status_pb2.GetModelStatusResponse) -> str:

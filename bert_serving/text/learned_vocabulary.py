@@ -39,8 +39,8 @@ def count_words(
         counts.update(words.numpy().tolist())
         done += len(batch)
         progress(done)
-    words = Counter({word.decode("utf-8"): count for word, count in counts.items()})
-    return Counter({word: count for word, count in words.items() if len(word) <= LONGEST_WORD})
+    found = {word.decode("utf-8"): count for word, count in counts.items()}
+    return Counter({word: count for word, count in found.items() if len(word) <= LONGEST_WORD})
 
 
 def learn_vocabulary(counts: Counter[str], size: int) -> list[str]:
