@@ -20,6 +20,8 @@ from bert_serving.model_server.workers import Workers
 
 # A body up to this size is read on the event loop, where it costs less than the way to a thread.
 _SMALL = 1 << 14
+# How long a request runs before somebody looks whether its client is still there.
+_LOOK_SECONDS = 0.05
 _CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
@@ -134,19 +136,47 @@ class _Endpoint:
 
     async def _unless_gone(self, request: Request, work: Coroutine[Any, Any, Reply]) -> Reply:
         """The result of `work`, which is cancelled when the client has gone or the time is over."""
-        running = asyncio.ensure_future(work)
-        # After the body, the next message can only be the client's leave.
-        leaving = asyncio.ensure_future(request.receive())
+        departure = _Departure(request)
         try:
-            await asyncio.wait({running, leaving}, timeout=self._options.timeout, return_when=asyncio.FIRST_COMPLETED)
-            if running.done():
-                return running.result()
-            if leaving.done():
-                raise ClientDisconnect
-            raise DeadlineExceeded(f"No answer within {self._options.timeout:g} s (rest_api_timeout_in_ms)")
+            async with asyncio.timeout(self._options.timeout) as limit:
+                return await work
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise DeadlineExceeded(f"No answer within {self._options.timeout:g} s (rest_api_timeout_in_ms)") from None
+        except asyncio.CancelledError:
+            if departure.seen:
+                raise ClientDisconnect from None
+            raise
         finally:
-            running.cancel()
-            leaving.cancel()
+            departure.stop()
+
+
+class _Departure:
+    """Cancels the task in which it was made when the request's client leaves."""
+
+    def __init__(self, request: Request):
+        self.seen = False
+        self._request = request
+        self._task = asyncio.current_task()
+        self._watch: asyncio.Task[None] | None = None
+        # Most answers are there before: a task that looks for each client would cost them more than it is good for.
+        self._timer = asyncio.get_running_loop().call_later(_LOOK_SECONDS, self._start)
+
+    def stop(self) -> None:
+        self._timer.cancel()
+        if self._watch is not None:
+            self._watch.cancel()
+
+    def _start(self) -> None:
+        self._watch = asyncio.ensure_future(self._wait())
+
+    async def _wait(self) -> None:
+        # After the body, the next message can only be the client's leave.
+        await self._request.receive()
+        self.seen = True
+        if self._task is not None:
+            self._task.cancel()
 
 
 def _client(request: Request) -> str:
