@@ -1,13 +1,12 @@
 """Whatever a client or a config file holds: no crash, no hang, no error of the server for a mistake of the client."""
 
-import json
-
 import pytest
 import serving_models
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
+from random_requests import SIGNATURES, bodies, paths, tensors
 from tensorflow.core.framework import tensor_pb2, types_pb2
 from tensorflow_serving.apis import classification_pb2, model_pb2, predict_pb2, regression_pb2
 
@@ -24,68 +23,8 @@ from bert_serving.model_server.predict import predict
 from bert_serving.model_server.regress import regress
 from bert_serving.model_server.rest_api import RestApi
 
-SIGNATURES = (
-    "serving_default",
-    "matrix",
-    "two_outputs",
-    "two_inputs",
-    "strings",
-    "kinds",
-    "classify",
-    "half_precision",
-)
 QUICK = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 LONG = settings(max_examples=2500, deadline=None, suppress_health_check=list(HealthCheck))
-
-json_values = some.recursive(
-    some.none()
-    | some.booleans()
-    | some.integers(-(2**70), 2**70)
-    | some.floats()
-    | some.text(max_size=8)
-    | some.just({"b64": "YQ=="}),
-    lambda inner: some.lists(inner, max_size=3) | some.dictionaries(some.sampled_from("xabsildu"), inner, max_size=5),
-    max_leaves=12,
-)
-bodies = some.one_of(
-    some.binary(max_size=60),
-    some.text(max_size=60).map(lambda text: text.encode("utf-8", "surrogatepass")),
-    some.fixed_dictionaries(
-        {},
-        optional={
-            "instances": json_values,
-            "inputs": json_values,
-            "examples": json_values,
-            "context": json_values,
-            "signature_name": some.sampled_from(SIGNATURES) | json_values,
-        },
-    ).map(lambda body: json.dumps(body).encode("utf-8", "surrogatepass")),
-)
-paths = some.one_of(
-    some.sampled_from(["predict", "classify", "regress"]).map(lambda method: f"/v1/models/m:{method}"),
-    some.text(max_size=20).map(lambda text: f"/v1/models/{text}"),
-    some.text(max_size=20),
-)
-shapes = some.lists(some.integers(-2, 4) | some.sampled_from([2**31, 2**62]), max_size=3)
-
-
-@some.composite
-def tensors(draw):
-    """TensorProtos that fit together, or not."""
-    proto = tensor_pb2.TensorProto(dtype=draw(some.sampled_from(sorted(types_pb2.DataType.values()))))
-    for size in draw(shapes):
-        proto.tensor_shape.dim.add(size=size)
-    proto.tensor_shape.unknown_rank = draw(some.booleans()) and draw(some.booleans())
-    match draw(some.sampled_from(["content", "float_val", "int_val", "string_val", "half_val", "scomplex_val", ""])):
-        case "content":
-            proto.tensor_content = draw(some.binary(max_size=24))
-        case "string_val":
-            proto.string_val.extend(draw(some.lists(some.binary(max_size=4), max_size=4)))
-        case "int_val" | "half_val" as field:
-            getattr(proto, field).extend(draw(some.lists(some.integers(-(2**31), 2**31 - 1), max_size=4)))
-        case "float_val" | "scomplex_val" as field:
-            getattr(proto, field).extend(draw(some.lists(some.floats(width=32), max_size=4)))
-    return proto
 
 
 @pytest.fixture(scope="module")
