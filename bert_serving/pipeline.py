@@ -27,6 +27,7 @@ from bert_serving.data.unlabelled import read_pairs, read_texts
 from bert_serving.encoders.architecture import Architecture, assign_weights
 from bert_serving.encoders.cache import folder_sha256
 from bert_serving.encoders.loading import EncoderFolder, LoadedEncoder, find_encoder_folder, load_encoder, network_from
+from bert_serving.encoders.trust import check_harmless
 from bert_serving.encoders.weights_file import read_safetensors
 from bert_serving.errors import DataError, EncoderError, InputError, RunFolderError
 from bert_serving.evaluation import pictures
@@ -298,9 +299,12 @@ def load_classifier(run: RunFolder) -> Classifier:
 
     Raises:
         RunFolderError: the run is not complete, or its files are damaged.
+        EncoderError: its preprocessing reads or writes files or runs code, and its run file does not say that it is trusted.
     """
     config = run.config()
     run.check_complete()
+    if not config.encoder.trusted:
+        check_harmless(run.preprocessing)
     encoder = _encoder_of(run, config)
     options = dataclasses.replace(_options(config, run.labels()), scaling=run.scaling())
     classifier = build_classifier(encoder, _load_preprocessing(run.preprocessing, config), options)

@@ -23,12 +23,14 @@ from bert_serving.encoders.loading import find_encoder_folder, load_encoder
 from bert_serving.encoders.sources import HubSource, fetch
 from bert_serving.encoders.trust import check_harmless
 from bert_serving.errors import EncoderError, SourceError
+from bert_serving.pipeline import load_classifier
 from bert_serving.text.preprocessing import (
     NormalisedPreprocessing,
     load_preprocessing,
     write_sentencepiece_preprocessing,
 )
 from bert_serving.text.sentencepieces import TextRules
+from bert_serving.training.run_folder import RunFolder
 
 ENCODER, PREPROCESSING = "/lab/mini/1?tf-hub-format=compressed", "/lab/mini_preprocess/3?tf-hub-format=compressed"
 KAGGLE = "lab/mini/tensorFlow2/tiny/1"
@@ -327,6 +329,11 @@ def test_a_run_whose_preprocessing_was_exchanged_is_converted_again(trained, tmp
     after = find_encoder_folder(EncoderConfig(path=run)).preprocessing
     assert (after / "assets" / "notes.txt").is_file()
     assert not (before / "assets" / "notes.txt").exists()
+
+
+def test_a_run_with_harmful_preprocessing_is_not_loaded_for_answers(harmful_run):
+    with pytest.raises(EncoderError, match=r"preprocessing: holds .*WriteFile \(writes files\)"):
+        load_classifier(RunFolder(harmful_run))
 
 
 def test_preprocessing_of_our_own_passes_the_audit(trained, encoder_folder, tmp_path):
