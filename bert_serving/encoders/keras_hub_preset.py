@@ -198,9 +198,11 @@ def _read_weights(path: Path, backbone: _Backbone, architecture: Architecture) -
 
 def _array(file: h5py.File, layer: str, place: int) -> np.ndarray:
     name = f"layers/{layer}/vars/{place}"
-    if name not in file:
-        raise KeyError(name)
-    return np.asarray(file[name], np.float32)
+    # Keras 3.15 calls attention's parts query_dense and so on, as the properties that hold them; those before it _query_dense.
+    for each in (name, name.replace("_self_attention_layer/_", "_self_attention_layer/")):
+        if each in file:
+            return np.asarray(file[each], np.float32)
+    raise KeyError(name)
 
 
 def _vocabulary(source: Path, scratch: Path, architecture: Architecture) -> Path:
