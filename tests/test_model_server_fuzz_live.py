@@ -11,7 +11,7 @@ import serving_models
 import tensorflow as tf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
-from tensorflow_serving.apis import predict_pb2
+from tensorflow_serving.apis import model_management_pb2, predict_pb2
 
 from bert_serving.model_server.options import ModelConfig, ServerOptions
 from bert_serving.model_server.server import ServerThread
@@ -24,13 +24,12 @@ PREDICTION = "/tensorflow.serving.PredictionService/"
 MODELS = "/tensorflow.serving.ModelService/"
 METHODS = [PREDICTION + name for name in ("Predict", "Classify", "Regress", "MultiInference", "GetModelMetadata")]
 METHODS += [MODELS + "GetModelStatus", MODELS + "HandleReloadConfigRequest"]
-# A reload of a folder without versions is UNKNOWN, as in TensorFlow Serving.
 FAULTS = {"INTERNAL", "UNKNOWN", "DATA_LOSS", "UNAVAILABLE", "DEADLINE_EXCEEDED"}
-METHOD_OF = {
-    "Predict": (PREDICTION, made.predict_requests()),
-    "MultiInference": (PREDICTION, made.multi_inference_requests()),
-    "GetModelMetadata": (PREDICTION, made.metadata_requests()),
-    "GetModelStatus": (MODELS, made.status_requests()),
+REQUESTS = {
+    PREDICTION + "Predict": made.predict_requests(),
+    PREDICTION + "MultiInference": made.multi_inference_requests(),
+    PREDICTION + "GetModelMetadata": made.metadata_requests(),
+    MODELS + "GetModelStatus": made.status_requests(),
 }
 
 
@@ -85,7 +84,7 @@ def bytes_case(limits):
 
 def requests_case(limits):
     @limits
-    @given(asked=some.one_of(*(some.tuples(some.just(way + name), each) for name, (way, each) in METHOD_OF.items())))
+    @given(asked=some.one_of(*(some.tuples(some.just(method), each) for method, each in REQUESTS.items())))
     def case(channel, asked):
         method, request = asked
         assert code_of(channel, method, request.SerializeToString()) not in FAULTS, asked
@@ -155,6 +154,7 @@ def reload_case(limits):
         paths = [str(base), str(base), str(empty), str(base / "no"), "", "relative", "\u00e4"]
         request = data.draw(made.reload_requests(paths))
         with grpc.insecure_channel(changing.grpc_address) as channel:
+            # A folder without versions is UNKNOWN, as in TensorFlow Serving.
             assert code_of(channel, METHODS[-1], request.SerializeToString()) not in FAULTS - {"UNKNOWN"}, request
 
     return case
@@ -183,7 +183,7 @@ def test_after_all_that_the_server_answers(channel):
 
 def test_after_any_configuration_a_right_one_brings_the_model_back(changing, base):
     with grpc.insecure_channel(changing.grpc_address) as channel:
-        request = made.model_management_pb2.ReloadConfigRequest()
+        request = model_management_pb2.ReloadConfigRequest()
         request.config.model_config_list.config.add(name=made.MODEL, base_path=str(base), model_platform="tensorflow")
         assert code_of(channel, METHODS[-1], request.SerializeToString()) == "OK"
         check_that_it_answers(channel)
