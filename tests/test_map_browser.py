@@ -70,7 +70,7 @@ def test_every_row_is_a_point_and_every_label_has_its_density(page):
 
 
 def test_the_text_is_under_the_pointer(page):
-    page.driver.execute_script("document.querySelector('#section-1').scrollIntoView()")
+    page.driver.execute_script("document.querySelector('#section-1').scrollIntoView({behavior: 'instant'})")
     point = page.all(POINTS)[ROWS // 2]
     ActionChains(page.driver).move_to_element(point).perform()
     page.wait("return document.querySelector('#vg-tooltip-element.visible')")
