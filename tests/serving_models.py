@@ -95,6 +95,25 @@ class Arithmetic(tf.Module):
         return {"scores": tf.io.parse_example(inputs, EXAMPLE_FEATURES)["x"][:, 0]}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="inputs")])
+    def double_scores(self, inputs):
+        return {"scores": tf.cast(tf.io.parse_example(inputs, EXAMPLE_FEATURES)["x"], tf.float64)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="inputs")])
+    def one_score_more(self, inputs):
+        x = tf.io.parse_example(inputs, EXAMPLE_FEATURES)["x"]
+        return {"scores": tf.concat([x, x[:1]], axis=0)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="inputs")])
+    def one_class_less(self, inputs):
+        x = tf.io.parse_example(inputs, EXAMPLE_FEATURES)["x"]
+        return {"classes": tf.tile([["y"]], [tf.shape(x)[0], 1]), "scores": tf.concat([x, -x], axis=1)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="inputs")])
+    def three_outputs(self, inputs):
+        x = tf.io.parse_example(inputs, EXAMPLE_FEATURES)["x"]
+        return {"scores": x, "a": x, "b": x}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="inputs")])
     def regress(self, inputs):
         x = tf.io.parse_example(inputs, EXAMPLE_FEATURES)["x"]
         return {"outputs": self.half * x + self.offset}
@@ -135,6 +154,32 @@ def write_arithmetic(folder: Path, offset: float = 2.0) -> Path:
     names = [name for name, value in vars(Arithmetic).items() if hasattr(value, "get_concrete_function")]
     signatures = {name: getattr(module, name) for name in names if name != "plain"}
     tf.saved_model.save(module, str(folder), signatures={"serving_default": module.plain, **signatures})
+    return folder
+
+
+def write_half_plus_two_of_tf1(folder: Path) -> Path:
+    """The half_plus_two of TensorFlow Serving's own tests: a graph of TensorFlow 1, with a signature for each method.
+
+    Its Predict feeds `x`, which is no placeholder.
+    """
+    from tensorflow.compat import v1
+
+    info, make = v1.saved_model.build_tensor_info, v1.saved_model.build_signature_def
+    with v1.Graph().as_default(), v1.Session() as session:
+        examples = v1.placeholder(tf.string, [None], name="tf_example")
+        x = tf.identity(tf.io.parse_example(examples, EXAMPLE_FEATURES)["x"], name="x")
+        half, two = v1.Variable(0.5, name="a", use_resource=True), v1.Variable(2.0, name="b", use_resource=True)
+        y = tf.add(half * x, two, name="y")
+        session.run(v1.global_variables_initializer())
+        given = {"inputs": info(examples)}
+        signatures = {
+            "serving_default": make({"x": info(x)}, {"y": info(y)}, "tensorflow/serving/predict"),
+            "regress_x_to_y": make(given, {"outputs": info(y)}, "tensorflow/serving/regress"),
+            "classify_x_to_y": make(given, {"scores": info(y)}, "tensorflow/serving/classify"),
+        }
+        builder = v1.saved_model.Builder(str(folder))
+        builder.add_meta_graph_and_variables(session, ["serve"], signatures)
+        builder.save()
     return folder
 
 
@@ -201,6 +246,7 @@ def write_conformance_models(base: Path) -> Path:
     write_arithmetic(base / "half_plus_two" / "00000124", offset=3.0)
     (base / "half_plus_two" / "1000.tmp").mkdir()
     write_texts(base / "texts" / "1")
+    write_half_plus_two_of_tf1(base / "half_plus_two_tf1" / "123")
     return base
 
 
@@ -211,6 +257,7 @@ model_config_list {
     model_version_policy { latest { num_versions: 2 } } version_labels { key: "stable" value: 123 }
   }
   config { name: "texts" base_path: "/conformance/texts" model_platform: "tensorflow" }
+  config { name: "half_plus_two_tf1" base_path: "/conformance/half_plus_two_tf1" model_platform: "tensorflow" }
 }
 """
 

@@ -28,6 +28,7 @@ from bert_serving.model_server.options import ModelConfig, ServerOptions, Versio
 from bert_serving.model_server.server import ServerThread
 
 MODEL = "half_plus_two"
+TF1_MODEL = "half_plus_two_tf1"
 
 
 # "host:8500,http://host:8501": ask a stock server instead, started with what `python tests/serving_models.py FOLDER` writes.
@@ -56,6 +57,7 @@ def server(request, tmp_path_factory):
         models=[
             ModelConfig(MODEL, base / MODEL, VersionPolicy(latest=2), labels={"stable": 123}),
             ModelConfig("texts", base / "texts"),
+            ModelConfig(TF1_MODEL, base / TF1_MODEL),
             ModelConfig("broken", base / "broken"),
         ],
         batching=request.param,
@@ -272,12 +274,48 @@ def test_a_long_error_text_is_cut(prediction):
     assert len(text) == 1024 + len("...TRUNCATED")
 
 
+def test_an_error_text_is_measured_in_bytes_and_cut_between_two_characters(prediction):
+    code, text = refused(prediction.Predict, predict_request(signature="長" * 3000))
+    assert code == "FAILED_PRECONDITION"
+    assert text.startswith('Serving signature key "長長')
+    assert text.endswith("長...TRUNCATED")
+    assert 1020 < len(text.removesuffix("...TRUNCATED").encode()) <= 1024
+
+
 def test_requests_at_the_same_time_each_get_their_own_answer(prediction):
     def ask(number):
         return prediction.Predict(predict_request({"x": floats(number)})).outputs["y"].float_val[0]
 
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         assert list(pool.map(ask, range(200))) == [number / 2 + 3 for number in range(200)]
+
+
+# === A graph of TensorFlow 1 ===
+
+
+def test_a_model_of_tensorflow_1_answers_by_every_method(prediction):
+    answer = prediction.Predict(predict_request({"x": floats(2.0, 4.0).reshape(2, 1)}, name=TF1_MODEL))
+    assert list(answer.outputs["y"].float_val) == [3.0, 4.0]
+    regressed = prediction.Regress(regress_request([2.0], signature="regress_x_to_y", name=TF1_MODEL))
+    assert [item.value for item in regressed.result.regressions] == [3.0]
+    classified = prediction.Classify(classify_request([4.0], signature="classify_x_to_y", name=TF1_MODEL))
+    assert [item.score for item in classified.result.classifications[0].classes] == [4.0]
+    request = multi_request(
+        ("regress_x_to_y", "regress", TF1_MODEL), ("classify_x_to_y", "classify", TF1_MODEL), values=(6.0,)
+    )
+    first, second = prediction.MultiInference(request).results
+    assert first.regression_result.regressions[0].value == 5.0
+    assert second.classification_result.classifications[0].classes[0].score == 5.0
+
+
+def test_a_model_of_tensorflow_1_answers_over_rest(http):
+    def ask(method, body):
+        return post(http, body, path=f"/v1/models/{TF1_MODEL}:{method}").json()
+
+    assert ask("predict", {"instances": [[2.0], [4.0]]}) == {"predictions": [[3.0], [4.0]]}
+    assert ask("regress", {"signature_name": "regress_x_to_y", "examples": [{"x": 2.0}]}) == {"results": [3.0]}
+    classified = ask("classify", {"signature_name": "classify_x_to_y", "examples": [{"x": 2.0}]})
+    assert classified == {"results": [[["", 3.0]]]}
 
 
 # === gRPC: the others ===
@@ -324,6 +362,26 @@ def test_the_context_of_a_classify_request_belongs_to_every_example(prediction):
             classify_request([1.0], signature="flat_scores"),
             "INVALID_ARGUMENT",
             "Expected Tensor shape: [batch_size num_classes] but got [1]",
+        ),
+        (
+            classify_request([1.0], signature="three_outputs"),
+            "INVALID_ARGUMENT",
+            "Expected one or two output Tensors, found 3",
+        ),
+        (
+            classify_request([1.0], signature="double_scores"),
+            "INVALID_ARGUMENT",
+            "Expected scores Tensor of DT_FLOAT. Got: DT_DOUBLE",
+        ),
+        (
+            classify_request([1.0], signature="one_score_more"),
+            "INVALID_ARGUMENT",
+            "Expected scores output batch size of 1. Got: 2",
+        ),
+        (
+            classify_request([1.0], signature="one_class_less"),
+            "INVALID_ARGUMENT",
+            "Tensors class and score should match in num_classes. Got 1 vs. 2",
         ),
     ],
 )
@@ -443,7 +501,7 @@ def test_regress_answers_with_a_number_for_each_example(prediction):
         (
             regress_request([1.0], signature="wide_regress"),
             "INVALID_ARGUMENT",
-            "to be either [batch_size] or [batch_size, 1] but got [1, 2]",
+            "to be either [batch_size] or [batch_size, 1] but got [1,2]",
         ),
     ],
 )
@@ -476,7 +534,7 @@ def test_multi_inference_answers_each_task_in_order(prediction):
 @pytest.mark.parametrize(
     ("request_", "code", "text"),
     [
-        (inference_pb2.MultiInferenceRequest(), "INVALID_ARGUMENT", "Missing ModelSpec"),
+        (inference_pb2.MultiInferenceRequest(), "INVALID_ARGUMENT", "ModelSpec has no name specified."),
         (
             multi_request(("regress", "regress"), ("classify", "classify", "texts")),
             "INVALID_ARGUMENT",
@@ -542,6 +600,20 @@ def test_paths_that_lead_nowhere_get_the_status_and_text_of_the_reference(http, 
     assert list(reply.json()) == ["error"]
     assert text in reply.json()["error"]
     assert reply.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize("garbage", [b"}", b" more", b"\xff\xfe", b"\x00"])
+def test_what_follows_the_object_is_ignored_be_it_text_or_not(http, garbage):
+    reply = post(http, b'{"instances": [2.0]}' + garbage)
+    assert (reply.status_code, reply.json()) == (200, {"predictions": [4.0]})
+
+
+def test_base64_may_be_wrapped(http):
+    raw = bytes(range(200))
+    wrapped = base64.encodebytes(raw).decode()
+    assert wrapped.count("\n") > 2
+    body = {"signature_name": "strings", "inputs": {"s": [{"b64": wrapped}]}}
+    assert base64.b64decode(post(http, body).json()["outputs"]["raw_bytes"][0]["b64"]) == raw
 
 
 @pytest.mark.parametrize(
@@ -772,6 +844,7 @@ def test_floats_over_rest_are_those_over_grpc_to_the_bit(http, prediction):
     np.testing.assert_array_equal(np.array(doubled, np.float32)[:, 0].view(np.uint32), values.view(np.uint32))
 
 
+@ours
 def test_floats_are_written_as_the_shortest_decimals(http):
     reply = post(http, '{"signature_name": "two_outputs", "inputs": [0.2, 3, 0.33333334]}')
     assert '"y": [0.1, 1.5, 0.16666667]' in reply.text
@@ -928,6 +1001,7 @@ def test_health_tells_life_from_readiness(http):
         "models": {
             MODEL: {"124": "AVAILABLE", "123": "AVAILABLE"},
             "texts": {"1": "AVAILABLE"},
+            TF1_MODEL: {"123": "AVAILABLE"},
             "broken": {"7": "END"},
         },
     }

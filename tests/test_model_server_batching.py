@@ -276,6 +276,13 @@ def test_requests_of_many_lengths_share_one_bound(loaded):
     assert "currently 2 batches enqueued and max_enqueued_batches is 2" in str(answers[7])
 
 
+def test_each_signature_has_a_bound_of_its_own(loaded):
+    blocked = Blocked(loaded, BatchingParameters(max_batch_size=2, max_enqueued_batches=2))
+    flood = [tokens(blocked.servable, [number]) for number in range(5)]
+    answers = run_behind(blocked, [*flood, one_output(blocked.servable, "mean", "mean", [3.0])])
+    assert [isinstance(answer, ServerUnavailable) for answer in answers] == [False] * 4 + [True, False]
+
+
 @pytest.mark.parametrize("cancelled", [1, 3])
 def test_requests_that_were_cancelled_are_no_company_for_later_ones(loaded, cancelled):
     blocked = Blocked(loaded, BatchingParameters(batch_timeout_micros=3_000_000))

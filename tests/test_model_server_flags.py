@@ -30,6 +30,10 @@ def test_the_ports_are_those_of_tensorflow_serving_when_not_given():
         (["--rest_api_port=0"], "rest_api_port", None),
         (["--enable_model_warmup=false"], "enable_model_warmup", False),
         (["--enable_model_warmup"], "enable_model_warmup", True),
+        (["--load_retry_interval_micros=-1"], "load_retry_interval", 0.0),
+        (["--tensorflow_session_parallelism=3"], "inter_op_parallelism", 3),
+        (["--tensorflow_session_parallelism=3", "--tensorflow_intra_op_parallelism=1"], "intra_op_parallelism", 1),
+        (["--tensorflow_session_parallelism=3", "--tensorflow_intra_op_parallelism=1"], "inter_op_parallelism", 0),
         (["--enable_serialization_as_tensor_content"], "tensor_content", True),
         (["--num_request_iterations_for_warmup=3"], "warmup_iterations", 3),
         (["--tensorflow_intra_op_parallelism=2"], "intra_op_parallelism", 2),
@@ -99,7 +103,12 @@ def test_a_flag_sets_its_option(arguments, attribute, value):
         (["--monitoring_config_file=/x"], "--monitoring_config_file needs --rest_api_port"),
         (["--rest_api_timeout_in_ms=0"], "'0' is not a whole number of at least 1"),
         (["--audit_for_tf_serving=new"], "'new' is not a version"),
-        (["--tensorflow_session_parallelism=1", "--tensorflow_intra_op_parallelism=1"], "give either it, or"),
+        (
+            [f"--tensorflow_{kind}_parallelism=1" for kind in ("session", "intra_op", "inter_op")],
+            "give either it, or",
+        ),
+        (["--load_retry_interval_micros=soon"], "'soon' is not a whole number"),
+        (["--model_base_path=gs://bucket/m"], "is gs://bucket/m: only folders are served here"),
         (["--model_config_file=/nowhere/models.config"], "Cannot read the model config file /nowhere/models.config"),
     ],
 )
@@ -120,7 +129,8 @@ def test_flags_without_meaning_here_are_listed():
         [*MODEL, "--flush_filesystem_caches", "--port=0", "--grpc_socket_path=/s", "--enable_profiler=false"]
     )
     assert set(flags.without_effect) == {"--flush_filesystem_caches", "--enable_profiler"}
-    assert parse_flags(MODEL).without_effect == ()
+    assert parse_flags([*MODEL, "--grpc_max_threads=3", "--enable_batching"]).without_effect == ("--grpc_max_threads",)
+    assert parse_flags([*MODEL, "--grpc_max_threads=3"]).without_effect == ()
 
 
 # main.cc of TensorFlow Serving 2.20.0.
@@ -134,7 +144,8 @@ tensorflow_inter_op_parallelism tensorflow_session_config_file per_process_gpu_m
 thread_pool_factory_config_file mixed_precision xla_cpu_compilation_enabled xla_gpu_compilation_enabled
 remove_unused_fields_from_bundle_metagraph prefer_tflite_model enable_model_warmup num_request_iterations_for_warmup
 ssl_config_file use_alts_credentials monitoring_config_file enable_profiler enable_grpc_healthcheck_service
-enable_signature_method_name_check enable_serialization_as_tensor_content version
+enable_signature_method_name_check enable_serialization_as_tensor_content num_tflite_pools num_tflite_interpreters_per_pool
+skip_initialize_tpu version
 """.split()
 
 

@@ -253,6 +253,25 @@ def test_a_version_is_tried_again_after_the_interval_and_so_often(tmp_path):
     assert attempts.due("m", 1, tmp_path)
 
 
+def test_a_version_is_tried_again_where_nobody_looks_for_new_ones(base, monkeypatch):
+    real, tries = model_store.load_version, []
+
+    def fails_once(*arguments):
+        tries.append(arguments)
+        if len(tries) == 1:
+            raise LoadError("the disk was away")
+        return real(*arguments)
+
+    monkeypatch.setattr(model_store, "load_version", fails_once)
+    options = ServerOptions(
+        models=[ModelConfig("m", base)], port=0, file_system_poll_wait_seconds=0, load_retry_interval=0.1
+    )
+    with ServerThread(options) as running:
+        assert not running.server.store.ready
+        wait_for(lambda: running.server.store.ready)
+    assert len(tries) == 2
+
+
 # === A new configuration ===
 
 
@@ -491,6 +510,38 @@ def test_a_running_server_follows_its_folders_and_its_config_file_and_takes_relo
         with pytest.raises(grpc.RpcError) as caught:
             models.HandleReloadConfigRequest(reload_request(("p", base / "no")), timeout=20)
         assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_a_new_model_of_the_config_file_that_loads_slowly_does_not_keep_the_others_from_new_versions(
+    base, saved_model, tmp_path, monkeypatch
+):
+    path, other = tmp_path / "models.config", tmp_path / "other"
+    write_config(path, ("m", base))
+    publish(saved_model, other, 1)
+    real, may_end = model_store.load_version, threading.Event()
+
+    def slow(name, *arguments):
+        if name == "slow":
+            may_end.wait(20)
+        return real(name, *arguments)
+
+    monkeypatch.setattr(model_store, "load_version", slow)
+    options = ServerOptions(
+        models=[ModelConfig("m", base)],
+        model_config_file=path,
+        model_config_file_poll_wait_seconds=0.05,
+        file_system_poll_wait_seconds=0.05,
+        load_threads=2,
+    )
+    with ServerThread(options) as running:
+        store = running.server.store
+        write_config(path, ("m", base), ("slow", other))
+        wait_for(lambda: "slow" in store.names())
+        publish(saved_model, base, 7)
+        wait_for(lambda: served(store) == 7)
+        assert not store.answers("slow")
+        may_end.set()
+        wait_for(lambda: store.answers("slow"))
 
 
 def test_a_look_that_fails_does_not_end_the_looking():

@@ -21,7 +21,7 @@ import tensorflow as tf
 from google.protobuf import descriptor_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from tensorflow_serving.apis import classification_pb2, predict_pb2, prediction_service_pb2_grpc
+from tensorflow_serving.apis import classification_pb2, inference_pb2, predict_pb2, prediction_service_pb2_grpc
 
 from bert_serving.clients.grpc_client import GrpcClient
 from bert_serving.clients.rest_client import RestClient
@@ -163,7 +163,7 @@ def test_metrics_have_the_names_of_the_reference_and_tell_version_and_signature(
     assert f':tensorflow:serving:request_count{{{model},status="OK",entrypoint="GRPC"}} 1\n' in text
     assert f':tensorflow:serving:request_latency_bucket{{{model},API="predict",entrypoint="REST",le="+Inf"}}' in text
     assert f':tensorflow:serving:request_latency_count{{{model},API="Predict",entrypoint="GRPC"}} 1\n' in text
-    assert f':tensorflow:serving:runtime_latency_count{{{model},API="Predict",runtime="TF2"}}' in text
+    assert f':tensorflow:serving:runtime_latency_count{{{model},API="Predict",runtime="TF1"}}' in text
     assert ":tensorflow:serving:batching_session:queuing_latency_count" not in text
     assert (
         f':tensorflow:cc:saved_model:load_attempt_count{{model_path="{base / "texts" / "1"}",status="success"}} 1\n'
@@ -216,7 +216,7 @@ def test_latency_in_the_runtime_has_the_method_and_batches_are_measured_where_th
         text = http.get(DEFAULT_PATH).text
     for method, signature in (("Predict", "serving_default"), ("Regress", "regress")):
         model = f'model_name="m",version="1",signature="{signature}"'
-        assert f':tensorflow:serving:runtime_latency_count{{{model},API="{method}",runtime="TF2"}} 1\n' in text
+        assert f':tensorflow:serving:runtime_latency_count{{{model},API="{method}",runtime="TF1"}} 1\n' in text
         for name in ("queuing_latency", "input_batch_size", "processed_batch_size", "padding_size"):
             assert f":tensorflow:serving:batching_session:{name}_count{{{model}}} 1\n" in text
 
@@ -562,6 +562,18 @@ def test_tls_serves_those_who_know_the_certificate(base, certificate, mutual):
             assert caught.value.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 
+def test_tls_is_asked_for_on_the_unix_socket_too(base, certificate, tmp_path):
+    key, cert = certificate
+    path = f"unix:{tmp_path / 'socket'}"
+    known, name = grpc.ssl_channel_credentials(cert), [("grpc.ssl_target_name_override", "localhost")]
+    with ServerThread(options(base, port=None, grpc_socket_path=path.removeprefix("unix:"), tls=Tls(key, cert))):
+        with grpc.secure_channel(path, known, name) as channel:
+            stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+            assert stub.Predict(predict_request(["a"]), timeout=20).outputs["label"].string_val[0] == b"kurz"
+        with grpc.insecure_channel(path) as channel, pytest.raises(grpc.RpcError):
+            prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(predict_request(["a"]), timeout=5)
+
+
 @pytest.mark.parametrize("mutual", [False, True])
 def test_tls_serves_the_rest_port_too_where_that_is_asked_for(base, certificate, tmp_path, mutual):
     key, cert = certificate
@@ -671,13 +683,17 @@ def test_signatures_made_for_another_method_are_refused_where_that_is_asked_for(
         assert list(stub.Predict(request, timeout=20).outputs["y"].float_val) == [3.0]
         classify = classification_pb2.ClassificationRequest(model_spec=request.model_spec)
         classify.model_spec.signature_name = "classify"
-        with pytest.raises(grpc.RpcError) as caught:
-            stub.Classify(classify, timeout=20)
-    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert (
-        "Expected classification signature method_name to be tensorflow/serving/classify. Was: "
-        "tensorflow/serving/predict" in caught.value.details()
-    )
+        several = inference_pb2.MultiInferenceRequest()
+        several.tasks.add(method_name="tensorflow/serving/classify").model_spec.CopyFrom(classify.model_spec)
+        several.input.example_list.examples.add()
+        for call, refused in ((stub.Classify, classify), (stub.MultiInference, several)):
+            with pytest.raises(grpc.RpcError) as caught:
+                call(refused, timeout=20)
+            assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+            assert (
+                "Expected classification signature method_name to be tensorflow/serving/classify. Was: "
+                "tensorflow/serving/predict" in caught.value.details()
+            )
 
 
 def test_stopping_is_bounded_by_the_grace_period(base):

@@ -185,6 +185,15 @@ class TestAnyModel:
         page.click("#json .main")
         page.wait("return document.querySelector('#answers pre')?.textContent.includes('minus y')")
 
+    def test_answers_examples_by_regress(self, page):
+        choose(page, "model", "<i>numbers")
+        choose(page, "signature", "regress")
+        page.driver.execute_script(
+            'document.getElementById(\'body\').value = \'{"signature_name": "regress", "examples": [{"x": 2.0}]}\''
+        )
+        page.click("#json .main")
+        page.wait("return document.querySelector('#answers pre')?.textContent.includes('results')")
+
 
 def upload(page, path):
     page.driver.execute_script("document.getElementById('file').open = true")

@@ -152,6 +152,12 @@ def test_a_version_is_not_available_before_its_warmup_has_run(tmp_path, saved_mo
     assert START not in seen
 
 
+def test_no_warmup_iterations_mean_one_so_that_a_broken_record_still_ends_the_version(tmp_path, saved_model):
+    copy_versions(saved_model, tmp_path, 1)
+    write_warmup(tmp_path / "1", log_of(["a"]))
+    assert load_one(store_of(tmp_path, warmup_iterations=0)).state == END
+
+
 def test_the_time_of_a_warmup_is_among_the_metrics(tmp_path, saved_model):
     copy_versions(saved_model, tmp_path, 1, 2)
     write_warmup(tmp_path / "1", log_of([1.0]))

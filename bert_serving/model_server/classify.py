@@ -14,6 +14,8 @@ from bert_serving.model_server.examples import (
     example_signature,
     serialized_examples,
     shown,
+    shown_shape,
+    shown_type,
 )
 from bert_serving.model_server.inference import Inference
 from bert_serving.model_server.servable import Servable, Signature
@@ -107,11 +109,11 @@ def _checked(arrays: Mapping[str, np.ndarray], name: str, batch_size: int) -> np
         return None
     array = arrays[name]
     if array.ndim != 2:
-        raise InvalidRequest(f"Expected Tensor shape: [batch_size num_classes] but got {list(array.shape)}")
+        raise InvalidRequest(f"Expected Tensor shape: [batch_size num_classes] but got {shown_shape(array)}")
     if name == contract.CLASSES and array.dtype != object:
-        raise InvalidRequest(f"Expected classes Tensor of DT_STRING. Got: {array.dtype}")
+        raise InvalidRequest(f"Expected classes Tensor of DT_STRING. Got: {shown_type(array)}")
     if name == contract.SCORES and array.dtype != np.float32:
-        raise InvalidRequest(f"Expected scores Tensor of DT_FLOAT. Got: {array.dtype}")
+        raise InvalidRequest(f"Expected scores Tensor of DT_FLOAT. Got: {shown_type(array)}")
     if array.shape[0] != batch_size:
         raise InvalidRequest(f"Expected {name} output batch size of {batch_size}. Got: {array.shape[0]}")
     return array

@@ -7,7 +7,7 @@ from tensorflow_serving.apis import input_pb2
 from bert_serving import contract
 from bert_serving.errors import InvalidRequest
 from bert_serving.model_server.servable import Servable, Signature
-from bert_serving.model_server.tensor_proto import type_name
+from bert_serving.model_server.tensor_proto import data_type, type_name
 
 CLASSIFY_METHOD = "tensorflow/serving/classify"
 REGRESS_METHOD = "tensorflow/serving/regress"
@@ -63,6 +63,16 @@ def serialized_examples(given: input_pb2.Input) -> np.ndarray:
     if not examples:
         raise InvalidRequest("Input is empty.")
     return np.array(examples, dtype=object)
+
+
+def shown_shape(array: np.ndarray) -> str:
+    """A shape as TensorFlow writes it."""
+    return "[" + ",".join(map(str, array.shape)) + "]"
+
+
+def shown_type(array: np.ndarray) -> str:
+    """A data type as TensorFlow's protos name it: DT_FLOAT."""
+    return types_pb2.DataType.Name(data_type(array))
 
 
 def shown(signature: Signature) -> str:

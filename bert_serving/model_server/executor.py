@@ -26,7 +26,7 @@ _COMPANY_SECONDS = 0.25
 # The share of a batch's time for which the next one waits for company.
 _PATIENCE = 0.25
 
-# Which requests may share a batch: the servable's id first; empty for those that each run on their own.
+# Which requests may share a batch: the servable's id first, then the signature; empty for those that each run on their own.
 _Key = tuple[Hashable, ...]
 
 # A task with its answer, or with the error that it gets.
@@ -143,10 +143,10 @@ class Executor:
             if queue is None:
                 queue = TaskQueue(servable.batching if task.rows else None, most_waiting=self._most_waiting)
             # Requests of other lengths or for other outputs have queues of their own, which must not add up without limit.
-            rows = sum(each.rows for each_key, each in self._queues.items() if _same_servable(each_key, key))
-            if rows or traffic.running:
+            others = [(each_key, each) for each_key, each in self._queues.items() if _same_servable(each_key, key)]
+            if traffic.running or any(each.rows for _, each in others):
                 traffic.company = time.monotonic()
-            elsewhere = rows - queue.rows
+            elsewhere = sum(each.rows for each_key, each in others if _same_signature(each_key, key)) - queue.rows
             evicted = queue.push(task, elsewhere=elsewhere)
             self._queues[key] = queue
             self._changed.notify()
@@ -278,11 +278,15 @@ def _queue_key(task: BatchTask, traffic: _Traffic) -> _Key:
     if not task.rows or parameters is None:
         return ()
     fits = same_rank if parameters.pad_variable_length_inputs else same_shape
-    return id(inference.servable), _kind(inference), fits(inference.inputs)
+    return id(inference.servable), inference.signature, inference.outputs, fits(inference.inputs)
 
 
 def _same_servable(key: _Key, other: _Key) -> bool:
     return key[:1] == other[:1]
+
+
+def _same_signature(key: _Key, other: _Key) -> bool:
+    return key[:2] == other[:2]
 
 
 def _must_merge(task: BatchTask) -> bool:

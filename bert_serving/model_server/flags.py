@@ -19,6 +19,7 @@ from bert_serving.model_server.options import ModelConfig, ServerOptions
 from bert_serving.model_server.request_limits import Limits
 from bert_serving.model_server.request_logging import MOST_BYTES, RequestLogging
 from bert_serving.model_server.tls import read_tls
+from bert_serving.model_server.version_folders import check_is_no_uri
 
 # Known to tensorflow_model_server (main.cc, tags up to 2.20.0), without meaning here.
 _NO_EFFECT = (
@@ -26,11 +27,14 @@ _NO_EFFECT = (
     "enable_profiler",
     "flush_filesystem_caches",
     "mixed_precision",
+    "num_tflite_interpreters_per_pool",
+    "num_tflite_pools",
     "num_unload_threads",
     "per_process_gpu_memory_fraction",
     "platform_config_file",
     "prefer_tflite_model",
     "remove_unused_fields_from_bundle_metagraph",
+    "skip_initialize_tpu",
     "tensorflow_session_config_file",
     "thread_pool_factory_config_file",
     "xla_cpu_compilation_enabled",
@@ -74,8 +78,10 @@ def parse_flags(arguments: Sequence[str]) -> Flags:
             raise InputError(f"--{name} is not supported here: use --ssl_config_file instead")
     if values.version:
         return Flags(options=None)
-    given = tuple(f"--{name}" for name in _NO_EFFECT if getattr(values, name) is not None)
-    return Flags(options=_options(values), without_effect=given)
+    given = [f"--{name}" for name in _NO_EFFECT if getattr(values, name) is not None]
+    if values.grpc_max_threads and values.enable_batching:
+        given.append("--grpc_max_threads")  # num_batch_threads says it then
+    return Flags(options=_options(values), without_effect=tuple(given))
 
 
 def _options(values: argparse.Namespace) -> ServerOptions:
@@ -84,11 +90,13 @@ def _options(values: argparse.Namespace) -> ServerOptions:
         values.tensorflow_inter_op_parallelism,
         values.tensorflow_session_parallelism,
     )
-    if session and (intra or inter):
+    if session and intra and inter:
         raise InputError(
             "--tensorflow_session_parallelism sets both kinds of parallelism: "
             "give either it, or the intra and inter flags"
         )
+    if not (intra or inter):
+        intra = inter = session
     if not values.port and not values.grpc_socket_path:
         raise InputError("--port=0 switches the gRPC port off: then --grpc_socket_path is required")
     return ServerOptions(
@@ -98,8 +106,8 @@ def _options(values: argparse.Namespace) -> ServerOptions:
         rest_api_port=values.rest_api_port or None,
         grpc_socket_path=values.grpc_socket_path or None,
         grpc_channel_arguments=values.grpc_channel_arguments,
-        intra_op_parallelism=intra or session,
-        inter_op_parallelism=inter or session,
+        intra_op_parallelism=intra,
+        inter_op_parallelism=inter,
         enable_model_warmup=values.enable_model_warmup,
         warmup_iterations=values.num_request_iterations_for_warmup,
         saved_model_tags=tuple(values.saved_model_tags.split(",")),
@@ -108,7 +116,7 @@ def _options(values: argparse.Namespace) -> ServerOptions:
         model_config_file=Path(values.model_config_file) if values.model_config_file else None,
         model_config_file_poll_wait_seconds=values.model_config_file_poll_wait_seconds,
         max_num_load_retries=values.max_num_load_retries,
-        load_retry_interval=values.load_retry_interval_micros / 1e6,
+        load_retry_interval=max(0, values.load_retry_interval_micros) / 1e6,
         load_threads=values.num_load_threads or 1,
         batching=_batching(values),
         rest_timeout=values.rest_api_timeout_in_ms / 1e3,
@@ -142,6 +150,7 @@ def _models(values: argparse.Namespace) -> list[ModelConfig]:
         raise InputError("No model to serve: give --model_base_path (and --model_name) or --model_config_file")
     if not values.model_name:
         raise InputError("--model_name must not be empty")
+    check_is_no_uri(values.model_name, values.model_base_path)
     return [ModelConfig(name=values.model_name, base_path=Path(values.model_base_path).absolute())]
 
 
@@ -197,7 +206,7 @@ def _build_parser() -> argparse.ArgumentParser:
     add("rest_api_port", _port, 0, "REST port; 0 is off")
     add("grpc_socket_path", str, "", "answer gRPC on this Unix socket, too")
     add("grpc_channel_arguments", _channel_arguments, (), "k=v,k=v for the gRPC server")
-    add("grpc_max_threads", _count, 0, "requests worked on side by side; 0 is four for each CPU")
+    add("grpc_max_threads", _count, 0, "requests worked on side by side without batching; 0 is four for each CPU")
     add("model_name", str, "default", "name of the model")
     add("model_base_path", str, "", "folder that holds the numbered versions")
     add("model_config_file", str, "", "ModelServerConfig in text form; wins over name and base path")
@@ -205,7 +214,7 @@ def _build_parser() -> argparse.ArgumentParser:
     add("file_system_poll_wait_seconds", _count, 1, "look for versions so often; 0 is once")
     add("allow_version_labels_for_unavailable_models", _boolean, False, "accept new labels of versions not loaded yet")
     add("max_num_load_retries", _count, 5, "try so often again to load a version that failed")
-    add("load_retry_interval_micros", _count, 60_000_000, "microseconds between two tries")
+    add("load_retry_interval_micros", _integer, 60_000_000, "microseconds between two tries; below 0 is at once")
     add("num_load_threads", _count, 0, "versions loaded side by side; 0 is one")
     add("enable_batching", _boolean, False, "merge requests into batches")
     add("batching_parameters_file", str, "", "BatchingParameters in text form")
@@ -255,6 +264,11 @@ def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
     return int(text)
+
+
+def _integer(text: str) -> int:
+    sign = -1 if text.startswith("-") else 1
+    return sign * _count(text.removeprefix("-"))
 
 
 def _version(text: str) -> str:

@@ -189,4 +189,7 @@ def _ending(call: Call, context: grpc.aio.ServicerContext) -> RequestError:
 
 
 def _cut(message: str) -> str:
-    return message if len(message) <= _LONGEST_MESSAGE else message[:_LONGEST_MESSAGE] + "...TRUNCATED"
+    encoded = message.encode("utf-8", errors="replace")
+    if len(encoded) <= _LONGEST_MESSAGE:
+        return message
+    return encoded[:_LONGEST_MESSAGE].decode("utf-8", errors="ignore") + "...TRUNCATED"

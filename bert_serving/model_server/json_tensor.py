@@ -313,14 +313,14 @@ def is_base64(value: Any) -> bool:
 
 
 def decode_base64(value: Any) -> bytes:
-    """Bytes of a `{"b64": ...}` object; padding may be left out.
+    """Bytes of a `{"b64": ...}` object; padding may be left out, and line breaks do no harm.
 
     Raises:
         InvalidRequest: another kind of object, or no base64.
     """
     if not is_base64(value):
         raise InvalidRequest(f"JSON Value: {shown(value)} not formatted correctly for base64 data")
-    text = value[_BASE64].rstrip("=")
+    text = "".join(value[_BASE64].split()).rstrip("=")
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):

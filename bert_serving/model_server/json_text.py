@@ -19,21 +19,23 @@ Node = Mapping[str, Any] | list[Any] | str
 def parse_json_object(body: bytes) -> dict[str, Any]:
     """Reads the JSON object at the start of `body`.
 
-    NaN, Infinity and -Infinity are numbers, and whatever follows the object is ignored, both as in TensorFlow Serving.
+    NaN, Infinity and -Infinity are numbers, and whatever follows the object is ignored, be it text or not, both as in TensorFlow Serving.
 
     Raises:
         InvalidRequest: no JSON, or not an object.
     """
     try:
-        text = body.decode("utf-8")
+        text, broken = body.decode("utf-8"), None
     except UnicodeDecodeError as error:
-        raise InvalidRequest(f"JSON Parse error: Invalid encoding in string. at offset: {error.start}") from None
+        text, broken = body[: error.start].decode("utf-8"), error.start
     start = _SPACE.match(text).end()  # type: ignore[union-attr]
-    if start == len(text):
+    if start == len(text) and broken is None:
         raise InvalidRequest("JSON Parse error: The document is empty")
     try:
         value, _ = _DECODER.raw_decode(text, start)
     except json.JSONDecodeError as error:
+        if broken is not None:  # the object, or what was to be one, reaches as far as what is no UTF-8
+            raise InvalidRequest(f"JSON Parse error: Invalid encoding in string. at offset: {broken}") from None
         reason = "Invalid value" if error.msg == "Expecting value" else error.msg
         raise InvalidRequest(f"JSON Parse error: {reason}. at offset: {len(text[: error.pos].encode())}") from None
     except RecursionError:

@@ -22,6 +22,9 @@ _ROWS = [float(2**power) for power in range(14)]
 # TensorFlow Serving measures requests of both protocols in the same place, by the names of gRPC.
 _METHODS = {"predict": "Predict", "classify": "Classify", "regress": "Regress"}
 
+# What TensorFlow Serving calls its runtime for SavedModels, those of TensorFlow 2 included.
+_RUNTIME = "TF1"
+
 _MODEL = ("model_name", "version", "signature")
 _LOAD = ("model_path", "status")
 
@@ -81,7 +84,7 @@ class Metrics:
         if exchange.status == "OK":
             self._latency.labels(*model, exchange.method, exchange.entrypoint).observe(exchange.seconds * 1e6)
             method = _METHODS.get(exchange.method, exchange.method)
-            self._runtime.labels(*model, method, "TF2").observe(exchange.runtime * 1e6)
+            self._runtime.labels(*model, method, _RUNTIME).observe(exchange.runtime * 1e6)
 
     def _labels(self, exchange: Exchange) -> tuple[str, str, str]:
         if exchange.version is not None:

@@ -10,6 +10,7 @@ from tensorflow_serving.config import model_server_config_pb2
 from bert_serving.errors import InputError
 from bert_serving.model_server.options import ModelConfig, VersionPolicy
 from bert_serving.model_server.request_logging import model_logging
+from bert_serving.model_server.version_folders import check_is_no_uri
 
 _PLATFORM = "tensorflow"
 
@@ -74,6 +75,7 @@ def _model_config(entry: Any) -> ModelConfig:
         )
     if entry.model_platform not in ("", _PLATFORM):
         raise InputError(f"Model {entry.name} requests unsupported platform {entry.model_platform}")
+    check_is_no_uri(entry.name, entry.base_path)
     if not Path(entry.base_path).is_absolute() or "\0" in entry.base_path:
         raise InputError(
             f"Expected model {entry.name} to have an absolute path or URI; got base_path()={entry.base_path}"

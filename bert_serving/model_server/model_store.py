@@ -170,6 +170,12 @@ class ModelStore:
             self._garbage.clear()
             memory.give_back()
 
+    def retry(self) -> None:
+        """Starts to load what failed and is due again, without a look at the base paths."""
+        with self._changing:
+            for name, folders in list(self._wanted.items()):
+                self._want(name, folders)
+
     def reload(self, configs: Sequence[ModelConfig], *, timeout: float | None = None) -> None:
         """Serves exactly these models from now on, and waits until those that are new have loaded.
 

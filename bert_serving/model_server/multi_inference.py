@@ -9,7 +9,12 @@ from tensorflow_serving.apis import inference_pb2, model_pb2
 from bert_serving import contract
 from bert_serving.errors import InvalidRequest, Unimplemented
 from bert_serving.model_server.classify import check_classify_signature, classification_result
-from bert_serving.model_server.examples import CLASSIFY_METHOD, REGRESS_METHOD, serialized_examples
+from bert_serving.model_server.examples import (
+    CLASSIFY_METHOD,
+    REGRESS_METHOD,
+    example_signature,
+    serialized_examples,
+)
 from bert_serving.model_server.inference import Inference
 from bert_serving.model_server.regress import check_regress_signature, regression_result
 from bert_serving.model_server.servable import Servable
@@ -17,11 +22,9 @@ from bert_serving.model_server.servable import Servable
 Result: TypeAlias = Any  # InferenceResult; protos come without types
 
 
-def multi_inference_spec(request: inference_pb2.MultiInferenceRequest) -> model_pb2.ModelSpec | None:
-    """The model that a request asks for: that of its first task, and with it the version for all of them."""
-    if not request.tasks or not request.tasks[0].HasField("model_spec"):
-        return None
-    return request.tasks[0].model_spec
+def multi_inference_spec(request: inference_pb2.MultiInferenceRequest) -> model_pb2.ModelSpec:
+    """The model that a request asks for: that of its first task, and with it the version for all of them; nameless where it says none."""
+    return request.tasks[0].model_spec if request.tasks else model_pb2.ModelSpec()
 
 
 def prepare_multi_inference(
@@ -60,11 +63,10 @@ def _prepare_task(servable: Servable, task: inference_pb2.InferenceTask, example
     name = _signature_name(task)
     if name not in servable.functions:
         raise InvalidRequest(f"Requested signature not found in model graph: {name}")
-    signature = servable.signatures[name]
     if task.method_name == CLASSIFY_METHOD:
-        outputs = check_classify_signature(signature)
+        outputs = check_classify_signature(example_signature(servable, name, CLASSIFY_METHOD))
     elif task.method_name == REGRESS_METHOD:
-        outputs = check_regress_signature(signature)
+        outputs = check_regress_signature(example_signature(servable, name, REGRESS_METHOD))
     else:
         raise Unimplemented(f"Unsupported signature method_name: {task.method_name}")
 

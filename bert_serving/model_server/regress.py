@@ -14,6 +14,8 @@ from bert_serving.model_server.examples import (
     example_signature,
     serialized_examples,
     shown,
+    shown_shape,
+    shown_type,
 )
 from bert_serving.model_server.inference import Inference
 from bert_serving.model_server.servable import Servable, Signature
@@ -84,12 +86,12 @@ def regression_result(arrays: Mapping[str, np.ndarray], batch_size: int) -> Resu
     values = arrays[OUTPUT]
     if values.ndim not in (1, 2) or (values.ndim == 2 and values.shape[1] != 1):
         raise InvalidRequest(
-            f"Expected output Tensor shape to be either [batch_size] or [batch_size, 1] but got {list(values.shape)}"
+            f"Expected output Tensor shape to be either [batch_size] or [batch_size, 1] but got {shown_shape(values)}"
         )
     if values.shape[0] != batch_size:
         raise InvalidRequest(f"Expected output batch size to be {batch_size}. Got: {values.shape[0]}")
     if values.dtype != np.float32:
-        raise InvalidRequest(f"Expected output Tensor of DT_FLOAT. Got: {values.dtype}")
+        raise InvalidRequest(f"Expected output Tensor of DT_FLOAT. Got: {shown_type(values)}")
     result = regression_pb2.RegressionResult()
     for value in values.ravel().tolist():
         result.regressions.add(value=value)

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("bert_serving.model_server")
 
+# How often to ask whether a version that failed is due again, which may be when nobody looks for new ones.
+_RETRY_LOOK_SECONDS = 1.0
 # For the last answers to leave, once the time for requests is over.
 _LAST_SECONDS = 1.0
 
@@ -61,8 +63,7 @@ class ModelServer:
         self.rest_port: int | None = None
         # For requests that are large to read, and for what is no inference.
         self._workers = Workers(options.rest_threads, most_waiting=options.max_waiting_requests)
-        batches = options.batching is not None and not options.per_model_batching
-        threads = options.batching.num_batch_threads if batches and options.batching else options.max_threads
+        threads = options.max_threads if options.batching is None else options.batching.num_batch_threads
         self._executor = Executor(threads, most_waiting=options.max_waiting_requests, on_batch=self._note_batch)
         self._exchanges = Exchanges()
         self._request_log: RequestLog | None = None
@@ -71,7 +72,8 @@ class ModelServer:
         self._metrics: Metrics | None = None
         self._access_log: AccessLog | None = None
         self._health: Health | None = None
-        self._watcher = Watcher()
+        # Two threads: a reload waits for its models to load, and the others' versions must not wait for that.
+        self._version_watcher, self._config_watcher = Watcher(), Watcher()
         self._grpc: grpc.aio.Server | None = None
         self._rest: _RestServer | None = None
         self._rest_task: asyncio.Task[None] | None = None
@@ -92,7 +94,7 @@ class ModelServer:
         await self._workers.run(self.store.load)
         await self._start_grpc()
         await self._start_rest()
-        self._start_watcher()
+        self._start_watchers()
         _log.info("Listening: gRPC %s, REST %s", _shown(self.grpc_port), _shown(self.rest_port))
 
     async def stop(self, *, seconds: float | None = None) -> None:
@@ -105,7 +107,8 @@ class ModelServer:
         self._api.draining = True
         if self._health is not None:
             await self._health.stop()
-        self._watcher.stop()
+        self._version_watcher.stop()
+        self._config_watcher.stop()
         stops = [self._grpc.stop(seconds)] if self._grpc is not None else []
         if self._rest is not None and self._rest_task is not None:
             stops.append(self._rest.end(self._rest_task, seconds))
@@ -164,13 +167,15 @@ class ModelServer:
         if self._metrics is not None:
             self._metrics.note_batch(run)
 
-    def _start_watcher(self) -> None:
+    def _start_watchers(self) -> None:
         options = self.options
-        self._watcher.add(options.file_system_poll_wait_seconds, self.store.poll)
+        self._version_watcher.add(options.file_system_poll_wait_seconds, self.store.poll)
+        self._version_watcher.add(_RETRY_LOOK_SECONDS, self.store.retry)
+        self._version_watcher.start()
         if options.model_config_file is not None:
             file = ConfigFile(options.model_config_file, options.models)
-            self._watcher.add(options.model_config_file_poll_wait_seconds, lambda: file.poll(self.store))
-        self._watcher.start()
+            self._config_watcher.add(options.model_config_file_poll_wait_seconds, lambda: file.poll(self.store))
+            self._config_watcher.start()
 
     async def _start_grpc(self) -> None:
         options = self.options
@@ -189,7 +194,7 @@ class ModelServer:
         if options.port is not None:
             self.grpc_port = _bind_grpc(server, f"{options.host or '[::]'}:{options.port}", options.tls)
         if options.grpc_socket_path is not None:
-            _bind_grpc(server, f"unix:{options.grpc_socket_path}")
+            _bind_grpc(server, f"unix:{options.grpc_socket_path}", options.tls)
         await server.start()
         self._grpc = server
 

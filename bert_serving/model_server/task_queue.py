@@ -32,7 +32,7 @@ class TaskQueue:
 
         Args:
             task: what to add.
-            elsewhere: rows of the same version that wait in other queues and take up room too.
+            elsewhere: rows of the same version and signature that wait in other queues and take up room too.
 
         Raises:
             InvalidRequest: the task has more rows than a batch may have.

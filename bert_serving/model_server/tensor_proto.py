@@ -123,7 +123,7 @@ def _check_size(size: int) -> None:
 
 def fill_tensor_proto(proto: tensor_pb2.TensorProto, array: np.ndarray, *, tensor_content: bool = False) -> None:
     """Puts `array` into the typed field of its data type, or into `tensor_content` (never strings)."""
-    dtype = _data_type(array)
+    dtype = data_type(array)
     if dtype not in _FIELDS and dtype not in _COMPLEX and dtype not in _BIT_PATTERNS:
         proto.CopyFrom(tf.make_tensor_proto(array))
         return
@@ -142,7 +142,8 @@ def fill_tensor_proto(proto: tensor_pb2.TensorProto, array: np.ndarray, *, tenso
         getattr(proto, _FIELDS[dtype]).extend(array.ravel().tolist())
 
 
-def _data_type(array: np.ndarray) -> int:
+def data_type(array: np.ndarray) -> int:
+    """TensorFlow's data type of an array; objects are strings."""
     return types_pb2.DT_STRING if array.dtype == object else tf.as_dtype(array.dtype).as_datatype_enum
 
 

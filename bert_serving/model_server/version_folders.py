@@ -8,6 +8,19 @@ from bert_serving.model_server.options import ModelConfig
 
 _NUMBER = re.compile(r"[0-9]+")
 _HIGHEST = 2**63 - 1
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+
+def check_is_no_uri(model: str, base_path: str) -> None:
+    """Refuses gs://, s3:// and the like, which would otherwise be taken for a folder that is missing.
+
+    Raises:
+        InputError: the base path is a URI.
+    """
+    if _URI.match(base_path):
+        raise InputError(
+            f"The base path of {model} is {base_path}: only folders are served here; copy the versions to one, or mount the bucket"
+        )
 
 
 def version_folders(base_path: Path) -> dict[int, Path]:

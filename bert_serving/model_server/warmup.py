@@ -20,7 +20,8 @@ from bert_serving.saved_model.warmup import MOST_RECORDS
 def replay_warmup(servable: Servable, version_folder: Path, *, iterations: int = 1) -> int:
     """Replays the warmup requests of a version against it, in order; returns how many there were.
 
-    The requests' own model name and version do not matter. Any failure means that the version must not be served.
+    The requests' own model name and version do not matter. Any failure means that the version must not be served. Zero iterations mean one,
+    as in TensorFlow Serving.
 
     Raises:
         RequestError, tf.errors.OpError: a record is malformed, or the version refused it.
@@ -33,7 +34,7 @@ def replay_warmup(servable: Servable, version_folder: Path, *, iterations: int =
         count += 1
         if count > MOST_RECORDS:
             raise InvalidRequest(f"Number of warmup records exceeds the maximum ({MOST_RECORDS}) at {path}")
-        for _ in range(iterations):
+        for _ in range(max(1, iterations)):
             _replay(servable, log)
     return count
 

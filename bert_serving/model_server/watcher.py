@@ -1,4 +1,4 @@
-"""The thread that looks at base paths and at the model config file."""
+"""A thread that looks at base paths, or at the model config file."""
 
 import logging
 import threading

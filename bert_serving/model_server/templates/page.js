@@ -133,10 +133,17 @@
   // === From a signature to a request ===
 
   const isText = (tensor) => tensor.type === "string" && (tensor.shape === null || tensor.shape.length === 1 || (tensor.shape.length === 2 && tensor.shape[1] === 1));
-  const isExamples = (each) => Object.keys(each.inputs).join() === "inputs" && each.inputs.inputs.type === "string" && ("classes" in each.outputs || "scores" in each.outputs);
+  const takesExamples = (each) => Object.keys(each.inputs).join() === "inputs" && each.inputs.inputs.type === "string";
+  const isNumbers = ({ type, shape }) => type === "float" && shape !== null && (shape.length === 1 || (shape.length === 2 && shape[1] === 1));
+  const exampleMethod = (each) => {
+    if (!takesExamples(each)) return null;
+    if ("classes" in each.outputs || "scores" in each.outputs) return "classify";
+    return Object.keys(each.outputs).join() === "outputs" && isNumbers(each.outputs.outputs) ? "regress" : null;
+  };
   const formOf = (each) => {
     if (!each) return { kind: "json", method: "predict" };
-    if (isExamples(each)) return { kind: "json", method: "classify" };
+    const method = exampleMethod(each);
+    if (method) return { kind: "json", method };
     const names = Object.keys(each.inputs).sort();
     const texts = names.length >= 1 && names.length <= 2 && names.every((name) => isText(each.inputs[name]));
     return texts ? { kind: "texts", method: "predict", names } : { kind: "json", method: "predict" };
@@ -153,7 +160,7 @@
   };
   const exampleOf = (each, form) => {
     const named = $("signature").value === "serving_default" ? {} : { signature_name: $("signature").value };
-    if (form.method === "classify") return { ...named, examples: [{ text: "text" }] };
+    if (form.method !== "predict") return { ...named, examples: [{ text: "text" }] };
     const inputs = Object.entries(each.inputs);
     const rows = inputs.every(([, { shape }]) => shape === null || (shape.length && shape[0] < 0));
     const values = inputs.map(([name, { type, shape }]) => [name, valueOf(type, shape === null ? [] : rows ? shape.slice(1) : shape)]);
