@@ -109,6 +109,23 @@ def test_a_run_unfreezes_layer_by_layer(encoder_folder, rows, tmp_path):
     assert [name for name in changed if "pooler" in name]
 
 
+@pytest.mark.slow
+def test_the_best_epoch_of_a_run_may_be_one_before_the_last_layer_joined(
+    encoder_folder, rows, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("bert_serving.training.loop.best_epoch", lambda history, metric: 1)
+    path = write_run_file(tmp_path, encoder_folder, rows, epochs=3, unfreeze_layers=1, best_metric="loss")
+    trained = pipeline.train(load_run_file(path), tmp_path / "run")
+    before = load_encoder(find_encoder_folder(EncoderConfig(path=encoder_folder))).layer.variables
+    changed = {
+        mine.name
+        for mine, other in zip(trained.classifier.encoder.layer.variables, before, strict=True)
+        if not np.array_equal(mine.numpy(), other.numpy())
+    }
+    assert changed
+    assert not [name for name in changed if "layer_" in name or "embedding" in name]
+
+
 def test_unfreezing_does_not_fit_a_frozen_encoder(encoder_folder, rows, tmp_path):
     path = write_run_file(tmp_path, encoder_folder, rows, unfreeze_layers=1)
     with pytest.raises(RunFileError, match=r"training\.unfreeze_layers has no meaning for a frozen encoder"):

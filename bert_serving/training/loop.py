@@ -85,6 +85,8 @@ def fit(
         _compile(classifier, optimizer, config)
         if config.adversarial_norm:
             model.train_step = adversarial_train_step(model, config.adversarial_norm)
+        # For all variables at once: those that layer-wise unfreezing adds later would be missing in the checkpoints before.
+        optimizer._create_all_weights(model.trainable_variables)
         checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer)
     history = restore(checkpoint, run)
     for epoch in range(len(history) + 1, config.epochs + 1):
