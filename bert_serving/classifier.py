@@ -18,7 +18,7 @@ from bert_serving.data.splits import label_array
 from bert_serving.encoders.architecture import ACTIVATIONS, reproducible_dropout
 from bert_serving.encoders.loading import LoadedEncoder
 from bert_serving.encoders.token_cache import cached_token_rows
-from bert_serving.errors import EncoderError, InputError
+from bert_serving.errors import InputError
 from bert_serving.text.packing import combine_segments, pad
 from bert_serving.text.preprocessing import Preprocessing
 
@@ -156,12 +156,7 @@ def build_classifier(encoder: LoadedEncoder, preprocessing: Preprocessing, optio
     Raises:
         EncoderError: the sequence length is over the encoder's maximum.
     """
-    architecture = encoder.architecture
-    if architecture is not None and options.sequence_length > architecture.positions:
-        raise EncoderError(
-            f"encoder.sequence_length is {options.sequence_length}, the encoder takes at most {architecture.positions} tokens; "
-            "lower it"
-        )
+    encoder.check_length(options.sequence_length, "encoder.sequence_length")
     # === Layers ===
     initializer = tf_keras.initializers.TruncatedNormal(stddev=_HEAD_STDDEV, seed=options.seed)
     with reproducible_dropout():

@@ -19,6 +19,8 @@ from bert_serving.errors import RunFileError
 Paths = Annotated[tuple[Path, ...], Field(min_length=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[int, Field(gt=0)]
+# numpy's generators take no other.
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
 _KAGGLE_HANDLE = re.compile(r"[\w-]+/[\w-]+/tensorflow2/[\w.-]+/\d+", re.IGNORECASE)
@@ -175,7 +177,7 @@ class TrainingConfig(Table):
     """stop after so many epochs without a better `best_metric`"""
     best_metric: Literal["accuracy", "macro_f1", "loss", "spearman"] | None = None
     """decides which epoch's weights are kept; absent: accuracy, for regression spearman"""
-    seed: int = 0
+    seed: Seed = 0
     """fixes splits, the head's first weights, the order of rows and dropout"""
     padding: Literal["longest", "fixed"] = "longest"
     """pad to the longest text of the batch, or always to the sequence length"""

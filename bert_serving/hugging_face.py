@@ -19,7 +19,9 @@ from bert_serving.encoders.weights_file import WEIGHTS_FILE, read_safetensors
 from bert_serving.errors import EncoderError
 from bert_serving.text.preprocessing import load_preprocessing
 
+# Where the tokenizer names no length.
 _LONGEST = 512
+_NO_LIMIT = 1e6
 
 
 @dataclass(frozen=True)
@@ -100,8 +102,8 @@ def _options(head: FineTunedHead, sequence_length: int, *, pairs: bool) -> Class
 def trained_length(folder: Path, positions: int) -> int:
     """Where a folder's tokenizer cuts texts, at most what the encoder takes; "no limit" is a huge number there."""
     longest = read_tokenizer_settings(folder).get("model_max_length")
-    limit = min(positions, _LONGEST)
-    return min(limit, int(longest)) if isinstance(longest, int | float) and longest >= 4 else limit
+    says_one = isinstance(longest, int | float) and 4 <= longest < _NO_LIMIT
+    return min(positions, int(longest) if says_one else _LONGEST)
 
 
 def _assign_head(classifier: Classifier, head: FineTunedHead, folder: Path) -> None:

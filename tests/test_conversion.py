@@ -274,11 +274,29 @@ TOKENIZER = {
             {"added_tokens": [{"content": word, "special": False} for word in ("<a>", "<b>", "<c>", "<d>")]},
             "added_tokens has '<a>', '<b>', '<c>' and 1 more, which no text is searched for here",
         ),
+        (
+            {"added_tokens": [{"content": "[SEP]", "special": True}, {"content": "<e1>", "special": True}]},
+            "added_tokens has '<e1>', which no text is searched for here; only [PAD], [UNK]",
+        ),
     ],
 )
 def test_rules_of_a_tokenizer_json_that_are_not_ours_are_refused(folder, tmp_path, changes, problem):
     (folder / "tokenizer.json").write_text(json.dumps(TOKENIZER | changes))
     assert refusal(folder, tmp_path / "out").startswith(f"{folder}/tokenizer.json: {problem}")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"added_tokens_decoder": {"3": {"content": "[SEP]"}, "9": {"content": "<e1>", "special": True}}},
+        {"additional_special_tokens": ["<e1>"]},
+        {"extra_special_tokens": {"start": "<e1>"}},
+    ],
+)
+def test_added_tokens_of_the_tokenizers_configuration_are_refused(folder, tmp_path, settings):
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps(settings))
+    assert refusal(folder, tmp_path / "out").startswith(f"{path}: the list of added tokens has '<e1>', which no text")
 
 
 @pytest.mark.parametrize("changes", [{}, {"model": {}}, {"added_tokens": []}])

@@ -110,9 +110,7 @@ def test_a_run_unfreezes_layer_by_layer(encoder_folder, rows, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_best_epoch_of_a_run_may_be_one_before_the_last_layer_joined(
-    encoder_folder, rows, tmp_path, monkeypatch
-):
+def test_the_best_epoch_of_a_run_may_be_one_before_the_last_layer_joined(encoder_folder, rows, tmp_path, monkeypatch):
     monkeypatch.setattr("bert_serving.training.loop.best_epoch", lambda history, metric: 1)
     path = write_run_file(tmp_path, encoder_folder, rows, epochs=3, unfreeze_layers=1, best_metric="loss")
     trained = pipeline.train(load_run_file(path), tmp_path / "run")

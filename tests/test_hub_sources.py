@@ -183,12 +183,25 @@ def test_tf_hubs_cache_is_read_under_another_name_of_an_encoder_of_the_catalog(e
     assert find_encoder_folder(EncoderConfig(name=name)).name == "small_bert/bert_en_uncased_L-2_H-128_A-2"
 
 
-def test_a_half_empty_folder_of_tf_hubs_cache_is_passed_over(config, server, encoder_folder, tmp_path):
-    folder = tmp_path / "tfhub_cache_dir" / hashlib.sha1(config.name.encode()).hexdigest()
-    shutil.copytree(encoder_folder / "encoder", folder)
-    next((folder / "variables").glob("variables.data-*")).unlink()
+@pytest.mark.parametrize(
+    ("part", "lost"),
+    [
+        ("encoder", "saved_model.pb"),
+        ("encoder", "variables/variables.data-00000-of-00001"),
+        ("encoder", "variables/variables.index"),
+        ("encoder", "variables"),
+        ("preprocessing", "assets/vocab.txt"),
+        ("preprocessing", "assets"),
+    ],
+)
+def test_a_half_empty_folder_of_tf_hubs_cache_is_passed_over(config, server, encoder_folder, tmp_path, part, lost):
+    for address, name in ((config.name, "encoder"), (config.preprocessing, "preprocessing")):
+        folder = tmp_path / "tfhub_cache_dir" / hashlib.sha1(address.encode()).hexdigest()
+        shutil.copytree(encoder_folder / name, folder)
+        if name == part:
+            shutil.rmtree(folder / lost) if (folder / lost).is_dir() else (folder / lost).unlink()
     find_encoder_folder(config)
-    assert server.asked() == [ENCODER, PREPROCESSING]
+    assert server.asked() == [{"encoder": ENCODER, "preprocessing": PREPROCESSING}[part]]
 
 
 @pytest.mark.parametrize("complete", [True, False])

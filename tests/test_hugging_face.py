@@ -93,10 +93,21 @@ def test_the_configuration_tells_head_and_labels(tmp_path, changes, labels, head
     assert found.output[0].shape == (WIDTH, len(labels))
 
 
-@pytest.mark.parametrize(("longest", "expected"), [(16, 16), (1e30, 32), (None, 32)])
-def test_texts_are_cut_where_the_tokenizer_was_told_to(tmp_path, longest, expected):
+@pytest.mark.parametrize(
+    ("longest", "positions", "expected"),
+    [
+        (16, 32, 16),
+        (1e30, 32, 32),
+        (None, 32, 32),
+        (1024, 1024, 1024),
+        (None, 1024, 512),
+        (1e30, 1024, 512),
+        (1024, 512, 512),
+    ],
+)
+def test_texts_are_cut_where_the_tokenizer_was_told_to(tmp_path, longest, positions, expected):
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({"model_max_length": longest} if longest else {}))
-    assert trained_length(tmp_path, positions=32) == expected
+    assert trained_length(tmp_path, positions=positions) == expected
 
 
 # === Export ===

@@ -25,6 +25,8 @@ def files(tmp_path_factory):
     (folder / "reviews" / "neg" / "1.txt").write_text("one\nreview", "utf-8")
     (folder / "empty.txt").touch()
     (folder / "latin.txt").write_bytes("café".encode("latin-1"))
+    packed = gzip.compress("\n".join(TEXTS * 50).encode())
+    (folder / "damaged.txt.gz").write_bytes(packed[:40] + b"\xff" * 20 + packed[60:])
     return folder
 
 
@@ -39,6 +41,7 @@ def test_text_is_read_from_lines_tables_and_folders_in_order(files):
         ("empty.txt", "empty.txt: holds no text; give another file"),
         ("latin.txt", "latin.txt: is not UTF-8 at byte 3"),
         ("absent.txt", "absent.txt: cannot be read: No such file"),
+        ("damaged.txt.gz", "damaged.txt.gz: cannot be read: "),
         ("table.tsv", "has no column 'text'"),
         ("lines.pdf", "unsupported kind of file"),
     ],
@@ -81,6 +84,17 @@ def test_a_vocabulary_has_special_tokens_first_and_no_word_of_its_text_is_unknow
     write_preprocessing(tmp_path / "vocab.txt", tmp_path / "preprocessing", lower_case=True)
     pieces = load_preprocessing(tmp_path / "preprocessing").segment(tf.constant(TEXTS[:5])).flat_values.numpy()
     assert tokens.index("[UNK]") not in pieces
+
+
+@pytest.mark.parametrize("size", [100, 110, 130, 200])
+def test_characters_stay_whatever_has_to_go(size):
+    """The generator makes 100 to 250 pieces of such words, between two thresholds that lie far apart."""
+    counts = Counter({f"{first}{second}": 7 for first in "abcdefghijklmno" for second in "pqrstuvwxyz"})
+    counts["中" * 60] = 1
+    tokens = learn_vocabulary(counts, size)
+    assert len(tokens) == len(set(tokens)) <= size
+    for character in "abcdefghijklmnopqrstuvwxyz中":
+        assert {character, f"##{character}"} <= set(tokens)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Masked-language-model pretraining: masks, rows, a run, and what is written."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,14 @@ from hugging_face_folders import write_fine_tuned
 
 from bert_serving.config import EncoderConfig
 from bert_serving.encoders.architecture import sample_inputs
+from bert_serving.encoders.cache import folder_sha256
 from bert_serving.encoders.loading import find_encoder_folder, load_encoder
-from bert_serving.errors import EncoderError, RunFileError
+from bert_serving.errors import BertServingError, EncoderError, RunFileError
 from bert_serving.observer import Observer
 from bert_serving.pretraining.masking import MaskingRule, mask_batch
 from bert_serving.pretraining.network import start
 from bert_serving.pretraining.run_file import StartConfig, load_pretraining_file
+from bert_serving.text.preprocessing import write_preprocessing
 from bert_serving.text.vocabulary import SPECIAL_TOKENS
 
 MASK = VOCABULARY.index("[MASK]")
@@ -148,6 +151,19 @@ def test_pretraining_starts_from_an_encoder_whose_preprocessing_lies_elsewhere(e
     assert (tmp_path / "preprocessing" / "saved_model.pb").is_file()
 
 
+def test_pretraining_goes_on_with_the_preprocessing_that_the_encoder_has(encoder_folder, tmp_path):
+    """Of whatever rules: here the vocabulary looks like that of an encoder without capitals, and the graph keeps them."""
+    source = tmp_path / "source"
+    shutil.copytree(encoder_folder / "encoder", source / "encoder")
+    shutil.copy(encoder_folder / "encoder.json", source)
+    write_preprocessing(
+        encoder_folder / "preprocessing" / "assets" / "vocab.txt", source / "preprocessing", lower_case=False
+    )
+    (source / "preprocessing" / "normalisation.json").write_text("{}")
+    start(StartConfig(path=source), tmp_path / "target", seed=0, passed_over=print)
+    assert folder_sha256(tmp_path / "target" / "preprocessing") == folder_sha256(source / "preprocessing")
+
+
 def test_an_encoder_without_wordpiece_vocabulary_cannot_be_pretrained(tmp_path):
     write_fine_tuned(tmp_path / "albert", "albert")
     with pytest.raises(EncoderError, match=r"no WordPiece vocabulary .*; take a BERT, DistilBERT or ELECTRA"):
@@ -228,6 +244,34 @@ def test_a_pretraining_that_was_killed_ends_like_one_that_was_not(pretrained, tm
     assert [row["val_loss"] for row in resumed] == pytest.approx([row["val_loss"] for row in history], abs=1e-5)
     assert not unfinished.exists()
     assert {path.name for path in out.iterdir()} == {path.name for path in folder.iterdir()}
+
+
+def test_a_complete_pretraining_that_could_not_be_put_in_its_place_is_kept_and_put_there_later(pretrained, tmp_path):
+    from bert_serving.pretraining.pretrain import pretrain
+
+    folder, history = pretrained
+    config = load_pretraining_file(folder.parent / "pretrain.toml")
+    out = tmp_path / "out"
+    shutil.copytree(folder, tmp_path / "out.unfinished")
+    with pytest.raises(EncoderError, match="holds an unfinished pretraining; go on with --resume"):
+        pretrain(config, out)
+    assert pretrain(config, out, resume=True) == history
+    assert folder_sha256(out) == folder_sha256(folder)
+
+
+def test_a_pretraining_whose_folder_cannot_get_its_name_is_not_removed(tmp_path, monkeypatch):
+    from bert_serving.pretraining import pretrain as module
+
+    def written(config, place, *_):
+        place.write_json("history.json", [])
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "in_the_way").touch()
+
+    monkeypatch.setattr(module, "_pretrain", written)
+    config = load_pretraining_file(write_run_file(tmp_path, SIZE))
+    with pytest.raises(BertServingError):
+        module.pretrain(config, tmp_path / "out")
+    assert (tmp_path / "out.unfinished" / "history.json").is_file()
 
 
 def test_the_encoder_with_its_head_guesses_by_tf_hubs_interface(pretrained):

@@ -172,7 +172,7 @@ def new(
     ] = None,
     positions: Annotated[int, typer.Option(help="Longest sequence, in tokens.", min=4)] = 512,
     cased: Annotated[bool, typer.Option("--cased", help="Keep capitals and accents.")] = False,
-    seed: Annotated[int, typer.Option(help="Of the random weights.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the random weights.")] = 0,
 ) -> None:
     """Make an encoder of a size with random weights."""
     from bert_serving.errors import EncoderError

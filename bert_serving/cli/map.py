@@ -194,8 +194,7 @@ def _frozen(source: str, config: "RunConfig | None", length: int | None, observe
     described = EncoderConfig(path=path) if path.exists() else EncoderConfig(name=source)
     folder = find_encoder_folder(described, passed_over=observer.note, progress=observer.download)
     encoder = load_encoder(folder, trainable=False)
-    positions = encoder.architecture.positions if encoder.architecture else _SEQUENCE_LENGTH
-    length = length or min(_SEQUENCE_LENGTH, positions)
+    length = length or min(_SEQUENCE_LENGTH, encoder.positions or _SEQUENCE_LENGTH)
     return FrozenEncoder(folder.name, folder.sha256, encoder, load_preprocessing(folder.preprocessing), length)
 
 

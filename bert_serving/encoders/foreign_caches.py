@@ -79,8 +79,23 @@ def _kaggle_folders(handle: str) -> list[Path]:
 
 
 def _is_saved_model(folder: Path) -> bool:
-    """Cleaners of temporary folders leave half-empty ones behind."""
-    if not (folder / "saved_model.pb").is_file():
+    """Whether a SavedModel is whole: cleaners of temporary folders leave half-empty ones behind."""
+    # Here, for names of encoders are read without TensorFlow.
+    from google.protobuf.message import DecodeError
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+    try:
+        saved = SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    except (OSError, DecodeError):
         return False
+    assets = [asset.filename for graph in saved.meta_graphs for asset in graph.asset_file_def]
+    if not all((folder / "assets" / name).is_file() for name in assets):
+        return False
+    has_variables = any(
+        node.WhichOneof("kind") == "variable" for graph in saved.meta_graphs for node in graph.object_graph_def.nodes
+    )
     variables = folder / "variables"
-    return not variables.exists() or any(variables.glob("variables.data-*"))
+    if not (has_variables or variables.exists()):
+        return True
+    shards = list(variables.glob("variables.data-*-of-*"))
+    return (variables / "variables.index").is_file() and bool(shards) and len(shards) == int(shards[0].name[-5:])

@@ -40,6 +40,8 @@ from bert_serving.text.preprocessing import SENTENCEPIECE_FILE, VOCABULARY_FILE
 _SAME_ENCODER = 1e-4
 # The graph of a SavedModel is written a little differently each time; the variables are not.
 _VARIABLES = "variables"
+# The name that TF Hub's encoders give their table of positions.
+_POSITIONS = "position_embedding/embeddings:0"
 _CONTENT = "content"
 
 _Result = TypeVar("_Result")
@@ -75,6 +77,27 @@ class LoadedEncoder:
 
     layer: tf_keras.layers.Layer
     architecture: Architecture | None
+
+    @property
+    def positions(self) -> int | None:
+        """The longest sequence that the encoder takes, in tokens; None where it sets no limit, or does not tell it."""
+        if self.architecture is not None:
+            return self.architecture.positions
+        tables = (each for each in self.layer.weights if each.name.endswith(_POSITIONS))
+        return next((int(table.shape[0]) for table in tables), None)
+
+    def check_length(self, tokens: int, name: str) -> None:
+        """Refuses sequences that are longer than the encoder takes.
+
+        Args:
+            tokens: length of the sequences.
+            name: what sets it, for the message.
+
+        Raises:
+            EncoderError: they are too long.
+        """
+        if self.positions is not None and tokens > self.positions:
+            raise EncoderError(f"{name} is {tokens}, the encoder takes at most {self.positions} tokens; lower it")
 
 
 def find_encoder_folder(
@@ -307,6 +330,10 @@ def _check_interface(model: Any, path: Path) -> None:
 
 
 def _local_folder(path: Path, config: EncoderConfig) -> EncoderFolder:
+    if config.preprocessing is not None and not _is_bare(path):
+        raise EncoderError(
+            f"{path}: comes with its own preprocessing, but encoder.preprocessing names another one; leave encoder.preprocessing out"
+        )
     if path.is_file() and is_archive(path):
         return replace(_local_folder(unpacked(path), config), name=path.name)
     if not path.is_dir():
@@ -336,6 +363,13 @@ def _local_folder(path: Path, config: EncoderConfig) -> EncoderFolder:
     return _checked(
         EncoderFolder(path.name, path, preprocessing, folder_sha256(path / _VARIABLES)), config, is_ours=False
     )
+
+
+def _is_bare(path: Path) -> bool:
+    """Whether this is a SavedModel alone, to which a preprocessing must be named; also where nothing is."""
+    if path.is_dir():
+        return not (is_run_folder(path) or is_encoder_folder(path) or origin_of(path) is not None)
+    return not path.exists()
 
 
 def _converted(path: Path, sha256: str) -> tuple[Path, str]:

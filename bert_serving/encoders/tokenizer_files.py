@@ -4,7 +4,7 @@ Older folders have vocab.txt (WordPiece) or spiece.model (SentencePiece); newer 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,7 +18,7 @@ from bert_serving.text.preprocessing import (
     write_sentencepiece_preprocessing,
 )
 from bert_serving.text.sentencepieces import albert_rules, read_sentencepiece, unigram_model
-from bert_serving.text.vocabulary import read_vocabulary
+from bert_serving.text.vocabulary import SPECIAL_TOKENS, read_vocabulary
 
 TOKENIZER_FILE = "tokenizer.json"
 TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
@@ -64,11 +64,16 @@ def read_tokenizer_settings(folder: Path) -> dict[str, Any]:
 
 
 def check_wordpiece_rules(folder: Path) -> None:
-    """Refuses a tokenizer.json whose WordPiece would give other token ids than ours, in silence.
+    """Refuses a tokenizer whose WordPiece would give other token ids than ours, in silence.
 
     Raises:
         EncoderError: it asks for rules that our preprocessing does not have, or is damaged; the first one is named.
     """
+    settings = read_json(folder / TOKENIZER_CONFIG_FILE, optional=True)
+    decoder = settings.get("added_tokens_decoder")
+    more = settings.get("additional_special_tokens") or settings.get("extra_special_tokens")
+    listed = [*_values(decoder), *_values(more)]
+    _check_added(folder / TOKENIZER_CONFIG_FILE, "the list of added tokens", listed, allowed=SPECIAL_TOKENS)
     path = folder / TOKENIZER_FILE
     tokenizer = read_json(path, optional=True)
     if not tokenizer:
@@ -79,11 +84,23 @@ def check_wordpiece_rules(folder: Path) -> None:
                 f"{path}: {name} is {json.dumps(value)}, only {json.dumps(expected)} can be converted: the texts would be cut otherwise "
                 "than the encoder learnt them"
             )
-    added = [token for token in tokenizer.get("added_tokens") or [] if isinstance(token, Mapping)]
-    if words := [str(token.get("content")) for token in added if token.get("special") is False]:
+    _check_added(path, "added_tokens", tokenizer.get("added_tokens") or [], allowed=SPECIAL_TOKENS)
+
+
+def _values(listed: Any) -> Iterable[Any]:
+    """Of a list, or of an object whose keys do not matter."""
+    if isinstance(listed, Mapping):
+        return listed.values()
+    return listed if isinstance(listed, list) else []
+
+
+def _check_added(path: Path, key: str, listed: Iterable[Any], *, allowed: Collection[str]) -> None:
+    """Refuses tokens that texts would have to be searched for before they are cut."""
+    tokens = [str(token.get("content") if isinstance(token, Mapping) else token) for token in listed]
+    if words := [token for token in tokens if token not in allowed]:
         shown = ", ".join(map(repr, words[:_NAMED])) + (f" and {len(words) - _NAMED} more" if words[_NAMED:] else "")
         raise EncoderError(
-            f"{path}: added_tokens has {shown}, which no text is searched for here; only special tokens can be converted"
+            f"{path}: {key} has {shown}, which no text is searched for here; only {', '.join(allowed)} can be converted"
         )
 
 

@@ -17,7 +17,6 @@ from bert_serving.data.table import LabelledTable
 from bert_serving.encoders.cache import cached
 from bert_serving.encoders.loading import LoadedEncoder
 from bert_serving.encoders.token_cache import preprocessing_sha256
-from bert_serving.errors import EncoderError
 from bert_serving.evaluation.predictions import Predictions
 from bert_serving.observer import Observer
 from bert_serving.text.preprocessing import Preprocessing
@@ -54,12 +53,7 @@ class FrozenEncoder:
     sequence_length: int
 
     def __post_init__(self) -> None:
-        architecture = self.encoder.architecture
-        if architecture is not None and self.sequence_length > architecture.positions:
-            raise EncoderError(
-                f"the sequence length is {self.sequence_length}, {self.name} takes at most {architecture.positions} tokens; "
-                "lower it"
-            )
+        self.encoder.check_length(self.sequence_length, f"the sequence length for {self.name}")
 
     @cached_property
     def vocabulary_sha256(self) -> str:

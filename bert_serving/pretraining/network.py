@@ -1,5 +1,6 @@
 """An encoder with a masked-language-model head: where it starts from, and what is written of it."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from bert_serving.encoders.weights_file import read_safetensors
 from bert_serving.errors import EncoderError
 from bert_serving.pretraining.masking import POSITIONS
 from bert_serving.pretraining.run_file import StartConfig
-from bert_serving.text.preprocessing import VOCABULARY_FILE, load_preprocessing, write_preprocessing
+from bert_serving.text.preprocessing import VOCABULARY_FILE, write_preprocessing
 from bert_serving.text.vocabulary import read_vocabulary
 
 HEAD = "mlm_head.safetensors"
@@ -115,13 +116,14 @@ def start(
                 f"{folder.name}: its network is not known, so it cannot be pretrained; take {_CAN_BE_PRETRAINED}"
             )
         architecture, network = loaded.architecture, loaded.layer
-        lower_case = _lower_cases(folder.preprocessing)
+        read_vocabulary(vocabulary, expected_size=architecture.vocabulary_size)
+        # As it is: it may hold a normalisation of the user's, or rules that a vocabulary does not tell.
+        shutil.copytree(folder.preprocessing, target / PREPROCESSING)
         head = folder.encoder.parent / HEAD
     else:
         architecture = new_architecture(config)
-        network, vocabulary, lower_case = network_from(architecture), Path(str(config.vocabulary)), config.lower_case
-    read_vocabulary(vocabulary, expected_size=architecture.vocabulary_size)
-    _write_preprocessing(vocabulary, target / PREPROCESSING, lower_case=lower_case)
+        network = network_from(architecture)
+        _write_preprocessing(Path(str(config.vocabulary)), target / PREPROCESSING, lower_case=config.lower_case)
     model = _with_head(architecture, network)
     if head is not None and head.is_file():
         model.load_head(head)
@@ -208,13 +210,6 @@ def _with_head(architecture: Architecture, network: tf_keras.Model) -> MaskedLan
         )
         outputs[LOGITS] = head(outputs[contract.SEQUENCE_OUTPUT], masked_positions=inputs[POSITIONS])
     return MaskedLanguageModel(architecture, network, tf_keras.Model(inputs, outputs, name="pretrainer"))
-
-
-def _lower_cases(preprocessing: Path) -> bool:
-    """Whether a preprocessing lower-cases: asked by what it makes of a capital."""
-    segment = load_preprocessing(preprocessing).segment
-    upper, lower = (segment(tf.constant([text])).flat_values.numpy().tolist() for text in ("A", "a"))
-    return upper == lower
 
 
 def _write_preprocessing(vocabulary: Path, target: Path, *, lower_case: bool) -> None:

@@ -95,12 +95,14 @@ def pretrain(
     is_new = not place.path.exists()
     try:
         with place.locked():
-            history = _pretrain(config, place, texts, held_out, observer)
+            # A complete one lacks nothing but its name.
+            complete = _is_complete(place)
+            history = place.read_json(HISTORY) if complete else _pretrain(config, place, texts, held_out, observer)
         with place.writable():
             (place.path / LOCK).unlink(missing_ok=True)
             place.path.rename(out)
     except BaseException:
-        if is_new and not place.last_epoch():
+        if is_new and not place.last_epoch() and not _is_complete(place):
             shutil.rmtree(place.path, ignore_errors=True)
         raise
     return history
@@ -109,7 +111,7 @@ def pretrain(
 def _check_places(out: Path, place: RunFolder, config: PretrainingConfig, *, resume: bool) -> None:
     if out.exists():
         raise EncoderError(f"{out}: exists; give a new folder with --out")
-    started = bool(place.last_epoch())
+    started = bool(place.last_epoch()) or _is_complete(place)
     if started and not resume:
         raise EncoderError(
             f"{place.path}: holds an unfinished pretraining; go on with --resume, or remove it to start anew"
@@ -166,9 +168,14 @@ def _pretrain(
     history = _learn(model, rows, measured, rule, config, place, observer)
     with observer.stage("Writing the encoder"), place.writable():
         write_pretrained(model, target)
+        # The last thing to be written, by which a complete encoder is known.
         place.write_json(HISTORY, history)
         place.drop_checkpoints()
     return history
+
+
+def _is_complete(place: RunFolder) -> bool:
+    return (place.path / HISTORY).is_file()
 
 
 def _check_rows(place: RunFolder, rows: TokenRows) -> None:

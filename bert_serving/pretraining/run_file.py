@@ -10,6 +10,7 @@ from bert_serving.config import (
     Paths,
     Place,
     Positive,
+    Seed,
     Share,
     Table,
     TrainingConfig,
@@ -120,7 +121,7 @@ class LearningConfig(Table):
     """of kernels and embeddings"""
     gradient_norm: Annotated[float, Field(ge=0)] = 1.0
     """gradients are scaled down to this global norm; 0 switches it off"""
-    seed: int = 0
+    seed: Seed = 0
     """fixes first weights, order of rows, masks and dropout"""
 
     def as_training(self) -> TrainingConfig:

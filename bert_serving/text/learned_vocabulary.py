@@ -68,8 +68,24 @@ def learn_vocabulary(counts: Counter[str], size: int) -> list[str]:
         max_unique_chars=_CHARACTERS,
         max_token_length=_WORD_LENGTH,
     )
-    # The generator stops near the size; characters stand first and the rarest pieces last.
-    return learnt[:size]
+    return _fitted(learnt, counts, size)
+
+
+def _fitted(learnt: list[str], counts: Counter[str], size: int) -> list[str]:
+    """The word pieces with all characters, and without the rarest of the longer ones where there are too many.
+
+    The generator stops near the size only, and never sees the characters of words that are too long for it.
+    """
+    occurring: Counter[str] = Counter()
+    for word, count in counts.items():
+        occurring.update(dict.fromkeys(word, count))
+    characters = [character for character, _ in occurring.most_common(_CHARACTERS)]
+    alone = dict.fromkeys((*SPECIAL_TOKENS, *characters, *(f"##{character}" for character in characters)))
+    pieces = list(dict.fromkeys((*learnt, *alone)))
+    # The rarest stand last; without a second list, for a piece keeps its place.
+    surplus = [piece for piece in pieces if piece not in alone][max(0, size - len(alone)) :]
+    dropped = set(surplus)
+    return [piece for piece in pieces if piece not in dropped]
 
 
 def _batches(texts: Iterable[str]) -> Iterator[Sequence[str]]:
