@@ -15,7 +15,7 @@ from bert_serving.encoders.fine_tuned_head import FineTunedHead, read_head
 from bert_serving.encoders.loading import LoadedEncoder, network_from
 from bert_serving.encoders.terms import Terms, readme_terms
 from bert_serving.encoders.tokenizer_files import read_tokenizer_settings, write_tokenizer
-from bert_serving.encoders.weights_file import WEIGHTS_FILE, read_safetensors
+from bert_serving.encoders.weights_file import read_safetensors
 from bert_serving.errors import EncoderError
 from bert_serving.text.preprocessing import load_preprocessing
 
@@ -58,7 +58,7 @@ def adopt(folder: Path, workshop: Path, *, sequence_length: int | None = None, p
         EncoderError: a file is missing or damaged, or the model is no classifier of a family that can be converted.
     """
     config, settings, architecture = read_description(folder)
-    tensors = read_safetensors(folder / WEIGHTS_FILE)
+    tensors = read_safetensors(folder)
     head = read_head(folder, config, tensors)
     weights = rename_weights(tensors, architecture, config["model_type"]) | {
         "pooler_transform/kernel:0": head.pooler[0],
@@ -70,7 +70,7 @@ def adopt(folder: Path, workshop: Path, *, sequence_length: int | None = None, p
         workshop / "preprocessing",
         settings,
         vocabulary_size=architecture.vocabulary_size,
-        sentencepiece=uses_sentencepiece(config),
+        sentencepiece=uses_sentencepiece(folder, config),
     )
     encoder = LoadedEncoder(network_from(architecture), architecture)
     assign_weights(encoder.layer, weights)
@@ -102,8 +102,9 @@ def _options(head: FineTunedHead, sequence_length: int, *, pairs: bool) -> Class
 def trained_length(folder: Path, positions: int) -> int:
     """Where a folder's tokenizer cuts texts, at most what the encoder takes; "no limit" is a huge number there."""
     longest = read_tokenizer_settings(folder).get("model_max_length")
-    says_one = isinstance(longest, int | float) and 4 <= longest < _NO_LIMIT
-    return min(positions, int(longest) if says_one else _LONGEST)
+    if isinstance(longest, int | float) and 4 <= longest < _NO_LIMIT:
+        return min(positions, int(longest))
+    return min(positions, _LONGEST)
 
 
 def _assign_head(classifier: Classifier, head: FineTunedHead, folder: Path) -> None:

@@ -178,7 +178,24 @@ def repository(handler: Handler, name: str) -> Repository | None:
 def info(handler: Handler, name: str, revision: str = "main") -> None:
     if (found := repository(handler, name)) is not None:
         sha = f"{len(found.messages):040x}"
-        handler.send({"id": name, "modelId": name, "private": found.private, "sha": sha, "siblings": [], "tags": []})
+        siblings = [{"rfilename": path} for path in found.branches.get(revision, {})]
+        handler.send(
+            {"id": name, "modelId": name, "private": found.private, "sha": sha, "siblings": siblings, "tags": []}
+        )
+
+
+def resolve(handler: Handler, name: str, revision: str, path: str) -> None:
+    """A file at a branch, or at the last commit, which is that of the main branch."""
+    if (found := repository(handler, name)) is None:
+        return
+    content = found.branches.get("main" if len(revision) == 40 else revision, {}).get(path)
+    if content is None:
+        handler.refuse(404, "Entry not found", "EntryNotFound")
+        return
+    handler.send_response(200)
+    handler.send_header("Content-Length", str(len(content)))
+    handler.end_headers()
+    handler.wfile.write(content)
 
 
 def branch(handler: Handler, name: str, new: str) -> None:
@@ -355,6 +372,7 @@ _NAME = r"([\w.-]+/[\w.-]+)"
 _REVISION = r"([\w.%-]+)"
 ROUTES: dict[str, Callable[..., None]] = {
     r"POST /api/repos/create": create,
+    rf"GET /{_NAME}/resolve/{_REVISION}/(.+)": resolve,
     rf"GET /api/models/{_NAME}": info,
     rf"GET /api/models/{_NAME}/revision/{_REVISION}": info,
     rf"POST /api/models/{_NAME}/branch/{_REVISION}": branch,

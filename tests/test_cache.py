@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bert_serving.encoders.cache import cache_folder, cached, discard_damaged, folder_sha256, recorded_sha256
+from bert_serving.encoders.cache import cache_folder, cached, cached_intact, folder_sha256, recorded_sha256
 from bert_serving.errors import EncoderError
 
 
@@ -124,13 +124,15 @@ def test_bytes_that_changed_under_their_old_size_are_found_and_discarded_once(ca
     entry = cached("mini", write_encoder)
     recorded = recorded_sha256(entry, "variables")
     assert recorded == folder_sha256(entry / "variables")
-    (entry / "variables" / "data").write_bytes(b"\1" * 1000)
-    assert cached("mini", never) == entry
-    discard_damaged(entry, "variables")
-    cached("mini", write_encoder)
-    assert folder_sha256(entry / "variables") == recorded
-    discard_damaged(entry, "variables")
-    assert cached("mini", never) == entry
+    said: list[str] = []
+    for name, changed in (("variables/data", b"\1" * 1000), ("config.json", b"[]")):
+        (entry / name).write_bytes(changed)
+        assert cached("mini", never) == entry
+        assert cached_intact("mini", write_encoder, damaged=said.append) == entry
+        assert said.pop() == f"{entry}: {name} changed since it was written; it is made anew"
+        assert folder_sha256(entry / "variables") == recorded
+    assert cached_intact("mini", never, damaged=said.append) == entry
+    assert not said
 
 
 def test_a_build_cannot_write_the_manifest_itself(cache):

@@ -10,7 +10,7 @@ import tensorflow as tf
 import tensorflow_hub as hub
 import tf_keras
 from conftest import POSITIONS, VOCABULARY, write_hugging_face_folder
-from hugging_face_folders import write_fine_tuned
+from hugging_face_folders import PIECES, write_fine_tuned
 from safetensors.numpy import load_file, save_file
 
 from bert_serving import contract
@@ -23,7 +23,11 @@ from bert_serving.encoders.conversion import (
 )
 from bert_serving.encoders.families import FAMILIES
 from bert_serving.encoders.loading import infer_architecture
-from bert_serving.encoders.tokenizer_files import check_wordpiece_rules
+from bert_serving.encoders.tokenizer_files import (
+    check_sentencepiece_rules,
+    check_wordpiece_rules,
+    read_tokenizer_settings,
+)
 from bert_serving.encoders.weights_file import read_safetensors
 from bert_serving.errors import EncoderError
 from bert_serving.text.preprocessing import load_preprocessing
@@ -307,6 +311,60 @@ def test_a_tokenizer_json_with_our_rules_is_taken(folder, changes):
 
 def test_the_rules_of_a_real_encoder_are_ours(minilm_folder):
     check_wordpiece_rules(minilm_folder)
+
+
+# As transformers writes it, `AlbertConverter`; the compiled rules of the step before the last are long.
+ALBERT_STEPS = ("Replace", "Replace", "NFKD", "StripAccents", "Lowercase", "Precompiled", "Replace")
+
+
+def albert_tokenizer(steps=ALBERT_STEPS, **changes):
+    return {"normalizer": {"type": "Sequence", "normalizers": [{"type": step} for step in steps]}} | changes
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "problem"),
+    [
+        (albert_tokenizer((*ALBERT_STEPS, "Prepend")), "its normalizer has 'Prepend', only Replace, NFKD"),
+        ({"normalizer": {"type": "Precompiled"}}, 'normalizer is "Precompiled", only ALBERT\'s "Sequence"'),
+        ({"model": {}}, 'normalizer is null, only ALBERT\'s "Sequence"'),
+        (
+            albert_tokenizer(added_tokens=[{"content": "<e1>"}]),
+            "added_tokens has '<e1>', which no text is searched for",
+        ),
+    ],
+)
+def test_rules_that_are_not_alberts_are_refused(tmp_path, tokenizer, problem):
+    (tmp_path / "tokenizer.json").write_text(json.dumps(tokenizer))
+    with pytest.raises(EncoderError) as raised:
+        check_sentencepiece_rules(tmp_path)
+    assert str(raised.value).startswith(f"{tmp_path / 'tokenizer.json'}: {problem}")
+
+
+def test_alberts_tokenizer_json_says_what_is_done_to_texts_whatever_the_other_file_claims(tmp_path):
+    (tmp_path / "tokenizer_config.json").write_text('{"do_lower_case": true, "keep_accents": false}')
+    plain = ("Replace", "Replace", "Precompiled", "Replace")
+    for steps, lower_case, keep_accents in ((ALBERT_STEPS, True, False), (plain, False, True)):
+        (tmp_path / "tokenizer.json").write_text(json.dumps(albert_tokenizer(steps)))
+        check_sentencepiece_rules(tmp_path)
+        settings = read_tokenizer_settings(tmp_path)
+        assert (settings["do_lower_case"], settings["keep_accents"]) == (lower_case, keep_accents)
+
+
+@pytest.mark.parametrize("source", ["vocab.txt", "tokenizer.json"])
+def test_an_albert_with_berts_vocabulary_has_its_texts_cut_by_wordpiece(tmp_path, source):
+    """As the Chinese ones have."""
+    folder = tmp_path / "albert"
+    write_fine_tuned(folder, "albert")
+    (folder / "spiece.model").unlink()
+    tokens = [*VOCABULARY, *(f"more{number}" for number in range(PIECES - len(VOCABULARY)))]
+    if source == "vocab.txt":
+        (folder / "vocab.txt").write_text("\n".join(tokens) + "\n")
+    else:
+        model = {"type": "WordPiece", "vocab": {token: number for number, token in enumerate(tokens)}}
+        (folder / "tokenizer.json").write_text(json.dumps(TOKENIZER | {"model": model}))
+    convert_hugging_face(folder, tmp_path / "out")
+    segment = load_preprocessing(tmp_path / "out" / "preprocessing").segment(tf.constant(["GOOD film"]))
+    assert segment.flat_values.numpy().tolist() == [VOCABULARY.index(word) for word in ("good", "film")]
 
 
 @pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json"])

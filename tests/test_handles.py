@@ -162,6 +162,11 @@ def test_keys_of_the_cache_are_plain_and_differ_for_different_handles():
         ),
         ("https://m.example/a.zip#md5=1", "after # expected sha256= with 64 hexadecimal digits, got 'md5=1'"),
         ("lab/mini", "the catalog has no encoder 'lab/mini'"),
+        (
+            "google/electra/tensorFlow2/small",
+            "names no version of the model; add one, such as google/electra/tensorFlow2/small/1",
+        ),
+        ("https://www.kaggle.com/models/google/electra/frameworks/TensorFlow2/variations/small/", "variations/small/1"),
         ("small_bert/bert_en_uncased_L-3_H-512_A-8", "did you mean small_bert/bert_en_uncased_L-"),
     ],
 )

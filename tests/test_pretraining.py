@@ -160,8 +160,10 @@ def test_pretraining_goes_on_with_the_preprocessing_that_the_encoder_has(encoder
         encoder_folder / "preprocessing" / "assets" / "vocab.txt", source / "preprocessing", lower_case=False
     )
     (source / "preprocessing" / "normalisation.json").write_text("{}")
+    (source / "LICENSE").write_text("Do what you like.")
     start(StartConfig(path=source), tmp_path / "target", seed=0, passed_over=print)
     assert folder_sha256(tmp_path / "target" / "preprocessing") == folder_sha256(source / "preprocessing")
+    assert (tmp_path / "target" / "LICENSE").read_text() == "Do what you like."
 
 
 def test_an_encoder_without_wordpiece_vocabulary_cannot_be_pretrained(tmp_path):

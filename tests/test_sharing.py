@@ -17,7 +17,7 @@ from safetensors.numpy import load_file
 from bert_serving import contract
 from bert_serving.config import EncoderConfig
 from bert_serving.encoders.loading import find_encoder_folder, load_encoder
-from bert_serving.errors import ExportError
+from bert_serving.errors import ExportError, SourceError
 from bert_serving.saved_model.card import classifier_card, encoder_card
 from bert_serving.saved_model.manifest import load_manifest
 from bert_serving.saved_model.provenance import provenance_of
@@ -106,6 +106,25 @@ def test_share_uploads_everything_with_the_card(what, trained, exported, hub, be
     assert repository.messages == [f"Share the {what} of tiny"]
     assert repository.private
     assert hub.objects  # something was large
+
+
+def test_a_shared_encoder_is_fetched_again_by_its_name_where_the_token_may_read_it(
+    trained, hub, bert_serving, monkeypatch, tmp_path
+):
+    assert bert_serving("share", trained.run.path, "--to", "hf://lab/tiny", "--private")[0] == 0
+    monkeypatch.setenv("BERT_SERVING_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("HF_TOKEN")
+    with pytest.raises(SourceError, match=r"HTTP 401\): it is private, gated or misspelt; HF_TOKEN opens"):
+        find_encoder_folder(EncoderConfig(name="hf://lab/tiny"))
+    monkeypatch.setenv("HF_TOKEN", hub_server.TOKEN)
+    folder = find_encoder_folder(EncoderConfig(name="hf://lab/tiny"))
+    shared = encoder_files(trained.run)
+    for part in (folder.encoder, folder.preprocessing):
+        expected = {name for name in shared if name.startswith(f"{part.name}/")}
+        assert {f"{part.name}/{name}" for name in contents(part)} == expected
+    weights = load_file(trained.run.weights)
+    for variable in load_encoder(folder).layer.variables:
+        np.testing.assert_array_equal(variable.numpy(), weights[variable.name], variable.name)
 
 
 def test_share_takes_a_branch_and_a_message(trained, exported, hub, bert_serving):

@@ -1,4 +1,5 @@
 import hashlib
+import json
 import sys
 import threading
 import time
@@ -29,7 +30,15 @@ REPOSITORY = HuggingFaceSource(repository="lab/mini", revision="v1", sha256=hash
 
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch):
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "HF_ENDPOINT", "BERT_SERVING_OFFLINE"):
+    for name in (
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "NO_PROXY",
+        "HF_ENDPOINT",
+        "HF_TOKEN",
+        "BERT_SERVING_OFFLINE",
+    ):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
 
@@ -121,6 +130,79 @@ def hub(monkeypatch) -> Iterator[Hub]:
 def test_a_repository_arrives_with_all_its_files(hub, tmp_path):
     fetch(REPOSITORY, tmp_path / "new" / "mini")
     assert contents(tmp_path / "new" / "mini") == FILES
+
+
+COMMIT = "0123456789" * 4
+
+
+def listing(*names: str, commit: str = COMMIT) -> bytes:
+    return json.dumps({"sha": commit, "siblings": [{"rfilename": name} for name in names]}).encode()
+
+
+def test_all_files_are_of_the_one_commit_that_the_branch_had(hub, tmp_path):
+    hub.answers["v1"] = send(listing(*FILES))
+    hub.folder = f"/lab/mini/resolve/{COMMIT}/"
+    fetch(REPOSITORY, tmp_path)
+    assert contents(tmp_path) == FILES
+    assert not [path for path in hub.requests if "/resolve/v1/" in path]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"<html>Sign in to the network</html>",
+        b"[]",
+        b"\xff",
+        listing("../../config.json"),
+        listing("/etc/passwd"),
+        listing(commit="main"),
+        b'{"sha": 1, "siblings": null}',
+    ],
+)
+def test_a_listing_that_is_none_is_done_without(hub, tmp_path, answer):
+    hub.answers["v1"] = send(answer)
+    fetch(REPOSITORY, tmp_path)
+    assert contents(tmp_path) == FILES
+
+
+def test_weights_in_several_files_arrive_with_their_index(hub, tmp_path):
+    names = [f"model-0000{number}-of-00002.safetensors" for number in (1, 2)]
+    index = json.dumps({"weight_map": dict(zip("ab", names, strict=True))}).encode()
+    hub.answers |= {name: send(save({"w": np.ones(3, np.float32)})) for name in names}
+    hub.answers |= {"model.safetensors": send(b"", status=404), "model.safetensors.index.json": send(index)}
+    fetch(REPOSITORY, tmp_path / "whole")
+    assert {*names, "model.safetensors.index.json"} < set(contents(tmp_path / "whole"))
+    hub.answers[names[1]] = send(b"", status=404)
+    with pytest.raises(SourceError, match=f"has no {names[1]}"):
+        fetch(REPOSITORY, tmp_path / "half")
+    hub.answers["model.safetensors.index.json"] = send(b'{"weight_map": {"a": "../../weights.safetensors"}}')
+    with pytest.raises(SourceError, match="names no safetensors files beside itself"):
+        fetch(REPOSITORY, tmp_path / "outside")
+
+
+def test_the_token_is_shown_to_the_hub_and_to_no_other_server(hub, tmp_path, monkeypatch):
+    seen: dict[str, str | None] = {}
+
+    class Elsewhere(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen["elsewhere"] = self.headers.get("Authorization")
+            send(WEIGHTS)(self)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    def note(handler: BaseHTTPRequestHandler) -> None:
+        seen["hub"] = handler.headers.get("Authorization")
+        send(FILES["config.json"])(handler)
+
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as other:
+        threading.Thread(target=other.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        hub.answers["config.json"] = note
+        hub.answers["model.safetensors"] = redirect_to(f"http://127.0.0.1:{other.server_port}/blob")
+        fetch(REPOSITORY, tmp_path)
+        other.shutdown()
+    assert seen == {"hub": "Bearer hf_secret", "elsewhere": None}
 
 
 def test_progress_ends_with_the_size_of_the_weights(hub, tmp_path):

@@ -49,6 +49,27 @@ def test_a_folder_is_read_by_the_usual_name_of_its_weights(tmp_path):
     assert read_safetensors(tmp_path)["a"].shape == (2,)
 
 
+def test_weights_in_several_files_are_read_by_their_index(tmp_path):
+    for number in (1, 2):
+        save_file({f"w{number}": np.full(2, number, np.float16)}, tmp_path / f"model-{number}.safetensors")
+    weights = {f"w{number}": f"model-{number}.safetensors" for number in (1, 2)}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": weights}))
+    assert {name: tensor.tolist() for name, tensor in read_safetensors(tmp_path).items()} == {
+        "w1": [1.0, 1.0],
+        "w2": [2.0, 2.0],
+    }
+    (tmp_path / "model-2.safetensors").unlink()
+    with pytest.raises(EncoderError, match=r"model-2\.safetensors: no such weight file"):
+        read_safetensors(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"weight_map": {}}', '{"weight_map": {"a": "../b.safetensors"}}'])
+def test_an_index_of_weights_that_is_none_is_refused(tmp_path, content):
+    (tmp_path / "model.safetensors.index.json").write_text(content)
+    with pytest.raises(EncoderError, match=r"model\.safetensors\.index\.json: .*fetch it again"):
+        read_safetensors(tmp_path)
+
+
 def test_a_header_that_starts_like_a_pickle_is_read_all_the_same(tmp_path):
     header = {"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}
     path = tmp_path / "model.safetensors"

@@ -64,6 +64,31 @@ def cached(key: str, build: Callable[[Path], None]) -> Path:
     return entry
 
 
+def cached_intact(
+    key: str, build: Callable[[Path], None], *, damaged: Callable[[str], None] = lambda line: None
+) -> Path:
+    """As `cached`, with every byte compared: sizes alone, which `cached` looks at, do not tell what a disk changed.
+
+    Args:
+        key: as for `cached`.
+        build: as for `cached`.
+        damaged: told, in one line, of an entry that is built anew.
+
+    Raises:
+        EncoderError: as for `cached`.
+    """
+    folder = cached(key, build)
+    if not (changed := _changed_files(folder)):
+        return folder
+    damaged(f"{folder}: {changed[0]} changed since it was written; it is made anew")
+    with _locked(folder.parent, folder.name):
+        # Unless another process has done so meanwhile.
+        if _is_whole(folder) and _changed_files(folder):
+            with _writable(folder.parent):
+                (folder / MANIFEST).unlink()
+    return cached(key, build)
+
+
 def find_cached(key: str) -> Path | None:
     """The folder `<cache>/<key>`; None where it is absent or damaged.
 
@@ -116,16 +141,13 @@ def recorded_sha256(entry: Path, part: str) -> str:
         raise EncoderError(f"{entry / MANIFEST}: cannot be read: {error}; remove {entry}") from None
 
 
-def discard_damaged(entry: Path, part: str) -> None:
-    """Makes the next `cached` build an entry anew, unless another process has done so since the damage was seen.
-
-    Raises:
-        EncoderError: the cache cannot be written.
-    """
-    with _locked(entry.parent, entry.name):
-        if _is_whole(entry) and folder_sha256(entry / part) != recorded_sha256(entry, part):
-            with _writable(entry.parent):
-                (entry / MANIFEST).unlink()
+def _changed_files(entry: Path) -> list[str]:
+    """Names of the files whose bytes are not those of the manifest."""
+    try:
+        table = json.loads((entry / MANIFEST).read_text("utf-8"))["files"]
+        return [name for name, file in table.items() if file_sha256(entry / name) != file["sha256"]]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise EncoderError(f"{entry / MANIFEST}: cannot be read: {error}; remove {entry}") from None
 
 
 def _build(entry: Path, build: Callable[[Path], None]) -> None:

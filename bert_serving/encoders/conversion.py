@@ -20,8 +20,10 @@ from bert_serving.encoders.architecture import Architecture, assign_weights, bui
 from bert_serving.encoders.families import FAMILIES, Family
 from bert_serving.encoders.fine_tuned_head import is_fine_tuned
 from bert_serving.encoders.tokenizer_files import (
+    check_sentencepiece_rules,
     check_tokenizer,
     check_wordpiece_rules,
+    has_wordpieces,
     read_json,
     read_tokenizer_settings,
     write_tokenizer,
@@ -34,6 +36,7 @@ PREPROCESSING = "preprocessing"
 DESCRIPTION = "encoder.json"
 
 # tf-models-official's BertEncoder fixes it.
+_ALBERT = "albert"
 _LAYER_NORM_EPSILON = 1e-12
 
 _ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "relu": "relu"}
@@ -60,10 +63,10 @@ def convert_hugging_face(source: Path, target: Path) -> None:
         EncoderError: a file is missing or damaged, the model is none of these, a tensor is missing or unknown.
     """
     config, settings, architecture = read_description(source)
-    sentencepiece = uses_sentencepiece(config)
+    sentencepiece = uses_sentencepiece(source, config)
     check_tokenizer(source, vocabulary_size=architecture.vocabulary_size, sentencepiece=sentencepiece)
     weights = rename_weights(
-        read_safetensors(source / WEIGHTS_FILE),
+        read_safetensors(source),
         architecture,
         config["model_type"],
         # A classifier's pooler was trained with its head; without it the rest is no whole model.
@@ -92,14 +95,17 @@ def read_description(source: Path) -> tuple[dict[str, Any], dict[str, Any], Arch
     config = read_json(source / "config.json")
     settings = read_tokenizer_settings(source)
     architecture = read_architecture(config, settings)
-    if not uses_sentencepiece(config):
+    if uses_sentencepiece(source, config):
+        check_sentencepiece_rules(source)
+    else:
+        _check_tokenizer(settings)
         check_wordpiece_rules(source)
     return config, settings, architecture
 
 
-def uses_sentencepiece(config: Mapping[str, Any]) -> bool:
-    """Whether the tokenizer of a model is SentencePiece rather than WordPiece."""
-    return config["model_type"] == "albert"
+def uses_sentencepiece(source: Path, config: Mapping[str, Any]) -> bool:
+    """Whether the tokenizer of a Hugging Face folder is SentencePiece: that of an ALBERT, but of some in Chinese, which have BERT's."""
+    return config["model_type"] == _ALBERT and not has_wordpieces(source)
 
 
 def read_architecture(config: Mapping[str, Any], tokenizer: Mapping[str, Any]) -> Architecture:
@@ -122,7 +128,7 @@ def read_architecture(config: Mapping[str, Any], tokenizer: Mapping[str, Any]) -
         raise EncoderError(
             f"config.json: layer_norm_eps {config['layer_norm_eps']!r}, only {_LAYER_NORM_EPSILON} works"
         )
-    if uses_sentencepiece(config):
+    if config["model_type"] == _ALBERT:
         _check_sharing(config)
     else:
         _check_tokenizer(tokenizer)

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 from filelock import FileLock
@@ -23,6 +24,7 @@ Progress = Callable[[int, int | None], None]
 FILE_LIMIT = 8 << 30
 """bytes that a downloaded file may have"""
 
+_DOCUMENT_LIMIT = 4 << 20
 _ATTEMPTS = 3
 # A server that is there may still need a while for its answer.
 _ANSWER_TIMEOUT_FACTOR = 10
@@ -70,12 +72,17 @@ class _Part:
 class Downloader:
     """Fetches files from servers; close it, or use it as context."""
 
-    def __init__(self, connect_timeout: float):
-        """Args: connect_timeout: seconds to wait for a connection; each answer may take ten times as long."""
+    def __init__(self, connect_timeout: float, *, token: str | None = None, refused: str = ""):
+        """Args:
+        connect_timeout: seconds to wait for a connection; each answer may take ten times as long.
+        token: shown to the server that is asked; not to another to which it may send on.
+        refused: ends the message about HTTP 401 and 403.
+        """
         self._connect_timeout = connect_timeout
+        self._refused = refused
         self._answer_timeout = _ANSWER_TIMEOUT_FACTOR * connect_timeout
         # Compressed, a body's Content-Length would not be the size of the file.
-        headers = {"Accept-Encoding": "identity"}
+        headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {token}"} if token else {})
         timeout = httpx.Timeout(self._answer_timeout, connect=connect_timeout)
         try:
             self._client = httpx.Client(follow_redirects=True, timeout=timeout, headers=headers)
@@ -88,6 +95,29 @@ class Downloader:
 
     def __exit__(self, *error: object) -> None:
         self._client.close()
+
+    def read_json(self, url: str) -> Any:
+        """A small JSON document; None where the server has none.
+
+        Raises:
+            SourceError: the server cannot be reached.
+        """
+        try:
+            with self._client.stream("GET", url) as response:
+                if response.status_code != httpx.codes.OK:
+                    return None
+                content = b""
+                for chunk in response.iter_bytes():
+                    content += chunk
+                    if len(content) > _DOCUMENT_LIMIT:
+                        return None
+            return json.loads(content)
+        except ValueError:  # no JSON, or no UTF-8
+            return None
+        except httpx.HTTPError as error:
+            raise SourceError(self._reason(url, error)) from None
+        except httpx.InvalidURL as error:
+            raise SourceError(f"cannot reach {_host(url)}: {error}") from None
 
     def fetch(
         self,
@@ -152,10 +182,18 @@ class Downloader:
             continues = response.status_code == httpx.codes.PARTIAL_CONTENT and _starts_at(response) == part.size
             if not continues:
                 if response.status_code != httpx.codes.OK:
-                    raise SourceError(_status_reason(response.status_code, name))
+                    raise SourceError(self._status_reason(response.status_code, name))
                 part.begin(response)
             _append(response, part, name, progress, limit)
         return True
+
+    def _status_reason(self, status: int, name: str) -> str:
+        match status:
+            case 404:
+                return f"has no {name} (HTTP 404)"
+            case 401 | 403:
+                return f"the server refuses {name} (HTTP {status}): it is private, gated or misspelt{self._refused}"
+        return f"the server answered HTTP {status} {httpx.codes.get_reason_phrase(status)} for {name}".rstrip()
 
     def _reason(self, url: str, error: httpx.HTTPError) -> str:
         host = _host(url)
@@ -193,15 +231,6 @@ def _starts_at(response: httpx.Response) -> int | None:
     unit, _, span = response.headers.get("Content-Range", "").partition(" ")
     start = span.partition("-")[0]
     return int(start) if unit == "bytes" and start.isdecimal() else None
-
-
-def _status_reason(status: int, name: str) -> str:
-    match status:
-        case 404:
-            return f"has no {name} (HTTP 404)"
-        case 401 | 403:
-            return f"the server refuses {name} (HTTP {status}): it is private, gated or misspelt"
-    return f"the server answered HTTP {status} {httpx.codes.get_reason_phrase(status)} for {name}".rstrip()
 
 
 def _host(url: str) -> str:

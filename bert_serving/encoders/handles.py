@@ -24,6 +24,11 @@ from bert_serving.errors import EncoderError
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 _HUGGING_FACE = re.compile(rf"hf://({_PART}/{_PART})(?:@([A-Za-z0-9_./-]+))?")
 _SHA256 = re.compile(r"sha256=([0-9a-fA-F]{64})")
+# A model of Kaggle without the number at its end, as its page shows it.
+_KAGGLE_LATEST = re.compile(
+    rf"(?:https?://(?:www\.)?kaggle\.com/models/)?{_PART}/{_PART}/(?:frameworks/)?tensorflow2/(?:variations/)?{_PART}/?",
+    re.IGNORECASE,
+)
 _MAIN = "main"
 CONVERSION = "v2"
 """raised when conversion writes something else than before, so that cached encoders are converted again"""
@@ -76,8 +81,11 @@ def find_handle(text: str, preprocessing: str | None = None) -> Handle:
             that is to have another one than there.
 
     Raises:
-        EncoderError: it is none of these, or has a preprocessing without a use for one.
+        EncoderError: it is none of these, lacks its version, or has a preprocessing without a use for one.
     """
+    for each in filter(None, (text, preprocessing)):
+        if _KAGGLE_LATEST.fullmatch(each.strip()) is not None:
+            raise EncoderError(f"{each!r} names no version of the model; add one, such as {each.strip().rstrip('/')}/1")
     asked = _Asked.of(text)
     other = _Asked.of(preprocessing) if preprocessing is not None else None
     if asked.is_of_hugging_face and other is not None:

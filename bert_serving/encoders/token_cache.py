@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bert_serving.encoders.cache import cached, folder_sha256
+from bert_serving.encoders.cache import cached_intact, folder_sha256
 from bert_serving.text.normalisation import RECORD
 from bert_serving.text.preprocessing import Preprocessing
 
@@ -35,7 +35,7 @@ def cached_token_rows(
 
     seen = [None if column is None else preprocessing.normalised(column) for column in (texts, pairs)]
     digest = _digest(preprocessing_sha256(preprocessing), seen[0] or (), seen[1], sequence_length)
-    folder = cached(f"tokens-{digest}", build)
+    folder = cached_intact(f"tokens-{digest}", build)
     words, types, offsets, uncut = (np.load(folder / f"{name}.npy") for name in _PARTS)
     return words, types, offsets, uncut
 

@@ -23,6 +23,9 @@ from bert_serving.text.vocabulary import SPECIAL_TOKENS, read_vocabulary
 TOKENIZER_FILE = "tokenizer.json"
 TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
 _NAMED = 3
+# transformers, `AlbertConverter`.
+_ALBERT_STEPS = ("Replace", "NFKD", "StripAccents", "Lowercase", "Precompiled")
+_ALBERT_TOKENS = ("<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]")
 
 
 def read_json(path: Path, *, optional: bool = False) -> dict[str, Any]:
@@ -60,7 +63,52 @@ def read_tokenizer_settings(folder: Path) -> dict[str, Any]:
         }
         # What tokenizer.json says is what its own tokenizer does, whatever the other file claims.
         settings |= {name: value for name, value in found.items() if value is not None}
+    elif steps := _steps(normalizer):  # ALBERT's, before SentencePiece
+        settings |= {"do_lower_case": "Lowercase" in steps, "keep_accents": "StripAccents" not in steps}
     return settings
+
+
+def has_wordpieces(folder: Path) -> bool:
+    """Whether a folder's vocabulary is of WordPiece rather than SentencePiece.
+
+    Raises:
+        EncoderError: a file is damaged.
+    """
+    if (folder / SENTENCEPIECE_FILE).is_file():
+        return False
+    if (folder / VOCABULARY_FILE).is_file():
+        return True
+    return _table(read_json(folder / TOKENIZER_FILE, optional=True), "model").get("type") == "WordPiece"
+
+
+def check_sentencepiece_rules(folder: Path) -> None:
+    """Refuses a tokenizer.json whose SentencePiece would give other token ids than ours, in silence.
+
+    Raises:
+        EncoderError: it does something to texts that ALBERT's tokenizer does not, or is damaged.
+    """
+    path = folder / TOKENIZER_FILE
+    tokenizer = read_json(path, optional=True)
+    if not tokenizer:
+        return
+    normalizer = _table(tokenizer, "normalizer")
+    if normalizer.get("type") != "Sequence":
+        raise EncoderError(
+            f'{path}: normalizer is {json.dumps(normalizer.get("type"))}, only ALBERT\'s "Sequence" can be converted'
+        )
+    if unknown := [step for step in _steps(normalizer) if step not in _ALBERT_STEPS]:
+        raise EncoderError(
+            f"{path}: its normalizer has {unknown[0]!r}, only {', '.join(_ALBERT_STEPS)} can be converted: the texts would be cut "
+            "otherwise than the encoder learnt them"
+        )
+    _check_added(path, "added_tokens", tokenizer.get("added_tokens") or [], allowed=_ALBERT_TOKENS)
+
+
+def _steps(normalizer: Any) -> list[str]:
+    """Types of the steps of a normalizer that is a sequence."""
+    if not isinstance(normalizer, Mapping) or normalizer.get("type") != "Sequence":
+        return []
+    return [str(step.get("type")) for step in normalizer.get("normalizers") or [] if isinstance(step, Mapping)]
 
 
 def check_wordpiece_rules(folder: Path) -> None:

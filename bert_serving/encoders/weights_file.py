@@ -1,5 +1,7 @@
 """Weight files: safetensors, never pickle."""
 
+import json
+import re
 from pathlib import Path
 from typing import NoReturn
 
@@ -11,6 +13,7 @@ from safetensors.numpy import load_file
 from bert_serving.errors import EncoderError
 
 WEIGHTS_FILE = "model.safetensors"
+SHARDS_FILE = "model.safetensors.index.json"
 PICKLED_WEIGHTS_FILE = "pytorch_model.bin"
 
 _HALF_PRECISION = (np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16))
@@ -23,7 +26,7 @@ def read_safetensors(path: Path) -> dict[str, np.ndarray]:
     """Reads all tensors of a safetensors file.
 
     Args:
-        path: the file, or a folder in Hugging Face format that holds `model.safetensors`.
+        path: the file, or a folder in Hugging Face format that holds `model.safetensors` or the index of its parts.
 
     Returns:
         Arrays by the names of their tensors; float16 and bfloat16 become float32, other dtypes stay.
@@ -32,6 +35,9 @@ def read_safetensors(path: Path) -> dict[str, np.ndarray]:
         EncoderError: the file is missing, truncated or corrupt, holds a dtype that NumPy lacks, or is a pickle.
     """
     path = _weights_path(path)
+    if path.name == SHARDS_FILE:
+        shards = [read_safetensors(path.with_name(name)) for name in shard_names(path)]
+        return {name: tensor for shard in shards for name, tensor in shard.items()}
     check_safetensors(path)
     try:
         tensors = load_file(path)
@@ -44,6 +50,21 @@ def read_safetensors(path: Path) -> dict[str, np.ndarray]:
     except (OSError, SafetensorError) as error:
         _fail(path, error)
     return {name: _as_float32(tensor) for name, tensor in tensors.items()}
+
+
+def shard_names(index: Path) -> list[str]:
+    """Names of the files into which a large model's weights are split, beside their index.
+
+    Raises:
+        EncoderError: the index is damaged, or names what lies elsewhere.
+    """
+    try:
+        names = sorted(set(json.loads(index.read_bytes())["weight_map"].values()))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise EncoderError(f"{index}: cannot read it: {type(error).__name__}: {error}; fetch it again") from None
+    if not names or not all(re.fullmatch(r"[\w-][\w.-]*\.safetensors", name) for name in names):
+        raise EncoderError(f"{index}: names no safetensors files beside itself; fetch it again")
+    return names
 
 
 def check_safetensors(path: Path) -> None:
@@ -65,7 +86,10 @@ def check_safetensors(path: Path) -> None:
 
 def _weights_path(path: Path) -> Path:
     path = Path(path)
-    return path / WEIGHTS_FILE if path.is_dir() else path
+    if not path.is_dir():
+        return path
+    whole, index = path / WEIGHTS_FILE, path / SHARDS_FILE
+    return index if index.is_file() and not whole.is_file() else whole
 
 
 def _refuse_pickle(path: Path) -> None:

@@ -14,7 +14,7 @@ from bert_serving.contract import MASK, Head, Pooling
 from bert_serving.data.batches import TokenRows, padded_batch, sorted_batches
 from bert_serving.data.splits import label_array
 from bert_serving.data.table import LabelledTable
-from bert_serving.encoders.cache import cached
+from bert_serving.encoders.cache import cached_intact
 from bert_serving.encoders.loading import LoadedEncoder
 from bert_serving.encoders.token_cache import preprocessing_sha256
 from bert_serving.evaluation.predictions import Predictions
@@ -78,7 +78,7 @@ def features_of(
         with observer.stage(f"Running {frozen.name} on {len(words):,} tokens"):
             np.save(target / _FILE, encode(frozen.encoder, rows, pooling))
 
-    return np.load(cached(f"features-{_digest(frozen, table, pooling)}", build) / _FILE)
+    return np.load(cached_intact(f"features-{_digest(frozen, table, pooling)}", build) / _FILE)
 
 
 def encode(encoder: LoadedEncoder, rows: TokenRows, pooling: Pooling) -> np.ndarray:

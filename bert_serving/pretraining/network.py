@@ -21,6 +21,7 @@ from bert_serving.encoders.architecture import (
 )
 from bert_serving.encoders.conversion import DESCRIPTION, ENCODER, PREPROCESSING, HubEncoder, write_encoder
 from bert_serving.encoders.loading import find_encoder_folder, load_encoder, network_from
+from bert_serving.encoders.origins import keep_documents
 from bert_serving.encoders.weights_file import read_safetensors
 from bert_serving.errors import EncoderError
 from bert_serving.pretraining.masking import POSITIONS
@@ -119,6 +120,7 @@ def start(
         read_vocabulary(vocabulary, expected_size=architecture.vocabulary_size)
         # As it is: it may hold a normalisation of the user's, or rules that a vocabulary does not tell.
         shutil.copytree(folder.preprocessing, target / PREPROCESSING)
+        keep_documents(folder.encoder.parent, target)
         head = folder.encoder.parent / HEAD
     else:
         architecture = new_architecture(config)
