@@ -93,7 +93,7 @@ def _name(annotation: Any) -> str:
 def _bounds(field: FieldInfo) -> str:
     words = {"gt": "over", "ge": "at least", "lt": "under", "le": "at most"}
     limits = [
-        f"{word} {getattr(each, key):g}" for each in field.metadata for key, word in words.items() if hasattr(each, key)
+        f"{word} {getattr(each, key)}" for each in field.metadata for key, word in words.items() if hasattr(each, key)
     ]
     return f", {' and '.join(limits)}" if limits else ""
 
