@@ -10,7 +10,8 @@ from conftest import SHARED
 
 from bert_serving.encoders.catalog import CATALOG, find_encoder
 from bert_serving.encoders.hub_models import LARGER_MODELS, TUTORIAL_MODELS
-from bert_serving.encoders.sources import HuggingFaceSource, WheelSource
+from bert_serving.encoders.hub_repository import HuggingFaceSource
+from bert_serving.encoders.sources import WheelSource
 from bert_serving.errors import EncoderError
 
 

@@ -106,7 +106,9 @@ def test_whatever_changes_the_features_is_computed_anew(change, frozen, tmp_path
 
 
 def test_a_sequence_length_over_the_encoders_maximum_is_refused(frozen):
-    with pytest.raises(EncoderError, match="the sequence length for tiny is 33, the encoder takes at most 32 tokens; lower it"):
+    with pytest.raises(
+        EncoderError, match="the sequence length for tiny is 33, the encoder takes at most 32 tokens; lower it"
+    ):
         dataclasses.replace(frozen, sequence_length=33)
 
 

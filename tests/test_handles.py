@@ -4,7 +4,8 @@ import pytest
 
 from bert_serving.encoders.catalog import CATALOG
 from bert_serving.encoders.handles import cache_key, canonical, find_handle
-from bert_serving.encoders.sources import HubSource, HuggingFaceSource
+from bert_serving.encoders.hub_repository import HuggingFaceSource
+from bert_serving.encoders.sources import HubSource
 from bert_serving.encoders.terms import Terms
 from bert_serving.errors import EncoderError
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from bert_serving.encoders.hub_models import HUB_MODELS, HubModel, count_parameters
-from bert_serving.encoders.sources import HuggingFaceSource, Source, WheelSource
+from bert_serving.encoders.hub_repository import HuggingFaceSource
+from bert_serving.encoders.sources import Source, WheelSource
 from bert_serving.encoders.terms import Terms
 from bert_serving.errors import EncoderError
 

@@ -17,7 +17,8 @@ from bert_serving.config import is_address, is_kaggle_handle
 from bert_serving.encoders.catalog import CATALOG, CatalogEntry, find_encoder, terms_of
 from bert_serving.encoders.foreign_caches import kaggle_handle
 from bert_serving.encoders.hub_models import TF_HUB
-from bert_serving.encoders.sources import HubSource, HuggingFaceSource, Source
+from bert_serving.encoders.hub_repository import HuggingFaceSource
+from bert_serving.encoders.sources import HubSource, Source
 from bert_serving.encoders.terms import UNKNOWN, Terms
 from bert_serving.errors import EncoderError
 

@@ -6,7 +6,8 @@ Addresses, versions and Kaggle's names as both tutorials and public code have th
 
 from dataclasses import dataclass
 
-from bert_serving.encoders.sources import HubSource, HuggingFaceSource, Source
+from bert_serving.encoders.hub_repository import HuggingFaceSource
+from bert_serving.encoders.sources import HubSource, Source
 
 TF_HUB = "https://tfhub.dev"
 

@@ -12,8 +12,8 @@ from bert_serving.encoders.conversion import (
     is_hugging_face_folder,
 )
 from bert_serving.encoders.fine_tuned import convert_run, is_run_folder
+from bert_serving.encoders.hub_repository import DOCUMENTS
 from bert_serving.encoders.keras_hub_preset import convert_keras_hub, is_keras_hub_preset
-from bert_serving.encoders.sources import DOCUMENTS
 from bert_serving.encoders.tf1_checkpoint import convert_checkpoint, is_checkpoint_folder
 from bert_serving.errors import EncoderError
 

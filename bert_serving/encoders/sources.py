@@ -18,27 +18,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO
-from urllib.parse import quote
 
 from bert_serving.config import is_kaggle_handle
 from bert_serving.encoders.archive import is_archive, top_folder, unpack
 from bert_serving.encoders.download import Downloader, Progress, no_progress
 from bert_serving.encoders.foreign_caches import cached_elsewhere, kaggle_endpoint
-from bert_serving.encoders.hub_repository import TOKEN_REMEDY, access_token, list_repository
+from bert_serving.encoders.hub_repository import (
+    CHECKPOINT,
+    ENCODER,
+    OPTIONAL_FILES,
+    PREPROCESSING,
+    TOKEN_REMEDY,
+    VOCABULARIES,
+    HuggingFaceSource,
+    access_token,
+    download_repository,
+)
 from bert_serving.encoders.weights_file import SHARDS_FILE, WEIGHTS_FILE, check_safetensors, shard_names
 from bert_serving.errors import EncoderError, SourceError
 
-ENCODER = "encoder"
-PREPROCESSING = "preprocessing"
-DOCUMENTS = ("README.md", "LICENSE", "LICENSE.txt", "NOTICE")
-
-_VOCABULARIES = ("vocab.txt", "spiece.model", "tokenizer.json")
-_OPTIONAL_FILES = ("tokenizer_config.json", *DOCUMENTS)
-_CHECKPOINT = ("bert_model.ckpt.index", "bert_model.ckpt.data-00000-of-00001")
 # Small and required first, large last: a source that cannot deliver is found out early.
-_FILES = ("config.json", *_VOCABULARIES, *_OPTIONAL_FILES, WEIGHTS_FILE)
+_FILES = ("config.json", *VOCABULARIES, *OPTIONAL_FILES, WEIGHTS_FILE)
 
-_DEFAULT_ENDPOINT = "https://huggingface.co"
 _CHUNK = 1 << 20
 _POLL_SECONDS = 0.2
 
@@ -58,19 +59,6 @@ class WheelSource:
 
     def __str__(self) -> str:
         return f"wheel {self.distribution} {self.version}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class HuggingFaceSource:
-    """A repository of the Hugging Face Hub, or of the mirror that HF_ENDPOINT names."""
-
-    repository: str
-    revision: str = "main"
-    sha256: str | None = None
-    """of `model.safetensors`"""
-
-    def __str__(self) -> str:
-        return f"Hugging Face repository {self.repository} ({self.revision})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,18 +86,6 @@ Source = WheelSource | HuggingFaceSource | HubSource
 def is_offline() -> bool:
     """Whether BERT_SERVING_OFFLINE forbids to fetch anything."""
     return os.environ.get("BERT_SERVING_OFFLINE", "").lower() not in ("", "0", "false", "no", "off")
-
-
-def hub_endpoint() -> str:
-    """Address of the Hugging Face Hub, or of the hub that HF_ENDPOINT names.
-
-    Raises:
-        SourceError: HF_ENDPOINT is no address.
-    """
-    endpoint = (os.environ.get("HF_ENDPOINT") or _DEFAULT_ENDPOINT).rstrip("/")
-    if not endpoint.startswith(("http://", "https://")):
-        raise SourceError(f"HF_ENDPOINT must be an http or https address, got {endpoint!r}")
-    return endpoint
 
 
 def fetch(source: Source, target: Path, *, progress: Progress | None = None, connect_timeout: float = 3.0) -> None:
@@ -199,7 +175,7 @@ def _deliver(source: Source, arrived: Path, scratch: Path, progress: Progress, c
         case HuggingFaceSource():
             token = access_token()
             with Downloader(connect_timeout, token=token, refused="" if token else TOKEN_REMEDY) as downloader:
-                _download_repository(source, arrived, progress, downloader)
+                download_repository(source, arrived, progress, downloader)
             if not (arrived / ENCODER).is_dir():
                 _check_folder(arrived)
         case HubSource():
@@ -210,15 +186,15 @@ def _check_folder(folder: Path) -> None:
     """Refuses what only looks like an encoder, such as the sign-in page of a network in the place of each file."""
     if not (folder / "config.json").is_file():
         raise SourceError("has no config.json")
-    if not any((folder / name).is_file() for name in _VOCABULARIES):
-        raise SourceError(f"has no {_VOCABULARIES[0]}")
+    if not any((folder / name).is_file() for name in VOCABULARIES):
+        raise SourceError(f"has no {VOCABULARIES[0]}")
     try:
         config = json.loads((folder / "config.json").read_bytes())
     except ValueError:
         config = None
     if not isinstance(config, dict):
         raise SourceError("its config.json is not a JSON object")
-    if all((folder / name).is_file() for name in _CHECKPOINT):
+    if all((folder / name).is_file() for name in CHECKPOINT):
         return
     names = shard_names(folder / SHARDS_FILE) if (folder / SHARDS_FILE).is_file() else [WEIGHTS_FILE]
     for name in names:
@@ -328,45 +304,6 @@ def _copy(packed: IO[bytes], path: Path, room: int) -> int:
 def _check_sha256(received: str, expected: str, name: str) -> None:
     if received != expected.lower():
         raise SourceError(f"{name} has sha256 {received} instead of {expected}")
-
-
-# === Hugging Face ===
-
-
-def _download_repository(source: HuggingFaceSource, arrived: Path, progress: Progress, downloader: Downloader) -> None:
-    listing = list_repository(downloader, hub_endpoint(), source.repository, source.revision)
-    # One commit for all files: a push in between must not mix two states.
-    revision = source.revision if listing is None else listing.commit
-    folder = f"{hub_endpoint()}/{quote(source.repository)}/resolve/{quote(revision, safe='')}"
-    if listing is not None and listing.has(*(f"{part}/saved_model.pb" for part in (ENCODER, PREPROCESSING))):
-        for name in [*DOCUMENTS, *listing.below(ENCODER, PREPROCESSING)]:
-            if listing.has(name):
-                (arrived / name).parent.mkdir(parents=True, exist_ok=True)
-                downloader.fetch(f"{folder}/{quote(name)}", arrived / name, progress=progress)
-        return
-
-    def get(name: str, *, optional: bool = False, sha256: str | None = None, progress: Progress = no_progress) -> bool:
-        return downloader.fetch(f"{folder}/{name}", arrived / name, progress=progress, sha256=sha256, optional=optional)
-
-    get("config.json")
-    # tokenizer.json beside another vocabulary, too: it tells rules that no other file does.
-    *vocabularies, rules = _VOCABULARIES
-    found = any(get(name, optional=True) for name in vocabularies)
-    if not get(rules, optional=True) and not found:
-        raise SourceError(f"has no {_VOCABULARIES[0]} (HTTP 404)")
-    for name in _OPTIONAL_FILES:
-        get(name, optional=True)
-    if get(WEIGHTS_FILE, optional=True, sha256=source.sha256, progress=progress):
-        return
-    if get(SHARDS_FILE, optional=True):
-        for shard in shard_names(arrived / SHARDS_FILE):
-            get(shard, progress=progress)
-        return
-    # The checkpoint of BERT's own repository, from before there was another form.
-    index, data = _CHECKPOINT
-    if not get(index, optional=True):
-        raise SourceError(f"has no {WEIGHTS_FILE} (HTTP 404)")
-    get(data, progress=progress)
 
 
 # === TF Hub and Kaggle ===
