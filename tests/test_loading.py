@@ -117,6 +117,21 @@ def test_an_encoder_folder_is_used_as_it_is(encoder_folder):
     assert len(found.sha256) == 64
 
 
+@pytest.mark.parametrize("kind", ["hugging face", "encoder folder", "archive"])
+def test_another_preprocessing_than_its_own_is_refused(kind, hugging_face_folder, encoder_folder, tmp_path):
+    path = hugging_face_folder if kind == "hugging face" else encoder_folder
+    if kind == "archive":
+        path = Path(shutil.make_archive(str(tmp_path / "packed"), "gztar", encoder_folder))
+    with pytest.raises(EncoderError, match=r"comes with its own preprocessing, .*; leave encoder\.preprocessing out"):
+        find_encoder_folder(EncoderConfig(path=path, preprocessing=encoder_folder / "preprocessing"))
+
+
+def test_an_archive_of_a_savedmodel_alone_takes_the_preprocessing_that_is_named(encoder_folder, tmp_path):
+    path = Path(shutil.make_archive(str(tmp_path / "packed"), "gztar", encoder_folder / "encoder"))
+    found = find_encoder_folder(EncoderConfig(path=path, preprocessing=encoder_folder / "preprocessing"))
+    assert found.preprocessing == encoder_folder / "preprocessing"
+
+
 def test_a_hugging_face_folder_is_converted_once(hugging_face_folder, tmp_path, monkeypatch):
     monkeypatch.setenv("BERT_SERVING_CACHE", str(tmp_path))
     first = find_encoder_folder(EncoderConfig(path=hugging_face_folder))
@@ -228,6 +243,9 @@ def test_an_encoder_stays_a_hub_layer_when_it_is_asked_to(encoder_folder):
     loaded = load_encoder(folder, rebuild=False)
     assert isinstance(loaded.layer, hub.KerasLayer)
     assert loaded.architecture is None
+    assert loaded.positions == 32
+    with pytest.raises(EncoderError, match="the length is 33, the encoder takes at most 32 tokens; lower it"):
+        loaded.check_length(33, "the length")
     np.testing.assert_allclose(
         loaded.layer(INPUTS)[contract.POOLED_OUTPUT],
         load_encoder(folder).layer(INPUTS)[contract.POOLED_OUTPUT],
@@ -282,6 +300,7 @@ def test_an_encoder_that_is_no_bert_stays_a_hub_layer_and_learns(bag_of_words):
     encoder, before, after, losses = train_a_little(bag_of_words, trainable=True)
     assert isinstance(encoder.layer, hub.KerasLayer)
     assert encoder.architecture is None
+    assert encoder.positions is None
     assert len(before) == 1
     assert not np.array_equal(before[0], after[0])
     assert losses[-1] < losses[0]

@@ -80,7 +80,9 @@ def _kaggle_folders(handle: str) -> list[Path]:
 
 def _is_saved_model(folder: Path) -> bool:
     """Whether a SavedModel is whole: cleaners of temporary folders leave half-empty ones behind."""
-    # Here, for names of encoders are read without TensorFlow.
+    if not (folder / "saved_model.pb").is_file():
+        return False
+    # Here, for names of encoders are read without TensorFlow, whose import looks whether there is IPv6, by a socket.
     from google.protobuf.message import DecodeError
     from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 

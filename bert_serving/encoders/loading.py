@@ -322,15 +322,17 @@ def _check_interface(model: Any, path: Path) -> None:
 
 
 def _local_folder(path: Path, config: EncoderConfig) -> EncoderFolder:
-    if config.preprocessing is not None and not _is_bare(path):
-        raise EncoderError(
-            f"{path}: comes with its own preprocessing, but encoder.preprocessing names another one; leave encoder.preprocessing out"
-        )
     if path.is_file() and is_archive(path):
         return replace(_local_folder(unpacked(path), config), name=path.name)
     if not path.is_dir():
         problem = f"is no folder, and no archive ({', '.join(SUFFIXES)})" if path.exists() else "no such encoder folder"
         raise EncoderError(f"{path}: {problem}; check encoder.path")
+    if config.preprocessing is not None and (
+        is_run_folder(path) or is_encoder_folder(path) or origin_of(path) is not None
+    ):
+        raise EncoderError(
+            f"{path}: comes with its own preprocessing, but encoder.preprocessing names another one; leave encoder.preprocessing out"
+        )
     if is_run_folder(path):
         # A run's weights alone do not tell it: its preprocessing may have been exchanged.
         content = hashlib.sha256(f"{weights_sha256(path)} {folder_sha256(path / PREPROCESSING)}".encode()).hexdigest()
@@ -355,13 +357,6 @@ def _local_folder(path: Path, config: EncoderConfig) -> EncoderFolder:
     return _checked(
         EncoderFolder(path.name, path, preprocessing, folder_sha256(path / _VARIABLES)), config, is_ours=False
     )
-
-
-def _is_bare(path: Path) -> bool:
-    """Whether this is a SavedModel alone, to which a preprocessing must be named; also where nothing is."""
-    if path.is_dir():
-        return not (is_run_folder(path) or is_encoder_folder(path) or origin_of(path) is not None)
-    return not path.exists()
 
 
 def _converted(path: Path, sha256: str) -> tuple[Path, str]:

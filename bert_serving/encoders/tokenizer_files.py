@@ -101,14 +101,14 @@ def check_sentencepiece_rules(folder: Path) -> None:
             f"{path}: its normalizer has {unknown[0]!r}, only {', '.join(_ALBERT_STEPS)} can be converted: the texts would be cut "
             "otherwise than the encoder learnt them"
         )
-    _check_added(path, "added_tokens", tokenizer.get("added_tokens") or [], allowed=_ALBERT_TOKENS)
+    _check_added(path, "added_tokens", _values(tokenizer.get("added_tokens")), allowed=_ALBERT_TOKENS)
 
 
 def _steps(normalizer: Any) -> list[str]:
     """Types of the steps of a normalizer that is a sequence."""
     if not isinstance(normalizer, Mapping) or normalizer.get("type") != "Sequence":
         return []
-    return [str(step.get("type")) for step in normalizer.get("normalizers") or [] if isinstance(step, Mapping)]
+    return [str(step.get("type")) for step in _values(normalizer.get("normalizers")) if isinstance(step, Mapping)]
 
 
 def check_wordpiece_rules(folder: Path) -> None:
@@ -132,7 +132,7 @@ def check_wordpiece_rules(folder: Path) -> None:
                 f"{path}: {name} is {json.dumps(value)}, only {json.dumps(expected)} can be converted: the texts would be cut otherwise "
                 "than the encoder learnt them"
             )
-    _check_added(path, "added_tokens", tokenizer.get("added_tokens") or [], allowed=SPECIAL_TOKENS)
+    _check_added(path, "added_tokens", _values(tokenizer.get("added_tokens")), allowed=SPECIAL_TOKENS)
 
 
 def _values(listed: Any) -> Iterable[Any]:

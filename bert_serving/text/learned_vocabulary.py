@@ -82,9 +82,8 @@ def _fitted(learnt: list[str], counts: Counter[str], size: int) -> list[str]:
     characters = [character for character, _ in occurring.most_common(_CHARACTERS)]
     alone = dict.fromkeys((*SPECIAL_TOKENS, *characters, *(f"##{character}" for character in characters)))
     pieces = list(dict.fromkeys((*learnt, *alone)))
-    # The rarest stand last; without a second list, for a piece keeps its place.
-    surplus = [piece for piece in pieces if piece not in alone][max(0, size - len(alone)) :]
-    dropped = set(surplus)
+    # The rarest stand last.
+    dropped = set([piece for piece in pieces if piece not in alone][size - len(alone) :])
     return [piece for piece in pieces if piece not in dropped]
 
 
