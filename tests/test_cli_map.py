@@ -192,7 +192,10 @@ MISTAKES = [
     ("map {bad}/regression", "has a regression head; a map needs one label for each row"),
     ("map {bad}/multilabel", "has a multilabel head; a map needs one label for each row"),
     ("map {run} --test {test}", "--test belongs to --data"),
-    ("map {run} --sequence-length 33", "the sequence length for the encoder of tiny is 33, the encoder takes at most 32 tokens"),
+    (
+        "map {run} --sequence-length 33",
+        "the sequence length for the encoder of tiny is 33, the encoder takes at most 32 tokens",
+    ),
     ("map {encoder} --data nowhere.tsv", "nowhere.tsv: cannot be read"),
     ("map {encoder} --data {data} --label class", "has no column 'class'"),
     ("map {encoder} --data {bad}/one_label.tsv", "train holds 1 label(s): 'x'"),
