@@ -133,19 +133,28 @@ def recorded_sha256(entry: Path, part: str) -> str:
     Raises:
         EncoderError: the manifest cannot be read.
     """
-    try:
-        table = json.loads((entry / MANIFEST).read_text("utf-8"))["files"]
+    with _readable(entry):
+        table = _recorded(entry)
         inside = {name.removeprefix(f"{part}/"): file for name, file in table.items() if name.startswith(f"{part}/")}
         return _table_sha256(inside)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise EncoderError(f"{entry / MANIFEST}: cannot be read: {error}; remove {entry}") from None
 
 
 def _changed_files(entry: Path) -> list[str]:
     """Names of the files whose bytes are not those of the manifest."""
+    with _readable(entry):
+        return [name for name, file in _recorded(entry).items() if file_sha256(entry / name) != file["sha256"]]
+
+
+def _recorded(entry: Path) -> FileTable:
+    table: FileTable = json.loads((entry / MANIFEST).read_text("utf-8"))["files"]
+    return table
+
+
+@contextmanager
+def _readable(entry: Path) -> Iterator[None]:
+    """Tells in one line what is wrong with an entry's manifest, or with a file that it lists."""
     try:
-        table = json.loads((entry / MANIFEST).read_text("utf-8"))["files"]
-        return [name for name, file in table.items() if file_sha256(entry / name) != file["sha256"]]
+        yield
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise EncoderError(f"{entry / MANIFEST}: cannot be read: {error}; remove {entry}") from None
 

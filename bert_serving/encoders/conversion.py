@@ -35,8 +35,8 @@ ENCODER = "encoder"
 PREPROCESSING = "preprocessing"
 DESCRIPTION = "encoder.json"
 
-# tf-models-official's BertEncoder fixes it.
 _ALBERT = "albert"
+# tf-models-official's BertEncoder fixes it.
 _LAYER_NORM_EPSILON = 1e-12
 
 _ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "relu": "relu"}

@@ -6,6 +6,7 @@ or a date (RFC 9110, If-Range), that the file is still the same; otherwise the f
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,6 +29,18 @@ _DOCUMENT_LIMIT = 4 << 20
 _ATTEMPTS = 3
 # A server that is there may still need a while for its answer.
 _ANSWER_TIMEOUT_FACTOR = 10
+
+
+def mirror_or(variable: str, default: str) -> str:
+    """The address of a site, or of the mirror of it that a variable of the environment names; without a slash at its end.
+
+    Raises:
+        SourceError: the variable holds no address.
+    """
+    address = (os.environ.get(variable) or default).rstrip("/")
+    if not address.startswith(("http://", "https://")):
+        raise SourceError(f"{variable} must be an http or https address, got {address!r}")
+    return address
 
 
 def no_progress(arrived: int, total: int | None) -> None:

@@ -11,7 +11,7 @@ import re
 import tempfile
 from pathlib import Path
 
-from bert_serving.errors import SourceError
+from bert_serving.encoders.download import mirror_or
 
 _DEFAULT_KAGGLE_ENDPOINT = "https://www.kaggle.com"
 _KAGGLE_ADDRESS = re.compile(
@@ -26,10 +26,7 @@ def kaggle_endpoint() -> str:
     Raises:
         SourceError: KAGGLE_API_ENDPOINT is no address.
     """
-    endpoint = (os.environ.get("KAGGLE_API_ENDPOINT") or _DEFAULT_KAGGLE_ENDPOINT).rstrip("/")
-    if not endpoint.startswith(("http://", "https://")):
-        raise SourceError(f"KAGGLE_API_ENDPOINT must be an http or https address, got {endpoint!r}")
-    return endpoint
+    return mirror_or("KAGGLE_API_ENDPOINT", _DEFAULT_KAGGLE_ENDPOINT)
 
 
 def kaggle_handle(address: str) -> str | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
-from bert_serving.encoders.download import Downloader, Progress, no_progress
+from bert_serving.encoders.download import Downloader, Progress, mirror_or, no_progress
 from bert_serving.encoders.weights_file import SHARDS_FILE, WEIGHTS_FILE, shard_names
 from bert_serving.errors import SourceError
 
@@ -68,10 +68,7 @@ def hub_endpoint() -> str:
     Raises:
         SourceError: HF_ENDPOINT is no address.
     """
-    endpoint = (os.environ.get("HF_ENDPOINT") or _DEFAULT_ENDPOINT).rstrip("/")
-    if not endpoint.startswith(("http://", "https://")):
-        raise SourceError(f"HF_ENDPOINT must be an http or https address, got {endpoint!r}")
-    return endpoint
+    return mirror_or("HF_ENDPOINT", _DEFAULT_ENDPOINT)
 
 
 def access_token() -> str | None:

@@ -267,8 +267,10 @@ def _count(text: str) -> int:
 
 
 def _integer(text: str) -> int:
-    sign = -1 if text.startswith("-") else 1
-    return sign * _count(text.removeprefix("-"))
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)
 
 
 def _version(text: str) -> str:
