@@ -176,23 +176,14 @@ class TestAnyModel:
         (line,) = page.console()
         assert "400 (Bad Request)" in line
 
-    def test_answers_examples_by_classify(self, page):
+    @pytest.mark.parametrize(("method", "shown"), [("classify", "minus y"), ("regress", "results")])
+    def test_answers_examples_by_their_method(self, page, method, shown):
         choose(page, "model", "<i>numbers")
-        choose(page, "signature", "classify")
-        page.driver.execute_script(
-            'document.getElementById(\'body\').value = \'{"signature_name": "classify", "examples": [{"x": 2.0}]}\''
-        )
+        choose(page, "signature", method)
+        body = json.dumps({"signature_name": method, "examples": [{"x": 2.0}]})
+        page.driver.execute_script(f"document.getElementById('body').value = {json.dumps(body)}")
         page.click("#json .main")
-        page.wait("return document.querySelector('#answers pre')?.textContent.includes('minus y')")
-
-    def test_answers_examples_by_regress(self, page):
-        choose(page, "model", "<i>numbers")
-        choose(page, "signature", "regress")
-        page.driver.execute_script(
-            'document.getElementById(\'body\').value = \'{"signature_name": "regress", "examples": [{"x": 2.0}]}\''
-        )
-        page.click("#json .main")
-        page.wait("return document.querySelector('#answers pre')?.textContent.includes('results')")
+        page.wait(f"return document.querySelector('#answers pre')?.textContent.includes('{shown}')")
 
 
 def upload(page, path):
