@@ -236,7 +236,12 @@ def _start(
         with run.writable():
             classifier.encoder.architecture.save(run.description)
     facts = {
-        "encoder": {"name": folder.name, "sha256": folder.sha256, **dataclasses.asdict(folder.terms)},
+        "encoder": {
+            "name": folder.name,
+            "sha256": folder.sha256,
+            "commit": folder.commit,
+            **dataclasses.asdict(folder.terms),
+        },
         "rows": {name: len(table) for name, table in splits.named().items()},
         "data_sha256": {name: table_sha256(table) for name, table in splits.named().items()},
         "versions": {"bert-serving": __version__, "tensorflow": importlib.metadata.version("tensorflow")},

@@ -118,6 +118,9 @@ def test_a_shared_encoder_is_fetched_again_by_its_name_where_the_token_may_read_
         find_encoder_folder(EncoderConfig(name="hf://lab/tiny"))
     monkeypatch.setenv("HF_TOKEN", hub_server.TOKEN)
     folder = find_encoder_folder(EncoderConfig(name="hf://lab/tiny"))
+    commit = f"{len(hub.repositories['lab/tiny'].messages):040x}"
+    assert folder.commit == commit
+    assert json.loads(bert_serving("encoders", "show", "hf://lab/tiny", "--json")[1])["commit"] == commit
     shared = encoder_files(trained.run)
     for part in (folder.encoder, folder.preprocessing):
         expected = {name for name in shared if name.startswith(f"{part.name}/")}

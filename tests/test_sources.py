@@ -144,7 +144,7 @@ def test_all_files_are_of_the_one_commit_that_the_branch_had(hub, tmp_path):
     hub.answers["v1"] = send(listing(*FILES))
     hub.folder = f"/lab/mini/resolve/{COMMIT}/"
     fetch(REPOSITORY, tmp_path)
-    assert contents(tmp_path) == FILES
+    assert contents(tmp_path) == FILES | {"commit.txt": f"{COMMIT}\n".encode()}
     assert not [path for path in hub.requests if "/resolve/v1/" in path]
 
 

@@ -57,11 +57,14 @@ def show(
     """Show one encoder and where it comes from."""
     from bert_serving.encoders.catalog import CATALOG
     from bert_serving.encoders.handles import find_handle
+    from bert_serving.encoders.hub_repository import read_commit
 
     handle = find_handle(name)
     facts: dict[str, Any] = _facts(CATALOG[handle.name]) if handle.name in CATALOG else {"name": handle.name}
     facts["sources"] = [str(source) for source in handle.sources]
-    facts["cached"] = _cached_folder(handle)
+    facts["cached"] = folder = _cached_folder(handle)
+    if folder is not None and (commit := read_commit(Path(folder))) is not None:
+        facts["commit"] = commit
     if as_json:
         print_json(facts)
         return

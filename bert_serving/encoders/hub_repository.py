@@ -16,6 +16,8 @@ from bert_serving.errors import SourceError
 ENCODER = "encoder"
 PREPROCESSING = "preprocessing"
 DOCUMENTS = ("README.md", "LICENSE", "LICENSE.txt", "NOTICE")
+COMMIT_FILE = "commit.txt"
+"""beside an encoder: the commit of the repository that it came from"""
 
 VOCABULARIES = ("vocab.txt", "spiece.model", "tokenizer.json")
 OPTIONAL_FILES = ("tokenizer_config.json", *DOCUMENTS)
@@ -81,7 +83,7 @@ def download_repository(source: HuggingFaceSource, arrived: Path, progress: Prog
 
     Args:
         source: the repository.
-        arrived: an empty folder.
+        arrived: an empty folder; gets `commit.txt`, too, where the commit is known.
         progress: called while the weights arrive.
         downloader: asks with the token, where there is one.
 
@@ -93,6 +95,8 @@ def download_repository(source: HuggingFaceSource, arrived: Path, progress: Prog
     # One commit for all files: a push in between must not mix two states.
     revision = source.revision if listing is None else listing.commit
     folder = f"{hub_endpoint()}/{quote(source.repository)}/resolve/{quote(revision, safe='')}"
+    if _COMMIT.fullmatch(revision):
+        (arrived / COMMIT_FILE).write_text(revision + "\n", "utf-8")
     if listing is not None and listing.has(*(f"{part}/saved_model.pb" for part in (ENCODER, PREPROCESSING))):
         for name in [*DOCUMENTS, *listing.below(ENCODER, PREPROCESSING)]:
             if listing.has(name):
@@ -122,6 +126,15 @@ def download_repository(source: HuggingFaceSource, arrived: Path, progress: Prog
     if not get(index, optional=True):
         raise SourceError(f"has no {WEIGHTS_FILE} (HTTP 404)")
     get(data, progress=progress)
+
+
+def read_commit(folder: Path) -> str | None:
+    """The commit of the repository that an encoder folder was made of; None where it came another way."""
+    try:
+        found = (folder / COMMIT_FILE).read_text("utf-8").strip()
+    except (OSError, ValueError):
+        return None
+    return found if _COMMIT.fullmatch(found) else None
 
 
 def list_repository(downloader: Downloader, endpoint: str, repository: str, revision: str) -> Listing | None:

@@ -29,6 +29,7 @@ from bert_serving.encoders.cache import cached, cached_intact, file_sha256, fold
 from bert_serving.encoders.conversion import DESCRIPTION, ENCODER, PREPROCESSING
 from bert_serving.encoders.fine_tuned import is_run_folder, weights_sha256
 from bert_serving.encoders.handles import CONVERSION, Handle, cache_key, find_handle
+from bert_serving.encoders.hub_repository import read_commit
 from bert_serving.encoders.origins import ORIGINS, convert_folder, is_encoder_folder, origin_of, settle
 from bert_serving.encoders.sources import fetch_first
 from bert_serving.encoders.terms import UNKNOWN, Terms, readme_terms, run_terms
@@ -57,6 +58,7 @@ class EncoderFolder:
         preprocessing: the SavedModel of its preprocessing.
         sha256: digest of the encoder's variables.
         terms: its licence and languages, as far as they are known.
+        commit: of the Hugging Face repository that it came from; None where it came another way.
     """
 
     name: str
@@ -64,6 +66,7 @@ class EncoderFolder:
     preprocessing: Path
     sha256: str
     terms: Terms = UNKNOWN
+    commit: str | None = None
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,7 @@ def find_encoder_folder(
 
     folder, sha256 = _sound_entry(cache_key(handle), build, passed_over)
     found = _encoder_folder(handle.name, folder, _terms_of(handle, folder), sha256)
-    return _checked(found, config, is_ours=_is_ours(folder))
+    return _checked(replace(found, commit=read_commit(folder)), config, is_ours=_is_ours(folder))
 
 
 def _sound_entry(

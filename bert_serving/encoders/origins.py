@@ -12,7 +12,7 @@ from bert_serving.encoders.conversion import (
     is_hugging_face_folder,
 )
 from bert_serving.encoders.fine_tuned import convert_run, is_run_folder
-from bert_serving.encoders.hub_repository import DOCUMENTS
+from bert_serving.encoders.hub_repository import COMMIT_FILE, DOCUMENTS
 from bert_serving.encoders.keras_hub_preset import convert_keras_hub, is_keras_hub_preset
 from bert_serving.encoders.tf1_checkpoint import convert_checkpoint, is_checkpoint_folder
 from bert_serving.errors import EncoderError
@@ -82,7 +82,7 @@ def settle(arrived: Path, target: Path) -> None:
 
     Args:
         arrived: folder that `sources.fetch` filled; its files may be moved.
-        target: folder to fill; keeps the licence and the model's page.
+        target: folder to fill; keeps the licence, the model's page and the commit.
 
     Raises:
         EncoderError: what arrived is no encoder.
@@ -94,7 +94,7 @@ def settle(arrived: Path, target: Path) -> None:
                 (arrived / name).rename(target / name)
     else:
         convert_folder(arrived, target)
-    for name in DOCUMENTS:
+    for name in (*DOCUMENTS, COMMIT_FILE):
         if (arrived / name).is_file():
             (arrived / name).replace(target / name)
     shutil.rmtree(arrived)
