@@ -129,6 +129,12 @@ SIZE = 'layers = 1\nwidth = 8\nheads = 2\npositions = 32\nvocabulary = "vocab.tx
         ('name = "a"\npreprocessing = "b"', "encoder: preprocessing belongs to path or to an address"),
         ('path = "a"\npreprocessing = "https://b"', "encoder: preprocessing of a path is a path, got https://b"),
         (f"trusted = true\n{SIZE}", "encoder: preprocessing and trusted belong to name or path"),
+        ('path = "a"\nposition_initializer = "random"', "encoder: position_initializer belongs to a new encoder"),
+        (f'position_initializer = "zeros"\n{SIZE}', "encoder.position_initializer: .*'random' or 'sinusoids'"),
+        (
+            'position_initializer = "sinusoids"\n' + SIZE.replace("width = 8\nheads = 2", "width = 9\nheads = 3"),
+            "encoder: sinusoids need an even width of at least 4, not 9",
+        ),
     ],
 )
 def test_a_wrong_run_file_is_told(tmp_path, encoder, problem):
@@ -187,6 +193,40 @@ def test_a_vocabulary_that_is_not_there_is_told_before_anything_starts(tmp_path,
         ended = bert_serving(*command)
         assert ended.status == 2
         assert ended.err.strip().endswith("absent.txt: no such vocabulary; `bert-serving vocabulary` learns one")
+
+
+@pytest.mark.parametrize("width", [4, 10, 64])
+def test_between_sinusoids_a_step_is_the_same_from_every_position(tmp_path, width):
+    (tmp_path / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n", "utf-8")
+    config = StartConfig(
+        layers=1, width=width, heads=1, vocabulary=tmp_path / "vocab.txt", position_initializer="sinusoids"
+    )
+    network = start(config, tmp_path, seed=0, passed_over=print).network
+    (table,) = network.get_layer("position_embedding").get_weights()
+    assert table.std() == pytest.approx(0.05, rel=0.3)
+    products = table @ table.T
+    for step in (0, 1, 7):
+        along = np.diagonal(products, step)
+        np.testing.assert_allclose(along, along[0], rtol=1e-4, atol=1e-6)
+    assert (np.diagonal(products, 1) < np.diagonal(products)[:-1]).all()
+
+
+def test_a_new_encoder_gets_the_position_embeddings_that_were_asked_for(tmp_path, bert_serving):
+    (tmp_path / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n", "utf-8")
+    size = ("--vocabulary", tmp_path / "vocab.txt", "--layers", 1, "--heads", 1)
+    tables = {}
+    for initializer in ("random", "sinusoids"):
+        asked = ("--position-initializer", initializer, "--width", 8, "--to", tmp_path / initializer)
+        ended = bert_serving("encoders", "new", *size, *asked)
+        assert (ended.status, ended.err) == (0, "")
+        layer = load_encoder(find_encoder_folder(EncoderConfig(path=tmp_path / initializer))).layer
+        (tables[initializer],) = layer.get_layer("position_embedding").get_weights()
+    assert tables["random"][0].std() < 0.03
+    # At the first position all sines are 0 and all cosines 1.
+    np.testing.assert_allclose(tables["sinusoids"][0], [0] * 4 + [0.05 * 2**0.5] * 4, atol=1e-6)
+    ended = bert_serving("encoders", "new", *size, "--position-initializer", "sinusoids", "--width", 3, "--to", "new")
+    assert ended.status == 2
+    assert ended.err.strip() == "error: --position-initializer sinusoids needs an even --width of at least 4, not 3"
 
 
 # === A run ===

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -174,6 +174,10 @@ def new(
         int | None, typer.Option(help="Between a layer's dense layers.", min=1, show_default="4 times the width")
     ] = None,
     positions: Annotated[int, typer.Option(help="Longest sequence, in tokens.", min=4)] = 512,
+    position_initializer: Annotated[
+        Literal["random", "sinusoids"],
+        typer.Option(help="First position embeddings; see encoder.position_initializer of a pretraining run file."),
+    ] = "random",
     cased: Annotated[bool, typer.Option("--cased", help="Keep capitals and accents.")] = False,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the random weights.")] = 0,
 ) -> None:
@@ -185,12 +189,15 @@ def new(
         raise EncoderError(f"{to}: exists; give a new folder with --to")
     if width % heads:
         raise EncoderError(f"--heads {heads} does not divide --width {width}; choose another")
+    if position_initializer == "sinusoids" and (width < 4 or width % 2):
+        raise EncoderError(f"--position-initializer sinusoids needs an even --width of at least 4, not {width}")
     config = StartConfig(
         layers=layers,
         width=width,
         heads=heads,
         inner_width=inner_width,
         positions=positions,
+        position_initializer=position_initializer,
         vocabulary=vocabulary,
         lower_case=not cased,
     )

@@ -1,5 +1,6 @@
 """An encoder with a masked-language-model head: where it starts from, and what is written of it."""
 
+import math
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from bert_serving.encoders.origins import keep_documents
 from bert_serving.encoders.weights_file import read_safetensors
 from bert_serving.errors import EncoderError
 from bert_serving.pretraining.masking import POSITIONS
-from bert_serving.pretraining.run_file import StartConfig
+from bert_serving.pretraining.run_file import PositionInitializer, StartConfig
 from bert_serving.text.preprocessing import VOCABULARY_FILE, write_preprocessing
 from bert_serving.text.vocabulary import read_vocabulary
 
@@ -35,6 +36,8 @@ WITH_HEAD = "encoder_with_mlm"
 _CAN_BE_PRETRAINED = "a BERT, DistilBERT or ELECTRA"
 # Of first weights, as in BERT.
 _STDDEV = 0.02
+# Of first position embeddings that are sinusoids; above that of the words, so that places tell apart from the first step on.
+_POSITIONS_STDDEV = 0.05
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,7 @@ def start(
     else:
         architecture = new_architecture(config)
         network = network_from(architecture)
+        initialize_positions(network, config.position_initializer)
         _write_preprocessing(Path(str(config.vocabulary)), target / PREPROCESSING, lower_case=config.lower_case)
     model = _with_head(architecture, network)
     if head is not None and head.is_file():
@@ -150,6 +154,21 @@ def new_architecture(config: StartConfig) -> Architecture:
     )
 
 
+def initialize_positions(network: tf_keras.Model, initializer: PositionInitializer) -> None:
+    """Gives a new encoder its first position embeddings; `random` leaves those that it was built with.
+
+    Sinusoids are those of Vaswani et al. 2017 (https://arxiv.org/abs/1706.03762), section 3.5: a step to a neighbour is the same
+    linear map from every position. The longest wave is as long as the encoder has positions.
+    """
+    if initializer == "random":
+        return
+    (table,) = network.get_layer("position_embedding").variables
+    positions, width = table.shape
+    waves = layers.RelativePositionEmbedding(width, max_timescale=positions / (2 * math.pi))(None, length=positions)
+    # The mean square of sine and cosine is a half.
+    table.assign(waves * (_POSITIONS_STDDEV * math.sqrt(2)))
+
+
 def write_new_encoder(config: StartConfig, target: Path, *, seed: int) -> None:
     """Writes an encoder folder with random weights.
 
@@ -159,7 +178,9 @@ def write_new_encoder(config: StartConfig, target: Path, *, seed: int) -> None:
     architecture = new_architecture(config)
     tf_keras.utils.set_random_seed(seed)
     target.mkdir(parents=True)
-    write_encoder(build_network(architecture), target / ENCODER)
+    network = build_network(architecture)
+    initialize_positions(network, config.position_initializer)
+    write_encoder(network, target / ENCODER)
     _write_preprocessing(Path(str(config.vocabulary)), target / PREPROCESSING, lower_case=config.lower_case)
     architecture.save(target / DESCRIPTION)
 

@@ -2,7 +2,7 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -20,6 +20,8 @@ from bert_serving.config import (
     tuple_of,
 )
 from bert_serving.errors import EncoderError, RunFileError
+
+PositionInitializer = Literal["random", "sinusoids"]
 
 
 class TextConfig(Table):
@@ -62,6 +64,9 @@ class StartConfig(Table):
     """of a new encoder, between a layer's dense layers; absent: 4 times the width"""
     positions: Annotated[int, Field(ge=4)] = 512
     """of a new encoder: longest sequence, in tokens"""
+    position_initializer: PositionInitializer = "random"
+    """of a new encoder: its first position embeddings. `sinusoids`: what finds a neighbour at one position finds it at each,
+    so that a small encoder learns from long rows too"""
     vocabulary: Path | None = None
     """of a new encoder: its WordPiece file (`bert-serving vocabulary` learns one)"""
     lower_case: bool = True
@@ -75,11 +80,15 @@ class StartConfig(Table):
             raise ValueError("give exactly one of name, path, or a size (layers, width, heads, vocabulary)")
         if given[2] and (self.preprocessing is not None or self.trusted):
             raise ValueError("preprocessing and trusted belong to name or path; a new encoder has its vocabulary")
+        if not given[2] and "position_initializer" in self.model_fields_set:
+            raise ValueError("position_initializer belongs to a new encoder; name and path have their positions")
         check_preprocessing(self.name, self.path, self.preprocessing)
         if missing := [key for key, value in size.items() if value is None and given[2]]:
             raise ValueError(f"a new encoder needs {', '.join(missing)} too")
         if self.width and self.heads and self.width % self.heads:
             raise ValueError(f"heads {self.heads} does not divide width {self.width}")
+        if self.position_initializer == "sinusoids" and self.width and (self.width < 4 or self.width % 2):
+            raise ValueError(f"sinusoids need an even width of at least 4, not {self.width}")
         return self
 
 
