@@ -108,7 +108,8 @@ def _default(field: FieldInfo) -> str:
 
 
 def _sentence(description: str | None) -> str:
-    return (description or "").strip().replace("|", "\\|")
+    # A row of a table is one line, however the docstring is broken.
+    return " ".join((description or "").split()).replace("|", "\\|")
 
 
 if __name__ == "__main__":

@@ -183,13 +183,13 @@ def new(
 ) -> None:
     """Make an encoder of a size with random weights."""
     from bert_serving.errors import EncoderError
-    from bert_serving.pretraining.run_file import StartConfig, check_vocabulary
+    from bert_serving.pretraining.run_file import StartConfig, check_vocabulary, sinusoids_fit
 
     if to.exists():
         raise EncoderError(f"{to}: exists; give a new folder with --to")
     if width % heads:
         raise EncoderError(f"--heads {heads} does not divide --width {width}; choose another")
-    if position_initializer == "sinusoids" and (width < 4 or width % 2):
+    if position_initializer == "sinusoids" and not sinusoids_fit(width):
         raise EncoderError(f"--position-initializer sinusoids needs an even --width of at least 4, not {width}")
     config = StartConfig(
         layers=layers,

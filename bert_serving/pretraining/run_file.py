@@ -24,6 +24,11 @@ from bert_serving.errors import EncoderError, RunFileError
 PositionInitializer = Literal["random", "sinusoids"]
 
 
+def sinusoids_fit(width: int) -> bool:
+    """Whether vectors of a width can hold sinusoids: as many sines as cosines, of two waves at least."""
+    return width >= 4 and width % 2 == 0
+
+
 class TextConfig(Table):
     """Where the unlabelled text is."""
 
@@ -87,7 +92,7 @@ class StartConfig(Table):
             raise ValueError(f"a new encoder needs {', '.join(missing)} too")
         if self.width and self.heads and self.width % self.heads:
             raise ValueError(f"heads {self.heads} does not divide width {self.width}")
-        if self.position_initializer == "sinusoids" and self.width and (self.width < 4 or self.width % 2):
+        if self.position_initializer == "sinusoids" and self.width and not sinusoids_fit(self.width):
             raise ValueError(f"sinusoids need an even width of at least 4, not {self.width}")
         return self
 
