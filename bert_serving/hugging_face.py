@@ -72,7 +72,7 @@ def adopt(folder: Path, workshop: Path, *, sequence_length: int | None = None, p
         vocabulary_size=architecture.vocabulary_size,
         sentencepiece=uses_sentencepiece(folder, config),
     )
-    encoder = LoadedEncoder(network_from(architecture), architecture)
+    encoder = LoadedEncoder(network_from(architecture, blank=True), architecture)
     assign_weights(encoder.layer, weights)
     length = sequence_length or trained_length(folder, architecture.positions)
     options = _options(head, length, pairs=pairs)

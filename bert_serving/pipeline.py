@@ -113,11 +113,11 @@ def train(config: RunConfig, out: Path, *, resume: bool = False, observer: Obser
             lengths = {name: uncut for name, (_, uncut) in tokenised.items()}
         found = audit(splits, labels, lengths, config.encoder.sequence_length)
         observer.data(found)
+        data_sha256 = {name: table_sha256(table) for name, table in splits.named().items()}
         if not resume:
-            _start(run, config, classifier, folder, splits, found)
-        elif folder.sha256 != run.read_json("run.json")["encoder"]["sha256"]:
-            raise RunFolderError(f"{run.path}: the encoder changed since this run began; train it anew")
+            _start(run, config, classifier, folder, splits, data_sha256, found)
         else:
+            _check_unchanged(run, folder, data_sha256)
             run.write_text("run.toml", dump_run_config(config))
         if not run.is_complete:
             if config.encoder.cache_features:
@@ -227,6 +227,7 @@ def _start(
     classifier: Classifier,
     folder: EncoderFolder,
     splits: Splits,
+    data_sha256: dict[str, str],
     found: Audit,
 ) -> None:
     run.write_json("audit.json", found.to_json())
@@ -243,10 +244,22 @@ def _start(
             **dataclasses.asdict(folder.terms),
         },
         "rows": {name: len(table) for name, table in splits.named().items()},
-        "data_sha256": {name: table_sha256(table) for name, table in splits.named().items()},
+        "data_sha256": data_sha256,
         "versions": {"bert-serving": __version__, "tensorflow": importlib.metadata.version("tensorflow")},
     }
     run.start(config, classifier.options.labels, facts)
+
+
+def _check_unchanged(run: RunFolder, folder: EncoderFolder, data_sha256: dict[str, str]) -> None:
+    """Refuses to go on with other data or another encoder than the run began with."""
+    began = run.read_json("run.json")
+    if folder.sha256 != began["encoder"]["sha256"]:
+        raise RunFolderError(f"{run.path}: the encoder changed since this run began; train it anew")
+    changed = [name for name, sha256 in data_sha256.items() if began["data_sha256"].get(name) != sha256]
+    if changed:
+        raise RunFolderError(
+            f"{run.path}: the {' and '.join(changed)} data changed since this run began; train it anew"
+        )
 
 
 def _over_features(
@@ -275,19 +288,13 @@ def _fit(
     strategy: tf.distribute.Strategy,
     observer: Observer,
 ) -> None:
-    recorded = run.read_json("run.json")["data_sha256"]
-    changed = [name for name, table in splits.named().items() if recorded.get(name) != table_sha256(table)]
-    if changed:
-        raise RunFolderError(
-            f"{run.path}: the {' and '.join(changed)} data changed since this run began; train it anew"
-        )
     head, labels = classifier.options.head, classifier.options.labels
-    targets = {name: targets_of(head, labels, table.labels) for name, table in splits.named().items()}
-    weights = class_weights(targets["train"], len(labels)) if config.training.class_weights else None
+    targets, validation_targets = (targets_of(head, labels, each.labels) for each in (splits.train, splits.validation))
+    weights = class_weights(targets, len(labels)) if config.training.class_weights else None
     fit(
         classifier,
-        train=Examples(tokens["train"], targets["train"], weights),
-        validation=Examples(tokens["validation"], targets["validation"]),
+        train=Examples(tokens["train"], targets, weights),
+        validation=Examples(tokens["validation"], validation_targets),
         config=config.training,
         best_metric=config.best_metric,
         run=run,
@@ -365,7 +372,7 @@ def calibrate(run: RunFolder, *, observer: Observer | None = None) -> Temperatur
 def _encoder_of(run: RunFolder, config: RunConfig) -> LoadedEncoder:
     if run.description.is_file():
         architecture = Architecture.load(run.description)
-        return LoadedEncoder(network_from(architecture), architecture)
+        return LoadedEncoder(network_from(architecture, blank=True), architecture)
     folder = find_encoder_folder(config.encoder)
     if folder.sha256 != run.read_json("run.json")["encoder"]["sha256"]:
         raise RunFolderError(f"{run.path}: the encoder {folder.encoder} is not the one that was trained; restore it")
@@ -522,8 +529,11 @@ def _answered(classifier: Classifier, texts: Sequence[str], pairs: Sequence[str]
 def table_sha256(table: LabelledTable) -> str:
     """Digest of a table's rows, whatever files they came from."""
     digest = hashlib.sha256()
-    for row in zip(table.texts, table.pairs or table.texts, table.labels, strict=True):
-        digest.update(repr(row).encode("utf-8", "surrogatepass"))
+    texts = map(repr, table.texts)
+    # A text stands for its pair where there are none; its `repr`, which takes the time, is made once.
+    both = zip(texts, map(repr, table.pairs), strict=True) if table.pairs else ((text, text) for text in texts)
+    for (text, pair), label in zip(both, table.labels, strict=True):
+        digest.update(f"({text}, {pair}, {label!r})".encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from other_encoders import write_bag_of_words
 from bert_serving import contract
 from bert_serving.classifier import ClassifierOptions, build_classifier
 from bert_serving.config import EncoderConfig
-from bert_serving.encoders.architecture import reseed_dropout, sample_inputs
+from bert_serving.encoders.architecture import Architecture, reseed_dropout, sample_inputs
 from bert_serving.encoders.loading import EncoderFolder, find_encoder_folder, load_encoder
 from bert_serving.errors import EncoderError
 from bert_serving.text.preprocessing import load_preprocessing
@@ -204,6 +205,42 @@ def test_an_encoder_of_ours_becomes_a_keras_network_with_equal_outputs(encoder_f
     found = loaded.layer(INPUTS)
     for name in (contract.POOLED_OUTPUT, contract.SEQUENCE_OUTPUT):
         np.testing.assert_allclose(found[name], expected[name], atol=1e-6)
+
+
+def test_an_encoder_that_conversion_cached_is_built_once_and_not_run(hugging_face_folder, tmp_path, monkeypatch):
+    """What conversion wrote and nobody changed need not be compared with itself."""
+    monkeypatch.setenv("BERT_SERVING_CACHE", str(tmp_path))
+    folder = find_encoder_folder(EncoderConfig(path=hugging_face_folder))
+    assert folder.architecture == Architecture.load(folder.encoder.parent / "encoder.json")
+    expected = hub.load(str(folder.encoder))(INPUTS)
+    monkeypatch.delattr(tf.saved_model, "load")
+    loaded = load_encoder(folder)
+    assert loaded.architecture == folder.architecture
+    for name in (contract.POOLED_OUTPUT, contract.SEQUENCE_OUTPUT):
+        np.testing.assert_allclose(loaded.layer(INPUTS)[name], expected[name], atol=1e-6)
+
+
+def test_a_folder_of_the_users_tells_no_architecture_that_is_believed(encoder_folder):
+    assert (encoder_folder / "encoder.json").is_file()
+    assert find_encoder_folder(EncoderConfig(path=encoder_folder)).architecture is None
+
+
+@pytest.mark.parametrize("damage", ["absent", "short", "other sizes"])
+def test_cached_variables_that_do_not_fit_are_told_in_one_line(encoder_folder, tmp_path, damage):
+    shutil.copytree(encoder_folder, tmp_path / "entry")
+    folder = find_encoder_folder(EncoderConfig(path=tmp_path / "entry"))
+    architecture = Architecture.load(tmp_path / "entry/encoder.json")
+    data = next((folder.encoder / "variables").glob("variables.data-*"))
+    if damage == "absent":
+        data.unlink()
+    elif damage == "short":
+        data.write_bytes(data.read_bytes()[:100])
+    else:
+        architecture = replace(architecture, inner_width=architecture.inner_width * 2)
+    with pytest.raises(EncoderError) as raised:
+        load_encoder(replace(folder, architecture=architecture))
+    assert str(raised.value).startswith(f"{folder.encoder}: cannot load the encoder: ")
+    assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

@@ -11,7 +11,7 @@ from bert_serving.clients.grpc_client import GrpcClient
 from bert_serving.clients.rest_client import RestClient
 from bert_serving.config import DataConfig, load_run_file
 from bert_serving.contract import Head
-from bert_serving.data.table import read_table
+from bert_serving.data.table import LabelledTable, read_table
 from bert_serving.errors import EncoderError, RunFolderError
 from bert_serving.model_server.options import ModelConfig, ServerOptions
 from bert_serving.model_server.server import ServerThread
@@ -198,6 +198,20 @@ def test_a_folder_that_tensorflow_takes_for_a_pattern_is_refused_before_training
     with pytest.raises(RunFolderError, match=r"TensorFlow cannot read from a path with [\[*]; use another --out"):
         pipeline.train(load_run_file(run_file), tmp_path / name)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("pairs", "labels", "expected"),
+    [
+        (None, ["b", "a"], "e5c0b63c5e5486bc64dda9159911874da0f29c238cbcf10cd3dcc8c23d9a17f2"),
+        (["it's", ""], [("a", "b"), ()], "aac8420c2d3e50a9546d914b922b9c640932ea9536385ccdd0d1110e0e1f4085"),
+        (["it's", ""], [1.0, -0.5], "a781d2bda4f2d8ac48f6ea690a3914652c92128ebcbdcabd2c42c7b9ee5310d6"),
+    ],
+)
+def test_a_digest_of_data_is_what_it_was_in_the_runs_of_old(pairs, labels, expected):
+    """A run that was trained by an earlier release still knows its data; quotes and half a character are the hard texts."""
+    table = LabelledTable(['say "it\'s"', "caf\u00e9 \ud83d\n"], pairs, labels, "")
+    assert pipeline.table_sha256(table) == expected
 
 
 def test_a_digest_of_data_depends_on_its_rows_alone(rows, write_tsv):

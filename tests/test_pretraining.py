@@ -172,6 +172,19 @@ def test_pretraining_goes_on_with_the_preprocessing_that_the_encoder_has(encoder
     assert (tmp_path / "target" / "LICENSE").read_text() == "Do what you like."
 
 
+def test_the_head_starts_the_same_whether_the_encoder_is_converted_or_cached(
+    hugging_face_folder, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("BERT_SERVING_CACHE", str(tmp_path / "cache"))
+    config = StartConfig(path=hugging_face_folder)
+    heads = []
+    for name in ("first", "again"):
+        (tmp_path / name).mkdir()
+        start(config, tmp_path / name, seed=3, passed_over=print).save_head(tmp_path / name / "head")
+        heads.append((tmp_path / name / "head").read_bytes())
+    assert heads[0] == heads[1]
+
+
 def test_an_encoder_without_wordpiece_vocabulary_cannot_be_pretrained(tmp_path):
     write_fine_tuned(tmp_path / "albert", "albert")
     with pytest.raises(EncoderError, match=r"no WordPiece vocabulary .*; take a BERT, DistilBERT or ELECTRA"):

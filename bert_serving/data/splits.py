@@ -138,11 +138,11 @@ def label_array(labels: Iterable, names: Sequence[str], head: Head) -> np.ndarra
         return np.asarray(list(labels), np.float64)
     index = {name: position for position, name in enumerate(names)}
     try:
+        if head is not Head.MULTILABEL:
+            return np.asarray([index[label] for label in labels], np.int64)
         rows = [[index[name] for name in label_names(label)] for label in labels]
     except KeyError as error:
         raise DataError(f"the label {error} is not among the model's{_listed(names)}; correct the row") from None
-    if head is not Head.MULTILABEL:
-        return np.asarray([row[0] for row in rows], np.int64)
     marks = np.zeros((len(rows), len(names)), np.int64)
     for mark, row in zip(marks, rows, strict=True):
         mark[row] = 1

@@ -69,19 +69,20 @@ class Architecture:
             ) from None
 
 
-def build_network(architecture: Architecture) -> tf_keras.Model:
-    """Builds the encoder with random weights.
+def build_network(architecture: Architecture, *, blank: bool = False) -> tf_keras.Model:
+    """Builds the encoder with random weights, or blank, for weights that are to be assigned: drawing random ones takes seconds.
 
     The network takes a dict of `input_word_ids`, `input_mask`, `input_type_ids` (int32 [B, L]) and returns `pooled_output`
     [B, H], `sequence_output` [B, L, H] and `encoder_outputs`, a list of [B, L, H] for each layer. Its variables carry the
     names that TF Hub's BERT encoders have.
     """
-    network = _albert(architecture) if architecture.shared_layers else _bert(architecture)
+    first_weights = {"initializer": "zeros"} if blank else {}
+    network = (_albert if architecture.shared_layers else _bert)(architecture, first_weights)
     network.get_layer("pooler_transform").activation = POOLER_ACTIVATIONS[architecture.pooler_activation]
     return network
 
 
-def _bert(architecture: Architecture) -> tf_keras.Model:
+def _bert(architecture: Architecture, first_weights: Mapping[str, str]) -> tf_keras.Model:
     return networks.BertEncoder(
         vocab_size=architecture.vocabulary_size,
         hidden_size=architecture.width,
@@ -95,10 +96,11 @@ def _bert(architecture: Architecture) -> tf_keras.Model:
         attention_dropout=architecture.attention_dropout,
         embedding_width=architecture.embedding_width if architecture.has_projection else None,
         dict_outputs=True,
+        **first_weights,
     )
 
 
-def _albert(architecture: Architecture) -> tf_keras.Model:
+def _albert(architecture: Architecture, first_weights: Mapping[str, str]) -> tf_keras.Model:
     return networks.AlbertEncoder(
         vocab_size=architecture.vocabulary_size,
         embedding_width=architecture.embedding_width,
@@ -112,7 +114,19 @@ def _albert(architecture: Architecture) -> tf_keras.Model:
         dropout_rate=architecture.dropout,
         attention_dropout_rate=architecture.attention_dropout,
         dict_outputs=True,
+        **first_weights,
     )
+
+
+def rebuild_network(architecture: Architecture, weights: Mapping[str, np.ndarray]) -> tf_keras.Model:
+    """The encoder with these weights, by variable name.
+
+    Raises:
+        EncoderError: a name or a shape differs; all differences are named.
+    """
+    network = build_network(architecture, blank=True)
+    assign_weights(network, weights)
+    return network
 
 
 def assign_weights(network: tf_keras.Model, weights: Mapping[str, np.ndarray]) -> None:

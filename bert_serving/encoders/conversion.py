@@ -16,7 +16,7 @@ import tensorflow as tf
 import tf_keras
 
 from bert_serving import contract
-from bert_serving.encoders.architecture import Architecture, assign_weights, build_network
+from bert_serving.encoders.architecture import Architecture, rebuild_network
 from bert_serving.encoders.families import FAMILIES, Family
 from bert_serving.encoders.fine_tuned_head import is_fine_tuned
 from bert_serving.encoders.tokenizer_files import (
@@ -72,8 +72,7 @@ def convert_hugging_face(source: Path, target: Path) -> None:
         # A classifier's pooler was trained with its head; without it the rest is no whole model.
         pooler_may_lack=not is_fine_tuned(config),
     )
-    network = build_network(architecture)
-    assign_weights(network, weights)
+    network = rebuild_network(architecture, weights)
     target.mkdir(parents=True, exist_ok=True)
     write_encoder(network, target / ENCODER)
     write_tokenizer(
@@ -225,6 +224,20 @@ def _neutral_weights(family: Family, architecture: Architecture, *, has_pooler: 
 def write_encoder(network: tf_keras.Model, target: Path) -> None:
     """Writes a network as trainable SavedModel in TF Hub's format for text encoders."""
     tf.saved_model.save(HubEncoder(network), str(target))
+
+
+def read_encoder(network: tf_keras.Model, source: Path) -> None:
+    """Gives a network of the same architecture the weights that `write_encoder` wrote.
+
+    Raises:
+        EncoderError: they are not those of such a network, or damaged.
+    """
+    try:
+        # A SavedModel's variables are a checkpoint of its root object.
+        read = tf.train.Checkpoint(variables=list(network.variables)).read(str(source / "variables" / "variables"))
+        read.assert_existing_objects_matched().expect_partial()
+    except (AssertionError, OSError, ValueError, IndexError, tf.errors.OpError) as error:
+        raise EncoderError(f"{source}: cannot load the encoder: {str(error).splitlines()[0]}") from None
 
 
 class HubEncoder(tf.train.Checkpoint):

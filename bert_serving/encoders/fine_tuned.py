@@ -6,7 +6,7 @@ What lies where in a run folder is told by `bert_serving.training.run_folder`.
 import shutil
 from pathlib import Path
 
-from bert_serving.encoders.architecture import Architecture, assign_weights, build_network
+from bert_serving.encoders.architecture import Architecture, rebuild_network
 from bert_serving.encoders.cache import folder_sha256
 from bert_serving.encoders.conversion import DESCRIPTION, ENCODER, PREPROCESSING, write_encoder
 from bert_serving.encoders.weights_file import WEIGHTS_FILE, read_safetensors
@@ -39,9 +39,9 @@ def convert_run(run: Path, target: Path) -> None:
         )
     architecture = Architecture.load(run / DESCRIPTION)
     weights = read_safetensors(run / WEIGHTS / WEIGHTS_FILE)
-    network = build_network(architecture)
+    encoder_weights = {name: value for name, value in weights.items() if not name.startswith(_HEAD)}
     try:
-        assign_weights(network, {name: value for name, value in weights.items() if not name.startswith(_HEAD)})
+        network = rebuild_network(architecture, encoder_weights)
     except EncoderError as error:
         raise EncoderError(f"{run / WEIGHTS / WEIGHTS_FILE}: {error}; train again") from None
     target.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from bert_serving.encoders.architecture import Architecture, assign_weights, build_network
+from bert_serving.encoders.architecture import Architecture, rebuild_network
 from bert_serving.encoders.conversion import DESCRIPTION, ENCODER, PREPROCESSING, write_encoder
 from bert_serving.encoders.tokenizer_files import read_json
 from bert_serving.errors import EncoderError
@@ -110,8 +110,7 @@ def convert_keras_hub(source: Path, target: Path) -> None:
     weights = _read_weights(source / WEIGHTS, backbone, architecture)
     with TemporaryDirectory() as scratch:
         vocabulary = _vocabulary(source, Path(scratch), architecture)
-        network = build_network(architecture)
-        assign_weights(network, weights)
+        network = rebuild_network(architecture, weights)
         target.mkdir(parents=True, exist_ok=True)
         write_encoder(network, target / ENCODER)
         if vocabulary.name == SENTENCEPIECE_FILE:

@@ -21,12 +21,13 @@ from bert_serving.encoders.architecture import (
     Architecture,
     assign_weights,
     build_network,
+    rebuild_network,
     reproducible_dropout,
     sample_inputs,
 )
 from bert_serving.encoders.archive import SUFFIXES, is_archive, top_folder, unpack
 from bert_serving.encoders.cache import cached, cached_intact, file_sha256, folder_sha256, recorded_sha256
-from bert_serving.encoders.conversion import DESCRIPTION, ENCODER, PREPROCESSING
+from bert_serving.encoders.conversion import DESCRIPTION, ENCODER, PREPROCESSING, read_encoder
 from bert_serving.encoders.fine_tuned import is_run_folder, weights_sha256
 from bert_serving.encoders.handles import CONVERSION, Handle, cache_key, find_handle
 from bert_serving.encoders.hub_repository import read_commit
@@ -59,6 +60,8 @@ class EncoderFolder:
         sha256: digest of the encoder's variables.
         terms: its licence and languages, as far as they are known.
         commit: of the Hugging Face repository that it came from; None where it came another way.
+        architecture: of an encoder that conversion wrote to the cache, where it is as it was written; None where the SavedModel must be
+            asked.
     """
 
     name: str
@@ -67,6 +70,7 @@ class EncoderFolder:
     sha256: str
     terms: Terms = UNKNOWN
     commit: str | None = None
+    architecture: Architecture | None = None
 
 
 @dataclass(frozen=True)
@@ -131,8 +135,8 @@ def find_encoder_folder(
         settle(arrived, target)
 
     folder, sha256 = _sound_entry(cache_key(handle), build, passed_over)
-    found = _encoder_folder(handle.name, folder, _terms_of(handle, folder), sha256)
-    return _checked(replace(found, commit=read_commit(folder)), config, is_ours=_is_ours(folder))
+    found = _cached_encoder(handle.name, folder, _terms_of(handle, folder), sha256)
+    return _checked(replace(found, commit=read_commit(folder)), config)
 
 
 def _sound_entry(
@@ -161,12 +165,20 @@ def _is_ours(folder: Path) -> bool:
     return (folder / DESCRIPTION).is_file()
 
 
-def _checked(folder: EncoderFolder, config: EncoderConfig, *, is_ours: bool) -> EncoderFolder:
-    """The folder, if nothing in it could do harm when it is loaded; `is_ours` speaks for the encoder alone.
+def _cached_encoder(name: str, folder: Path, terms: Terms, sha256: str) -> EncoderFolder:
+    """A sound entry of the cache, with what its description tells."""
+    found = _encoder_folder(name, folder, terms, sha256)
+    return replace(found, architecture=Architecture.load(folder / DESCRIPTION)) if _is_ours(folder) else found
 
-    The preprocessing of a run is a copy of what its folder holds, which anyone may have written.
+
+def _checked(folder: EncoderFolder, config: EncoderConfig) -> EncoderFolder:
+    """The folder, if nothing in it could do harm when it is loaded.
+
+    That conversion wrote an encoder speaks for the encoder alone: the preprocessing of a run is a copy of what its folder holds, which
+    anyone may have written.
     """
     if not config.trusted:
+        is_ours = folder.architecture is not None
         for part in (folder.preprocessing,) if is_ours else (folder.encoder, folder.preprocessing):
             if (part / "saved_model.pb").is_file():
                 check_harmless(part)
@@ -194,8 +206,8 @@ def load_encoder(folder: EncoderFolder, *, trainable: bool = True, rebuild: bool
     """Loads an encoder for training or inference.
 
     A BERT encoder is rebuilt as a Keras network from the variables of its SavedModel, which allows mixed precision, dropout from
-    a seed and other serving graphs; the rebuilt network must give the SavedModel's own outputs. Anything else, or everything
-    when `rebuild` is false, stays a `hub.KerasLayer`.
+    a seed and other serving graphs; the rebuilt network must give the SavedModel's own outputs, unless the folder tells its
+    architecture. Anything else, or everything when `rebuild` is false, stays a `hub.KerasLayer`.
 
     Raises:
         EncoderError: the folder holds no loadable encoder.
@@ -204,20 +216,25 @@ def load_encoder(folder: EncoderFolder, *, trainable: bool = True, rebuild: bool
         raise EncoderError(
             f"{folder.encoder}: no encoder SavedModel here (saved_model.pb is missing); check encoder.path"
         )
+    if rebuild and folder.architecture is not None:
+        network = network_from(folder.architecture, blank=True)
+        read_encoder(network, folder.encoder)
+        network.trainable = trainable
+        return LoadedEncoder(network, folder.architecture)
     found = _outside_strategies(lambda: _examine(folder, rebuild=rebuild))
     if found is None:
         return LoadedEncoder(hub.KerasLayer(_load(folder.encoder), trainable=trainable, name="encoder"), None)
     architecture, weights = found
-    network = network_from(architecture)
+    network = network_from(architecture, blank=True)
     assign_weights(network, weights)
     network.trainable = trainable
     return LoadedEncoder(network, architecture)
 
 
-def network_from(architecture: Architecture) -> tf_keras.Model:
-    """An encoder network with random weights whose dropout can be seeded."""
+def network_from(architecture: Architecture, *, blank: bool = False) -> tf_keras.Model:
+    """An encoder network, as `build_network` makes it, whose dropout can be seeded."""
     with reproducible_dropout():
-        return build_network(architecture)
+        return build_network(architecture, blank=blank)
 
 
 def infer_architecture(weights: Mapping[str, np.ndarray]) -> Architecture | None:
@@ -290,10 +307,9 @@ def _same_architecture(
     # The variables tell every size, but not the activation between the dense layers.
     for activation in [architecture.activation] if architecture else list(ACTIVATIONS):
         candidate = Architecture(**{**vars(inferred), "activation": activation})
-        with _float32():
-            network = network_from(candidate)
         try:
-            assign_weights(network, weights)
+            with _float32():
+                network = rebuild_network(candidate, weights)
         except EncoderError:
             return None
         if float(tf.reduce_max(tf.abs(network(inputs)[contract.SEQUENCE_OUTPUT] - expected))) < _SAME_ENCODER:
@@ -340,13 +356,13 @@ def _local_folder(path: Path, config: EncoderConfig) -> EncoderFolder:
         # A run's weights alone do not tell it: its preprocessing may have been exchanged.
         content = hashlib.sha256(f"{weights_sha256(path)} {folder_sha256(path / PREPROCESSING)}".encode()).hexdigest()
         folder, sha256 = _converted(path, content)
-        return _checked(_encoder_folder(path.name, folder, run_terms(path), sha256), config, is_ours=True)
+        return _checked(_cached_encoder(path.name, folder, run_terms(path), sha256), config)
     if origin_of(path) is not None:
         folder, sha256 = _converted(path, folder_sha256(path))
-        return _checked(_encoder_folder(path.name, folder, readme_terms(path), sha256), config, is_ours=True)
+        return _checked(_cached_encoder(path.name, folder, readme_terms(path), sha256), config)
     if is_encoder_folder(path):
         sha256 = folder_sha256(path / ENCODER / _VARIABLES)
-        return _checked(_encoder_folder(path.name, path, readme_terms(path), sha256), config, is_ours=False)
+        return _checked(_encoder_folder(path.name, path, readme_terms(path), sha256), config)
     if not (path / "saved_model.pb").is_file():
         kinds = ", nor ".join(f"a {origin.name} ({origin.mark})" for origin in reversed(ORIGINS))
         raise EncoderError(
@@ -357,9 +373,7 @@ def _local_folder(path: Path, config: EncoderConfig) -> EncoderFolder:
             f"{path}: the encoder folder has no vocabulary; name its preprocessing SavedModel in encoder.preprocessing"
         )
     preprocessing = Path(config.preprocessing)
-    return _checked(
-        EncoderFolder(path.name, path, preprocessing, folder_sha256(path / _VARIABLES)), config, is_ours=False
-    )
+    return _checked(EncoderFolder(path.name, path, preprocessing, folder_sha256(path / _VARIABLES)), config)
 
 
 def _converted(path: Path, sha256: str) -> tuple[Path, str]:

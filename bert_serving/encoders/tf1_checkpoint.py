@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from bert_serving.encoders.architecture import assign_weights, build_network
+from bert_serving.encoders.architecture import rebuild_network
 from bert_serving.encoders.conversion import (
     DESCRIPTION,
     ENCODER,
@@ -64,9 +64,8 @@ def convert_checkpoint(source: Path, target: Path) -> None:
     check_wordpiece_rules(source)
     architecture = read_architecture(config, settings)
     read_vocabulary(source / VOCABULARY_FILE, expected_size=architecture.vocabulary_size)
-    network = build_network(architecture)
     weights = rename_weights(read_checkpoint(source), architecture, file=_PREFERRED, pooler_may_lack=True)
-    assign_weights(network, weights)
+    network = rebuild_network(architecture, weights)
     target.mkdir(parents=True, exist_ok=True)
     write_encoder(network, target / ENCODER)
     write_preprocessing(source / VOCABULARY_FILE, target / PREPROCESSING, lower_case=architecture.lower_case)

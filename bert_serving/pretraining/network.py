@@ -16,8 +16,8 @@ from bert_serving.config import EncoderConfig
 from bert_serving.encoders.architecture import (
     ACTIVATIONS,
     Architecture,
-    assign_weights,
     build_network,
+    rebuild_network,
     reproducible_dropout,
 )
 from bert_serving.encoders.conversion import DESCRIPTION, ENCODER, PREPROCESSING, HubEncoder, write_encoder
@@ -188,8 +188,8 @@ def write_new_encoder(config: StartConfig, target: Path, *, seed: int) -> None:
 def write_pretrained(model: MaskedLanguageModel, target: Path) -> None:
     """Writes the encoder with and without its head beside the preprocessing that is there, so that `encoder.path` takes the folder."""
     # Built anew: the trained network's dropout draws from generators that a SavedModel must not carry.
-    network = build_network(model.architecture)
-    assign_weights(network, {variable.name: variable.numpy() for variable in model.network.variables})
+    weights = {variable.name: variable.numpy() for variable in model.network.variables}
+    network = rebuild_network(model.architecture, weights)
     write_encoder(network, target / ENCODER)
     fresh = _with_head(model.architecture, network)
     model.save_head(target / HEAD)
