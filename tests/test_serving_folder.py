@@ -13,7 +13,7 @@ import pytest
 import serving_models
 import yaml
 
-from bert_serving.model_server.batching_parameters import read_batching_parameters
+from bert_serving.model_server.batching_parameters import BatchingParameters, read_batching_parameters
 from bert_serving.model_server.config_messages import read_config_file
 from bert_serving.model_server.flags import parse_flags
 from bert_serving.model_server.model_config import read_model_config_file
@@ -103,7 +103,9 @@ def server(tmp_path_factory):
     base = tmp_path_factory.mktemp("models") / "texts"
     serving_models.write_texts(base / "1")
     models = [ModelConfig("texts", base, labels={"stable": 1})]
-    with ServerThread(ServerOptions(models=models, metrics_path=DEFAULT_PATH)) as running:
+    # Only a server that merges requests measures their queue, which the dashboard shows.
+    options = ServerOptions(models=models, metrics_path=DEFAULT_PATH, batching=BatchingParameters())
+    with ServerThread(options) as running:
         yield running
 
 
