@@ -59,7 +59,7 @@ def main() -> None:
     name = given.model.name
     program = (sys.executable, "-m", "bert_serving.model_server")
     script = [sys.executable, str(Path(__file__).with_name("server_load.py")), "--worker", "clients", "--model", name]
-    script += ["--data", str(given.data), "--seconds", str(given.seconds)]
+    script += ["--data", str(given.data)]
     titles = [*CHANGES, *OTHER_FLAGS]
     with contextlib.ExitStack() as stack, ThreadPoolExecutor(len(titles)) as pool:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -89,7 +89,7 @@ def main() -> None:
         for number in range(given.rounds):
             # Backwards every other time, so that nobody always comes after the same neighbour.
             for subject in subjects[:: -1 if number % 2 else 1]:
-                many, one = subject.ask(f"grpc {CLIENTS}"), subject.ask("grpc 1")
+                many, one = (subject.ask(f"clients {number_of} {given.seconds}") for number_of in (CLIENTS, 1))
                 rates[subject.name].append(many["rows"] / many["seconds"])
                 alone[subject.name].append(one["median_ms"])
     base = subjects[0].name
