@@ -54,7 +54,7 @@ def main() -> None:
 
 def ask(command: list[str], cache: str) -> dict[str, float]:
     """One start in a process of its own."""
-    environment = os.environ | {"BERT_SERVING_CACHE": cache, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment = os.environ | {"BERT_SERVING_CACHE": cache}
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -529,11 +529,11 @@ def _answered(classifier: Classifier, texts: Sequence[str], pairs: Sequence[str]
 def table_sha256(table: LabelledTable) -> str:
     """Digest of a table's rows, whatever files they came from."""
     digest = hashlib.sha256()
-    texts = map(repr, table.texts)
-    # A text stands for its pair where there are none; its `repr`, which takes the time, is made once.
-    both = zip(texts, map(repr, table.pairs), strict=True) if table.pairs else ((text, text) for text in texts)
-    for (text, pair), label in zip(both, table.labels, strict=True):
-        digest.update(f"({text}, {pair}, {label!r})".encode("utf-8", "surrogatepass"))
+    pairs: Sequence[str | None] = table.pairs or [None] * len(table)
+    for text, pair, label in zip(map(repr, table.texts), pairs, table.labels, strict=True):
+        # Where there are no pairs the text stands for its own; `repr`, which takes the time, is not called on it again.
+        second = text if pair is None else repr(pair)
+        digest.update(f"({text}, {second}, {label!r})".encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
 
 

@@ -115,7 +115,7 @@ def _show_error(message: str) -> None:
 def prepare_process() -> None:
     """What a process needs in which this program is alone, before TensorFlow is imported."""
     quieten_tensorflow()
-    # By default after 700 new objects. TensorFlow's modules are a million, most of which stay: a tenth of its import went into looking.
+    # By default the collector looks after 700 new objects, again and again while TensorFlow's modules make theirs, which stay.
     gc.set_threshold(10_000, 10, 10)
 
 

@@ -70,7 +70,7 @@ class Architecture:
 
 
 def build_network(architecture: Architecture, *, blank: bool = False) -> tf_keras.Model:
-    """Builds the encoder with random weights, or blank, for weights that are to be assigned: drawing random ones takes seconds.
+    """Builds the encoder with random weights, or blank, for weights that are to be assigned: drawing random ones takes time.
 
     The network takes a dict of `input_word_ids`, `input_mask`, `input_type_ids` (int32 [B, L]) and returns `pooled_output`
     [B, H], `sequence_output` [B, L, H] and `encoder_outputs`, a list of [B, L, H] for each layer. Its variables carry the

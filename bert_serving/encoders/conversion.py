@@ -234,7 +234,8 @@ def read_encoder(network: tf_keras.Model, source: Path) -> None:
     """
     try:
         # A SavedModel's variables are a checkpoint of its root object.
-        read = tf.train.Checkpoint(variables=list(network.variables)).read(str(source / "variables" / "variables"))
+        checkpoint = source / tf.saved_model.VARIABLES_DIRECTORY / tf.saved_model.VARIABLES_FILENAME
+        read = tf.train.Checkpoint(variables=list(network.variables)).read(str(checkpoint))
         read.assert_existing_objects_matched().expect_partial()
     except (AssertionError, OSError, ValueError, IndexError, tf.errors.OpError) as error:
         raise EncoderError(f"{source}: cannot load the encoder: {str(error).splitlines()[0]}") from None
