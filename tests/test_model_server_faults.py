@@ -207,7 +207,7 @@ def test_connections_that_send_nothing_leave_room_for_the_others(base, monkeypat
             before = open_files()
             silent = open_silent(running, number)
             try:
-                assert open_files() > before + number / 3
+                wait_for(lambda: open_files() > before + number / 3)  # the system answers before the server has
                 check_that_it_answers(running)
                 if number < 1000:
                     wait_for(lambda: open_files() <= before + number / 2 + 20)  # REST has closed its half
