@@ -220,6 +220,29 @@ def test_an_encoder_that_conversion_cached_is_built_once_and_not_run(hugging_fac
         np.testing.assert_allclose(loaded.layer(INPUTS)[name], expected[name], atol=1e-6)
 
 
+def test_a_cached_encoder_computes_in_bfloat16_from_the_same_weights(hugging_face_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("BERT_SERVING_CACHE", str(tmp_path))
+    folder = find_encoder_folder(EncoderConfig(path=hugging_face_folder))
+    exact = load_encoder(folder).layer
+    with mixed_precision("bfloat16"):
+        rough = load_encoder(folder).layer
+    for mine, other in zip(rough.variables, exact.variables, strict=True):
+        np.testing.assert_array_equal(mine, other)
+    found = rough(INPUTS)[contract.POOLED_OUTPUT]
+    assert found.dtype == tf.bfloat16
+    np.testing.assert_allclose(tf.cast(found, tf.float32), exact(INPUTS)[contract.POOLED_OUTPUT], atol=0.05)
+
+
+def test_a_cached_encoder_gives_each_device_its_weights(hugging_face_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("BERT_SERVING_CACHE", str(tmp_path))
+    folder = find_encoder_folder(EncoderConfig(path=hugging_face_folder))
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+        mirrored = load_encoder(folder).layer
+    assert all(isinstance(variable, tf.distribute.DistributedValues) for variable in mirrored.variables)
+    for mine, other in zip(mirrored.variables, load_encoder(folder).layer.variables, strict=True):
+        np.testing.assert_array_equal(mine, other)
+
+
 def test_a_folder_of_the_users_tells_no_architecture_that_is_believed(encoder_folder):
     assert (encoder_folder / "encoder.json").is_file()
     assert find_encoder_folder(EncoderConfig(path=encoder_folder)).architecture is None
