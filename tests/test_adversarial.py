@@ -16,10 +16,12 @@ NORM = 0.7
 
 
 def small_model(embeddings="word_embeddings"):
+    """Like an encoder whose tokens are averaged: it has a pooler on which the loss does not depend."""
     tf_keras.utils.set_random_seed(2)
     words = tf_keras.Input((None,), dtype=tf.int32)
     vectors = tf_keras.layers.Embedding(5, 4, name=embeddings)(words)
-    logits = tf_keras.layers.Dense(2)(tf.reduce_mean(vectors, axis=1))
+    encoder = tf_keras.Model(words, [vectors, tf_keras.layers.Dense(4, name="pooler")(vectors[:, 0])])
+    logits = tf_keras.layers.Dense(2)(tf.reduce_mean(encoder(words)[0], axis=1))
     model = tf_keras.Model(words, logits)
     loss = tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(tf_keras.optimizers.legacy.SGD(RATE), loss, weighted_metrics=["accuracy"])
@@ -31,7 +33,8 @@ def gradients_at(model, values):
         variable.assign(value)
     with tf.GradientTape() as tape:
         loss = model.loss(LABELS, model(WORDS, training=True))
-    return [tf.convert_to_tensor(each).numpy() for each in tape.gradient(loss, model.trainable_variables)]
+    found = tape.gradient(loss, model.trainable_variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    return [tf.convert_to_tensor(each).numpy() for each in found]
 
 
 def test_a_step_adds_the_gradients_at_the_moved_embeddings():

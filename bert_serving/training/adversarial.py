@@ -28,35 +28,34 @@ def adversarial_train_step(model: tf_keras.Model, norm: float) -> Callable[[Any]
     Raises:
         TrainingError: the table cannot be found.
     """
-    tables = [variable for variable in model.trainable_variables if variable.name.startswith(_WORD_EMBEDDINGS)]
-    if len(tables) != 1:
+    variables = model.trainable_variables
+    places = [place for place, variable in enumerate(variables) if variable.name.startswith(_WORD_EMBEDDINGS)]
+    if len(places) != 1:
         raise TrainingError(
             f"training.adversarial_norm is {norm:g}, but the encoder has no trainable {_WORD_EMBEDDINGS}; leave it out"
         )
-    (table,) = tables
+    table = variables[places[0]]
 
-    def gradients_of(data: Any) -> tuple[list[tf.Tensor], tf.Tensor]:
+    def gradients_of(data: Any) -> tuple[dict[int, tf.Tensor], tf.Tensor]:
         inputs, targets, weights = tf_keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape() as tape:
             predicted = model(inputs, training=True)
             loss = model.compute_loss(inputs, targets, predicted, weights)
-        found = tape.gradient(loss, model.trainable_variables)
-        return [tf.convert_to_tensor(gradient) for gradient in found], predicted
+        found = tape.gradient(loss, variables)
+        # The loss may not depend on each variable: where tokens are averaged, nothing asks the pooler.
+        return {
+            place: tf.convert_to_tensor(gradient) for place, gradient in enumerate(found) if gradient is not None
+        }, predicted
 
     def train_step(data: Any) -> dict[str, tf.Tensor]:
         gradients, predicted = gradients_of(data)
         before = tf.identity(table)
-        direction = next(
-            gradient
-            for gradient, variable in zip(gradients, model.trainable_variables, strict=True)
-            if variable is table
-        )
+        direction = gradients[places[0]]
         table.assign_add(norm * direction / tf.maximum(tf.norm(direction), _SMALLEST_NORM))
         moved, _ = gradients_of(data)
         # Assigned, not subtracted: rounding would add up over the steps.
         table.assign(before)
-        summed = [first + second for first, second in zip(gradients, moved, strict=True)]
-        model.optimizer.apply_gradients(zip(summed, model.trainable_variables, strict=True))
+        model.optimizer.apply_gradients([(gradients[place] + moved[place], variables[place]) for place in gradients])
         inputs, targets, weights = tf_keras.utils.unpack_x_y_sample_weight(data)
         return model.compute_metrics(inputs, targets, predicted, weights)
 
