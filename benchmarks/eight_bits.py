@@ -1,9 +1,10 @@
 """What 8-bit integers do to the answers, by the share of the difficulty that kernels take and by the columns left in float32.
 
-    python benchmarks/eight_bits.py --run runs/emotion
+    python benchmarks/eight_bits.py --run runs/emotion [--kernels whole|half]
 
 Ranges are measured on the first 512 of the run's validation texts, as an export measures them, and the answers to all of these texts, at
-most 2,000, are compared with those of the model in memory. Prints a row for each choice; nothing is timed.
+most 2,000, are compared with those of the model in memory. Prints a row for each choice; nothing is timed. `--kernels` scales kernels
+otherwise than exports do: to the whole range, which is right with VNNI only, or to half of it.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from bert_serving.classifier import Classifier
 from bert_serving.contract import Graph
 from bert_serving.data.splits import load_validation
 from bert_serving.pipeline import load_classifier
+from bert_serving.saved_model import quantised
 from bert_serving.saved_model.agreement import Reference, drawn_rows
 from bert_serving.saved_model.calibration import MOST_TEXTS, measured_ranges
 from bert_serving.saved_model.quantised import QuantisedArithmetic
@@ -27,6 +29,10 @@ from bert_serving.training.run_folder import RunFolder
 SHARES = (0.0, 0.35, 0.5, 0.65, 0.8)
 WIDE_COLUMNS = (1 / 1536, 1 / 384, 1 / 192, 1 / 96, 1 / 48)
 BATCH = 32
+KERNEL_RANGES = {
+    "whole": lambda kernel: np.abs(kernel).max(axis=0),
+    "half": lambda kernel: 2 * np.abs(kernel).max(axis=0),
+}
 
 
 def reference_of(run: RunFolder, classifier: Classifier) -> Reference:
@@ -57,7 +63,10 @@ def main() -> None:
     """Prints a row for each share, then for each number of columns."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, required=True, help="a finished run")
+    parser.add_argument("--kernels", choices=list(KERNEL_RANGES), help="how kernels are scaled; absent: as in exports")
     given = parser.parse_args()
+    if given.kernels:
+        quantised.largest_pair = KERNEL_RANGES[given.kernels]
     run = RunFolder(given.run)
     classifier = load_classifier(run)
     reference = reference_of(run, classifier)

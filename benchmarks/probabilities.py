@@ -21,9 +21,9 @@ import numpy as np
 from bert_serving.contract import Scaling
 from bert_serving.data.splits import load_splits
 from bert_serving.evaluation.label_errors import find_label_errors
-from bert_serving.evaluation.metrics import expected_calibration_error
 from bert_serving.evaluation.predictions import Predictions
 from bert_serving.evaluation.temperature import fit_temperature, scaled_probabilities
+from bert_serving.metrics import expected_calibration_error
 from bert_serving.pipeline import load_classifier
 from bert_serving.training.run_folder import RunFolder
 

@@ -24,9 +24,9 @@ from bert_serving.encoders.loading import find_encoder_folder, load_encoder
 from bert_serving.errors import BertServingError, InputError, exit_status
 from bert_serving.evaluation import figure, pictures
 from bert_serving.evaluation.features import FrozenEncoder, classify_features, features_of, majority_of
-from bert_serving.evaluation.metrics import measure
 from bert_serving.evaluation.predictions import Predictions
 from bert_serving.evaluation.projection import densities, project
+from bert_serving.metrics import measure
 from bert_serving.observer import Observer
 from bert_serving.pipeline import load_classifier
 from bert_serving.training.run_folder import RunFolder

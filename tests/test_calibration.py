@@ -7,8 +7,8 @@ from answered import EVERY_KIND, classified, measured, table
 from bert_serving.contract import Head
 from bert_serving.evaluation.calibration import calibration
 from bert_serving.evaluation.intervals import share_interval
-from bert_serving.evaluation.metrics import expected_calibration_error
 from bert_serving.evaluation.predictions import Predictions
+from bert_serving.metrics import expected_calibration_error
 
 
 @pytest.mark.parametrize("kind", ["softmax", "binary"])

@@ -17,8 +17,8 @@ from bert_serving.contract import Head
 from bert_serving.encoders.catalog import CATALOG, terms_of
 from bert_serving.errors import RunFolderError
 from bert_serving.evaluation.intervals import score_intervals
-from bert_serving.evaluation.metrics import measure
 from bert_serving.evaluation.predictions import Predictions
+from bert_serving.metrics import measure
 from bert_serving.model_server.options import ModelConfig, ServerOptions
 from bert_serving.model_server.server import ServerThread
 from bert_serving.observer import Observer

@@ -15,9 +15,9 @@ from bert_serving.data.table import LabelledTable
 from bert_serving.evaluation import feature_map
 from bert_serving.evaluation.feature_map import MOST_POINTS, FeatureMap
 from bert_serving.evaluation.features import classify_features, encode
-from bert_serving.evaluation.metrics import measure
 from bert_serving.evaluation.predictions import Predictions
 from bert_serving.evaluation.projection import Method, Projection
+from bert_serving.metrics import measure
 from bert_serving.pages.map_page import Names, map_page
 
 

@@ -24,7 +24,7 @@ from bert_serving.evaluation.features import (
     features_of,
     majority_of,
 )
-from bert_serving.evaluation.metrics import measure
+from bert_serving.metrics import measure
 from bert_serving.text.preprocessing import load_preprocessing
 
 TEXTS = ["good film", "the bike is not very goodly", "", "wheel " * 20, "unseen words", "bad"]

@@ -7,8 +7,8 @@ from scipy.stats import norm
 
 from bert_serving.contract import Head
 from bert_serving.evaluation.intervals import Interval, _statistics, mean_interval, score_intervals, share_interval
-from bert_serving.evaluation.metrics import measure
 from bert_serving.evaluation.predictions import Predictions
+from bert_serving.metrics import measure
 
 
 @pytest.mark.parametrize("kind", EVERY_KIND)

@@ -7,7 +7,7 @@ import pytest
 
 from bert_serving.contract import Head
 from bert_serving.errors import InputError
-from bert_serving.evaluation.metrics import (
+from bert_serving.metrics import (
     calibration_bins,
     classification_metrics,
     expected_calibration_error,
@@ -136,6 +136,17 @@ def test_a_correlation_with_a_constant_is_zero(y_true, y_pred):
     assert math.isfinite(metrics["pearson"])
     if len(set(y_pred)) == 1 or len(set(y_true)) == 1:
         assert (metrics["pearson"], metrics["spearman"]) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("size", [1e-9, 1.0, 1e9])
+def test_predictions_that_differ_by_rounding_alone_are_constant(size):
+    noise = np.random.default_rng(0).normal(size=20).astype(np.float32)
+    predictions = np.float32(size) * (1 + np.float32(1e-7) * noise)
+    assert len(set(predictions.tolist())) > 1
+    metrics = regression_metrics(np.arange(20.0), predictions)
+    assert (metrics["pearson"], metrics["spearman"]) == (0.0, 0.0)
+    varied = regression_metrics(np.arange(20.0), size * (1 + 1e-3 * np.arange(20)))
+    assert (varied["pearson"], varied["spearman"]) == (pytest.approx(1), pytest.approx(1))
 
 
 @pytest.mark.parametrize(

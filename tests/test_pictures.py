@@ -8,7 +8,6 @@ import pytest
 from matplotlib.image import imread
 
 from bert_serving.evaluation.figure import abridged, wrapped
-from bert_serving.evaluation.metrics import classification_metrics
 from bert_serving.evaluation.pictures import (
     draw_class_distribution,
     draw_confusion_matrix,
@@ -17,6 +16,7 @@ from bert_serving.evaluation.pictures import (
     draw_reliability,
     draw_token_lengths,
 )
+from bert_serving.metrics import classification_metrics
 
 AWKWARD = ["costs $5 or $6 {x_$", "天气很好", "طقس جميل", "two\nlines\x00", "a_very_long_label_" * 6, "", "🙂"]
 

@@ -6,8 +6,8 @@ from answered import NAMES, classified, measured, table, tagged
 
 from bert_serving.contract import Head
 from bert_serving.errors import DataError
-from bert_serving.evaluation.metrics import measure
 from bert_serving.evaluation.predictions import Predictions
+from bert_serving.metrics import measure
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,10 @@
 """The ragged graph in 8-bit integers: its dense layers, what they are calibrated on, and its exports."""
 
+import os
+import re
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -7,13 +12,13 @@ import tensorflow as tf
 from bert_serving import pipeline
 from bert_serving.contract import Graph, Precision
 from bert_serving.errors import ExportError
-from bert_serving.saved_model import writer
+from bert_serving.saved_model import quantised, writer
 from bert_serving.saved_model.agreement import Reference
 from bert_serving.saved_model.calibration import arithmetic_of, measured_ranges
 from bert_serving.saved_model.dense import ACTIVATIONS, FloatArithmetic, Weights
 from bert_serving.saved_model.manifest import load_manifest
 from bert_serving.saved_model.operations import audit_operations
-from bert_serving.saved_model.quantised import QuantisedArithmetic
+from bert_serving.saved_model.quantised import QuantisedArithmetic, _Product
 from bert_serving.saved_model.ragged import ragged_encoder
 from bert_serving.saved_model.reader import ExportedModel
 from bert_serving.saved_model.verify import verify
@@ -91,6 +96,89 @@ def test_what_is_out_of_range_becomes_the_end_of_the_range():
     assert np.abs(called(layer, 1000 * ends)).max() < 100
 
 
+# === Processors without VNNI ===
+
+
+def product(kernel, x, *, saturates):
+    """x times a kernel of 8-bit integers as vpmaddubsw computes it: inputs from 0 to 255, sums of two products in 16 bits."""
+    pairs = np.pad(kernel.astype(np.int64), ((0, len(kernel) % 2), (0, 0))).reshape(-1, 2, kernel.shape[1])
+    shifted = np.pad(x.astype(np.int64) + 128, ((0, 0), (0, len(kernel) % 2))).reshape(len(x), -1, 2)
+    sums = np.einsum("npk,pko->npo", shifted, pairs)
+    if saturates:
+        sums = sums.clip(-(2**15), 2**15 - 1)
+    return sums.sum(axis=1) - 128 * kernel.astype(np.int64).sum(axis=0)
+
+
+def worst_inputs(kernel):
+    """For each column the inputs at whose ends its positive and its negative values add up most, int8 [2 * outputs, inputs]."""
+    signs = np.sign(kernel.T.astype(np.int64))
+    return np.concatenate([np.where(signs == side, 127, -127) for side in (1, -1)]).astype(np.int8)
+
+
+KERNELS = {
+    "normal": RANDOM.normal(size=(384, 64)),
+    "odd": RANDOM.normal(size=(25, 8)),
+    "one row": RANDOM.normal(size=(1, 8)),
+    "all alike": np.full((16, 4), -3.0),
+    "halves": np.tile([[50.5], [77.5], [51.5], [76.5]], (4, 3)),
+    "one large": np.eye(32)[:, :8] * 1000 + RANDOM.normal(size=(32, 8)),
+    "zero": np.zeros((6, 2)),
+}
+
+
+@pytest.mark.parametrize("name", list(KERNELS))
+def test_no_input_can_saturate_sums_in_16_bits(name):
+    kernel = KERNELS[name].astype(np.float32)
+    rounded = _Product.of(kernel, np.zeros(kernel.shape[1], np.float32), 1.0).kernel.numpy()
+    inputs = np.concatenate([worst_inputs(rounded), RANDOM.integers(-127, 128, (50, len(kernel)))])
+    np.testing.assert_array_equal(product(rounded, inputs, saturates=True), product(rounded, inputs, saturates=False))
+
+
+def test_a_kernel_that_uses_the_whole_range_would_saturate():
+    """The emulation itself: it would see the fault."""
+    kernel = np.full((4, 1), 127, np.int8)
+    inputs = np.full((1, 4), 127, np.int8)
+    assert product(kernel, inputs, saturates=False) == 4 * 127 * 127
+    assert product(kernel, inputs, saturates=True) < 4 * 127 * 127
+
+
+ANSWERS_WITHOUT_VNNI = """
+import sys, numpy as np, tensorflow as tf
+from bert_serving.saved_model.dense import Weights
+from bert_serving.saved_model.quantised import QuantisedArithmetic
+given = dict(np.load(sys.argv[1]))
+arithmetic = QuantisedArithmetic({"inner": given["inner_range"], "outer": given["outer_range"]})
+layers = [Weights(name, given[name + "_kernel"], given[name + "_bias"]) for name in ("inner", "outer")]
+feed_forward = tf.function(arithmetic.feed_forward(*layers, "gelu").__call__, autograph=False)
+np.save(sys.argv[2], feed_forward(tf.constant(given["x"])).numpy())
+"""
+
+
+@pytest.mark.parametrize("instructions", ["AVX2", "AVX512_CORE"])
+def test_layers_answer_alike_on_processors_without_vnni(instructions, tmp_path):
+    """oneDNN is told to leave this processor's newer instructions alone; where it has none of them, this is the plain case."""
+    measured = ranges(NORMAL)
+    np.savez(
+        tmp_path / "given.npz",
+        x=NORMAL,
+        **{f"{name}_range": measured[name] for name in measured},
+        **{
+            f"{each.name}_{part}": getattr(each, part)
+            for each in (INNER_LAYER, OUTER_LAYER)
+            for part in ("kernel", "bias")
+        },
+    )
+    subprocess.run(
+        [sys.executable, "-c", ANSWERS_WITHOUT_VNNI, tmp_path / "given.npz", tmp_path / "answers.npy"],
+        env={**os.environ, "ONEDNN_MAX_CPU_ISA": instructions},
+        check=True,
+        capture_output=True,
+    )
+    here = called(QuantisedArithmetic(measured).feed_forward(INNER_LAYER, OUTER_LAYER, "gelu"), NORMAL)
+    # One step of rounding at most: the activation between the layers is computed by other float instructions.
+    assert error(np.load(tmp_path / "answers.npy"), here) < 0.002
+
+
 # === Calibration ===
 
 
@@ -152,6 +240,16 @@ def test_an_int8_export_agrees_and_says_what_it_needs(export, trained):
     # Ranges are fixed: the other texts of a batch change nothing but the order of float32 sums.
     alone = np.concatenate([exported.predict([text]) for text in texts])
     np.testing.assert_allclose(alone, answers, atol=1e-6)
+
+
+def test_an_export_whose_kernels_may_saturate_is_refused(export, monkeypatch):
+    """As exports were before: the greatest value of a column stood for 127."""
+    monkeypatch.setattr(quantised, "largest_pair", lambda kernel: np.abs(kernel).max(axis=0))
+    folder = export(minimum_tf_serving="2.17")
+    monkeypatch.undo()
+    result = verify(folder)
+    assert not result.passed
+    assert re.match(r"\d+ kernels of the 8-bit products use the whole range", result.problems[0])
 
 
 def test_an_int8_export_runs_in_a_session_as_in_tensorflow_serving(export, trained):

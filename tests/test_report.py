@@ -9,9 +9,9 @@ from answered import EVERY_KIND, NAMES, classified, table
 
 from bert_serving.contract import Head
 from bert_serving.errors import DataError, InputError
-from bert_serving.evaluation.metrics import measure
 from bert_serving.evaluation.predictions import Predictions
 from bert_serving.evaluation.report import LISTED_ROWS, TextLengths, make_report
+from bert_serving.metrics import measure
 
 
 @pytest.mark.parametrize("kind", EVERY_KIND)

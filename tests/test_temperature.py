@@ -6,8 +6,8 @@ from answered import NAMES, table
 
 from bert_serving.contract import Head, Scaling
 from bert_serving.errors import InputError
-from bert_serving.evaluation.metrics import expected_calibration_error, measure
 from bert_serving.evaluation.temperature import fit_temperature, scaled_probabilities
+from bert_serving.metrics import expected_calibration_error, measure
 
 
 def rows_and_logits(head: Head, temperature: float, exponent: float = 1.0, rows: int = 3_000, seed: int = 0):

@@ -22,7 +22,7 @@ def evaluate(
     from bert_serving.config import DataConfig
     from bert_serving.contract import Head
     from bert_serving.data.table import read_table
-    from bert_serving.evaluation.metrics import measure
+    from bert_serving.metrics import measure
     from bert_serving.observer import Observer
 
     observer = Observer() if as_json else ConsoleObserver()

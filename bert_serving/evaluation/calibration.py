@@ -6,8 +6,8 @@ import numpy as np
 
 from bert_serving.contract import Head
 from bert_serving.evaluation.intervals import Interval, share_interval
-from bert_serving.evaluation.metrics import CALIBRATION_BINS, confidence_bins
 from bert_serving.evaluation.predictions import Predictions
+from bert_serving.metrics import CALIBRATION_BINS, confidence_bins
 
 
 @dataclass(frozen=True)

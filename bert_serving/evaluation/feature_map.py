@@ -11,9 +11,9 @@ from bert_serving.contract import Head, Pooling
 from bert_serving.data.splits import Splits, label_array
 from bert_serving.data.table import LabelledTable
 from bert_serving.evaluation.features import FrozenEncoder, classify_features, features_of, majority_of
-from bert_serving.evaluation.metrics import measure
 from bert_serving.evaluation.predictions import Predictions
 from bert_serving.evaluation.projection import Method, Projection, densities, project
+from bert_serving.metrics import measure
 from bert_serving.observer import Observer
 
 MOST_POINTS = 16_000

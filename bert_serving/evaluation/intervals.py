@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from bert_serving.contract import Head
-from bert_serving.evaluation.metrics import calibration_bin_numbers, measure, regression_metrics
 from bert_serving.evaluation.predictions import Predictions
+from bert_serving.metrics import calibration_bin_numbers, measure, regression_metrics
 
 LEVEL = 0.95
 RESAMPLES = 1_000

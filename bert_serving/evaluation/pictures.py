@@ -27,7 +27,7 @@ from bert_serving.evaluation.figure import (
     width_of,
     wrapped,
 )
-from bert_serving.evaluation.metrics import CALIBRATION_BINS, calibration_bins, expected_calibration_error
+from bert_serving.metrics import CALIBRATION_BINS, calibration_bins, expected_calibration_error
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,10 +9,10 @@ from bert_serving.evaluation.calibration import Calibration, calibration
 from bert_serving.evaluation.comparison import Comparison, compare
 from bert_serving.evaluation.intervals import Interval, ScoreIntervals, score_intervals
 from bert_serving.evaluation.label_errors import LabelErrors, find_label_errors
-from bert_serving.evaluation.metrics import measure
 from bert_serving.evaluation.predictions import Predictions
 from bert_serving.evaluation.slices import Slice, find_slices
 from bert_serving.evaluation.thresholds import Coverage, ThresholdCurve, coverage, threshold_curves
+from bert_serving.metrics import measure
 
 LISTED_ROWS = 100
 """rows of each kind in the report's JSON"""

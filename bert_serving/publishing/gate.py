@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from bert_serving.config import DataConfig
 from bert_serving.errors import GateError, RunFileError
-from bert_serving.evaluation.metrics import measure
 from bert_serving.evaluation.predictions import Predictions
+from bert_serving.metrics import measure
 
 _LATENCY_TEXTS = 200
 _WARMUP_TEXTS = 5

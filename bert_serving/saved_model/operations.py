@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 from google.protobuf import text_format
 from google.protobuf.message import DecodeError
@@ -16,6 +17,7 @@ from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef, TensorInfo
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from bert_serving.errors import ExportError
+from bert_serving.saved_model import quantised
 from bert_serving.saved_model.operation_versions import Need, is_known, needs_of, oldest_known, version_key
 from bert_serving.unsafe_operations import unsafe_operations
 
@@ -32,12 +34,14 @@ class OperationAudit:
         needs: those operations, and attributes and types that are younger than their operation, with versions; sorted.
         missing: operations that no stock version has.
         unsafe: operations that a server must not run, each with the reason.
+        saturating_kernels: number of 8-bit kernels that answer otherwise on processors without VNNI; earlier exports have them.
     """
 
     operations: tuple[str, ...]
     needs: tuple[Need, ...]
     missing: tuple[str, ...]
     unsafe: dict[str, str]
+    saturating_kernels: int = 0
 
     @property
     def oldest_tf_serving(self) -> str | None:
@@ -69,6 +73,7 @@ def audit_operations(folder: Path) -> OperationAudit:
         needs=tuple(sorted({need for node in nodes for need in needs_of(node)})),
         missing=tuple(name for name in names if not is_known(name)),
         unsafe={name: reason for graph in graphs for name, reason in unsafe_operations(graph).items()},
+        saturating_kernels=sum(map(_saturates, nodes)) if quantised.OPERATION in names else 0,
     )
 
 
@@ -123,6 +128,14 @@ def _forms(tensors: Mapping[str, TensorInfo]) -> dict[str, str]:
         key: f"{tf.dtypes.as_dtype(tensor.dtype).name} {tf.TensorShape(tensor.tensor_shape)}"
         for key, tensor in sorted(tensors.items())
     }
+
+
+def _saturates(node: NodeDef) -> bool:
+    """Whether a node is the kernel of an 8-bit product that depends on the processor."""
+    if node.op != "Const" or node.attr["dtype"].type != tf.int8.as_datatype_enum:
+        return False
+    kernel = tf.make_ndarray(node.attr["value"].tensor).astype(np.int32)
+    return kernel.ndim == 2 and bool((quantised.largest_pair(kernel) > quantised.LARGEST_PAIR).any())
 
 
 def _operation_nodes(model: MetaGraphDef) -> Iterable[NodeDef]:

@@ -9,6 +9,10 @@ A column of the input that is much larger than the others would leave these few 
 the kernel's rows multiplied by it, which shares the difficulty between the two: SmoothQuant (Xiao et al., 2023, equation 4). Between the
 feed-forward layers that cannot be done, because the activation is rounded where it is made; there a few widest columns are left in
 float32, as in LLM.int8() (Dettmers et al., 2022), but always the same ones.
+
+Processors without VNNI multiply by `vpmaddubsw`, which adds the products of two neighbouring inputs in 16 bits and saturates. Kernels
+are therefore scaled by the greatest sum of two neighbours, not by the greatest value: no input can then saturate, and the integers are
+the same on every processor. Other engines halve the kernel's range for the same reason (ONNX Runtime's `reduce_range`).
 """
 
 from collections.abc import Mapping
@@ -23,6 +27,8 @@ from bert_serving.saved_model.dense import Dense, FeedForward, FloatArithmetic, 
 OPERATION = "_QuantizedMatMul"
 """whose first TensorFlow Serving is the first for such a graph"""
 _STEPS = 127
+LARGEST_PAIR = 128
+"""largest sum of two neighbours of one sign in a kernel of 8-bit integers that cannot saturate: 255 * 128 < 2**15"""
 # Ranges and factors of columns that are always zero.
 _SMALLEST = 1e-6
 _FUSED = {"gelu": "GeluExact", "gelu_tanh": "GeluApproximate", "relu": "Relu", "tanh": "Tanh"}
@@ -60,13 +66,23 @@ class ObservingArithmetic(FloatArithmetic):
 # === Computing ===
 
 
+def largest_pair(kernel: np.ndarray) -> np.ndarray:
+    """The largest magnitude in each column that an input can draw from rows 2i and 2i + 1 together, float32 [outputs].
+
+    oneDNN adds 128 to the inputs before it multiplies, so that each is from 0 to 255 and only values of one sign add up.
+    """
+    rows, columns = kernel.shape
+    pairs = np.pad(kernel, ((0, rows % 2), (0, 0))).reshape(-1, 2, columns)
+    return np.maximum(np.maximum(pairs, 0).sum(axis=1), np.maximum(-pairs, 0).sum(axis=1)).max(axis=0)
+
+
 @dataclass(frozen=True)
 class _Product:
     """A kernel of 8-bit integers with its ranges, and the bias.
 
     Attributes:
         kernel: int8 [inputs, outputs].
-        kernel_range: largest magnitude of each column that it stands for, float32 [outputs].
+        kernel_range: magnitude of each column that 127 stands for, float32 [outputs].
         bias: float32 [outputs].
         input_range: largest magnitude that 127 of the input stands for.
     """
@@ -78,7 +94,7 @@ class _Product:
 
     @classmethod
     def of(cls, kernel: np.ndarray, bias: np.ndarray, input_range: float) -> "_Product":
-        ranges = np.maximum(np.abs(kernel).max(axis=0), _SMALLEST)
+        ranges = np.maximum(largest_pair(kernel), _SMALLEST)
         rounded = np.round(kernel / ranges * _STEPS).astype(np.int8)
         return cls(tf.constant(rounded), tf.constant(ranges), tf.constant(bias), input_range)
 

@@ -147,6 +147,11 @@ def check_operations(audit: "OperationAudit", minimum_tf_serving: str) -> list[s
     if audit.unsafe:
         unsafe = ", ".join(f"{name} ({reason})" for name, reason in audit.unsafe.items())
         problems.append(f"a server must not run {unsafe}")
+    if audit.saturating_kernels:
+        problems.append(
+            f"{audit.saturating_kernels} kernels of the 8-bit products use the whole range and answer otherwise on processors without "
+            "VNNI; export again"
+        )
     return problems
 
 

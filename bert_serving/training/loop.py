@@ -11,8 +11,7 @@ import tensorflow as tf
 import tf_keras
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
-from scipy import stats
-from sklearn import metrics
+from sklearn.metrics import accuracy_score, f1_score
 
 from bert_serving.classifier import Classifier, loss_of, probabilities
 from bert_serving.config import TrainingConfig
@@ -20,6 +19,7 @@ from bert_serving.contract import MULTILABEL_THRESHOLD, Head
 from bert_serving.data.batches import XLA_LENGTH_STEP, BatchPlan, TokenRows, epoch_dataset
 from bert_serving.encoders.architecture import reseed_dropout
 from bert_serving.errors import TrainingError
+from bert_serving.metrics import correlation
 from bert_serving.observer import Observer
 from bert_serving.training.adversarial import adversarial_train_step
 from bert_serving.training.averaging import assign_average
@@ -151,9 +151,7 @@ def validation_scores(classifier: Classifier, examples: Examples) -> dict[str, f
     loss = float(loss_of(head)(examples.targets, logits))
     truth = examples.targets
     if head is Head.REGRESSION:
-        values = logits[:, 0]
-        constant = np.ptp(values) == 0 or np.ptp(truth) == 0
-        return {"loss": loss, "spearman": 0.0 if constant else float(stats.spearmanr(truth[:, 0], values).statistic)}
+        return {"loss": loss, "spearman": correlation("spearman", truth[:, 0], logits[:, 0])}
     scores = probabilities(head, tf.constant(logits)).numpy()
     if head is Head.MULTILABEL:
         predicted, truth = scores >= MULTILABEL_THRESHOLD, truth == 1
@@ -161,8 +159,8 @@ def validation_scores(classifier: Classifier, examples: Examples) -> dict[str, f
         predicted, truth = scores.argmax(axis=1), truth.reshape(-1).astype(int)
     return {
         "loss": loss,
-        "accuracy": float(metrics.accuracy_score(truth, predicted)),
-        "macro_f1": float(metrics.f1_score(truth, predicted, average="macro", zero_division=0)),
+        "accuracy": float(accuracy_score(truth, predicted)),
+        "macro_f1": float(f1_score(truth, predicted, average="macro", zero_division=0)),
     }
 
 

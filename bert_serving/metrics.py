@@ -1,8 +1,7 @@
 """Metrics of classifiers, taggers and regressors, as plain numbers fit for JSON."""
 
-import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -11,6 +10,8 @@ from bert_serving.errors import InputError
 
 CALIBRATION_BINS = 15
 """as in Guo et al. 2017"""
+# Of a sum of some hundred float32 products, relative to its size.
+_ROUNDING = 1e-5
 
 
 def measure(head: Head, labels: Sequence[str], y_true: np.ndarray, predictions: np.ndarray) -> dict[str, Any]:
@@ -100,7 +101,7 @@ def multilabel_metrics(labels: Sequence[str], y_true: np.ndarray, probabilities:
 
 
 def regression_metrics(y_true: np.ndarray, y_pred: np.ndarray) -> dict[str, Any]:
-    """Metrics of predicted numbers; a correlation with a constant is 0.
+    """Metrics of predicted numbers.
 
     Args:
         y_true: float [N].
@@ -113,18 +114,36 @@ def regression_metrics(y_true: np.ndarray, y_pred: np.ndarray) -> dict[str, Any]
         InputError: there are no rows, or a prediction is no finite number.
         ValueError: the shapes do not fit.
     """
-    from scipy.stats import pearsonr, spearmanr
     from sklearn.metrics import mean_absolute_error, mean_squared_error
 
     y_true = np.asarray(y_true, np.float64)
     y_pred = _checked(np.reshape(y_pred, -1), (len(y_true),))
     return {
         "rows": len(y_true),
-        "pearson": _correlation(pearsonr, y_true, y_pred),
-        "spearman": _correlation(spearmanr, y_true, y_pred),
+        "pearson": correlation("pearson", y_true, y_pred),
+        "spearman": correlation("spearman", y_true, y_pred),
         "mean_squared_error": float(mean_squared_error(y_true, y_pred)),
         "mean_absolute_error": float(mean_absolute_error(y_true, y_pred)),
     }
+
+
+def correlation(kind: Literal["pearson", "spearman"], y_true: np.ndarray, y_pred: np.ndarray) -> float:
+    """Pearson's or Spearman's coefficient, -1 to 1; 0 where one side is constant.
+
+    Numbers that differ by no more than float32's rounding are constant: a model that predicts the same for every row gives
+    other last bits in other batches, and their ranks mean nothing.
+
+    Args:
+        kind: of the coefficient.
+        y_true: float [N].
+        y_pred: float [N].
+    """
+    from scipy import stats
+
+    if any(np.ptp(values) <= _ROUNDING * np.abs(values).max() for values in (y_true, y_pred)):
+        return 0.0
+    function = stats.pearsonr if kind == "pearson" else stats.spearmanr
+    return float(function(y_true, y_pred).statistic)
 
 
 def expected_calibration_error(y_true: np.ndarray, probabilities: np.ndarray, bins: int = CALIBRATION_BINS) -> float:
@@ -237,12 +256,3 @@ def _log_loss(y_true: np.ndarray, probabilities: np.ndarray) -> float:
     probabilities = np.clip(probabilities, 1e-15, None)
     probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
     return float(log_loss(y_true, probabilities, labels=np.arange(probabilities.shape[1])))
-
-
-def _correlation(function: Any, y_true: np.ndarray, y_pred: np.ndarray) -> float:
-    if len(y_true) < 2:
-        return 0.0
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a constant has no correlation, which scipy warns about
-        value = float(function(y_true, y_pred)[0])
-    return value if np.isfinite(value) else 0.0
