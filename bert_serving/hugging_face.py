@@ -6,16 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
+from bert_serving.cache import folder_sha256
 from bert_serving.classifier import Classifier, ClassifierOptions, build_classifier
 from bert_serving.contract import Pooling
 from bert_serving.encoders.architecture import assign_weights
-from bert_serving.encoders.cache import folder_sha256
-from bert_serving.encoders.conversion import read_description, rename_weights, uses_sentencepiece
-from bert_serving.encoders.fine_tuned_head import FineTunedHead, read_head
+from bert_serving.encoders.conversion.classification_head import FineTunedHead, read_head
+from bert_serving.encoders.conversion.hugging_face import read_description, rename_weights, uses_sentencepiece
+from bert_serving.encoders.conversion.tokenizer import read_tokenizer_settings, write_tokenizer
+from bert_serving.encoders.license import Terms, readme_terms
 from bert_serving.encoders.loading import LoadedEncoder, network_from
-from bert_serving.encoders.terms import Terms, readme_terms
-from bert_serving.encoders.tokenizer_files import read_tokenizer_settings, write_tokenizer
-from bert_serving.encoders.weights_file import read_safetensors
+from bert_serving.encoders.safetensors_file import read_safetensors
 from bert_serving.errors import EncoderError
 from bert_serving.text.preprocessing import load_preprocessing
 

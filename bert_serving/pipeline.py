@@ -16,6 +16,7 @@ import tensorflow as tf
 import tf_keras
 
 from bert_serving import __version__
+from bert_serving.cache import folder_sha256
 from bert_serving.classifier import Classifier, ClassifierOptions, build_classifier, probabilities, targets_of
 from bert_serving.config import RunConfig, dump_run_config
 from bert_serving.contract import Head
@@ -25,10 +26,9 @@ from bert_serving.data.splits import Splits, label_array, label_names, load_spli
 from bert_serving.data.table import LabelledTable
 from bert_serving.data.unlabelled import read_pairs, read_texts
 from bert_serving.encoders.architecture import Architecture, assign_weights
-from bert_serving.encoders.cache import folder_sha256
 from bert_serving.encoders.loading import EncoderFolder, LoadedEncoder, find_encoder_folder, load_encoder, network_from
+from bert_serving.encoders.safetensors_file import read_safetensors
 from bert_serving.encoders.trust import check_harmless
-from bert_serving.encoders.weights_file import read_safetensors
 from bert_serving.errors import DataError, EncoderError, InputError, RunFolderError
 from bert_serving.evaluation import pictures
 from bert_serving.evaluation.baselines import baselines

@@ -53,7 +53,7 @@ def write_hugging_face_folder(
     """Writes config.json, vocab.txt and model.safetensors of a random BERT."""
     from safetensors.numpy import save_file
 
-    from bert_serving.encoders.families import FAMILIES
+    from bert_serving.encoders.conversion.families import FAMILIES
 
     config = {
         "model_type": "bert",
@@ -94,7 +94,7 @@ def write_hugging_face_folder(
 @pytest.fixture(scope="session")
 def encoder_folder(hugging_face_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny BERT converted: encoder/, preprocessing/, encoder.json."""
-    from bert_serving.encoders.conversion import convert_hugging_face
+    from bert_serving.encoders.conversion.hugging_face import convert_hugging_face
 
     target = tmp_path_factory.mktemp("encoders") / "tiny"
     convert_hugging_face(hugging_face_folder, target)

@@ -12,8 +12,8 @@ from conftest import POSITIONS, VOCABULARY, WORDS
 from safetensors.numpy import save_file
 
 from bert_serving.encoders.architecture import Architecture, build_network
-from bert_serving.encoders.conversion import read_architecture
-from bert_serving.encoders.families import FAMILIES
+from bert_serving.encoders.conversion.families import FAMILIES
+from bert_serving.encoders.conversion.hugging_face import read_architecture
 
 WIDTH = 8
 CLASSES = {

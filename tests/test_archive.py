@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bert_serving.encoders.archive import is_archive, top_folder, unpack
+from bert_serving.encoders.download.archive import is_archive, top_folder, unpack
 from bert_serving.errors import EncoderError
 
 FILES = {"saved_model.pb": b"graph", "variables/variables.index": b"index", "assets/vocab.txt": b"[PAD]\n"}

@@ -7,7 +7,7 @@ from test_training import _interrupt, _Recorder, assert_same_weights, history_of
 from bert_serving import pipeline
 from bert_serving.classifier import targets_of
 from bert_serving.config import load_run_file
-from bert_serving.encoders.weights_file import read_safetensors
+from bert_serving.encoders.safetensors_file import read_safetensors
 from bert_serving.training import loop
 from bert_serving.training.loop import Examples, validation_scores
 

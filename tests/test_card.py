@@ -14,7 +14,7 @@ from markdown_it import MarkdownIt
 from bert_serving import contract, pipeline
 from bert_serving.classifier import ClassifierOptions, build_classifier
 from bert_serving.contract import Head
-from bert_serving.encoders.catalog import CATALOG, terms_of
+from bert_serving.encoders.catalog.catalog import CATALOG, terms_of
 from bert_serving.errors import RunFolderError
 from bert_serving.evaluation.intervals import score_intervals
 from bert_serving.evaluation.predictions import Predictions

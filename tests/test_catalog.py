@@ -8,10 +8,10 @@ from dataclasses import FrozenInstanceError
 import pytest
 from conftest import SHARED
 
-from bert_serving.encoders.catalog import CATALOG, find_encoder
-from bert_serving.encoders.hub_models import LARGER_MODELS, TUTORIAL_MODELS
-from bert_serving.encoders.hub_repository import HuggingFaceSource
-from bert_serving.encoders.sources import WheelSource
+from bert_serving.encoders.catalog.catalog import CATALOG, find_encoder
+from bert_serving.encoders.catalog.tf_hub_models import LARGER_MODELS, TUTORIAL_MODELS
+from bert_serving.encoders.download.hugging_face_hub import HuggingFaceSource
+from bert_serving.encoders.download.sources import WheelSource
 from bert_serving.errors import EncoderError
 
 

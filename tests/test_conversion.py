@@ -15,20 +15,20 @@ from safetensors.numpy import load_file, save_file
 
 from bert_serving import contract
 from bert_serving.encoders.architecture import Architecture, assign_weights, build_network, sample_inputs
-from bert_serving.encoders.conversion import (
+from bert_serving.encoders.conversion.families import FAMILIES
+from bert_serving.encoders.conversion.hugging_face import (
     convert_hugging_face,
     is_hugging_face_folder,
     read_architecture,
     rename_weights,
 )
-from bert_serving.encoders.families import FAMILIES
-from bert_serving.encoders.loading import infer_architecture
-from bert_serving.encoders.tokenizer_files import (
+from bert_serving.encoders.conversion.tokenizer import (
     check_sentencepiece_rules,
     check_wordpiece_rules,
     read_tokenizer_settings,
 )
-from bert_serving.encoders.weights_file import read_safetensors
+from bert_serving.encoders.loading import infer_architecture
+from bert_serving.encoders.safetensors_file import read_safetensors
 from bert_serving.errors import EncoderError
 from bert_serving.text.preprocessing import load_preprocessing
 

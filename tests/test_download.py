@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from download_server import broken_off_once, redirect_to, refusal, running_downloads, slow
 
-from bert_serving.encoders.download import Downloader
+from bert_serving.encoders.download.http import Downloader
 from bert_serving.errors import SourceError
 
 CONTENT = os.urandom(3_000_000)

@@ -10,7 +10,7 @@ from bert_serving.config import DataConfig
 from bert_serving.contract import Head
 from bert_serving.data.splits import Splits, load_splits, resolve_labels
 from bert_serving.data.table import LabelledTable
-from bert_serving.encoders.conversion import convert_hugging_face
+from bert_serving.encoders.conversion.hugging_face import convert_hugging_face
 from bert_serving.evaluation.exploration import Material, explore
 from bert_serving.evaluation.findings import findings
 from bert_serving.pages.exploration_page import Names, exploration_page

@@ -12,8 +12,8 @@ from bert_serving import contract
 from bert_serving.config import EncoderConfig
 from bert_serving.contract import Pooling
 from bert_serving.encoders.architecture import sample_inputs
-from bert_serving.encoders.conversion import convert_hugging_face
-from bert_serving.encoders.families import FAMILIES
+from bert_serving.encoders.conversion.families import FAMILIES
+from bert_serving.encoders.conversion.hugging_face import convert_hugging_face
 from bert_serving.encoders.loading import find_encoder_folder, load_encoder
 from bert_serving.saved_model.dense import FloatArithmetic
 from bert_serving.saved_model.ragged import RaggedEncoder

@@ -11,10 +11,10 @@ from safetensors.numpy import save_file
 
 from bert_serving import contract, pipeline
 from bert_serving.config import EncoderConfig, load_run_file
-from bert_serving.encoders.fine_tuned import convert_run, is_run_folder
+from bert_serving.encoders.conversion.run_folder import convert_run, is_run_folder
+from bert_serving.encoders.license import Terms
 from bert_serving.encoders.loading import find_encoder_folder, load_encoder
-from bert_serving.encoders.terms import Terms
-from bert_serving.encoders.weights_file import read_safetensors
+from bert_serving.encoders.safetensors_file import read_safetensors
 from bert_serving.errors import EncoderError
 from bert_serving.text.preprocessing import load_preprocessing
 from bert_serving.training.run_folder import RunFolder

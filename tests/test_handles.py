@@ -2,11 +2,11 @@ import re
 
 import pytest
 
-from bert_serving.encoders.catalog import CATALOG
-from bert_serving.encoders.handles import cache_key, canonical, find_handle
-from bert_serving.encoders.hub_repository import HuggingFaceSource
-from bert_serving.encoders.sources import HubSource
-from bert_serving.encoders.terms import Terms
+from bert_serving.encoders.catalog.catalog import CATALOG
+from bert_serving.encoders.catalog.handles import cache_key, canonical, find_handle
+from bert_serving.encoders.download.hugging_face_hub import HuggingFaceSource
+from bert_serving.encoders.download.sources import HubSource
+from bert_serving.encoders.license import Terms
 from bert_serving.errors import EncoderError
 
 SMALL = "small_bert/bert_en_uncased_L-4_H-512_A-8"

@@ -17,10 +17,10 @@ from hugging_face_folders import sentencepiece_model
 from other_encoders import write_bag_of_words
 
 from bert_serving.config import EncoderConfig
-from bert_serving.encoders import catalog, handles
-from bert_serving.encoders.catalog import CATALOG
+from bert_serving.encoders.catalog import catalog, handles
+from bert_serving.encoders.catalog.catalog import CATALOG
+from bert_serving.encoders.download.sources import HubSource, fetch
 from bert_serving.encoders.loading import find_encoder_folder, load_encoder
-from bert_serving.encoders.sources import HubSource, fetch
 from bert_serving.encoders.trust import check_harmless
 from bert_serving.errors import EncoderError, SourceError
 from bert_serving.pipeline import load_classifier
@@ -370,9 +370,9 @@ def forbid(event, arguments):
         print("opened", event, arguments)
 sys.addaudithook(forbid)
 from pathlib import Path
-from bert_serving.encoders.catalog import CATALOG
-from bert_serving.encoders.handles import find_handle
-from bert_serving.encoders.sources import fetch_first
+from bert_serving.encoders.catalog.catalog import CATALOG
+from bert_serving.encoders.catalog.handles import find_handle
+from bert_serving.encoders.download.sources import fetch_first
 from bert_serving.errors import SourceError
 names = [*CATALOG, "hf://lab/mini", "https://models.example/a.zip", "https://tfhub.dev/lab/mini/1", "lab/mini/tensorFlow2/a/1"]
 for name in names:

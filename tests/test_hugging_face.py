@@ -14,7 +14,7 @@ from bert_serving import contract
 from bert_serving.classifier import Classifier
 from bert_serving.contract import Head
 from bert_serving.encoders.architecture import sample_inputs
-from bert_serving.encoders.fine_tuned_head import read_head
+from bert_serving.encoders.conversion.classification_head import read_head
 from bert_serving.errors import EncoderError
 from bert_serving.hugging_face import adopt, trained_length
 from bert_serving.saved_model.manifest import load_manifest

@@ -12,7 +12,7 @@ from hugging_face_folders import PIECES, sentencepiece_model
 from bert_serving import contract
 from bert_serving.config import EncoderConfig
 from bert_serving.encoders.architecture import sample_inputs
-from bert_serving.encoders.keras_hub_preset import convert_keras_hub, is_keras_hub_preset
+from bert_serving.encoders.conversion.keras_hub import convert_keras_hub, is_keras_hub_preset
 from bert_serving.encoders.loading import find_encoder_folder, load_encoder
 from bert_serving.errors import EncoderError
 from bert_serving.text.preprocessing import load_preprocessing

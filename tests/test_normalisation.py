@@ -6,8 +6,8 @@ import tensorflow as tf
 from conftest import write_run_file
 
 from bert_serving import pipeline
+from bert_serving.cache import folder_sha256
 from bert_serving.config import load_run_file
-from bert_serving.encoders.cache import folder_sha256
 from bert_serving.encoders.token_cache import cached_token_rows
 from bert_serving.errors import ExportError, RunFileError
 from bert_serving.observer import Observer

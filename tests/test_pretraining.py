@@ -10,9 +10,9 @@ import tensorflow as tf
 from conftest import VOCABULARY
 from hugging_face_folders import write_fine_tuned
 
+from bert_serving.cache import folder_sha256
 from bert_serving.config import EncoderConfig
 from bert_serving.encoders.architecture import sample_inputs
-from bert_serving.encoders.cache import folder_sha256
 from bert_serving.encoders.loading import find_encoder_folder, load_encoder
 from bert_serving.errors import BertServingError, EncoderError, RunFileError
 from bert_serving.observer import Observer

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from bert_serving.encoders.hub_repository import HuggingFaceSource
-from bert_serving.encoders.sources import WheelSource, fetch, fetch_first
+from bert_serving.encoders.download.hugging_face_hub import HuggingFaceSource
+from bert_serving.encoders.download.sources import WheelSource, fetch, fetch_first
 from bert_serving.errors import SourceError
 
 WEIGHTS = save({"embeddings.weight": np.arange(300_000, dtype=np.float32)})

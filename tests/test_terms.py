@@ -2,8 +2,8 @@
 
 import pytest
 
-from bert_serving.encoders.catalog import CATALOG, hub_name, terms_of
-from bert_serving.encoders.terms import UNKNOWN, Terms, readme_terms, run_terms
+from bert_serving.encoders.catalog.catalog import CATALOG, hub_name, terms_of
+from bert_serving.encoders.license import UNKNOWN, Terms, readme_terms, run_terms
 
 CASES = [
     ("---\nlicense: apache-2.0\nlanguage: en\n---\n# A model\n", Terms("apache-2.0", ("en",))),

@@ -12,10 +12,10 @@ from safetensors.numpy import load_file
 
 from bert_serving.config import EncoderConfig
 from bert_serving.encoders.architecture import Architecture, sample_inputs
-from bert_serving.encoders.conversion import convert_hugging_face
+from bert_serving.encoders.conversion.formats import origin_of
+from bert_serving.encoders.conversion.hugging_face import convert_hugging_face
+from bert_serving.encoders.conversion.tf1_checkpoint import convert_checkpoint
 from bert_serving.encoders.loading import find_encoder_folder, load_encoder
-from bert_serving.encoders.origins import origin_of
-from bert_serving.encoders.tf1_checkpoint import convert_checkpoint
 from bert_serving.errors import EncoderError
 
 

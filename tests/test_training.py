@@ -19,9 +19,9 @@ from bert_serving import pipeline
 from bert_serving.classifier import ClassifierOptions, build_classifier, targets_of
 from bert_serving.config import EncoderConfig, RunConfig, load_run_file
 from bert_serving.contract import Head
-from bert_serving.encoders.conversion import convert_hugging_face
+from bert_serving.encoders.conversion.hugging_face import convert_hugging_face
 from bert_serving.encoders.loading import find_encoder_folder, load_encoder
-from bert_serving.encoders.weights_file import read_safetensors
+from bert_serving.encoders.safetensors_file import read_safetensors
 from bert_serving.errors import RunFolderError, TrainingError
 from bert_serving.model_server.process import free_ports
 from bert_serving.observer import Observer

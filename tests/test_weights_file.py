@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from bert_serving.encoders.weights_file import check_safetensors, read_safetensors
+from bert_serving.encoders.safetensors_file import check_safetensors, read_safetensors
 from bert_serving.errors import EncoderError
 
 VALUES = np.array([[1.0, -2.5, 0.15625], [3.0, 1024.0, -0.0]])

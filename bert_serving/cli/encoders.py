@@ -12,8 +12,8 @@ from bert_serving.cli.display import ConsoleObserver, console, print_json, show_
 from bert_serving.cli.offline import Offline
 
 if TYPE_CHECKING:
-    from bert_serving.encoders.catalog import CatalogEntry
-    from bert_serving.encoders.handles import Handle
+    from bert_serving.encoders.catalog.catalog import CatalogEntry
+    from bert_serving.encoders.catalog.handles import Handle
 
 app = typer.Typer(help="Pretrained encoders: list, show, fetch, convert.", no_args_is_help=True)
 
@@ -23,7 +23,7 @@ def list_(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the encoders that a run file can name."""
-    from bert_serving.encoders.catalog import CATALOG
+    from bert_serving.encoders.catalog.catalog import CATALOG
 
     entries = CATALOG.values()
     if as_json:
@@ -55,9 +55,9 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show one encoder and where it comes from."""
-    from bert_serving.encoders.catalog import CATALOG
-    from bert_serving.encoders.handles import find_handle
-    from bert_serving.encoders.hub_repository import read_commit
+    from bert_serving.encoders.catalog.catalog import CATALOG
+    from bert_serving.encoders.catalog.handles import find_handle
+    from bert_serving.encoders.download.hugging_face_hub import read_commit
 
     handle = find_handle(name)
     facts: dict[str, Any] = _facts(CATALOG[handle.name]) if handle.name in CATALOG else {"name": handle.name}
@@ -88,14 +88,14 @@ def _facts(entry: "CatalogEntry") -> dict[str, Any]:
 
 
 def _is_cached(entry: "CatalogEntry") -> bool:
-    from bert_serving.encoders.handles import find_handle
+    from bert_serving.encoders.catalog.handles import find_handle
 
     return _cached_folder(find_handle(entry.name)) is not None
 
 
 def _cached_folder(handle: "Handle") -> str | None:
-    from bert_serving.encoders.cache import find_cached
-    from bert_serving.encoders.handles import cache_key
+    from bert_serving.cache import find_cached
+    from bert_serving.encoders.catalog.handles import cache_key
 
     found = find_cached(cache_key(handle))
     return None if found is None else str(found)
@@ -128,7 +128,7 @@ def fetch(
 ) -> None:
     """Fetch and convert an encoder into the cache."""
     from bert_serving.config import is_address
-    from bert_serving.encoders.handles import find_handle
+    from bert_serving.encoders.catalog.handles import find_handle
     from bert_serving.errors import EncoderError
 
     if preprocessing is not None and not (is_address(name) and is_address(preprocessing)):
@@ -152,8 +152,8 @@ def convert(
     to: Annotated[Path, typer.Option(help="Encoder folder to write; must not exist.")],
 ) -> None:
     """Convert an encoder of another kind to a hub-format encoder folder."""
+    from bert_serving.encoders.conversion.formats import convert_folder
     from bert_serving.encoders.loading import unpacked
-    from bert_serving.encoders.origins import convert_folder
     from bert_serving.errors import EncoderError
 
     if to.exists():

@@ -177,7 +177,7 @@ def _splits(data: "DataConfig", seed: int, rows: int | None) -> "Splits":
 
 def _frozen(source: str, config: "RunConfig | None", length: int | None, observer: "Observer") -> "FrozenEncoder":
     from bert_serving.config import EncoderConfig
-    from bert_serving.encoders.fine_tuned import weights_sha256
+    from bert_serving.encoders.conversion.run_folder import weights_sha256
     from bert_serving.encoders.loading import find_encoder_folder, load_encoder
     from bert_serving.evaluation.features import FrozenEncoder
     from bert_serving.text.preprocessing import load_preprocessing

@@ -15,6 +15,7 @@ import tensorflow_hub as hub
 import tf_keras
 
 from bert_serving import contract
+from bert_serving.cache import cached, cached_intact, file_sha256, folder_sha256, recorded_sha256
 from bert_serving.config import EncoderConfig
 from bert_serving.encoders.architecture import (
     ACTIVATIONS,
@@ -25,15 +26,14 @@ from bert_serving.encoders.architecture import (
     reproducible_dropout,
     sample_inputs,
 )
-from bert_serving.encoders.archive import SUFFIXES, is_archive, top_folder, unpack
-from bert_serving.encoders.cache import cached, cached_intact, file_sha256, folder_sha256, recorded_sha256
-from bert_serving.encoders.conversion import DESCRIPTION, ENCODER, PREPROCESSING, read_encoder
-from bert_serving.encoders.fine_tuned import is_run_folder, weights_sha256
-from bert_serving.encoders.handles import CONVERSION, Handle, cache_key, find_handle
-from bert_serving.encoders.hub_repository import read_commit
-from bert_serving.encoders.origins import ORIGINS, convert_folder, is_encoder_folder, origin_of, settle
-from bert_serving.encoders.sources import fetch_first
-from bert_serving.encoders.terms import UNKNOWN, Terms, readme_terms, run_terms
+from bert_serving.encoders.catalog.handles import CONVERSION, Handle, cache_key, find_handle
+from bert_serving.encoders.conversion.formats import ORIGINS, convert_folder, is_encoder_folder, origin_of, settle
+from bert_serving.encoders.conversion.hugging_face import DESCRIPTION, ENCODER, PREPROCESSING, read_encoder
+from bert_serving.encoders.conversion.run_folder import is_run_folder, weights_sha256
+from bert_serving.encoders.download.archive import SUFFIXES, is_archive, top_folder, unpack
+from bert_serving.encoders.download.hugging_face_hub import read_commit
+from bert_serving.encoders.download.sources import fetch_first
+from bert_serving.encoders.license import UNKNOWN, Terms, readme_terms, run_terms
 from bert_serving.encoders.trust import check_harmless
 from bert_serving.errors import EncoderError
 from bert_serving.text.preprocessing import SENTENCEPIECE_FILE, VOCABULARY_FILE

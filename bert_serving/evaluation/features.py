@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from bert_serving.cache import cached_intact
 from bert_serving.classifier import pool
 from bert_serving.contract import MASK, Head, Pooling
 from bert_serving.data.batches import TokenRows, padded_batch, sorted_batches
 from bert_serving.data.splits import label_array
 from bert_serving.data.table import LabelledTable
-from bert_serving.encoders.cache import cached_intact
 from bert_serving.encoders.loading import LoadedEncoder
 from bert_serving.encoders.token_cache import preprocessing_sha256
 from bert_serving.evaluation.predictions import Predictions

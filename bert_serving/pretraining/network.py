@@ -20,10 +20,10 @@ from bert_serving.encoders.architecture import (
     rebuild_network,
     reproducible_dropout,
 )
-from bert_serving.encoders.conversion import DESCRIPTION, ENCODER, PREPROCESSING, HubEncoder, write_encoder
+from bert_serving.encoders.conversion.formats import keep_documents
+from bert_serving.encoders.conversion.hugging_face import DESCRIPTION, ENCODER, PREPROCESSING, HubEncoder, write_encoder
 from bert_serving.encoders.loading import find_encoder_folder, load_encoder, network_from
-from bert_serving.encoders.origins import keep_documents
-from bert_serving.encoders.weights_file import read_safetensors
+from bert_serving.encoders.safetensors_file import read_safetensors
 from bert_serving.errors import EncoderError
 from bert_serving.pretraining.masking import POSITIONS
 from bert_serving.pretraining.run_file import PositionInitializer, StartConfig

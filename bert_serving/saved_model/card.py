@@ -10,7 +10,7 @@ import yaml
 
 from bert_serving import contract
 from bert_serving.contract import Head, Scaling
-from bert_serving.encoders.catalog import hub_name
+from bert_serving.encoders.catalog.catalog import hub_name
 from bert_serving.evaluation.intervals import share_interval
 from bert_serving.saved_model.calling import calling_guide, encoder_guide
 from bert_serving.saved_model.manifest import EncoderOrigin, Manifest

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bert_serving.encoders.hub_repository import hub_endpoint
-from bert_serving.encoders.sources import is_offline
+from bert_serving.encoders.download.hugging_face_hub import hub_endpoint
+from bert_serving.encoders.download.sources import is_offline
 from bert_serving.errors import HubError, InputError
 from bert_serving.evaluation.extras import require
 from bert_serving.saved_model.sharing import SharedFiles

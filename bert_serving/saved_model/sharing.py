@@ -29,7 +29,7 @@ def encoder_files(run: RunFolder) -> SharedFiles:
         EncoderError: its encoder is none of the BERT family; or the cache cannot be written.
     """
     # Brings TensorFlow; a classifier is shared without it.
-    from bert_serving.encoders.conversion import DESCRIPTION, ENCODER, PREPROCESSING
+    from bert_serving.encoders.conversion.hugging_face import DESCRIPTION, ENCODER, PREPROCESSING
     from bert_serving.encoders.loading import find_encoder_folder
 
     provenance = provenance_of(run)

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 from filelock import FileLock
 
-from bert_serving.encoders.cache import cache_folder
+from bert_serving.cache import cache_folder
 from bert_serving.errors import SourceError
 
 Progress = Callable[[int, int | None], None]

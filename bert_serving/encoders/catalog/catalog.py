@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from bert_serving.encoders.hub_models import HUB_MODELS, HubModel, count_parameters
-from bert_serving.encoders.hub_repository import HuggingFaceSource
-from bert_serving.encoders.sources import Source, WheelSource
-from bert_serving.encoders.terms import Terms
+from bert_serving.encoders.catalog.tf_hub_models import HUB_MODELS, HubModel, count_parameters
+from bert_serving.encoders.download.hugging_face_hub import HuggingFaceSource
+from bert_serving.encoders.download.sources import Source, WheelSource
+from bert_serving.encoders.license import Terms
 from bert_serving.errors import EncoderError
 
 
@@ -31,7 +31,7 @@ class CatalogEntry:
     sources: tuple[Source, ...]
     """tried in this order"""
     aliases: tuple[str, ...] = ()
-    """other names of the same weights, as `bert_serving.encoders.handles.canonical` writes them"""
+    """other names of the same weights, as `bert_serving.encoders.catalog.handles.canonical` writes them"""
 
 
 def _of_hub(model: HubModel) -> CatalogEntry:

@@ -5,16 +5,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bert_serving.encoders.conversion import (
+from bert_serving.encoders.conversion.hugging_face import (
     ENCODER,
     PREPROCESSING,
     convert_hugging_face,
     is_hugging_face_folder,
 )
-from bert_serving.encoders.fine_tuned import convert_run, is_run_folder
-from bert_serving.encoders.hub_repository import COMMIT_FILE, DOCUMENTS
-from bert_serving.encoders.keras_hub_preset import convert_keras_hub, is_keras_hub_preset
-from bert_serving.encoders.tf1_checkpoint import convert_checkpoint, is_checkpoint_folder
+from bert_serving.encoders.conversion.keras_hub import convert_keras_hub, is_keras_hub_preset
+from bert_serving.encoders.conversion.run_folder import convert_run, is_run_folder
+from bert_serving.encoders.conversion.tf1_checkpoint import convert_checkpoint, is_checkpoint_folder
+from bert_serving.encoders.download.hugging_face_hub import COMMIT_FILE, DOCUMENTS
 from bert_serving.errors import EncoderError
 
 

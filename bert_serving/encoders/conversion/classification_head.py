@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bert_serving.contract import Head
-from bert_serving.encoders.families import FAMILIES
+from bert_serving.encoders.conversion.families import FAMILIES
 from bert_serving.errors import EncoderError
 
 _SUFFIX = "ForSequenceClassification"

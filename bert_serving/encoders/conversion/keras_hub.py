@@ -16,8 +16,8 @@ import h5py
 import numpy as np
 
 from bert_serving.encoders.architecture import Architecture, rebuild_network
-from bert_serving.encoders.conversion import DESCRIPTION, ENCODER, PREPROCESSING, write_encoder
-from bert_serving.encoders.tokenizer_files import read_json
+from bert_serving.encoders.conversion.hugging_face import DESCRIPTION, ENCODER, PREPROCESSING, write_encoder
+from bert_serving.encoders.conversion.tokenizer import read_json
 from bert_serving.errors import EncoderError
 from bert_serving.text.preprocessing import (
     SENTENCEPIECE_FILE,

@@ -6,8 +6,8 @@ Addresses, versions and Kaggle's names as both tutorials and public code have th
 
 from dataclasses import dataclass
 
-from bert_serving.encoders.hub_repository import HuggingFaceSource
-from bert_serving.encoders.sources import HubSource, Source
+from bert_serving.encoders.download.hugging_face_hub import HuggingFaceSource
+from bert_serving.encoders.download.sources import HubSource, Source
 
 TF_HUB = "https://tfhub.dev"
 
@@ -64,7 +64,7 @@ class HubModel:
 
     @property
     def aliases(self) -> tuple[str, ...]:
-        """Other names of the same weights, as `bert_serving.encoders.handles.canonical` writes them."""
+        """Other names of the same weights, as `bert_serving.encoders.catalog.handles.canonical` writes them."""
         model, _, version = self.hub.rpartition("/")
         names = [f"{TF_HUB}/{model}/{each}" for each in range(int(version), self.newest + 1)]
         if self.kaggle is not None:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
-from bert_serving.encoders.download import Downloader, Progress, mirror_or, no_progress
-from bert_serving.encoders.weights_file import SHARDS_FILE, WEIGHTS_FILE, shard_names
+from bert_serving.encoders.download.http import Downloader, Progress, mirror_or, no_progress
+from bert_serving.encoders.safetensors_file import SHARDS_FILE, WEIGHTS_FILE, shard_names
 from bert_serving.errors import SourceError
 
 ENCODER = "encoder"

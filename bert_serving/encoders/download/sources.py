@@ -1,6 +1,6 @@
 """Sources: where the files of a pretrained encoder are fetched from.
 
-What arrives is a folder in one of the forms that `bert_serving.encoders.origins` knows. A new kind of source is a dataclass, one
+What arrives is a folder in one of the forms that `bert_serving.encoders.conversion.formats` knows. A new kind of source is a dataclass, one
 function that fills a folder from it, and a line in `_deliver`.
 """
 
@@ -20,10 +20,9 @@ from tempfile import TemporaryDirectory
 from typing import IO
 
 from bert_serving.config import is_kaggle_handle
-from bert_serving.encoders.archive import is_archive, top_folder, unpack
-from bert_serving.encoders.download import Downloader, Progress, no_progress
-from bert_serving.encoders.foreign_caches import cached_elsewhere, kaggle_endpoint
-from bert_serving.encoders.hub_repository import (
+from bert_serving.encoders.download.archive import is_archive, top_folder, unpack
+from bert_serving.encoders.download.http import Downloader, Progress, no_progress
+from bert_serving.encoders.download.hugging_face_hub import (
     CHECKPOINT,
     ENCODER,
     OPTIONAL_FILES,
@@ -34,7 +33,8 @@ from bert_serving.encoders.hub_repository import (
     access_token,
     download_repository,
 )
-from bert_serving.encoders.weights_file import SHARDS_FILE, WEIGHTS_FILE, check_safetensors, shard_names
+from bert_serving.encoders.download.other_caches import cached_elsewhere, kaggle_endpoint
+from bert_serving.encoders.safetensors_file import SHARDS_FILE, WEIGHTS_FILE, check_safetensors, shard_names
 from bert_serving.errors import EncoderError, SourceError
 
 # Small and required first, large last: a source that cannot deliver is found out early.

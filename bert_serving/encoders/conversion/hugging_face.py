@@ -17,9 +17,9 @@ import tf_keras
 
 from bert_serving import contract
 from bert_serving.encoders.architecture import Architecture, rebuild_network
-from bert_serving.encoders.families import FAMILIES, Family
-from bert_serving.encoders.fine_tuned_head import is_fine_tuned
-from bert_serving.encoders.tokenizer_files import (
+from bert_serving.encoders.conversion.classification_head import is_fine_tuned
+from bert_serving.encoders.conversion.families import FAMILIES, Family
+from bert_serving.encoders.conversion.tokenizer import (
     check_sentencepiece_rules,
     check_tokenizer,
     check_wordpiece_rules,
@@ -28,7 +28,7 @@ from bert_serving.encoders.tokenizer_files import (
     read_tokenizer_settings,
     write_tokenizer,
 )
-from bert_serving.encoders.weights_file import WEIGHTS_FILE, read_safetensors
+from bert_serving.encoders.safetensors_file import WEIGHTS_FILE, read_safetensors
 from bert_serving.errors import EncoderError
 
 ENCODER = "encoder"

@@ -6,10 +6,10 @@ What lies where in a run folder is told by `bert_serving.training.run_folder`.
 import shutil
 from pathlib import Path
 
+from bert_serving.cache import folder_sha256
 from bert_serving.encoders.architecture import Architecture, rebuild_network
-from bert_serving.encoders.cache import folder_sha256
-from bert_serving.encoders.conversion import DESCRIPTION, ENCODER, PREPROCESSING, write_encoder
-from bert_serving.encoders.weights_file import WEIGHTS_FILE, read_safetensors
+from bert_serving.encoders.conversion.hugging_face import DESCRIPTION, ENCODER, PREPROCESSING, write_encoder
+from bert_serving.encoders.safetensors_file import WEIGHTS_FILE, read_safetensors
 from bert_serving.errors import EncoderError
 
 WEIGHTS = "weights"

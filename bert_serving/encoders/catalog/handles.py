@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from bert_serving.config import is_address, is_kaggle_handle
-from bert_serving.encoders.catalog import CATALOG, CatalogEntry, find_encoder, terms_of
-from bert_serving.encoders.foreign_caches import kaggle_handle
-from bert_serving.encoders.hub_models import TF_HUB
-from bert_serving.encoders.hub_repository import HuggingFaceSource
-from bert_serving.encoders.sources import HubSource, Source
-from bert_serving.encoders.terms import UNKNOWN, Terms
+from bert_serving.encoders.catalog.catalog import CATALOG, CatalogEntry, find_encoder, terms_of
+from bert_serving.encoders.catalog.tf_hub_models import TF_HUB
+from bert_serving.encoders.download.hugging_face_hub import HuggingFaceSource
+from bert_serving.encoders.download.other_caches import kaggle_handle
+from bert_serving.encoders.download.sources import HubSource, Source
+from bert_serving.encoders.license import UNKNOWN, Terms
 from bert_serving.errors import EncoderError
 
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from bert_serving.encoders.architecture import rebuild_network
-from bert_serving.encoders.conversion import (
+from bert_serving.encoders.conversion.hugging_face import (
     DESCRIPTION,
     ENCODER,
     PREPROCESSING,
@@ -18,8 +18,8 @@ from bert_serving.encoders.conversion import (
     rename_weights,
     write_encoder,
 )
-from bert_serving.encoders.tokenizer_files import check_wordpiece_rules, read_json, read_tokenizer_settings
-from bert_serving.encoders.weights_file import WEIGHTS_FILE
+from bert_serving.encoders.conversion.tokenizer import check_wordpiece_rules, read_json, read_tokenizer_settings
+from bert_serving.encoders.safetensors_file import WEIGHTS_FILE
 from bert_serving.errors import EncoderError
 from bert_serving.text.preprocessing import VOCABULARY_FILE, write_preprocessing
 from bert_serving.text.vocabulary import read_vocabulary

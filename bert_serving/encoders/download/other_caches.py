@@ -11,7 +11,7 @@ import re
 import tempfile
 from pathlib import Path
 
-from bert_serving.encoders.download import mirror_or
+from bert_serving.encoders.download.http import mirror_or
 
 _DEFAULT_KAGGLE_ENDPOINT = "https://www.kaggle.com"
 _KAGGLE_ADDRESS = re.compile(

@@ -1,0 +1,1 @@
+"""Which pretrained encoders there are: names, handles, and the sources of their files."""

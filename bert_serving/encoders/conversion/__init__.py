@@ -1,0 +1,1 @@
+"""Checkpoints of other projects to encoder folders in TensorFlow Hub's format."""
