@@ -19,7 +19,7 @@ from bert_serving.errors import RunFolderError
 from bert_serving.evaluation.intervals import score_intervals
 from bert_serving.evaluation.predictions import Predictions
 from bert_serving.metrics import measure
-from bert_serving.model_server.options import ModelConfig, ServerOptions
+from bert_serving.model_server.config.options import ModelConfig, ServerOptions
 from bert_serving.model_server.server import ServerThread
 from bert_serving.observer import Observer
 from bert_serving.saved_model import writer

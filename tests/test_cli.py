@@ -26,7 +26,7 @@ from bert_serving.config import DataConfig
 from bert_serving.contract import Head
 from bert_serving.data.table import read_table
 from bert_serving.errors import EncoderError
-from bert_serving.model_server.options import ModelConfig, ServerOptions
+from bert_serving.model_server.config.options import ModelConfig, ServerOptions
 from bert_serving.model_server.server import ServerThread
 from bert_serving.saved_model.manifest import load_manifest
 

@@ -7,7 +7,7 @@ import conftest
 import object_storage
 import pytest
 
-from bert_serving.model_server.options import ModelConfig, ServerOptions
+from bert_serving.model_server.config.options import ModelConfig, ServerOptions
 from bert_serving.model_server.server import ServerThread
 from bert_serving.publishing.file_sums import PUBLICATION_FILE
 from bert_serving.saved_model import verify

@@ -14,7 +14,7 @@ from bert_serving.config import load_run_file
 from bert_serving.contract import Scaling
 from bert_serving.data.splits import load_splits
 from bert_serving.metrics import measure
-from bert_serving.model_server.options import ModelConfig, ServerOptions
+from bert_serving.model_server.config.options import ModelConfig, ServerOptions
 from bert_serving.model_server.server import ServerThread
 from bert_serving.saved_model import writer
 from bert_serving.saved_model.manifest import load_manifest

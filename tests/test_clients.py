@@ -36,7 +36,7 @@ from bert_serving.errors import (
     ServableNotFound,
     ServerUnavailable,
 )
-from bert_serving.model_server.options import ModelConfig, ServerOptions, VersionPolicy
+from bert_serving.model_server.config.options import ModelConfig, ServerOptions, VersionPolicy
 from bert_serving.model_server.server import ServerThread
 
 TEXTS = ["kurz", "", "ein Text mit 😀 und\nZeilen", "länger als die anderen" * 3]

@@ -18,9 +18,9 @@ from jsonschema import Draft202012Validator
 from manifests import K8S, OVERLAYS, of_kind, overlay, pods, server_of
 from test_publication import write_export
 
-from bert_serving.model_server.batching_parameters import read_batching_parameters
-from bert_serving.model_server.flags import parse_flags
-from bert_serving.model_server.model_config import read_model_config_file
+from bert_serving.model_server.config.batching import read_batching_parameters
+from bert_serving.model_server.config.flags import parse_flags
+from bert_serving.model_server.config.model_config import read_model_config_file
 from bert_serving.observer import Observer
 from bert_serving.publishing import publication
 from bert_serving.publishing.manifests import Deployed, write_manifests

@@ -23,8 +23,8 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from bert_serving.model_server.batching_parameters import BatchingParameters
-from bert_serving.model_server.options import ModelConfig, ServerOptions, VersionPolicy
+from bert_serving.model_server.config.batching import BatchingParameters
+from bert_serving.model_server.config.options import ModelConfig, ServerOptions, VersionPolicy
 from bert_serving.model_server.server import ServerThread
 
 MODEL = "half_plus_two"

@@ -10,16 +10,16 @@ import serving_models
 import tensorflow as tf
 
 from bert_serving.errors import FailedPrecondition, InvalidRequest, ServerUnavailable
-from bert_serving.model_server.batch_merge import batch_rows, check_outputs, merge
-from bert_serving.model_server.batch_task import token_estimate
-from bert_serving.model_server.batching_parameters import PER_MODEL_FILE, BatchingParameters
-from bert_serving.model_server.executor import Executor
-from bert_serving.model_server.inference import Inference
-from bert_serving.model_server.options import ModelConfig, ServerOptions
-from bert_serving.model_server.servable import Servable
-from bert_serving.model_server.version_loader import load_version
-from bert_serving.model_server.version_table import VersionRecord
-from bert_serving.model_server.workers import Workers
+from bert_serving.model_server.batching.executor import Executor
+from bert_serving.model_server.batching.merge import batch_rows, check_outputs, merge
+from bert_serving.model_server.batching.task import token_estimate
+from bert_serving.model_server.config.batching import PER_MODEL_FILE, BatchingParameters
+from bert_serving.model_server.config.options import ModelConfig, ServerOptions
+from bert_serving.model_server.inference.inference import Inference
+from bert_serving.model_server.inference.servable import Servable
+from bert_serving.model_server.models.loader import load_version
+from bert_serving.model_server.models.versions import VersionRecord
+from bert_serving.model_server.thread_pool import Workers
 
 
 @pytest.fixture(scope="module")

@@ -25,9 +25,9 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from bert_serving.clients.grpc_client import GrpcClient
 from bert_serving.clients.rest_client import RestClient
-from bert_serving.model_server.options import ModelConfig, ServerOptions
+from bert_serving.model_server.config.options import ModelConfig, ServerOptions
 from bert_serving.model_server.process import ModelServerProcess
-from bert_serving.model_server.rest_protocol import PatientProtocol
+from bert_serving.model_server.rest_api.connection import PatientProtocol
 from bert_serving.model_server.server import ServerThread
 
 EMBEDDED = (sys.executable, "-m", "bert_serving.model_server")

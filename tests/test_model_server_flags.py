@@ -3,13 +3,13 @@ from pathlib import Path
 import pytest
 
 from bert_serving.errors import InputError
-from bert_serving.model_server.batching_parameters import BatchingParameters, read_batching_parameters
-from bert_serving.model_server.flags import _build_parser, parse_flags
-from bert_serving.model_server.model_config import read_model_config_file
-from bert_serving.model_server.monitoring import read_metrics_path
-from bert_serving.model_server.options import ModelConfig, ServerOptions, VersionPolicy
-from bert_serving.model_server.request_limits import Limits
-from bert_serving.model_server.tls import read_tls
+from bert_serving.model_server.config.batching import BatchingParameters, read_batching_parameters
+from bert_serving.model_server.config.flags import _build_parser, parse_flags
+from bert_serving.model_server.config.limits import Limits
+from bert_serving.model_server.config.model_config import read_model_config_file
+from bert_serving.model_server.config.monitoring import read_metrics_path
+from bert_serving.model_server.config.options import ModelConfig, ServerOptions, VersionPolicy
+from bert_serving.model_server.config.tls import read_tls
 
 MODEL = ("--model_name=m", "--model_base_path=/models/m")
 

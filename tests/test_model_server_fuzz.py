@@ -11,17 +11,17 @@ from tensorflow.core.framework import tensor_pb2, types_pb2
 from tensorflow_serving.apis import classification_pb2, model_pb2, predict_pb2, regression_pb2
 
 from bert_serving.errors import InputError, http_status
-from bert_serving.model_server.classify import classify
-from bert_serving.model_server.config_messages import parse_config
-from bert_serving.model_server.failure import failure_of
-from bert_serving.model_server.flags import parse_flags
-from bert_serving.model_server.inference import Inference
-from bert_serving.model_server.model_config import parse_model_config
-from bert_serving.model_server.model_store import ModelStore
-from bert_serving.model_server.options import ModelConfig, ServerOptions
-from bert_serving.model_server.predict import predict
-from bert_serving.model_server.regress import regress
-from bert_serving.model_server.rest_api import RestApi
+from bert_serving.model_server.config.flags import parse_flags
+from bert_serving.model_server.config.model_config import parse_model_config
+from bert_serving.model_server.config.options import ModelConfig, ServerOptions
+from bert_serving.model_server.config.text_protos import parse_config
+from bert_serving.model_server.inference.classify import classify
+from bert_serving.model_server.inference.inference import Inference
+from bert_serving.model_server.inference.predict import predict
+from bert_serving.model_server.inference.regress import regress
+from bert_serving.model_server.inference.status_code import failure_of
+from bert_serving.model_server.models.store import ModelStore
+from bert_serving.model_server.rest_api.routes import RestApi
 
 QUICK = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 LONG = settings(max_examples=2500, deadline=None, suppress_health_check=list(HealthCheck))

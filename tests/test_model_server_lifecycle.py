@@ -15,13 +15,13 @@ from tensorflow_serving.apis import (
 )
 
 from bert_serving.errors import FailedPrecondition, InputError, InvalidRequest, LoadError, ServableNotFound
-from bert_serving.model_server import model_store
-from bert_serving.model_server.config_reload import ConfigFile, reload_config
-from bert_serving.model_server.load_attempts import LoadAttempts, fingerprint
-from bert_serving.model_server.model_store import ModelStore, State
-from bert_serving.model_server.options import ModelConfig, ServerOptions, VersionPolicy
+from bert_serving.model_server.config.options import ModelConfig, ServerOptions, VersionPolicy
+from bert_serving.model_server.models import store as store_module
+from bert_serving.model_server.models.reload import ConfigFile, reload_config
+from bert_serving.model_server.models.retries import LoadAttempts, fingerprint
+from bert_serving.model_server.models.store import ModelStore, State
+from bert_serving.model_server.models.watcher import Watcher
 from bert_serving.model_server.server import ServerThread
-from bert_serving.model_server.watcher import Watcher
 
 
 @pytest.fixture(scope="module")
@@ -91,14 +91,14 @@ def test_the_old_version_answers_until_the_new_one_is_warm(base, saved_model, mo
     store = loaded_store(ModelConfig("m", base))
     publish(saved_model, base, 2)
     seen = []
-    real = model_store.load_version
+    real = store_module.load_version
 
     def watched(*arguments):
         servable = real(*arguments)
         seen.append((served(store), states(store)))
         return servable
 
-    monkeypatch.setattr(model_store, "load_version", watched)
+    monkeypatch.setattr(store_module, "load_version", watched)
     poll_until_settled(store)
     assert seen == [(1, {2: "LOADING", 1: "AVAILABLE"})]
 
@@ -142,7 +142,7 @@ def test_where_versions_come_faster_than_they_load_one_answers_and_those_that_we
     base, saved_model, monkeypatch
 ):
     store = loaded_store(ModelConfig("m", base))
-    real, turns, begun, answering = model_store.load_version, threading.Semaphore(0), [], []
+    real, turns, begun, answering = store_module.load_version, threading.Semaphore(0), [], []
 
     def slow(name, record, options):
         begun.append(record.version)
@@ -150,7 +150,7 @@ def test_where_versions_come_faster_than_they_load_one_answers_and_those_that_we
         answering.append(sum(each.state == State.AVAILABLE for each in store.versions("m")))
         return real(name, record, options)
 
-    monkeypatch.setattr(model_store, "load_version", slow)
+    monkeypatch.setattr(store_module, "load_version", slow)
     for while_loading, versions in ((None, [2]), (2, [3, 4]), (4, [5, 6])):
         wait_until(lambda expected=while_loading: begun[-1:] == [expected] or expected is None)
         for version in versions:
@@ -254,7 +254,7 @@ def test_a_version_is_tried_again_after_the_interval_and_so_often(tmp_path):
 
 
 def test_a_version_is_tried_again_where_nobody_looks_for_new_ones(base, monkeypatch):
-    real, tries = model_store.load_version, []
+    real, tries = store_module.load_version, []
 
     def fails_once(*arguments):
         tries.append(arguments)
@@ -262,7 +262,7 @@ def test_a_version_is_tried_again_where_nobody_looks_for_new_ones(base, monkeypa
             raise LoadError("the disk was away")
         return real(*arguments)
 
-    monkeypatch.setattr(model_store, "load_version", fails_once)
+    monkeypatch.setattr(store_module, "load_version", fails_once)
     options = ServerOptions(
         models=[ModelConfig("m", base)], port=0, file_system_poll_wait_seconds=0, load_retry_interval=0.1
     )
@@ -359,13 +359,13 @@ def test_a_reload_tells_that_a_new_model_is_broken_and_serves_the_others(base, t
 def test_a_reload_does_not_wait_for_ever(base, monkeypatch):
     store = loaded_store(ModelConfig("m", base))
     may_end = threading.Event()
-    real = model_store.load_version
+    real = store_module.load_version
 
     def slow(*arguments):
         may_end.wait(10)
         return real(*arguments)
 
-    monkeypatch.setattr(model_store, "load_version", slow)
+    monkeypatch.setattr(store_module, "load_version", slow)
     with pytest.raises(LoadError, match=r"n: still loading after 0\.1 s"):
         reload_config(store, reload_request(("m", base), ("n", base)), timeout=0.1)
     may_end.set()
@@ -518,14 +518,14 @@ def test_a_new_model_of_the_config_file_that_loads_slowly_does_not_keep_the_othe
     path, other = tmp_path / "models.config", tmp_path / "other"
     write_config(path, ("m", base))
     publish(saved_model, other, 1)
-    real, may_end = model_store.load_version, threading.Event()
+    real, may_end = store_module.load_version, threading.Event()
 
     def slow(name, *arguments):
         if name == "slow":
             may_end.wait(20)
         return real(name, *arguments)
 
-    monkeypatch.setattr(model_store, "load_version", slow)
+    monkeypatch.setattr(store_module, "load_version", slow)
     options = ServerOptions(
         models=[ModelConfig("m", base)],
         model_config_file=path,

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bert_serving.model_server import memory
+from bert_serving.model_server.models import memory
 
 
 def resident_mib():

@@ -27,18 +27,18 @@ from bert_serving.clients.grpc_client import GrpcClient
 from bert_serving.clients.rest_client import RestClient
 from bert_serving.clients.tls import ClientTls
 from bert_serving.errors import InputError, ServerUnavailable
-from bert_serving.model_server.batching_parameters import BatchingParameters
-from bert_serving.model_server.exchange import Exchanges
-from bert_serving.model_server.executor import Executor
-from bert_serving.model_server.gateway import Gateway
-from bert_serving.model_server.model_store import ModelStore, State
-from bert_serving.model_server.monitoring import DEFAULT_PATH
-from bert_serving.model_server.options import ModelConfig, ServerOptions
-from bert_serving.model_server.request_limits import Limits
-from bert_serving.model_server.rest_body import BodyReader
-from bert_serving.model_server.rest_protocol import PatientProtocol
+from bert_serving.model_server.batching.executor import Executor
+from bert_serving.model_server.config.batching import BatchingParameters
+from bert_serving.model_server.config.limits import Limits
+from bert_serving.model_server.config.monitoring import DEFAULT_PATH
+from bert_serving.model_server.config.options import ModelConfig, ServerOptions
+from bert_serving.model_server.config.tls import Tls, read_tls
+from bert_serving.model_server.models.store import ModelStore, State
+from bert_serving.model_server.observability.events import Exchanges
+from bert_serving.model_server.requests import Gateway
+from bert_serving.model_server.rest_api.body import BodyReader
+from bert_serving.model_server.rest_api.connection import PatientProtocol
 from bert_serving.model_server.server import ServerThread
-from bert_serving.model_server.tls import Tls, read_tls
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ import pytest
 import serving_models
 
 from bert_serving import __version__
-from bert_serving.model_server.options import ModelConfig, ServerOptions, VersionPolicy
-from bert_serving.model_server.page import MODELS_PATH
+from bert_serving.model_server.config.options import ModelConfig, ServerOptions, VersionPolicy
+from bert_serving.model_server.page.page import MODELS_PATH
 from bert_serving.model_server.server import ServerThread
 
 

@@ -12,7 +12,7 @@ import pytest
 import serving_models
 from browser import browser  # noqa: F401  a fixture
 
-from bert_serving.model_server.options import ModelConfig, ServerOptions, VersionPolicy
+from bert_serving.model_server.config.options import ModelConfig, ServerOptions, VersionPolicy
 from bert_serving.model_server.server import ServerThread
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]

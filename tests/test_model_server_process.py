@@ -13,7 +13,7 @@ import serving_models
 from bert_serving.clients.grpc_client import GrpcClient
 from bert_serving.clients.rest_client import RestClient
 from bert_serving.errors import InputError, ServerUnavailable
-from bert_serving.model_server.options import ModelConfig, ServerOptions
+from bert_serving.model_server.config.options import ModelConfig, ServerOptions
 from bert_serving.model_server.process import ModelServerProcess
 from bert_serving.model_server.server import ServerThread
 

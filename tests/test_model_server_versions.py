@@ -10,12 +10,12 @@ from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 
 from bert_serving import contract
 from bert_serving.errors import InputError
-from bert_serving.model_server.executor import Executor
-from bert_serving.model_server.metrics import Metrics
-from bert_serving.model_server.model_store import AVAILABLE, END, START, ModelStore
-from bert_serving.model_server.options import ModelConfig, ServerOptions, VersionPolicy
-from bert_serving.model_server.predict import predict
-from bert_serving.model_server.version_folders import version_folders
+from bert_serving.model_server.batching.executor import Executor
+from bert_serving.model_server.config.options import ModelConfig, ServerOptions, VersionPolicy
+from bert_serving.model_server.inference.predict import predict
+from bert_serving.model_server.models.folders import version_folders
+from bert_serving.model_server.models.store import AVAILABLE, END, START, ModelStore
+from bert_serving.model_server.observability.metrics import Metrics
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +139,7 @@ def test_a_version_is_not_available_before_its_warmup_has_run(tmp_path, saved_mo
     copy_versions(saved_model, tmp_path, 1)
     write_warmup(tmp_path / "1", log_of([1.0]), log_of([[1.0, 2.0, 3.0]], signature="matrix"))
     store, seen = store_of(tmp_path, warmup_iterations=2), []
-    from bert_serving.model_server import warmup
+    from bert_serving.model_server.models import warmup
 
     def watched(servable, request):
         seen.append(store.versions("m")[0].state)

@@ -13,7 +13,7 @@ from bert_serving.config import DataConfig, load_run_file
 from bert_serving.contract import Head
 from bert_serving.data.table import LabelledTable, read_table
 from bert_serving.errors import EncoderError, RunFolderError
-from bert_serving.model_server.options import ModelConfig, ServerOptions
+from bert_serving.model_server.config.options import ModelConfig, ServerOptions
 from bert_serving.model_server.server import ServerThread
 from bert_serving.observer import Observer
 from bert_serving.saved_model import writer

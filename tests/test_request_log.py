@@ -24,12 +24,12 @@ from tensorflow_serving.apis import (
 from bert_serving.cli.main import app
 from bert_serving.contract import WARMUP_FILE
 from bert_serving.errors import DataError, InputError
-from bert_serving.model_server import request_log
-from bert_serving.model_server.flags import parse_flags
-from bert_serving.model_server.model_config import parse_model_config
-from bert_serving.model_server.model_store import ModelStore
-from bert_serving.model_server.options import ModelConfig, ServerOptions
-from bert_serving.model_server.request_logging import RequestLogging
+from bert_serving.model_server.config.flags import parse_flags
+from bert_serving.model_server.config.model_config import parse_model_config
+from bert_serving.model_server.config.options import ModelConfig, ServerOptions
+from bert_serving.model_server.config.request_logging import RequestLogging
+from bert_serving.model_server.models.store import ModelStore
+from bert_serving.model_server.observability import request_log
 from bert_serving.model_server.server import ServerThread
 from bert_serving.saved_model.warmup import warmup_from_logs
 

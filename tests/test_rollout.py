@@ -12,8 +12,8 @@ import serving_models
 from bert_serving.clients.grpc_client import GrpcClient
 from bert_serving.clients.rest_client import RestClient
 from bert_serving.errors import BertServingError, PublishError
-from bert_serving.model_server.model_config import read_model_config_file
-from bert_serving.model_server.options import ServerOptions
+from bert_serving.model_server.config.model_config import read_model_config_file
+from bert_serving.model_server.config.options import ServerOptions
 from bert_serving.model_server.server import ServerThread
 from bert_serving.publishing.place import open_place
 from bert_serving.publishing.published_versions import published_versions

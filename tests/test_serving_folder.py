@@ -13,12 +13,12 @@ import pytest
 import serving_models
 import yaml
 
-from bert_serving.model_server.batching_parameters import BatchingParameters, read_batching_parameters
-from bert_serving.model_server.config_messages import read_config_file
-from bert_serving.model_server.flags import parse_flags
-from bert_serving.model_server.model_config import read_model_config_file
-from bert_serving.model_server.monitoring import DEFAULT_PATH, read_metrics_path
-from bert_serving.model_server.options import ModelConfig, ServerOptions
+from bert_serving.model_server.config.batching import BatchingParameters, read_batching_parameters
+from bert_serving.model_server.config.flags import parse_flags
+from bert_serving.model_server.config.model_config import read_model_config_file
+from bert_serving.model_server.config.monitoring import DEFAULT_PATH, read_metrics_path
+from bert_serving.model_server.config.options import ModelConfig, ServerOptions
+from bert_serving.model_server.config.text_protos import read_config_file
 from bert_serving.model_server.server import ServerThread
 
 # Real tools and servers, minutes of them.

@@ -21,9 +21,9 @@ from bert_serving.clients.grpc_client import AsyncGrpcClient
 from bert_serving.clients.rest_client import AsyncRestClient
 from bert_serving.clients.text_file import TextFile
 from bert_serving.errors import DataError, InputError, InvalidRequest, ServableNotFound, ServerUnavailable
-from bert_serving.model_server.options import ModelConfig, ServerOptions
+from bert_serving.model_server.config.limits import Limits
+from bert_serving.model_server.config.options import ModelConfig, ServerOptions
 from bert_serving.model_server.process import ModelServerProcess
-from bert_serving.model_server.request_limits import Limits
 from bert_serving.model_server.server import ServerThread
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -1,1 +1,1 @@
-"""Metrics, baselines and pictures."""
+"""A trained model on labelled rows: scores with intervals, calibration, slices, and the page of its report."""

@@ -13,11 +13,11 @@ from importlib import metadata
 from typing import TYPE_CHECKING, NoReturn
 
 from bert_serving import __version__, errors
-from bert_serving.model_server import memory
+from bert_serving.model_server.config.flags import parse_flags
+from bert_serving.model_server.config.options import ServerOptions
 from bert_serving.model_server.event_loop import event_loop_factory
-from bert_serving.model_server.flags import parse_flags
-from bert_serving.model_server.options import ServerOptions
-from bert_serving.model_server.version_folders import lacks_version
+from bert_serving.model_server.models import memory
+from bert_serving.model_server.models.folders import lacks_version
 
 if TYPE_CHECKING:
     from bert_serving.model_server.server import ModelServer

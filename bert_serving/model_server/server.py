@@ -15,29 +15,29 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2_grpc
 
 from bert_serving.errors import InputError
-from bert_serving.model_server.access_log import AccessLog
-from bert_serving.model_server.config_reload import ConfigFile
+from bert_serving.model_server.batching.executor import BatchRun, Executor
+from bert_serving.model_server.config.options import ServerOptions
+from bert_serving.model_server.config.tls import Tls
 from bert_serving.model_server.event_loop import event_loop_factory
-from bert_serving.model_server.exchange import Exchanges
-from bert_serving.model_server.executor import BatchRun, Executor
-from bert_serving.model_server.gateway import Call, Gateway
-from bert_serving.model_server.grpc_services import add_services
-from bert_serving.model_server.health import Health
-from bert_serving.model_server.model_store import ModelStore
-from bert_serving.model_server.options import ServerOptions
-from bert_serving.model_server.page import page_documents
-from bert_serving.model_server.request_log import RequestLog
-from bert_serving.model_server.rest_api import RestApi
-from bert_serving.model_server.rest_app import Document, RestOptions, build_rest_app
-from bert_serving.model_server.rest_protocol import KEEP_ALIVE_SECONDS, PatientProtocol
-from bert_serving.model_server.service_reflection import add_reflection
-from bert_serving.model_server.tls import Tls
-from bert_serving.model_server.version_folders import lacks_version
-from bert_serving.model_server.watcher import Watcher
-from bert_serving.model_server.workers import Workers
+from bert_serving.model_server.grpc_api.health import Health
+from bert_serving.model_server.grpc_api.reflection import add_reflection
+from bert_serving.model_server.grpc_api.services import add_services
+from bert_serving.model_server.models.folders import lacks_version
+from bert_serving.model_server.models.reload import ConfigFile
+from bert_serving.model_server.models.store import ModelStore
+from bert_serving.model_server.models.watcher import Watcher
+from bert_serving.model_server.observability.access_log import AccessLog
+from bert_serving.model_server.observability.events import Exchanges
+from bert_serving.model_server.observability.request_log import RequestLog
+from bert_serving.model_server.page.page import page_documents
+from bert_serving.model_server.requests import Call, Gateway
+from bert_serving.model_server.rest_api.app import Document, RestOptions, build_rest_app
+from bert_serving.model_server.rest_api.connection import KEEP_ALIVE_SECONDS, PatientProtocol
+from bert_serving.model_server.rest_api.routes import RestApi
+from bert_serving.model_server.thread_pool import Workers
 
 if TYPE_CHECKING:
-    from bert_serving.model_server.metrics import Metrics
+    from bert_serving.model_server.observability.metrics import Metrics
 
 _log = logging.getLogger("bert_serving.model_server")
 
@@ -142,7 +142,7 @@ class ModelServer:
 
     def _start_observing(self) -> None:
         if self.options.metrics_path is not None:
-            from bert_serving.model_server.metrics import Metrics
+            from bert_serving.model_server.observability.metrics import Metrics
 
             self._metrics = Metrics(self.store, self._executor, self._dropped)
             self._exchanges.listen(self._metrics.note_exchange)

@@ -1,0 +1,1 @@
+"""Requests merged into batches, and the threads that run them."""

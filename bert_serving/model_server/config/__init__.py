@@ -1,0 +1,1 @@
+"""What a model server is started with: flags, configuration files, and what they say."""

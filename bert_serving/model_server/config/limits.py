@@ -1,0 +1,75 @@
+"""Limits on what one request may ask for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bert_serving.errors import InvalidRequest
+
+if TYPE_CHECKING:  # the options must not bring TensorFlow along
+    from bert_serving.model_server.inference.inference import Inference
+
+# The largest message that gRPC can receive; TensorFlow Serving has no other limit.
+LARGEST_MESSAGE = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits of a request; 0 is no limit.
+
+    Attributes:
+        request_bytes: size of its message or body, unpacked.
+        rows: rows of its largest input.
+        text_bytes: size of its longest string.
+    """
+
+    request_bytes: int = 0
+    rows: int = 0
+    text_bytes: int = 0
+
+    @property
+    def most_bytes(self) -> int:
+        """The size limit that is in force."""
+        return min(self.request_bytes or LARGEST_MESSAGE, LARGEST_MESSAGE)
+
+    def check(self, inference: "Inference[Any]") -> None:
+        """Checks a request.
+
+        Raises:
+            InvalidRequest: it is over a limit.
+        """
+        for name, array in inference.inputs.items():
+            if self.rows and array.ndim and len(array) > self.rows:
+                raise _too_many_rows(name, len(array), self.rows)
+            if self.text_bytes and array.dtype == object:
+                self._check_texts(name, array)
+
+    def check_declared(self, sizes: Mapping[str, tuple[int, int]]) -> None:
+        """Checks inputs before they are unpacked: a few bytes on the wire may stand for an array of any size.
+
+        Args:
+            sizes: rows and bytes of each input.
+
+        Raises:
+            InvalidRequest: one is over a limit.
+        """
+        for name, (rows, size) in sizes.items():
+            if self.rows and rows > self.rows:
+                raise _too_many_rows(name, rows, self.rows)
+            if self.request_bytes and size > self.request_bytes:
+                raise InvalidRequest(
+                    f"Input {name} has {size} bytes; this server takes at most {self.request_bytes}: send smaller requests"
+                )
+
+    def _check_texts(self, name: str, array: np.ndarray) -> None:
+        longest = max(map(len, array.ravel().tolist()), default=0)
+        if longest > self.text_bytes:
+            raise InvalidRequest(
+                f"Input {name} has a text of {longest} bytes; this server takes at most {self.text_bytes}: cut it"
+            )
+
+
+def _too_many_rows(name: str, rows: int, most: int) -> InvalidRequest:
+    return InvalidRequest(f"Input {name} has {rows} rows; this server takes at most {most}: send smaller requests")

@@ -1,0 +1,145 @@
+"""What a model server is started with."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bert_serving import contract
+from bert_serving.errors import InputError
+from bert_serving.model_server.config.batching import BatchingParameters
+from bert_serving.model_server.config.limits import Limits
+from bert_serving.model_server.config.request_logging import RequestLogging
+from bert_serving.model_server.config.tls import Tls
+
+
+@dataclass(frozen=True)
+class VersionPolicy:
+    """Which of the versions under a base path are served.
+
+    Attributes:
+        latest: so many of the highest versions; None means all of them.
+        specific: exactly these versions; wins over `latest` when not empty.
+    """
+
+    latest: int | None = 1
+    specific: tuple[int, ...] = ()
+
+    def choose(self, versions: Sequence[int]) -> list[int]:
+        """The versions to serve, highest first."""
+        highest_first = sorted(set(versions), reverse=True)
+        if self.specific:
+            return [version for version in highest_first if version in self.specific]
+        return highest_first if self.latest is None else highest_first[: self.latest]
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """One model to serve.
+
+    Attributes:
+        name: name in requests.
+        base_path: folder whose numeric subfolders are the versions.
+        policy: which versions are served.
+        labels: version label to version number.
+        logging: where its requests are logged; None leaves it to the server's options.
+    """
+
+    name: str
+    base_path: Path
+    policy: VersionPolicy = VersionPolicy()
+    labels: Mapping[str, int] = field(default_factory=dict)
+    logging: RequestLogging | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerOptions:
+    """Options of a model server.
+
+    Attributes:
+        models: what to serve.
+        host: interface to listen on; None listens on all.
+        port: gRPC port; 0 picks a free one, None is off.
+        rest_api_port: REST port; 0 picks a free one, None is off.
+        grpc_socket_path: also answer gRPC on this Unix socket.
+        grpc_channel_arguments: name and value pairs for the gRPC server.
+        max_threads: how many requests are worked on at the same time; the others wait.
+        intra_op_parallelism: threads within one operation; 0 leaves it to TensorFlow.
+        inter_op_parallelism: operations side by side; 0 leaves it to TensorFlow.
+        enable_model_warmup: replay `assets.extra/tf_serving_warmup_requests` before a version is AVAILABLE.
+        warmup_iterations: how often each warmup request is replayed.
+        saved_model_tags: tags of the meta graph to load.
+        tensor_content: answer Predict with `tensor_content` instead of the typed fields of TensorProto.
+        file_system_poll_wait_seconds: seconds between two looks at the base paths; 0 looks once, at the start.
+        model_config_file: the file that `models` came from.
+        model_config_file_poll_wait_seconds: seconds between two looks at that file; 0 reads it once.
+        max_num_load_retries: how often a version that failed to load is tried again.
+        load_retry_interval: seconds between two tries.
+        load_threads: versions that are loaded side by side.
+        batching: how requests are merged into batches; None runs each on its own.
+        per_model_batching: each version's own file says how; versions without one are not batched.
+        rest_timeout: seconds for one inference over REST.
+        rest_cors: pages of other origins may ask.
+        rest_threads: threads that read large requests.
+        page: the page for people is at the root of the REST port.
+        limits: what one request may ask for.
+        grace_seconds: how long requests may go on when the server stops.
+        tls: key and certificates of the gRPC port; None is plain text.
+        rest_tls: use them for the REST port, too.
+        metrics_path: where Prometheus finds the metrics; None is off.
+        access_log: file that gets a line for each request.
+        request_log: where sampled requests are logged; None is off.
+        check_method_names: refuse a signature whose method name is that of another method.
+        allow_unsafe_operations: load models with operations that touch files or run code.
+        tf_serving: the TensorFlow Serving that models should also run on; the audit at load warns by it.
+        max_waiting_requests: requests that wait for a thread; further ones are refused.
+        allow_version_labels_for_unavailable_models: a new label may name a version that is not AVAILABLE yet.
+    """
+
+    models: Sequence[ModelConfig]
+    host: str | None = "127.0.0.1"
+    port: int | None = 0
+    rest_api_port: int | None = 0
+    grpc_socket_path: str | None = None
+    grpc_channel_arguments: tuple[tuple[str, str | int], ...] = ()
+    max_threads: int = 4 * (os.cpu_count() or 1)
+    intra_op_parallelism: int = 0
+    inter_op_parallelism: int = 0
+    enable_model_warmup: bool = True
+    warmup_iterations: int = 1
+    saved_model_tags: tuple[str, ...] = (contract.SERVING_TAG,)
+    tensor_content: bool = False
+    file_system_poll_wait_seconds: float = 1.0
+    model_config_file: Path | None = None
+    model_config_file_poll_wait_seconds: float = 0.0
+    max_num_load_retries: int = 5
+    load_retry_interval: float = 60.0
+    load_threads: int = 1
+    allow_version_labels_for_unavailable_models: bool = False
+    batching: BatchingParameters | None = None
+    per_model_batching: bool = False
+    rest_timeout: float = 30.0
+    rest_cors: bool = False
+    rest_threads: int = 4 * (os.cpu_count() or 1)
+    page: bool = True
+    limits: Limits = field(default_factory=Limits)
+    grace_seconds: float = 5.0
+    tls: Tls | None = None
+    rest_tls: bool = False
+    metrics_path: str | None = None
+    access_log: Path | None = None
+    request_log: RequestLogging | None = None
+    check_method_names: bool = False
+    allow_unsafe_operations: bool = False
+    tf_serving: str = "2.20"
+    max_waiting_requests: int = 1000
+
+    def __post_init__(self) -> None:
+        if not self.models:
+            raise InputError("No model to serve: give at least one model name and base path")
+        if self.port is None and self.rest_api_port is None and self.grpc_socket_path is None:
+            raise InputError("No way in: switch on the gRPC port, the REST port or the gRPC socket")
+        if self.rest_tls and self.tls is None:
+            raise InputError("--rest_api_tls needs --ssl_config_file: it says where key and certificate are")
+        if self.port and self.port == self.rest_api_port:
+            raise InputError(f"gRPC and REST cannot share port {self.port}: choose two different ports")

@@ -1,0 +1,110 @@
+"""TLS for the ports: the SSL config file of TensorFlow Serving."""
+
+import contextlib
+import os
+import ssl
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bert_serving.errors import InputError
+
+if TYPE_CHECKING:
+    import grpc
+
+
+@dataclass(frozen=True)
+class Tls:
+    """Key and certificates, in PEM form.
+
+    Attributes:
+        key: the server's private key.
+        certificate: its certificate, with those that lead to the root.
+        authority: who signs the clients' certificates; empty for the roots that gRPC knows.
+        client_verify: only clients with a certificate of that authority are served.
+        source: where they were read, for messages.
+    """
+
+    key: bytes
+    certificate: bytes
+    authority: bytes = b""
+    client_verify: bool = False
+    source: str = "The SSL config file"
+
+    def credentials(self) -> "grpc.ServerCredentials":
+        """What a gRPC server needs to open the port."""
+        import grpc
+
+        return grpc.ssl_server_credentials(
+            [(self.key, self.certificate)],
+            root_certificates=self.authority or None,
+            require_client_auth=self.client_verify,
+        )
+
+    def context(self) -> ssl.SSLContext:
+        """What an HTTP server needs.
+
+        Raises:
+            InputError: a text holds no usable certificate or key.
+        """
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        try:
+            with _as_file(self.key + b"\n" + self.certificate) as chain:
+                # A password would be asked for on the terminal; the SSL config file has no place for one.
+                context.load_cert_chain(chain, password=lambda: "")
+        except (ssl.SSLError, ValueError) as error:
+            raise InputError(
+                f"{self.source} holds no usable key and certificates: server_key and server_cert must be a PEM key without password "
+                f"and its certificate ({error})"
+            ) from None
+        try:
+            if self.authority:
+                context.load_verify_locations(cadata=self.authority.decode())
+        except (ssl.SSLError, ValueError) as error:
+            raise InputError(
+                f"{self.source} holds no usable custom_ca: it must be a PEM certificate ({error})"
+            ) from None
+        if self.client_verify:
+            context.verify_mode = ssl.CERT_REQUIRED
+        return context
+
+
+def read_tls(path: Path) -> Tls:
+    """Key and certificates from an SSL config file, which holds the PEM texts themselves.
+
+    Raises:
+        InputError: the file cannot be read or parsed, or a text in it is no PEM.
+    """
+    from bert_serving.model_server.config.text_protos import read_config_file
+
+    config = read_config_file(path, "SSLConfig")
+    for field in ("server_key", "server_cert"):
+        if "-----BEGIN " not in getattr(config, field):
+            raise InputError(f"{path}: {field} holds no PEM text: give the contents of the file, not its path")
+    if config.client_verify and not config.custom_ca:
+        raise InputError(f"{path}: client_verify needs custom_ca, the authority that signs the clients' certificates")
+    return Tls(
+        key=config.server_key.encode(),
+        certificate=config.server_cert.encode(),
+        authority=config.custom_ca.encode(),
+        client_verify=config.client_verify,
+        source=str(path),
+    )
+
+
+@contextlib.contextmanager
+def _as_file(text: bytes) -> Iterator[str]:
+    """The path of a file with a secret, for the ssl module reads a chain from files only; on no disk where that can be had."""
+    if sys.platform == "linux":
+        with os.fdopen(os.memfd_create("bert-serving"), "wb") as file:
+            file.write(text)
+            file.flush()
+            yield f"/proc/self/fd/{file.fileno()}"
+    else:
+        with tempfile.NamedTemporaryFile(prefix="bert-serving-", suffix=".pem") as named:
+            named.write(text)
+            named.flush()
+            yield named.name

@@ -1,0 +1,1 @@
+"""From a decoded request and a loaded version to an answer, whatever the protocol."""

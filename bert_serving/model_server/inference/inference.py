@@ -1,0 +1,42 @@
+"""A request that has been checked against its signature and waits to be run."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+from google.protobuf.message import Message
+
+from bert_serving.model_server.inference.servable import Servable
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Inference(Generic[T]):
+    """One run of one signature, and what becomes of its outputs.
+
+    Attributes:
+        servable: the version that answers.
+        signature: name of the signature.
+        inputs: arrays by input name, of the signature's data types; strings are object arrays of bytes.
+        outputs: names of the outputs to compute.
+        answer: makes the response out of the outputs.
+        request: the message that asked for it, for the request log; None for JSON.
+    """
+
+    servable: Servable
+    signature: str
+    inputs: Mapping[str, np.ndarray]
+    outputs: tuple[str, ...]
+    answer: Callable[[Mapping[str, np.ndarray]], T]
+    request: Message | None = None
+
+    def run(self) -> T:
+        """Runs on the calling thread.
+
+        Raises:
+            RequestError: the outputs do not fit the method that was asked for.
+            tf.errors.OpError: an operation refused its input.
+        """
+        return self.answer(self.servable.run(self.signature, self.inputs, self.outputs))

@@ -1,0 +1,81 @@
+"""The numbered version folders under a base path."""
+
+import re
+from pathlib import Path
+
+from bert_serving.errors import InputError
+from bert_serving.model_server.config.options import ModelConfig
+
+_NUMBER = re.compile(r"[0-9]+")
+_HIGHEST = 2**63 - 1
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+
+def check_is_no_uri(model: str, base_path: str) -> None:
+    """Refuses gs://, s3:// and the like, which would otherwise be taken for a folder that is missing.
+
+    Raises:
+        InputError: the base path is a URI.
+    """
+    if _URI.match(base_path):
+        raise InputError(
+            f"The base path of {model} is {base_path}: only folders are served here; copy the versions to one, or mount the bucket"
+        )
+
+
+def version_folders(base_path: Path) -> dict[int, Path]:
+    """Version number to folder; anything that is not a folder named by a plain number is left out.
+
+    Raises:
+        InputError: there is no such base path, or it cannot be read.
+    """
+    try:
+        return {
+            int(child.name): child
+            for child in sorted(base_path.iterdir())
+            if _NUMBER.fullmatch(child.name) and int(child.name) <= _HIGHEST and child.is_dir()
+        }
+    except FileNotFoundError:
+        raise InputError(f"The base path {base_path} does not exist: give the folder above its versions") from None
+    except (OSError, ValueError) as error:
+        raise _unreadable(base_path, error) from None
+
+
+def _unreadable(base_path: Path, error: OSError | ValueError) -> InputError:
+    # ValueError is Python's answer to a path with a zero byte in it.
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    return InputError(f"Cannot read the base path {str(base_path)!r}: {reason}")
+
+
+def lacks_version(config: ModelConfig) -> str:
+    """Why a model cannot be loaded yet although one may wait for it; empty when it can.
+
+    Raises:
+        InputError: waiting is in vain: there is no such base path, or it is a version itself.
+    """
+    try:
+        is_version = (config.base_path / "saved_model.pb").is_file()
+    except (OSError, ValueError) as error:
+        raise _unreadable(config.base_path, error) from None
+    if is_version:
+        raise InputError(f"The base path {config.base_path} is itself a SavedModel: give the folder above its versions")
+    version_folders(config.base_path)
+    try:
+        chosen_folders(config)
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def chosen_folders(config: ModelConfig) -> dict[int, Path]:
+    """The versions that a model's policy chooses, highest first.
+
+    Raises:
+        InputError: there is no such base path, or the policy finds no version in it.
+    """
+    folders = version_folders(config.base_path)
+    chosen = config.policy.choose(list(folders))
+    if not chosen:
+        reason = "none of the versions asked for" if folders else "none of its subfolders is a number"
+        raise InputError(f"No versions of servable {config.name} found under base path {config.base_path}: {reason}")
+    return {version: folders[version] for version in chosen}

@@ -1,0 +1,72 @@
+"""What it takes to make a version folder answer requests."""
+
+import logging
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from bert_serving.errors import ExportError, FailedPrecondition
+from bert_serving.model_server.config.batching import PER_MODEL_FILE, BatchingParameters, read_batching_parameters
+from bert_serving.model_server.config.options import ServerOptions
+from bert_serving.model_server.inference.servable import Servable
+from bert_serving.model_server.models.versions import VersionRecord
+from bert_serving.model_server.models.warmup import replay_warmup
+from bert_serving.saved_model.operation_versions import newest_known
+from bert_serving.saved_model.operations import audit_operations
+
+_log = logging.getLogger("bert_serving.model_server")
+
+
+def load_version(name: str, record: VersionRecord, options: ServerOptions) -> Servable:
+    """Loads and warms up a version; whatever fails here must keep it out of service.
+
+    Raises:
+        Exception: of any kind that a damaged SavedModel provokes; `failure.load_failure_of` names them.
+    """
+    _audit(name, record, options)
+    servable = Servable.load(
+        record.folder,
+        name=name,
+        version=record.version,
+        tags=options.saved_model_tags,
+        batching=_batching(record.folder, options),
+        check_method_names=options.check_method_names,
+    )
+    if not options.enable_model_warmup:
+        return servable
+    started = time.monotonic()
+    replayed = replay_warmup(servable, record.folder, iterations=options.warmup_iterations)
+    return replace(servable, warmup_seconds=time.monotonic() - started) if replayed else servable
+
+
+def _audit(name: str, record: VersionRecord, options: ServerOptions) -> None:
+    """Warns of what TensorFlow Serving would refuse, and refuses what could harm this machine."""
+    try:
+        audit = audit_operations(record.folder)
+    except ExportError:
+        return  # the loader says better what is wrong with a folder
+    if audit.unsafe and not options.allow_unsafe_operations:
+        listed = ", ".join(f"{operation} ({reason})" for operation, reason in sorted(audit.unsafe.items()))
+        raise FailedPrecondition(
+            f"{name} version {record.version} has operations that a server must not run for a stranger's model: "
+            f"{listed}; start with --allow_unsafe_operations if you trust it"
+        )
+    newest = newest_known()
+    needs = {f"{need.what} (TensorFlow Serving {need.version})" for need in audit.needs_newer_than(options.tf_serving)}
+    missing = {f"{operation} (no version up to {newest})" for operation in audit.missing}
+    if needs or missing:
+        _log.warning(
+            "%s version %d would not run on TensorFlow Serving %s: %s",
+            name,
+            record.version,
+            options.tf_serving,
+            ", ".join(sorted(needs | missing)),
+        )
+
+
+def _batching(folder: Path, options: ServerOptions) -> BatchingParameters | None:
+    """The parameters of the version's own file, where such files count: a version without one is not batched then."""
+    if options.batching is None or not options.per_model_batching:
+        return options.batching
+    file = folder / PER_MODEL_FILE
+    return read_batching_parameters(file, defaults=options.batching) if file.is_file() else None

@@ -1,0 +1,45 @@
+"""Model status: the state of each version."""
+
+import json
+
+from google.protobuf import json_format
+from tensorflow.core.protobuf import error_codes_pb2
+from tensorflow_serving.apis import get_model_status_pb2, model_pb2
+
+from bert_serving.errors import InvalidRequest, ServableNotFound
+from bert_serving.model_server.models.store import ModelStore
+
+
+def model_status(store: ModelStore, spec: model_pb2.ModelSpec | None) -> get_model_status_pb2.GetModelStatusResponse:
+    """State of one version, given by its number or by a label, or of all versions, highest first.
+
+    Raises:
+        InvalidRequest: no spec, no name in it, or an unknown label.
+        ServableNotFound: nothing is known of the model or the version.
+    """
+    if spec is None:
+        raise InvalidRequest("Missing ModelSpec")
+    if not spec.name:
+        raise InvalidRequest("ModelSpec has no name specified.")
+    records = store.versions(spec.name)
+    if not records:
+        raise ServableNotFound(f"Could not find any versions of model {spec.name}")
+    version = store.chosen_version(spec)
+    if version is not None:
+        records = [record for record in records if record.version == version]
+        if not records:
+            raise ServableNotFound(f"Could not find version {version} of model {spec.name}")
+    response = get_model_status_pb2.GetModelStatusResponse()
+    for record in records:
+        shown = response.model_version_status.add(version=record.version, state=record.state)
+        shown.status.error_code = error_codes_pb2.Code.Value(record.error_code)
+        shown.status.error_message = record.error_message
+    return response
+
+
+def status_json(response: get_model_status_pb2.GetModelStatusResponse) -> str:
+    """The JSON form of the REST API, all fields shown."""
+    body = json_format.MessageToDict(
+        response, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+    return json.dumps(body, indent=1, ensure_ascii=False) + "\n"

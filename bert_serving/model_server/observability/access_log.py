@@ -1,0 +1,59 @@
+"""The access log: one JSON object for each request."""
+
+import contextlib
+import json
+import logging
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TextIO
+
+from bert_serving.errors import InputError
+from bert_serving.model_server.observability.events import Exchange
+
+_log = logging.getLogger("bert_serving.model_server")
+
+
+class AccessLog:
+    """Writes exchanges to a file; a disk that is full costs lines, never answers."""
+
+    def __init__(self, path: Path):
+        """Opens the file for appending.
+
+        Raises:
+            InputError: it cannot be opened.
+        """
+        self._path = path
+        try:
+            self._file: TextIO = path.open("a", encoding="utf-8", buffering=1)
+        except OSError as error:
+            raise InputError(f"Cannot write the access log {path}: {error.strerror}") from None
+        self._failing = False
+
+    def note(self, exchange: Exchange) -> None:
+        """Writes a line."""
+        line = {
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "entrypoint": exchange.entrypoint,
+            "method": exchange.method,
+            "model": exchange.model,
+            "version": exchange.version,
+            "signature": exchange.signature,
+            "status": exchange.status,
+            "milliseconds": round(exchange.seconds * 1e3, 3),
+            "rows": exchange.rows,
+            "client": exchange.client,
+        }
+        if exchange.message:
+            line["message"] = exchange.message[:200]
+        try:
+            self._file.write(json.dumps(line, ensure_ascii=True) + "\n")
+            self._failing = False
+        except OSError as error:
+            if not self._failing:
+                _log.error("Cannot write the access log %s: %s", self._path, error.strerror)
+            self._failing = True
+
+    def close(self) -> None:
+        """Closes the file."""
+        with contextlib.suppress(OSError):
+            self._file.close()

@@ -1,0 +1,191 @@
+"""What Prometheus is told: TensorFlow Serving's metrics by its names, with version and signature, and some of our own."""
+
+import asyncio
+import contextlib
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+
+from bert_serving.model_server.batching.executor import BatchRun, Executor
+from bert_serving.model_server.models.store import ModelStore, State, VersionRecord
+from bert_serving.model_server.observability.events import Exchange
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+# servables/tensorflow/util.cc: 33 buckets of microseconds, each 1.8 times the one before.
+_MICROSECONDS = [10 * 1.8**power for power in range(33)]
+_ROWS = [float(2**power) for power in range(14)]
+
+# TensorFlow Serving measures requests of both protocols in the same place, by the names of gRPC.
+_METHODS = {"predict": "Predict", "classify": "Classify", "regress": "Regress"}
+
+# What TensorFlow Serving calls its runtime for SavedModels, those of TensorFlow 2 included.
+_RUNTIME = "TF1"
+
+_MODEL = ("model_name", "version", "signature")
+_LOAD = ("model_path", "status")
+
+
+class Metrics:
+    """Counters and histograms of a server.
+
+    prometheus_client ends the names of counters in `_total`; TensorFlow Serving's do not, and dashboards look for those.
+    """
+
+    def __init__(self, store: ModelStore, executor: Executor, dropped: Callable[[], int] = lambda: 0):
+        self._store = store
+        self._registry = CollectorRegistry()
+        self._requests = self._counter("request_count", "Requests", (*_MODEL, "status", "entrypoint"))
+        self._latency = self._histogram(
+            "request_latency", "Microseconds to answer a request", (*_MODEL, "API", "entrypoint"), _MICROSECONDS
+        )
+        self._runtime = self._histogram(
+            "runtime_latency",
+            "Microseconds in the queue and in the runtime",
+            (*_MODEL, "API", "runtime"),
+            _MICROSECONDS,
+        )
+        self._waits = self._histogram(
+            "batching_session:queuing_latency", "Microseconds in the queue", _MODEL, _MICROSECONDS
+        )
+        self._input_rows = self._histogram("batching_session:input_batch_size", "Rows of a batch", _MODEL, _ROWS)
+        self._processed_rows = self._histogram(
+            "batching_session:processed_batch_size", "Rows of a batch with what fills it up", _MODEL, _ROWS
+        )
+        self._padding = self._histogram(
+            "batching_session:padding_size", "Rows that fill up a batch", _MODEL, [0.0, *_ROWS]
+        )
+        self._merged = Histogram(
+            ":bert_serving:batch_requests", "Requests in a batch", _MODEL, registry=self._registry, buckets=_ROWS
+        )
+        Gauge(":bert_serving:waiting_requests", "Requests that wait", registry=self._registry).set_function(
+            lambda: executor.waiting
+        )
+        Gauge(
+            ":bert_serving:request_log_dropped", "Requests that the log left out", registry=self._registry
+        ).set_function(dropped)
+        self._registry.register(_VersionStates(store))
+        loads = Counter(
+            ":tensorflow:cc:saved_model:load_attempt_count",
+            "Attempts to load a version",
+            _LOAD,
+            registry=self._registry,
+        )
+        warmups = self._histogram("model_warmup_latency", "Microseconds of a version's warmup", _LOAD, _MICROSECONDS)
+        _LoadAttempts(store, loads, warmups)
+
+    def note_exchange(self, exchange: Exchange) -> None:
+        """Counts a request."""
+        model = self._labels(exchange)
+        self._requests.labels(*model, exchange.status, exchange.entrypoint).inc()
+        if exchange.status == "OK":
+            self._latency.labels(*model, exchange.method, exchange.entrypoint).observe(exchange.seconds * 1e6)
+            method = _METHODS.get(exchange.method, exchange.method)
+            self._runtime.labels(*model, method, _RUNTIME).observe(exchange.runtime * 1e6)
+
+    def _labels(self, exchange: Exchange) -> tuple[str, str, str]:
+        if exchange.version is not None:
+            return exchange.model, str(exchange.version), exchange.signature
+        # A client chooses the names; only those of models that are there may become labels.
+        return exchange.model if self._store.config(exchange.model) is not None else "", "", ""
+
+    def note_batch(self, run: BatchRun) -> None:
+        """Counts a run."""
+        model = (run.servable.name, str(run.servable.version), run.signature)
+        self._merged.labels(*model).observe(len(run.waits))
+        if run.servable.batching is None:
+            return
+        waits = self._waits.labels(*model)
+        for wait in run.waits:
+            waits.observe(wait * 1e6)
+        self._input_rows.labels(*model).observe(run.rows)
+        self._processed_rows.labels(*model).observe(run.processed_rows)
+        self._padding.labels(*model).observe(run.processed_rows - run.rows)
+
+    def text(self) -> str:
+        """All metrics in Prometheus' text form."""
+        return "".join(_written(self._registry.collect()))
+
+    def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:
+        return Counter(f":tensorflow:serving:{name}", text, labels, registry=self._registry)
+
+    def _histogram(self, name: str, text: str, labels: tuple[str, ...], buckets: list[float]) -> Histogram:
+        return Histogram(f":tensorflow:serving:{name}", text, labels, registry=self._registry, buckets=buckets)
+
+
+class _LoadAttempts:
+    """Counts how loads ended, by the records that they leave behind."""
+
+    def __init__(self, store: ModelStore, counter: Counter, warmups: Histogram):
+        self._store = store
+        self._counter = counter
+        self._warmups = warmups
+        # A record never changes: one that comes anew is another attempt. Weak, for it holds the model in memory.
+        self._seen: dict[tuple[str, int], tuple[weakref.ref[VersionRecord], int]] = {}
+        loop = asyncio.get_running_loop()
+
+        def changed() -> None:
+            # Versions are loaded on several threads, and freed on any.
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody counts
+                loop.call_soon_threadsafe(self._look)
+
+        store.listen(changed)
+
+    def _look(self) -> None:
+        seen = {}
+        for name in self._store.names():
+            for record in self._store.versions(name):
+                key = name, record.version
+                before, state = self._seen.get(key, (None, State.START))
+                if before is None or before() is not record:
+                    self._count(record, state)
+                seen[key] = weakref.ref(record), record.state
+        self._seen = seen
+
+    def _count(self, record: VersionRecord, before: int) -> None:
+        if record.state not in (State.AVAILABLE, State.END) or before == State.UNLOADING:
+            return
+        if record.error_code != "OK":
+            self._counter.labels(str(record.folder), "fail").inc()
+        elif record.state == State.AVAILABLE:
+            self._counter.labels(str(record.folder), "success").inc()
+            seconds = None if record.servable is None else record.servable.warmup_seconds
+            if seconds is not None:
+                self._warmups.labels(str(record.folder), "OK").observe(seconds * 1e6)
+
+
+class _VersionStates(Collector):
+    """The state of each version, as it is when somebody looks."""
+
+    def __init__(self, store: ModelStore):
+        self._store = store
+
+    def collect(self) -> Iterable[Metric]:
+        states = Metric(":bert_serving:version_state", "1 for the state that a version is in", "gauge")
+        for name in self._store.names():
+            for record in self._store.versions(name):
+                labels = {"model_name": name, "version": str(record.version), "state": State.Name(record.state)}
+                states.add_sample(":bert_serving:version_state", labels, 1.0)
+        yield states
+
+
+def _written(metrics: Iterable[Metric]) -> Iterator[str]:
+    for metric in metrics:
+        yield f"# HELP {metric.name} {metric.documentation}\n# TYPE {metric.name} {metric.type}\n"
+        for sample in metric.samples:
+            if sample.name.endswith("_created"):
+                continue
+            name = sample.name.removesuffix("_total") if metric.type == "counter" else sample.name
+            labels = ",".join(f'{key}="{_escaped(value)}"' for key, value in sample.labels.items())
+            yield f"{name}{{{labels}}} {_number(sample.value)}\n" if labels else f"{name} {_number(sample.value)}\n"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else repr(value)
