@@ -30,16 +30,16 @@ from bert_serving.encoders.loading import EncoderFolder, LoadedEncoder, find_enc
 from bert_serving.encoders.safetensors_file import read_safetensors
 from bert_serving.encoders.trust import check_harmless
 from bert_serving.errors import DataError, EncoderError, InputError, RunFolderError
-from bert_serving.evaluation import pictures
 from bert_serving.evaluation.baselines import baselines
-from bert_serving.evaluation.features import FrozenEncoder, features_of
 from bert_serving.evaluation.intervals import score_intervals
 from bert_serving.evaluation.predictions import Predictions
 from bert_serving.evaluation.slices import find_slices
 from bert_serving.evaluation.temperature import TemperatureFit, fit_temperature
+from bert_serving.features.frozen import FrozenEncoder, features_of
 from bert_serving.hugging_face import adopt
 from bert_serving.metrics import measure
 from bert_serving.observer import Observer
+from bert_serving.plots import plots as pictures
 from bert_serving.saved_model.agreement import Reference, drawn_rows
 from bert_serving.saved_model.manifest import EncoderOrigin
 from bert_serving.saved_model.provenance import AdoptedProvenance, provenance_of

@@ -22,13 +22,14 @@ from bert_serving.contract import Head, Pooling
 from bert_serving.data.splits import Splits, load_splits
 from bert_serving.encoders.loading import find_encoder_folder, load_encoder
 from bert_serving.errors import BertServingError, InputError, exit_status
-from bert_serving.evaluation import figure, pictures
-from bert_serving.evaluation.features import FrozenEncoder, classify_features, features_of, majority_of
 from bert_serving.evaluation.predictions import Predictions
-from bert_serving.evaluation.projection import densities, project
+from bert_serving.features.frozen import FrozenEncoder, classify_features, features_of, majority_of
+from bert_serving.features.projection import densities, project
 from bert_serving.metrics import measure
 from bert_serving.observer import Observer
 from bert_serving.pipeline import load_classifier
+from bert_serving.plots import figure
+from bert_serving.plots import plots as pictures
 from bert_serving.training.run_folder import RunFolder
 
 # Lewis Tunstall, Leandro von Werra and Thomas Wolf, 2022, chapter 2; all measured on the validation rows.

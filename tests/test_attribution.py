@@ -16,8 +16,8 @@ from bert_serving.contract import Head, Pooling, Scaling
 from bert_serving.encoders.architecture import ACTIVATIONS
 from bert_serving.encoders.loading import EncoderFolder, LoadedEncoder, find_encoder_folder, load_encoder
 from bert_serving.errors import EncoderError, InputError
-from bert_serving.evaluation import attribution
-from bert_serving.evaluation.attribution import MOST_STEPS, TOLERANCE, explain
+from bert_serving.explanation import integrated_gradients as attribution
+from bert_serving.explanation.integrated_gradients import MOST_STEPS, TOLERANCE, explain
 from bert_serving.text.preprocessing import Preprocessing, load_preprocessing
 
 TEXTS = ["good film", "The BIKE is not very goodly", "wheel bad?! bad, the unseen-words bad", "very " * 40]

@@ -10,8 +10,8 @@ from other_encoders import write_bag_of_words
 
 from bert_serving.cli.explain import _style
 from bert_serving.contract import Head
-from bert_serving.evaluation.attribution import explain
-from bert_serving.evaluation.pictures import draw_explanation
+from bert_serving.explanation.integrated_gradients import explain
+from bert_serving.plots.plots import draw_explanation
 
 TEXT = "The good-looking BIKE is not bad"
 
@@ -84,7 +84,7 @@ def test_a_text_that_starts_with_a_dash_follows_two_dashes(trained, bert_serving
 def test_pictures_and_pages_fit_every_head(head, trained, tmp_path):
     import dataclasses
 
-    from bert_serving.pages.explain_page import explain_page
+    from bert_serving.explanation.page import explain_page
 
     labels = {Head.REGRESSION: ("value",), Head.BINARY: ("blame", "praise")}.get(head, ("x", "blame", "praise"))
     found = explain(trained.classifier, TEXT)

@@ -7,7 +7,7 @@ import re
 import pytest
 from conftest import write_tsv_file
 
-from bert_serving.evaluation import extras
+from bert_serving import extras
 
 
 @pytest.fixture

@@ -12,13 +12,13 @@ from bert_serving.config import DataConfig
 from bert_serving.contract import Head, Pooling
 from bert_serving.data.splits import load_splits
 from bert_serving.data.table import LabelledTable
-from bert_serving.evaluation import feature_map
-from bert_serving.evaluation.feature_map import MOST_POINTS, FeatureMap
-from bert_serving.evaluation.features import classify_features, encode
 from bert_serving.evaluation.predictions import Predictions
-from bert_serving.evaluation.projection import Method, Projection
+from bert_serving.features import map as feature_map
+from bert_serving.features.frozen import classify_features, encode
+from bert_serving.features.map import MOST_POINTS, FeatureMap
+from bert_serving.features.page import Names, map_page
+from bert_serving.features.projection import Method, Projection
 from bert_serving.metrics import measure
-from bert_serving.pages.map_page import Names, map_page
 
 
 @pytest.fixture(scope="module")

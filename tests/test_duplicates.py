@@ -6,10 +6,10 @@ import pytest
 from sklearn.feature_extraction.text import CountVectorizer
 
 from bert_serving.data.table import LabelledTable
-from bert_serving.evaluation import duplicates as module
-from bert_serving.evaluation.corpus import Place, number_rows
-from bert_serving.evaluation.duplicates import SIMILAR, find_duplicates
-from bert_serving.evaluation.weighted_terms import WORD
+from bert_serving.exploration import duplicates as module
+from bert_serving.exploration.corpus import Place, number_rows
+from bert_serving.exploration.duplicates import SIMILAR, find_duplicates
+from bert_serving.text.tfidf import WORD
 
 LONG = "the quick brown fox jumps over the lazy dog and runs far away from the old house"
 

@@ -8,10 +8,10 @@ import pytest
 from bert_serving.contract import Head
 from bert_serving.data.splits import Splits
 from bert_serving.data.table import LabelledTable
-from bert_serving.evaluation import exploration as module
 from bert_serving.evaluation.baselines import baselines
-from bert_serving.evaluation.exploration import Material, explore
-from bert_serving.evaluation.findings import findings
+from bert_serving.exploration import explore as module
+from bert_serving.exploration.explore import Material, explore
+from bert_serving.exploration.findings import findings
 from bert_serving.text.preprocessing import load_preprocessing
 
 FILLER = ("film", "bike", "the", "is", "very", "wheel", "not")

@@ -11,9 +11,9 @@ from bert_serving.contract import Head
 from bert_serving.data.splits import Splits, load_splits, resolve_labels
 from bert_serving.data.table import LabelledTable
 from bert_serving.encoders.conversion.hugging_face import convert_hugging_face
-from bert_serving.evaluation.exploration import Material, explore
-from bert_serving.evaluation.findings import findings
-from bert_serving.pages.exploration_page import Names, exploration_page
+from bert_serving.exploration.explore import Material, explore
+from bert_serving.exploration.findings import findings
+from bert_serving.exploration.page import Names, exploration_page
 from bert_serving.text.preprocessing import load_preprocessing
 
 HOSTILE = "</script><script>document.title='owned'</script> & مرحبا"

@@ -16,7 +16,7 @@ from bert_serving.contract import Head, Pooling
 from bert_serving.data.table import LabelledTable, read_table
 from bert_serving.encoders.loading import EncoderFolder, find_encoder_folder, load_encoder
 from bert_serving.errors import EncoderError
-from bert_serving.evaluation.features import (
+from bert_serving.features.frozen import (
     REGULARISATION,
     FrozenEncoder,
     classify_features,

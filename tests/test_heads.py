@@ -13,7 +13,7 @@ from bert_serving.encoders.architecture import sample_inputs
 from bert_serving.encoders.loading import find_encoder_folder, load_encoder
 from bert_serving.encoders.token_cache import cached_token_rows
 from bert_serving.errors import RunFileError
-from bert_serving.evaluation import features
+from bert_serving.features import frozen as features
 from bert_serving.saved_model.manifest import load_manifest
 from bert_serving.saved_model.reader import ExportedModel
 from bert_serving.text.preprocessing import load_preprocessing

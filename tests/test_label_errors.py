@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from answered import EVERY_KIND, NAMES, classified, measured, table, tagged
 
+from bert_serving import extras
 from bert_serving.contract import Head
-from bert_serving.evaluation import extras
 from bert_serving.evaluation.label_errors import find_label_errors
 from bert_serving.evaluation.predictions import Predictions
 

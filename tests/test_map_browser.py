@@ -7,12 +7,12 @@ from selenium.webdriver import ActionChains
 
 from bert_serving.contract import Pooling
 from bert_serving.data.table import LabelledTable
-from bert_serving.evaluation.attribution import explain
-from bert_serving.evaluation.feature_map import MOST_POINTS, FeatureMap
-from bert_serving.evaluation.features import classify_features, majority_of
-from bert_serving.evaluation.projection import Method, project
-from bert_serving.pages.explain_page import explain_page
-from bert_serving.pages.map_page import Names, map_page
+from bert_serving.explanation.integrated_gradients import explain
+from bert_serving.explanation.page import explain_page
+from bert_serving.features.frozen import classify_features, majority_of
+from bert_serving.features.map import MOST_POINTS, FeatureMap
+from bert_serving.features.page import Names, map_page
+from bert_serving.features.projection import Method, project
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 

@@ -11,11 +11,11 @@ import pytest
 from jinja2 import Environment
 from markupsafe import Markup
 
+from bert_serving import extras
 from bert_serving.errors import InputError
-from bert_serving.evaluation import extras
-from bert_serving.pages import charts
-from bert_serving.pages.page import Page, Section, writable
-from bert_serving.pages.parts import (
+from bert_serving.html import charts
+from bert_serving.html.page import Page, Section, writable
+from bert_serving.html.parts import (
     Bars,
     Chart,
     Column,
@@ -263,7 +263,7 @@ class TestWithoutTheExtra:
         code = (
             "import importlib.util, sys; real = importlib.util.find_spec\n"
             "importlib.util.find_spec = lambda name, *rest: None if name == 'altair' else real(name, *rest)\n"
-            "import bert_serving.pages.page"
+            "import bert_serving.html.page"
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
         assert done.stderr.splitlines()[-1] == (

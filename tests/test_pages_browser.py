@@ -4,9 +4,9 @@ import pytest
 from browser import browser  # noqa: F401  a fixture
 from test_pages import HOSTILE
 
-from bert_serving.pages import charts
-from bert_serving.pages.page import Page, Section
-from bert_serving.pages.parts import Bars, Chart, Column, Facts, Matrix, Paragraph, Pieces, Table, Verdict, Verdicts
+from bert_serving.html import charts
+from bert_serving.html.page import Page, Section
+from bert_serving.html.parts import Bars, Chart, Column, Facts, Matrix, Paragraph, Pieces, Table, Verdict, Verdicts
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 

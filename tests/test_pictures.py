@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from bert_serving.evaluation.figure import abridged, wrapped
-from bert_serving.evaluation.pictures import (
+from bert_serving.metrics import classification_metrics
+from bert_serving.plots.figure import abridged, wrapped
+from bert_serving.plots.plots import (
     draw_class_distribution,
     draw_confusion_matrix,
     draw_history,
@@ -16,7 +17,6 @@ from bert_serving.evaluation.pictures import (
     draw_reliability,
     draw_token_lengths,
 )
-from bert_serving.metrics import classification_metrics
 
 AWKWARD = ["costs $5 or $6 {x_$", "天气很好", "طقس جميل", "two\nlines\x00", "a_very_long_label_" * 6, "", "🙂"]
 

@@ -9,10 +9,10 @@ from browser import browser  # noqa: F401  a fixture
 from test_pages import HOSTILE
 
 from bert_serving.contract import Head, Scaling
+from bert_serving.evaluation.page.report import report_page
+from bert_serving.evaluation.page.words import Names
 from bert_serving.evaluation.predictions import Predictions
 from bert_serving.evaluation.report import TextLengths, make_report
-from bert_serving.pages.report_page import report_page
-from bert_serving.pages.report_words import Names
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 

@@ -10,13 +10,13 @@ from answered import EVERY_KIND, NAMES, classified, table
 from test_pages import HOSTILE
 
 from bert_serving.contract import Head, Scaling
+from bert_serving.evaluation.page import report as module
+from bert_serving.evaluation.page.report import report_page
+from bert_serving.evaluation.page.rows import TEXT_CHARACTERS
+from bert_serving.evaluation.page.words import Names
 from bert_serving.evaluation.predictions import Predictions
 from bert_serving.evaluation.report import TextLengths, make_report
-from bert_serving.pages import report_page as module
-from bert_serving.pages.parts import Matrix, Table, Verdicts
-from bert_serving.pages.report_page import report_page
-from bert_serving.pages.report_rows import TEXT_CHARACTERS
-from bert_serving.pages.report_words import Names
+from bert_serving.html.parts import Matrix, Table, Verdicts
 
 NAMED = Names("runs/first", "test.tsv")
 ALWAYS = ["What to look at", "Scores", "Slices", "How this was measured"]

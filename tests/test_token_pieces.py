@@ -5,8 +5,8 @@ import pytest
 
 from bert_serving.data.table import LabelledTable
 from bert_serving.errors import EncoderError
-from bert_serving.evaluation.corpus import number_rows
-from bert_serving.evaluation.token_pieces import read_pieces, split_into_pieces
+from bert_serving.exploration.corpus import number_rows
+from bert_serving.exploration.token_pieces import read_pieces, split_into_pieces
 from bert_serving.text.preprocessing import Preprocessing, load_preprocessing
 
 TEXTS = [

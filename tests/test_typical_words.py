@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from bert_serving.data.table import LabelledTable
-from bert_serving.evaluation.corpus import number_rows
-from bert_serving.evaluation.typical_words import LEAST_ROWS, typical_words
+from bert_serving.exploration.corpus import number_rows
+from bert_serving.exploration.typical_words import LEAST_ROWS, typical_words
 
 
 def typical(texts: list[str], labels: list[str], classes=("neg", "pos")):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from bert_serving.evaluation.weighted_terms import WORD, weigh_terms
+from bert_serving.text.tfidf import WORD, weigh_terms
 
 WORDS = ["Good", "good", "bad", "a_b", "Straße", "x2", "好吃", "ไทย", "ひらがな", "--", "!", "it's", "I\u0307", "&amp;"]
 

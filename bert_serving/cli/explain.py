@@ -11,7 +11,7 @@ from bert_serving.contract import Head
 from bert_serving.errors import InputError
 
 if TYPE_CHECKING:
-    from bert_serving.evaluation.attribution import Explanation
+    from bert_serving.explanation.integrated_gradients import Explanation
 
 _MOST_LABELS = 10
 _MOST_WORDS = 10
@@ -51,10 +51,10 @@ def explain(
         except OSError as error:
             raise _unwritable(png, error) from None
     if page is not None:
-        from bert_serving.evaluation.extras import require
+        from bert_serving.extras import require
 
         require("pages", ("jinja2",), "report")
-        from bert_serving.pages.page import writable
+        from bert_serving.html.page import writable
 
         writable(page)
     from bert_serving.observer import Observer
@@ -62,7 +62,7 @@ def explain(
 
     observer = Observer() if as_json else ConsoleObserver()
     with observer.stage("Loading the run"):
-        from bert_serving.evaluation import attribution
+        from bert_serving.explanation import integrated_gradients as attribution
         from bert_serving.pipeline import load_classifier
 
         classifier = load_classifier(RunFolder(Path(model)))
@@ -71,7 +71,7 @@ def explain(
     if png is not None:
         _draw(found, png)
     if page is not None:
-        from bert_serving.pages.explain_page import explain_page
+        from bert_serving.explanation.page import explain_page
 
         explain_page(found, Path(model).resolve().name).write(page)
     if as_json:
@@ -96,7 +96,7 @@ def _check(model: str) -> None:
 
 
 def _draw(found: "Explanation", png: Path) -> None:
-    from bert_serving.evaluation.pictures import draw_explanation
+    from bert_serving.plots.plots import draw_explanation
 
     try:
         draw_explanation(found, png)

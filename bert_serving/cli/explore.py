@@ -12,8 +12,8 @@ from bert_serving.errors import InputError
 
 if TYPE_CHECKING:
     from bert_serving.config import EncoderConfig, RunConfig
-    from bert_serving.evaluation.exploration import Exploration, Material
-    from bert_serving.evaluation.findings import Finding
+    from bert_serving.exploration.explore import Exploration, Material
+    from bert_serving.exploration.findings import Finding
     from bert_serving.observer import Observer
     from bert_serving.text.preprocessing import Preprocessing
 
@@ -68,11 +68,11 @@ def explore(
     ] = False,
 ) -> None:
     """Look at labelled text before training on it."""
-    from bert_serving.evaluation.extras import require
+    from bert_serving.extras import require
     from bert_serving.observer import Observer
 
     require("explorations", ("altair", "datasketch", "jinja2", "vl_convert"), "report")
-    from bert_serving.pages.page import writable
+    from bert_serving.html.page import writable
 
     options = _Options(
         overrides or [],
@@ -86,12 +86,12 @@ def explore(
     observer = Observer() if as_json else ConsoleObserver()
     with observer.stage("Reading the data"):
         material = _material(config, one_table=source.suffix != _RUN_FILE)
-    from bert_serving.evaluation.findings import findings
+    from bert_serving.exploration.findings import findings
 
     seen = _explore(material, config, observer)
     found = findings(seen)
     if page is not None:
-        from bert_serving.pages.exploration_page import Names, exploration_page
+        from bert_serving.exploration.page import Names, exploration_page
 
         with observer.stage("Writing the page"):
             exploration_page(seen, found, Names(source.resolve().name, _encoder_name(config.encoder))).write(page)
@@ -157,7 +157,7 @@ def _encoder_name(encoder: "EncoderConfig") -> str:
 def _material(config: "RunConfig", *, one_table: bool) -> "Material":
     from bert_serving.data.splits import load_splits, resolve_labels
     from bert_serving.data.table import read_table
-    from bert_serving.evaluation.exploration import TRAIN, Material
+    from bert_serving.exploration.explore import TRAIN, Material
 
     head, seed = config.head.kind, config.training.seed
     splits = load_splits(config.data, head, seed)
@@ -174,7 +174,7 @@ def _explore(material: "Material", config: "RunConfig", observer: "Observer") ->
         folder = find_encoder_folder(config.encoder, passed_over=observer.note, progress=observer.download)
         return load_preprocessing(folder.preprocessing)
 
-    from bert_serving.evaluation.exploration import explore as explore_material
+    from bert_serving.exploration.explore import explore as explore_material
 
     return explore_material(material, load, observer)
 

@@ -9,15 +9,15 @@ import typer
 from bert_serving.cli.display import ConsoleObserver, console, print_json, show_classes, show_metrics
 from bert_serving.contract import Head, Pooling
 from bert_serving.errors import InputError
-from bert_serving.evaluation.projection import Method
+from bert_serving.features.projection import Method
 
 if TYPE_CHECKING:
     from bert_serving.config import DataConfig, RunConfig
     from bert_serving.data.splits import Splits
-    from bert_serving.evaluation.feature_map import FeatureMap
-    from bert_serving.evaluation.features import FrozenEncoder
+    from bert_serving.features.frozen import FrozenEncoder
+    from bert_serving.features.map import FeatureMap
+    from bert_serving.features.page import Names
     from bert_serving.observer import Observer
-    from bert_serving.pages.map_page import Names
 
 PAGE = "map.html"
 _SEQUENCE_LENGTH = 128
@@ -83,11 +83,11 @@ def map_features(
     ] = False,
 ) -> None:
     """Look at what an encoder makes of labelled texts, before any head."""
-    from bert_serving.evaluation.extras import require
+    from bert_serving.extras import require
     from bert_serving.observer import Observer
 
     require("maps", ("altair", "jinja2", "vl_convert"), "report")
-    from bert_serving.pages.page import writable
+    from bert_serving.html.page import writable
 
     is_run = (Path(source) / "run.toml").is_file()
     if method is Method.UMAP:
@@ -105,8 +105,8 @@ def map_features(
         labels = resolve_labels(splits, described, Head.SOFTMAX)
     with observer.stage("Loading the encoder"):
         frozen = _frozen(source, config, sequence_length, observer)
-    from bert_serving.evaluation.feature_map import MapOptions, make_feature_map
-    from bert_serving.pages.map_page import Names, map_page
+    from bert_serving.features.map import MapOptions, make_feature_map
+    from bert_serving.features.page import Names, map_page
 
     options = MapOptions(pooling or (config.head.pooling if config else Pooling.MEAN), method, seed=seed)
     found = make_feature_map(frozen, splits, labels, options, drawn=wanted.drawn, observer=observer)
@@ -179,7 +179,7 @@ def _frozen(source: str, config: "RunConfig | None", length: int | None, observe
     from bert_serving.config import EncoderConfig
     from bert_serving.encoders.conversion.run_folder import weights_sha256
     from bert_serving.encoders.loading import find_encoder_folder, load_encoder
-    from bert_serving.evaluation.features import FrozenEncoder
+    from bert_serving.features.frozen import FrozenEncoder
     from bert_serving.text.preprocessing import load_preprocessing
 
     path = Path(source)

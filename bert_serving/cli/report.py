@@ -84,11 +84,11 @@ def report(
     ] = False,
 ) -> None:
     """Look at what a trained model does well and what it does not."""
-    from bert_serving.evaluation.extras import require
+    from bert_serving.extras import require
     from bert_serving.observer import Observer
 
     require("reports", ("altair", "cleanlab", "jinja2", "vl_convert"), "report")
-    from bert_serving.pages.page import writable
+    from bert_serving.html.page import writable
 
     is_run = (Path(model) / "run.toml").is_file()
     if not is_run and not data:
@@ -120,8 +120,8 @@ def report(
     found = _analysed(predictions, other, first, observer)
     notes = (_ON_TRAINING_ROWS,) if is_run and _trained_on(Path(model), table) else ()
     if page is not None:
-        from bert_serving.pages.report_page import report_page
-        from bert_serving.pages.report_words import Names
+        from bert_serving.evaluation.page.report import report_page
+        from bert_serving.evaluation.page.words import Names
 
         with observer.stage("Writing the page"):
             shown = _short_names(model, compare)

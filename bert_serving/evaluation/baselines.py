@@ -10,8 +10,8 @@ import numpy as np
 from bert_serving.contract import Head
 from bert_serving.data.splits import label_array
 from bert_serving.data.table import LabelledTable
-from bert_serving.evaluation.weighted_terms import weigh_terms
 from bert_serving.metrics import measure
+from bert_serving.text.tfidf import weigh_terms
 
 REGULARISATIONS = (1.0, 4.0, 16.0)
 """values of C to choose from"""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from bert_serving.contract import Head
-from bert_serving.evaluation.extras import require
 from bert_serving.evaluation.predictions import Predictions
+from bert_serving.extras import require
 
 
 @dataclass(frozen=True)

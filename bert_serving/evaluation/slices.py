@@ -12,7 +12,7 @@ from bert_serving.contract import Head
 from bert_serving.data.splits import label_names
 from bert_serving.evaluation.intervals import Interval, mean_interval, share_interval
 from bert_serving.evaluation.predictions import Predictions
-from bert_serving.evaluation.weighted_terms import WORD
+from bert_serving.text.tfidf import WORD
 
 FEWEST_ROWS = 20
 """a smaller slice is measured, never judged"""

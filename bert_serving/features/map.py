@@ -10,9 +10,9 @@ import numpy as np
 from bert_serving.contract import Head, Pooling
 from bert_serving.data.splits import Splits, label_array
 from bert_serving.data.table import LabelledTable
-from bert_serving.evaluation.features import FrozenEncoder, classify_features, features_of, majority_of
 from bert_serving.evaluation.predictions import Predictions
-from bert_serving.evaluation.projection import Method, Projection, densities, project
+from bert_serving.features.frozen import FrozenEncoder, classify_features, features_of, majority_of
+from bert_serving.features.projection import Method, Projection, densities, project
 from bert_serving.metrics import measure
 from bert_serving.observer import Observer
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bert_serving.evaluation.corpus import Corpus
+from bert_serving.exploration.corpus import Corpus
 from bert_serving.text.vocabulary import read_vocabulary
 from bert_serving.text.words import SEPARATOR
 

@@ -7,9 +7,9 @@ import numpy as np
 from bert_serving.contract import Head
 from bert_serving.evaluation.comparison import Comparison
 from bert_serving.evaluation.label_errors import LabelErrors
+from bert_serving.evaluation.page.words import Names, out_of
 from bert_serving.evaluation.predictions import Predictions
-from bert_serving.pages.parts import Cell, Column, Table, shortened
-from bert_serving.pages.report_words import Names, out_of
+from bert_serving.html.parts import Cell, Column, Table, shortened
 
 TEXT_CHARACTERS = 400
 """of a text in a table; with the page's limits on rows, 25,000 long reviews stay under 8 MB"""

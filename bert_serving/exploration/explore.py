@@ -12,10 +12,10 @@ from bert_serving.data.audit import Audit, audit
 from bert_serving.data.splits import Splits, label_names
 from bert_serving.data.table import LabelledTable
 from bert_serving.evaluation.baselines import baselines
-from bert_serving.evaluation.corpus import Corpus, number_rows
-from bert_serving.evaluation.duplicates import Duplicates, find_duplicates
-from bert_serving.evaluation.token_pieces import TokenPieces, split_into_pieces
-from bert_serving.evaluation.typical_words import TypicalWord, typical_words
+from bert_serving.exploration.corpus import Corpus, number_rows
+from bert_serving.exploration.duplicates import Duplicates, find_duplicates
+from bert_serving.exploration.token_pieces import TokenPieces, split_into_pieces
+from bert_serving.exploration.typical_words import TypicalWord, typical_words
 from bert_serving.observer import Observer
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bert_serving.contract import Head
-from bert_serving.evaluation.figure import (
+from bert_serving.metrics import CALIBRATION_BINS, calibration_bins, expected_calibration_error
+from bert_serving.plots.figure import (
     BLUE,
     FAINT,
     INK,
@@ -27,12 +28,11 @@ from bert_serving.evaluation.figure import (
     width_of,
     wrapped,
 )
-from bert_serving.metrics import CALIBRATION_BINS, calibration_bins, expected_calibration_error
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from bert_serving.evaluation.attribution import Explanation
+    from bert_serving.explanation.integrated_gradients import Explanation
 
 MOST_CELL_TEXTS = 20
 """a confusion matrix of more labels shows colours only"""

@@ -8,15 +8,15 @@ import numpy as np
 
 from bert_serving.contract import Head
 from bert_serving.data.audit import percent
-from bert_serving.evaluation.duplicates import LEAST_WORDS, SIMILAR
-from bert_serving.evaluation.evidence import SHOWN, Evidence
-from bert_serving.evaluation.exploration import TRAIN, Exploration, LengthBox, main_score, number_bins
-from bert_serving.evaluation.findings import Finding
-from bert_serving.evaluation.token_pieces import SplitWord
-from bert_serving.evaluation.typical_words import GIVEAWAY_ROWS, GIVEAWAY_SHARE, LEAST_ROWS
-from bert_serving.pages import charts
-from bert_serving.pages.page import Page, Section
-from bert_serving.pages.parts import (
+from bert_serving.exploration.duplicates import LEAST_WORDS, SIMILAR
+from bert_serving.exploration.evidence import SHOWN, Evidence
+from bert_serving.exploration.explore import TRAIN, Exploration, LengthBox, main_score, number_bins
+from bert_serving.exploration.findings import Finding
+from bert_serving.exploration.token_pieces import SplitWord
+from bert_serving.exploration.typical_words import GIVEAWAY_ROWS, GIVEAWAY_SHARE, LEAST_ROWS
+from bert_serving.html import charts
+from bert_serving.html.page import Page, Section
+from bert_serving.html.parts import (
     Bars,
     Cell,
     Chart,

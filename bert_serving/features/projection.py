@@ -8,7 +8,7 @@ from enum import StrEnum
 import numpy as np
 
 from bert_serving.errors import InputError
-from bert_serving.evaluation.extras import require
+from bert_serving.extras import require
 from bert_serving.observer import Observer
 
 DENSITY_BINS = 40

@@ -10,7 +10,7 @@ import numpy as np
 
 from bert_serving.data.splits import label_names
 from bert_serving.data.table import LabelledTable
-from bert_serving.evaluation.weighted_terms import WORD
+from bert_serving.text.tfidf import WORD
 from bert_serving.text.words import WordRows, number_words
 
 

@@ -4,13 +4,13 @@ import numpy as np
 
 from bert_serving.contract import Head, Scaling
 from bert_serving.evaluation import slices
+from bert_serving.evaluation.page.rows import label_errors_table, rows_table
+from bert_serving.evaluation.page.words import Names, counted, interval_words, p_value, signed, spelled
 from bert_serving.evaluation.predictions import Predictions
 from bert_serving.evaluation.report import Report
 from bert_serving.evaluation.slices import Slice
-from bert_serving.pages.page import Section
-from bert_serving.pages.parts import Verdict, Verdicts
-from bert_serving.pages.report_rows import label_errors_table, rows_table
-from bert_serving.pages.report_words import Names, counted, interval_words, p_value, signed, spelled
+from bert_serving.html.page import Section
+from bert_serving.html.parts import Verdict, Verdicts
 
 SLICE_ROWS = 20
 NOTABLE_CALIBRATION_ERROR = 0.03

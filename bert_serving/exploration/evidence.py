@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from bert_serving.evaluation.duplicates import NearText
-from bert_serving.evaluation.exploration import TRAIN, Exploration
-from bert_serving.evaluation.typical_words import TypicalWord
+from bert_serving.exploration.duplicates import NearText
+from bert_serving.exploration.explore import TRAIN, Exploration
+from bert_serving.exploration.typical_words import TypicalWord
 
 SHOWN = 300
 """rows of one finding"""

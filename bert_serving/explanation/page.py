@@ -1,9 +1,9 @@
 """The page of `bert-serving explain`: one text, its probabilities, and the words that moved the decision."""
 
 from bert_serving.contract import Head
-from bert_serving.evaluation.attribution import TOLERANCE, Explanation
-from bert_serving.pages.page import Page, Section
-from bert_serving.pages.parts import Bars, Cell, Column, Facts, Paragraph, Part, Pieces, Table
+from bert_serving.explanation.integrated_gradients import TOLERANCE, Explanation
+from bert_serving.html.page import Page, Section
+from bert_serving.html.parts import Bars, Cell, Column, Facts, Paragraph, Part, Pieces, Table
 
 MOST_BARS = 20
 FAINTEST = 0.05

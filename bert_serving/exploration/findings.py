@@ -9,8 +9,8 @@ import numpy as np
 
 from bert_serving.contract import Head
 from bert_serving.data.audit import DOMINANT_SHARE, FEW_ROWS, NOTABLE_CUT, percent
-from bert_serving.evaluation.duplicates import SIMILAR
-from bert_serving.evaluation.evidence import (
+from bert_serving.exploration.duplicates import SIMILAR
+from bert_serving.exploration.evidence import (
     Evidence,
     label_counts,
     leaking_texts,
@@ -19,7 +19,7 @@ from bert_serving.evaluation.evidence import (
     rows_of,
     words_of,
 )
-from bert_serving.evaluation.exploration import TRAIN, Exploration, main_score
+from bert_serving.exploration.explore import TRAIN, Exploration, main_score
 
 MANY = 0.01
 """from this share of a split's rows on something is to be mended, below it is to be looked at"""

@@ -10,14 +10,14 @@ from bert_serving.evaluation.calibration import Calibration
 from bert_serving.evaluation.comparison import Comparison
 from bert_serving.evaluation.intervals import LEVEL, RESAMPLES
 from bert_serving.evaluation.label_errors import LabelErrors
+from bert_serving.evaluation.page.rows import TEXT_CHARACTERS, changes_table, label_errors_table, rows_table
+from bert_serving.evaluation.page.verdicts import slice_rule, verdicts
+from bert_serving.evaluation.page.words import Names, figure, out_of, p_value, spelled
 from bert_serving.evaluation.report import Report
 from bert_serving.evaluation.slices import Slice
-from bert_serving.pages import charts, curves
-from bert_serving.pages.page import Page, Section
-from bert_serving.pages.parts import Cell, Chart, Column, Facts, Matrix, Paragraph, Part, Table, shortened
-from bert_serving.pages.report_rows import TEXT_CHARACTERS, changes_table, label_errors_table, rows_table
-from bert_serving.pages.report_verdicts import slice_rule, verdicts
-from bert_serving.pages.report_words import Names, figure, out_of, p_value, spelled
+from bert_serving.html import charts, curves
+from bert_serving.html.page import Page, Section
+from bert_serving.html.parts import Cell, Chart, Column, Facts, Matrix, Paragraph, Part, Table, shortened
 
 MOST_LOSSES, LEAST_LOSSES = 500, 100
 MOST_LABEL_ERRORS = 500

@@ -7,12 +7,12 @@ import numpy as np
 
 from bert_serving.contract import Pooling
 from bert_serving.data.table import LabelledTable
-from bert_serving.evaluation.feature_map import FeatureMap
 from bert_serving.evaluation.predictions import Predictions
-from bert_serving.evaluation.projection import DENSITY_BINS, UMAP_NEIGHBOURS, Method
-from bert_serving.pages import charts
-from bert_serving.pages.page import Page, Section
-from bert_serving.pages.parts import Cell, Chart, Column, Facts, Matrix, Paragraph, Table, shortened
+from bert_serving.features.map import FeatureMap
+from bert_serving.features.projection import DENSITY_BINS, UMAP_NEIGHBOURS, Method
+from bert_serving.html import charts
+from bert_serving.html.page import Page, Section
+from bert_serving.html.parts import Cell, Chart, Column, Facts, Matrix, Paragraph, Table, shortened
 
 POINT_CHARACTERS = (160, 120, 80, 40)
 """of a text under the pointer: as many of these as `POINT_BYTES` allow"""

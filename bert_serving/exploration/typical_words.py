@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bert_serving.evaluation.corpus import Corpus
+from bert_serving.exploration.corpus import Corpus
 
 LISTED = 25
 """words of each class"""

@@ -7,8 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
-from bert_serving.evaluation.corpus import Corpus
-from bert_serving.evaluation.extras import require
+from bert_serving.exploration.corpus import Corpus
+from bert_serving.extras import require
 
 SIMILAR = 0.8
 """least Jaccard similarity of two texts' word pairs that makes them near-duplicates"""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import altair as alt
 import numpy as np
 
-from bert_serving.pages.charts import CLASS_COLOURS, class_scale, many_rows
+from bert_serving.html.charts import CLASS_COLOURS, class_scale, many_rows
 
 MOST_PANELS = 12
 _COLUMNS = 3

@@ -1,0 +1,1 @@
+"""Which words moved a decision, and the page that shows it."""

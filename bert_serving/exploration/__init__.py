@@ -1,0 +1,1 @@
+"""Labelled text before training: classes, lengths, duplicates, leaks, and the page that shows them."""

@@ -1,0 +1,1 @@
+"""Plots of data, training and results, as PNG files."""
