@@ -19,11 +19,11 @@ from bert_serving.classifier import Classifier
 from bert_serving.contract import Graph
 from bert_serving.data.splits import load_validation
 from bert_serving.pipeline import load_classifier
-from bert_serving.saved_model import quantised
-from bert_serving.saved_model.agreement import Reference, drawn_rows
-from bert_serving.saved_model.calibration import MOST_TEXTS, measured_ranges
-from bert_serving.saved_model.quantised import QuantisedArithmetic
+from bert_serving.saved_model.graphs import quantized
+from bert_serving.saved_model.graphs.calibration import MOST_TEXTS, measured_ranges
+from bert_serving.saved_model.graphs.quantized import QuantisedArithmetic
 from bert_serving.saved_model.signatures import build_serving_graph
+from bert_serving.saved_model.verification.agreement import Reference, drawn_rows
 from bert_serving.training.run_folder import RunFolder
 
 SHARES = (0.0, 0.35, 0.5, 0.65, 0.8)
@@ -66,7 +66,7 @@ def main() -> None:
     parser.add_argument("--kernels", choices=list(KERNEL_RANGES), help="how kernels are scaled; absent: as in exports")
     given = parser.parse_args()
     if given.kernels:
-        quantised.largest_pair = KERNEL_RANGES[given.kernels]
+        quantized.largest_pair = KERNEL_RANGES[given.kernels]
     run = RunFolder(given.run)
     classifier = load_classifier(run)
     reference = reference_of(run, classifier)

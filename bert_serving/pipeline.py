@@ -40,9 +40,9 @@ from bert_serving.hugging_face import adopt
 from bert_serving.metrics import measure
 from bert_serving.observer import Observer
 from bert_serving.plots import plots as pictures
-from bert_serving.saved_model.agreement import Reference, drawn_rows
 from bert_serving.saved_model.manifest import EncoderOrigin
-from bert_serving.saved_model.provenance import AdoptedProvenance, provenance_of
+from bert_serving.saved_model.sharing.provenance import AdoptedProvenance, provenance_of
+from bert_serving.saved_model.verification.agreement import Reference, drawn_rows
 from bert_serving.saved_model.versions import glob_characters
 from bert_serving.saved_model.writer import ExportOptions, write_export
 from bert_serving.text.normalisation import find_normalisation, is_normalised, write_normalised

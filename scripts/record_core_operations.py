@@ -1,4 +1,4 @@
-"""Records which TensorFlow first has each core operation, attribute and data type, in saved_model/core_operations.json.
+"""Records which TensorFlow first has each core operation, attribute and data type, in core_operations.json.
 
 python scripts/record_core_operations.py             # appends the releases that the file lacks
 python scripts/record_core_operations.py --anew      # all releases again: downloads 4 GB, takes about ten minutes
@@ -28,7 +28,7 @@ from tensorflow.core.framework import types_pb2
 from tensorflow.core.framework.kernel_def_pb2 import KernelList
 from tensorflow.core.framework.op_def_pb2 import OpDef, OpList
 
-TABLE = Path(__file__).parents[1] / "bert_serving" / "saved_model" / "core_operations.json"
+TABLE = Path(__file__).parents[1] / "bert_serving" / "saved_model" / "verification" / "core_operations.json"
 # The first release of each version: what it has, all of its patch releases have. 2.16.0 was never published.
 RELEASES = [f"2.{minor}.{1 if minor == 16 else 0}" for minor in range(2, 21)]
 PLATFORMS = ("manylinux2010_x86_64", "manylinux2014_x86_64", "manylinux_2_17_x86_64", "manylinux_2_27_x86_64")

@@ -197,7 +197,8 @@ def bert_serving(
     Exports are verified in this process, too; what a fresh process sees is tested in one.
     """
     from bert_serving.cli.main import main
-    from bert_serving.saved_model import verify, writer
+    from bert_serving.saved_model import writer
+    from bert_serving.saved_model.verification import verify
 
     monkeypatch.setattr(writer, "verify_in_fresh_process", verify.verify)
     monkeypatch.setattr(verify, "verify_in_fresh_process", verify.verify)

@@ -7,11 +7,12 @@ from bert_serving import pipeline
 from bert_serving.contract import Head, Precision
 from bert_serving.errors import VerificationError
 from bert_serving.observer import Observer
-from bert_serving.saved_model import agreement, writer
-from bert_serving.saved_model.agreement import MOST_ROWS, Reference, compare, drawn_rows, seconds_in_turns
+from bert_serving.saved_model import writer
 from bert_serving.saved_model.manifest import Agreement, Limits, load_manifest
 from bert_serving.saved_model.reader import ExportedModel
-from bert_serving.saved_model.verify import check_agreement, verify
+from bert_serving.saved_model.verification import agreement
+from bert_serving.saved_model.verification.agreement import MOST_ROWS, Reference, compare, drawn_rows, seconds_in_turns
+from bert_serving.saved_model.verification.verify import check_agreement, verify
 from bert_serving.saved_model.writer import ExportOptions
 
 

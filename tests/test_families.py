@@ -15,8 +15,8 @@ from bert_serving.encoders.architecture import sample_inputs
 from bert_serving.encoders.conversion.families import FAMILIES
 from bert_serving.encoders.conversion.hugging_face import convert_hugging_face
 from bert_serving.encoders.loading import find_encoder_folder, load_encoder
-from bert_serving.saved_model.dense import FloatArithmetic
-from bert_serving.saved_model.ragged import RaggedEncoder
+from bert_serving.saved_model.graphs.dense import FloatArithmetic
+from bert_serving.saved_model.graphs.ragged import RaggedEncoder
 
 CONFIGS = {
     "distilbert": {

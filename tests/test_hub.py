@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from bert_serving.errors import HubError, InputError, SourceError
-from bert_serving.saved_model.hub import Commit, HubRepository, check_access, upload
+from bert_serving.saved_model.sharing.hugging_face_hub import Commit, HubRepository, check_access, upload
 
 REPOSITORY = HubRepository("lab", "model")
 CARD = b"---\nlicense: mit\n---\n\n# A model\n"

@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from bert_serving.saved_model.markdown import code, plain, table
+from bert_serving.saved_model.sharing.markdown import code, plain, table
 
 READER = MarkdownIt("commonmark").enable("table")
 TEXTS = st.text(st.sampled_from("ab1 `|\\*_[]<>()&;~#!-+.漢\n\t\0"), max_size=12) | st.text(max_size=12)

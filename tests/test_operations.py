@@ -15,9 +15,15 @@ from tensorflow.python.framework import op_def_registry
 from bert_serving.cli.inspect import inspect
 from bert_serving.encoders.trust import check_harmless
 from bert_serving.errors import EncoderError, ExportError
-from bert_serving.saved_model.operation_versions import is_known, needs_of, newest_known, oldest_known, version_key
-from bert_serving.saved_model.operations import audit_operations
-from bert_serving.saved_model.verify import check_operations, verify
+from bert_serving.saved_model.verification.operation_versions import (
+    is_known,
+    needs_of,
+    newest_known,
+    oldest_known,
+    version_key,
+)
+from bert_serving.saved_model.verification.operations import audit_operations
+from bert_serving.saved_model.verification.verify import check_operations, verify
 from bert_serving.unsafe_operations import REASONS
 
 VOCABULARY = ["[UNK]", "[CLS]", "[SEP]", "good", "bad", "##ly"]

@@ -18,7 +18,7 @@ from bert_serving.model_server.server import ServerThread
 from bert_serving.observer import Observer
 from bert_serving.saved_model import writer
 from bert_serving.saved_model.reader import ExportedModel
-from bert_serving.saved_model.verify import verify
+from bert_serving.saved_model.verification.verify import verify
 from bert_serving.saved_model.writer import ExportOptions
 from bert_serving.training.run_folder import RunFolder
 

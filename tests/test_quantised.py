@@ -12,16 +12,17 @@ import tensorflow as tf
 from bert_serving import pipeline
 from bert_serving.contract import Graph, Precision
 from bert_serving.errors import ExportError
-from bert_serving.saved_model import quantised, writer
-from bert_serving.saved_model.agreement import Reference
-from bert_serving.saved_model.calibration import arithmetic_of, measured_ranges
-from bert_serving.saved_model.dense import ACTIVATIONS, FloatArithmetic, Weights
+from bert_serving.saved_model import writer
+from bert_serving.saved_model.graphs import quantized
+from bert_serving.saved_model.graphs.calibration import arithmetic_of, measured_ranges
+from bert_serving.saved_model.graphs.dense import ACTIVATIONS, FloatArithmetic, Weights
+from bert_serving.saved_model.graphs.quantized import QuantisedArithmetic, _Product
+from bert_serving.saved_model.graphs.ragged import ragged_encoder
 from bert_serving.saved_model.manifest import load_manifest
-from bert_serving.saved_model.operations import audit_operations
-from bert_serving.saved_model.quantised import QuantisedArithmetic, _Product
-from bert_serving.saved_model.ragged import ragged_encoder
 from bert_serving.saved_model.reader import ExportedModel
-from bert_serving.saved_model.verify import verify
+from bert_serving.saved_model.verification.agreement import Reference
+from bert_serving.saved_model.verification.operations import audit_operations
+from bert_serving.saved_model.verification.verify import verify
 from bert_serving.saved_model.writer import ExportOptions
 
 FLOAT32 = FloatArithmetic(tf.float32)
@@ -144,8 +145,8 @@ def test_a_kernel_that_uses_the_whole_range_would_saturate():
 
 ANSWERS_WITHOUT_VNNI = """
 import sys, numpy as np, tensorflow as tf
-from bert_serving.saved_model.dense import Weights
-from bert_serving.saved_model.quantised import QuantisedArithmetic
+from bert_serving.saved_model.graphs.dense import Weights
+from bert_serving.saved_model.graphs.quantized import QuantisedArithmetic
 given = dict(np.load(sys.argv[1]))
 arithmetic = QuantisedArithmetic({"inner": given["inner_range"], "outer": given["outer_range"]})
 layers = [Weights(name, given[name + "_kernel"], given[name + "_bias"]) for name in ("inner", "outer")]
@@ -244,7 +245,7 @@ def test_an_int8_export_agrees_and_says_what_it_needs(export, trained):
 
 def test_an_export_whose_kernels_may_saturate_is_refused(export, monkeypatch):
     """As exports were before: the greatest value of a column stood for 127."""
-    monkeypatch.setattr(quantised, "largest_pair", lambda kernel: np.abs(kernel).max(axis=0))
+    monkeypatch.setattr(quantized, "largest_pair", lambda kernel: np.abs(kernel).max(axis=0))
     folder = export(minimum_tf_serving="2.17")
     monkeypatch.undo()
     result = verify(folder)

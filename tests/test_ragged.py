@@ -12,9 +12,9 @@ from bert_serving import contract
 from bert_serving.classifier import pool
 from bert_serving.contract import Pooling
 from bert_serving.encoders.architecture import ACTIVATIONS, Architecture, build_network
-from bert_serving.saved_model.dense import FloatArithmetic
-from bert_serving.saved_model.operations import read_meta_graph
-from bert_serving.saved_model.ragged import RaggedEncoder
+from bert_serving.saved_model.graphs.dense import FloatArithmetic
+from bert_serving.saved_model.graphs.ragged import RaggedEncoder
+from bert_serving.saved_model.verification.operations import read_meta_graph
 
 SIZE = Architecture(vocabulary_size=40, layers=2, width=16, heads=4, inner_width=32, positions=300)
 FLOAT32 = FloatArithmetic(tf.float32)

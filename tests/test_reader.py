@@ -7,8 +7,8 @@ import pytest
 
 from bert_serving import contract
 from bert_serving.errors import ExportError, InputError
-from bert_serving.saved_model.golden import Golden
 from bert_serving.saved_model.reader import ExportedModel
+from bert_serving.saved_model.verification.golden import Golden
 from bert_serving.saved_model.versions import glob_characters, latest_version
 
 

@@ -18,11 +18,11 @@ from bert_serving import contract
 from bert_serving.config import EncoderConfig
 from bert_serving.encoders.loading import find_encoder_folder, load_encoder
 from bert_serving.errors import ExportError, SourceError
-from bert_serving.saved_model.card import classifier_card, encoder_card
 from bert_serving.saved_model.manifest import load_manifest
-from bert_serving.saved_model.provenance import provenance_of
 from bert_serving.saved_model.reader import ExportedModel
-from bert_serving.saved_model.sharing import classifier_files, encoder_files, size_of, write_files
+from bert_serving.saved_model.sharing.card import classifier_card, encoder_card
+from bert_serving.saved_model.sharing.provenance import provenance_of
+from bert_serving.saved_model.sharing.share import classifier_files, encoder_files, size_of, write_files
 from bert_serving.training.run_folder import RunFolder
 
 ROOT = Path(__file__).resolve().parents[1]

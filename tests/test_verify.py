@@ -10,10 +10,10 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from bert_serving import contract
 from bert_serving.errors import BertServingError, VerificationError
-from bert_serving.saved_model import verify as verify_module
-from bert_serving.saved_model.golden import GOLDEN_FILE
 from bert_serving.saved_model.manifest import load_manifest
-from bert_serving.saved_model.verify import verify, verify_in_fresh_process
+from bert_serving.saved_model.verification import verify as verify_module
+from bert_serving.saved_model.verification.golden import GOLDEN_FILE
+from bert_serving.saved_model.verification.verify import verify, verify_in_fresh_process
 
 
 @pytest.fixture
@@ -49,7 +49,9 @@ def test_the_fresh_process_has_nothing_of_this_one_but_the_folder(exported, tmp_
     program.chmod(0o755)
     monkeypatch.setattr("sys.executable", str(program))
     assert verify_in_fresh_process(exported, minimum_tf_serving="2.12").golden_texts == 3
-    assert (tmp_path / "call").read_text() == f"-m bert_serving.saved_model.verify {exported} --minimum 2.12 3 -1\n"
+    assert (
+        tmp_path / "call"
+    ).read_text() == f"-m bert_serving.saved_model.verification.verify {exported} --minimum 2.12 3 -1\n"
 
 
 def test_verification_changes_nothing(copy):

@@ -21,7 +21,7 @@ from bert_serving.errors import ExportError, VerificationError
 from bert_serving.saved_model import writer
 from bert_serving.saved_model.manifest import Verification, load_manifest
 from bert_serving.saved_model.reader import ExportedModel
-from bert_serving.saved_model.verify import verify
+from bert_serving.saved_model.verification.verify import verify
 from bert_serving.saved_model.writer import ExportOptions
 
 

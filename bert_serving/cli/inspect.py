@@ -10,7 +10,7 @@ from bert_serving.cli.display import ConsoleObserver, console, print_json, show_
 from bert_serving.saved_model.manifest import Manifest, load_manifest
 
 if TYPE_CHECKING:
-    from bert_serving.saved_model.operations import OperationAudit
+    from bert_serving.saved_model.verification.operations import OperationAudit
 
 
 def inspect(
@@ -26,7 +26,7 @@ def inspect(
     folder = latest_version(saved_model)
     # Read, not loaded: a model may need operations that this process lacks, or ones that nobody should run.
     with (Observer() if as_json else ConsoleObserver()).stage("Reading the model"):
-        from bert_serving.saved_model.operations import audit_operations, read_signatures
+        from bert_serving.saved_model.verification.operations import audit_operations, read_signatures
 
         audit = audit_operations(folder)
         signatures = read_signatures(folder)

@@ -38,8 +38,8 @@ def share(
 ) -> None:
     """Upload a run's encoder or classifier with its card, or write both into a folder."""
     from bert_serving.errors import InputError
-    from bert_serving.saved_model.hub import Commit, HubRepository, check_access, upload
-    from bert_serving.saved_model.sharing import classifier_files, encoder_files, size_of, write_files
+    from bert_serving.saved_model.sharing.hugging_face_hub import Commit, HubRepository, check_access, upload
+    from bert_serving.saved_model.sharing.share import classifier_files, encoder_files, size_of, write_files
     from bert_serving.training.run_folder import RunFolder
 
     what = what or (Shared.CLASSIFIER if export is not None else Shared.ENCODER)

@@ -21,7 +21,7 @@ def verify(
     """Check a SavedModel in a fresh process. Exit status 1 when a check fails."""
     from bert_serving.errors import InputError, VerificationError
     from bert_serving.observer import Observer
-    from bert_serving.saved_model.verify import verify_in_fresh_process
+    from bert_serving.saved_model.verification.verify import verify_in_fresh_process
     from bert_serving.saved_model.versions import latest_version
 
     if tf_serving is not None and not re.fullmatch(r"\d+\.\d+", tf_serving):

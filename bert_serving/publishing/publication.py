@@ -91,7 +91,7 @@ def verify_again(export: Path, observer: Observer) -> None:
     Raises:
         VerificationError: a check fails.
     """
-    from bert_serving.saved_model import verify
+    from bert_serving.saved_model.verification import verify
 
     with observer.stage("Verifying again in a fresh process"):
         result = verify.verify_in_fresh_process(export)

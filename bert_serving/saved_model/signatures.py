@@ -10,8 +10,8 @@ import tensorflow as tf
 from bert_serving import contract
 from bert_serving.classifier import Classifier, label_of
 from bert_serving.contract import Graph
-from bert_serving.saved_model.dense import Arithmetic, FloatArithmetic
-from bert_serving.saved_model.ragged import end_to_end, ragged_encoder
+from bert_serving.saved_model.graphs.dense import Arithmetic, FloatArithmetic
+from bert_serving.saved_model.graphs.ragged import end_to_end, ragged_encoder
 from bert_serving.text.packing import combine_segments, pad, trimmed_length
 
 # A regression has no labels; its only "class" in the Classify call is called so.

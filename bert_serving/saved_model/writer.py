@@ -26,17 +26,17 @@ from bert_serving.classifier import Classifier
 from bert_serving.contract import Graph, Precision
 from bert_serving.errors import ExportError, VerificationError
 from bert_serving.observer import Observer
-from bert_serving.saved_model import quantised
-from bert_serving.saved_model.agreement import Reference, seconds_in_turns
-from bert_serving.saved_model.calibration import arithmetic_of
-from bert_serving.saved_model.card import adopted_card, classifier_card
-from bert_serving.saved_model.golden import TEXTS, Golden
+from bert_serving.saved_model.graphs import quantized
+from bert_serving.saved_model.graphs.calibration import arithmetic_of
 from bert_serving.saved_model.manifest import Limits, Manifest, Verification
-from bert_serving.saved_model.operation_versions import first_version, version_key
-from bert_serving.saved_model.operations import audit_operations
-from bert_serving.saved_model.provenance import AdoptedProvenance, Provenance
+from bert_serving.saved_model.sharing.card import adopted_card, classifier_card
+from bert_serving.saved_model.sharing.provenance import AdoptedProvenance, Provenance
 from bert_serving.saved_model.signatures import build_serving_graph, supported_graph
-from bert_serving.saved_model.verify import verify_in_fresh_process
+from bert_serving.saved_model.verification.agreement import Reference, seconds_in_turns
+from bert_serving.saved_model.verification.golden import TEXTS, Golden
+from bert_serving.saved_model.verification.operation_versions import first_version, version_key
+from bert_serving.saved_model.verification.operations import audit_operations
+from bert_serving.saved_model.verification.verify import verify_in_fresh_process
 from bert_serving.saved_model.versions import glob_characters, numbered
 from bert_serving.saved_model.warmup import write_warmup
 
@@ -220,7 +220,7 @@ def _supported(classifier: Classifier, options: ExportOptions, observer: Observe
 
 
 def _too_old_for_int8(minimum_tf_serving: str) -> str | None:
-    first = first_version(quantised.OPERATION)
+    first = first_version(quantized.OPERATION)
     if version_key(minimum_tf_serving) >= version_key(first):
         return None
     return (

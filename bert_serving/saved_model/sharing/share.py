@@ -8,9 +8,9 @@ from pathlib import Path
 from bert_serving.config import EncoderConfig
 from bert_serving.contract import CARD_FILE
 from bert_serving.errors import ExportError
-from bert_serving.saved_model.card import classifier_card, encoder_card
 from bert_serving.saved_model.manifest import load_manifest
-from bert_serving.saved_model.provenance import provenance_of
+from bert_serving.saved_model.sharing.card import classifier_card, encoder_card
+from bert_serving.saved_model.sharing.provenance import provenance_of
 from bert_serving.saved_model.versions import latest_version
 from bert_serving.training.run_folder import RunFolder
 

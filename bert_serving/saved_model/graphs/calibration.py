@@ -6,10 +6,10 @@ from bert_serving.classifier import Classifier
 from bert_serving.contract import Precision
 from bert_serving.data.batches import sorted_batches
 from bert_serving.errors import ExportError
-from bert_serving.saved_model.agreement import Reference
-from bert_serving.saved_model.dense import Arithmetic, FloatArithmetic
-from bert_serving.saved_model.quantised import ObservingArithmetic, QuantisedArithmetic, Ranges
-from bert_serving.saved_model.ragged import end_to_end, ragged_encoder
+from bert_serving.saved_model.graphs.dense import Arithmetic, FloatArithmetic
+from bert_serving.saved_model.graphs.quantized import ObservingArithmetic, QuantisedArithmetic, Ranges
+from bert_serving.saved_model.graphs.ragged import end_to_end, ragged_encoder
+from bert_serving.saved_model.verification.agreement import Reference
 
 MOST_TEXTS = 512
 """of a reference are measured"""

@@ -17,8 +17,8 @@ from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef, TensorInfo
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from bert_serving.errors import ExportError
-from bert_serving.saved_model import quantised
-from bert_serving.saved_model.operation_versions import Need, is_known, needs_of, oldest_known, version_key
+from bert_serving.saved_model.graphs import quantized
+from bert_serving.saved_model.verification.operation_versions import Need, is_known, needs_of, oldest_known, version_key
 from bert_serving.unsafe_operations import unsafe_operations
 
 # The signature that fills tables when a SavedModel is loaded; not one to call.
@@ -73,7 +73,7 @@ def audit_operations(folder: Path) -> OperationAudit:
         needs=tuple(sorted({need for node in nodes for need in needs_of(node)})),
         missing=tuple(name for name in names if not is_known(name)),
         unsafe={name: reason for graph in graphs for name, reason in unsafe_operations(graph).items()},
-        saturating_kernels=sum(map(_saturates, nodes)) if quantised.OPERATION in names else 0,
+        saturating_kernels=sum(map(_saturates, nodes)) if quantized.OPERATION in names else 0,
     )
 
 
@@ -135,7 +135,7 @@ def _saturates(node: NodeDef) -> bool:
     if node.op != "Const" or node.attr["dtype"].type != tf.int8.as_datatype_enum:
         return False
     kernel = tf.make_ndarray(node.attr["value"].tensor).astype(np.int32)
-    return kernel.ndim == 2 and bool((quantised.largest_pair(kernel) > quantised.LARGEST_PAIR).any())
+    return kernel.ndim == 2 and bool((quantized.largest_pair(kernel) > quantized.LARGEST_PAIR).any())
 
 
 def _operation_nodes(model: MetaGraphDef) -> Iterable[NodeDef]:

@@ -22,7 +22,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework import op_def_library
 
-from bert_serving.saved_model.dense import Dense, FeedForward, FloatArithmetic, FloatDense, Weights
+from bert_serving.saved_model.graphs.dense import Dense, FeedForward, FloatArithmetic, FloatDense, Weights
 
 OPERATION = "_QuantizedMatMul"
 """whose first TensorFlow Serving is the first for such a graph"""

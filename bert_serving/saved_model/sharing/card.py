@@ -12,10 +12,10 @@ from bert_serving import contract
 from bert_serving.contract import Head, Scaling
 from bert_serving.encoders.catalog.catalog import hub_name
 from bert_serving.evaluation.intervals import share_interval
-from bert_serving.saved_model.calling import calling_guide, encoder_guide
 from bert_serving.saved_model.manifest import EncoderOrigin, Manifest
-from bert_serving.saved_model.markdown import code, plain, table
-from bert_serving.saved_model.provenance import AdoptedProvenance, Provenance
+from bert_serving.saved_model.sharing.calling import calling_guide, encoder_guide
+from bert_serving.saved_model.sharing.markdown import code, plain, table
+from bert_serving.saved_model.sharing.provenance import AdoptedProvenance, Provenance
 
 LISTED_LABELS = 100
 LISTED_MISTAKES = 5

@@ -20,7 +20,7 @@ from bert_serving.classifier import Classifier
 from bert_serving.contract import Pooling
 from bert_serving.encoders.architecture import Architecture
 from bert_serving.errors import EncoderError
-from bert_serving.saved_model.dense import ACTIVATIONS, Arithmetic, Dense, FeedForward, FloatArithmetic, Weights
+from bert_serving.saved_model.graphs.dense import ACTIVATIONS, Arithmetic, Dense, FeedForward, FloatArithmetic, Weights
 
 # As in every BERT that this project converts.
 _LAYER_NORM_EPSILON = 1e-12

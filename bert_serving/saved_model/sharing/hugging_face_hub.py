@@ -10,7 +10,7 @@ from bert_serving.encoders.download.hugging_face_hub import hub_endpoint
 from bert_serving.encoders.download.sources import is_offline
 from bert_serving.errors import HubError, InputError
 from bert_serving.extras import require
-from bert_serving.saved_model.sharing import SharedFiles
+from bert_serving.saved_model.sharing.share import SharedFiles
 
 SCHEME = "hf://"
 MAIN = "main"

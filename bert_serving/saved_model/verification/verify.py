@@ -1,6 +1,6 @@
 """Does a SavedModel do what the contract says, and answer as the model in memory did?
 
-Run as `python -m bert_serving.saved_model.verify FOLDER`, it is the fresh process in which an export is verified: nothing of
+Run as `python -m bert_serving.saved_model.verification.verify FOLDER`, it is the fresh process in which an export is verified: nothing of
 the process that trained it can help it there. Prints its verdict as JSON.
 """
 
@@ -26,9 +26,9 @@ from bert_serving.saved_model.manifest import (
 )
 
 if TYPE_CHECKING:
-    from bert_serving.saved_model.golden import Golden
-    from bert_serving.saved_model.operations import OperationAudit
     from bert_serving.saved_model.reader import ExportedModel
+    from bert_serving.saved_model.verification.golden import Golden
+    from bert_serving.saved_model.verification.operations import OperationAudit
 
 # Logits and pooled outputs are larger than probabilities and move further.
 _LOGIT_FACTOR = 12.5
@@ -46,10 +46,10 @@ def verify(folder: Path, *, minimum_tf_serving: str | None = None, reference: Pa
     Raises:
         ExportError: the folder cannot be loaded at all.
     """
-    from bert_serving.saved_model.agreement import Reference, compare
-    from bert_serving.saved_model.golden import Golden
-    from bert_serving.saved_model.operations import audit_operations
     from bert_serving.saved_model.reader import ExportedModel
+    from bert_serving.saved_model.verification.agreement import Reference, compare
+    from bert_serving.saved_model.verification.golden import Golden
+    from bert_serving.saved_model.verification.operations import audit_operations
 
     audit = audit_operations(folder)
     manifest = load_manifest(folder)
@@ -90,7 +90,7 @@ def verify_in_fresh_process(
     command = [
         sys.executable,
         "-m",
-        "bert_serving.saved_model.verify",
+        "bert_serving.saved_model.verification.verify",
         str(folder),
         *(["--minimum", minimum_tf_serving] if minimum_tf_serving else []),
         *(["--reference", str(reference)] if reference else []),
@@ -129,7 +129,7 @@ def check_assets(folder: Path, manifest: Manifest) -> list[str]:
 
 def check_operations(audit: "OperationAudit", minimum_tf_serving: str) -> list[str]:
     """Problems with the operations of the graph."""
-    from bert_serving.saved_model.operation_versions import newest_known, oldest_known, version_key
+    from bert_serving.saved_model.verification.operation_versions import newest_known, oldest_known, version_key
 
     problems = []
     if audit.missing:
@@ -191,7 +191,7 @@ def check_agreement(agreement: Agreement, limits: Limits) -> list[str]:
 
 def check_signature_table(folder: Path) -> list[str]:
     """Signatures that a server does not see: Python finds them on the loaded object, a server in the table of the graph."""
-    from bert_serving.saved_model.operations import read_meta_graph
+    from bert_serving.saved_model.verification.operations import read_meta_graph
 
     table = read_meta_graph(folder).signature_def
     return [

@@ -1,7 +1,7 @@
 """Does an export agree with the model in memory on real texts, and which of two exports answers them sooner?
 
-Run as `python -m bert_serving.saved_model.agreement REFERENCE FOLDER...`, it measures exports in turns in one fresh process and prints
-the seconds of each as JSON.
+Run as `python -m bert_serving.saved_model.verification.agreement REFERENCE FOLDER...`, it measures exports in turns in one fresh
+process and prints the seconds of each as JSON.
 """
 
 import json
@@ -102,7 +102,7 @@ def seconds_in_turns(reference: Path, folders: Sequence[Path]) -> list[float]:
     command = [
         sys.executable,
         "-m",
-        "bert_serving.saved_model.agreement",
+        "bert_serving.saved_model.verification.agreement",
         *(str(each) for each in (reference, *folders)),
     ]
     environment = os.environ | {

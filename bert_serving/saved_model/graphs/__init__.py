@@ -1,0 +1,1 @@
+"""Serving graphs and the arithmetic of their dense layers."""

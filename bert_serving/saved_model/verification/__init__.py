@@ -1,0 +1,1 @@
+"""Whether an export does what its contract says, and which operations it needs."""
