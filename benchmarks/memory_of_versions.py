@@ -2,7 +2,7 @@
 
     python benchmarks/memory_of_versions.py --version models/bike_shop/1
 
-The figures behind bert_serving/publishing/sizing.py.
+The figures behind bert_serving/publishing/kubernetes/sizing.py.
 """
 
 import argparse

@@ -189,10 +189,10 @@ def rehearse(export: Path, candidate: Path, rate: float, seconds: float, text: s
     import bert_serving.clients.grpc_client  # noqa: F401
     from bert_serving.cli.label import change_labels
     from bert_serving.observer import Observer
-    from bert_serving.publishing.models_config import ModelsConfig, parse_labels
-    from bert_serving.publishing.place import open_place
     from bert_serving.publishing.publication import Destination, publish
-    from bert_serving.publishing.rollout import last_move
+    from bert_serving.publishing.rollout.models_config import ModelsConfig, parse_labels
+    from bert_serving.publishing.rollout.rollout import last_move
+    from bert_serving.publishing.storage.location import open_place
 
     model = "rehearsal"
     with tempfile.TemporaryDirectory() as temporary:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from bert_serving.errors import BertServingError
 from bert_serving.observer import Observer
-from bert_serving.publishing.place import open_place
 from bert_serving.publishing.publication import already_published, destination_of, publish
+from bert_serving.publishing.storage.location import open_place
 
 _STEPS = ("open", "os.", "shutil.", "fcntl.", "socket.")
 

@@ -9,7 +9,7 @@ import pytest
 
 from bert_serving.model_server.config.options import ModelConfig, ServerOptions
 from bert_serving.model_server.server import ServerThread
-from bert_serving.publishing.file_sums import PUBLICATION_FILE
+from bert_serving.publishing.storage.file_sums import PUBLICATION_FILE
 from bert_serving.saved_model.manifest import load_manifest
 from bert_serving.saved_model.verification import verify
 

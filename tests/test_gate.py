@@ -9,7 +9,7 @@ from bert_serving.contract import Head
 from bert_serving.data.table import LabelledTable
 from bert_serving.errors import GateError, RunFileError
 from bert_serving.evaluation.predictions import Predictions
-from bert_serving.publishing.gate import GateRules, Latency, judge, load_gate, measure_latency
+from bert_serving.publishing.rollout.gate import GateRules, Latency, judge, load_gate, measure_latency
 
 LABELS = ("a", "b")
 TEXTS = [f"text {number}" for number in range(10)]

@@ -23,9 +23,9 @@ from bert_serving.model_server.config.flags import parse_flags
 from bert_serving.model_server.config.model_config import read_model_config_file
 from bert_serving.observer import Observer
 from bert_serving.publishing import publication
-from bert_serving.publishing.manifests import Deployed, write_manifests
-from bert_serving.publishing.place import open_place
-from bert_serving.publishing.sizing import MEBI, Need, size
+from bert_serving.publishing.kubernetes.manifests import Deployed, write_manifests
+from bert_serving.publishing.kubernetes.sizing import MEBI, Need, size
+from bert_serving.publishing.storage.location import open_place
 
 # Real tools and servers, minutes of them.
 pytestmark = pytest.mark.slow

@@ -7,8 +7,8 @@ import pytest
 
 from bert_serving.errors import PublishError
 from bert_serving.model_server.config.model_config import parse_model_config
-from bert_serving.publishing.models_config import ModelsConfig, Served, parse_labels, plan
-from bert_serving.publishing.rollout import forget_move, history_file, last_move, read_history, record_move
+from bert_serving.publishing.rollout.models_config import ModelsConfig, Served, parse_labels, plan
+from bert_serving.publishing.rollout.rollout import forget_move, history_file, last_move, read_history, record_move
 
 TEXT = """# Ours.
 # Do not touch on Fridays.

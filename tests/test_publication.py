@@ -20,12 +20,12 @@ from bert_serving.errors import PublishError
 from bert_serving.model_server.process import free_ports
 from bert_serving.observer import Observer
 from bert_serving.publishing import publication
-from bert_serving.publishing.claim import Claim
-from bert_serving.publishing.file_sums import PUBLICATION_FILE, SUMS_FILE
-from bert_serving.publishing.folder_publication import _alone
-from bert_serving.publishing.place import open_place
 from bert_serving.publishing.published_versions import remove_version
-from bert_serving.publishing.publisher import Publisher
+from bert_serving.publishing.storage.claim import Claim
+from bert_serving.publishing.storage.file_sums import PUBLICATION_FILE, SUMS_FILE
+from bert_serving.publishing.storage.folder import _alone
+from bert_serving.publishing.storage.location import open_place
+from bert_serving.publishing.storage.publisher import Publisher
 from bert_serving.saved_model.manifest import EncoderOrigin, Manifest
 
 ROOT = Path(__file__).resolve().parents[1]

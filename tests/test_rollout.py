@@ -15,8 +15,8 @@ from bert_serving.errors import BertServingError, PublishError
 from bert_serving.model_server.config.model_config import read_model_config_file
 from bert_serving.model_server.config.options import ServerOptions
 from bert_serving.model_server.server import ServerThread
-from bert_serving.publishing.place import open_place
 from bert_serving.publishing.published_versions import published_versions
+from bert_serving.publishing.storage.location import open_place
 
 CONFIG = """# Kept.
 model_config_list {{ config {{

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bert_serving.publishing.shadow import shadow
+from bert_serving.publishing.rollout.comparison import shadow
 
 
 def test_changed_labels_come_with_both_distributions_the_largest_difference_first():

@@ -9,7 +9,7 @@ from bert_serving.cli.display import ConsoleObserver, console, print_json, show_
 from bert_serving.cli.model_argument import MODEL_HELP, open_model
 
 if TYPE_CHECKING:
-    from bert_serving.publishing.shadow import Shadow
+    from bert_serving.publishing.rollout.comparison import Shadow
 
 
 def compare(
@@ -27,7 +27,7 @@ def compare(
     """Ask two models the same texts: agreement, changed labels with both distributions, latency of each."""
     from bert_serving.errors import InputError, VerificationError
     from bert_serving.observer import Observer
-    from bert_serving.publishing.shadow import shadow
+    from bert_serving.publishing.rollout.comparison import shadow
 
     texts, pairs = _texts(data, text, text_pair, label)
     observer = Observer() if as_json else ConsoleObserver()

@@ -10,7 +10,7 @@ from bert_serving.errors import InputError
 
 if TYPE_CHECKING:
     from bert_serving.observer import Observer
-    from bert_serving.publishing.gate import GateReport, GateRules
+    from bert_serving.publishing.rollout.gate import GateReport, GateRules
 
 
 def hold_against(
@@ -29,7 +29,7 @@ def hold_against(
         InputError: a rule compares with the serving version, which is a server of other labels or cannot be asked.
     """
     from bert_serving.data.table import read_table
-    from bert_serving.publishing.gate import judge, measure_latency
+    from bert_serving.publishing.rollout.gate import judge, measure_latency
 
     if rules.largest_slowdown is not None and "://" in (against or ""):
         raise InputError(

@@ -9,8 +9,8 @@ import typer
 from bert_serving.cli.display import ConsoleObserver, console
 
 if TYPE_CHECKING:
-    from bert_serving.publishing.manifests import Deployed
-    from bert_serving.publishing.sizing import Need, Sizing
+    from bert_serving.publishing.kubernetes.manifests import Deployed
+    from bert_serving.publishing.kubernetes.sizing import Need, Sizing
 
 app = typer.Typer(help="Manifests for Kubernetes.", no_args_is_help=True)
 
@@ -40,10 +40,10 @@ def render(
 ) -> None:
     """Write manifests with names, sizes and resources computed from a published model."""
     from bert_serving.errors import PublishError
-    from bert_serving.publishing.manifests import Deployed, rendered, write_manifests
-    from bert_serving.publishing.place import open_place
+    from bert_serving.publishing.kubernetes.manifests import Deployed, rendered, write_manifests
+    from bert_serving.publishing.kubernetes.sizing import Need, size
     from bert_serving.publishing.published_versions import published_versions
-    from bert_serving.publishing.sizing import Need, size
+    from bert_serving.publishing.storage.location import open_place
 
     place = open_place(url).below(model)
     complete = [each for each in published_versions(place) if each.complete]

@@ -9,7 +9,7 @@ from bert_serving.cli.display import ConsoleObserver, console
 from bert_serving.cli.versions import CONFIG_HELP, SERVER_HELP, addresses
 
 if TYPE_CHECKING:
-    from bert_serving.publishing.models_config import ModelsConfig
+    from bert_serving.publishing.rollout.models_config import ModelsConfig
 
 MODEL_HELP = "Name of the model; needed when the file lists several."
 TIMEOUT_HELP = "Seconds for a version to become AVAILABLE."
@@ -33,7 +33,7 @@ def label(
 ) -> None:
     """Load versions and move labels, in the order that no server refuses."""
     from bert_serving.errors import PublishError
-    from bert_serving.publishing.models_config import ModelsConfig, parse_labels
+    from bert_serving.publishing.rollout.models_config import ModelsConfig, parse_labels
 
     if not labels and not load:
         raise PublishError("nothing to do; give label=version such as stable=7, or --load 8")
@@ -62,8 +62,8 @@ def change_labels(
         RolloutError: a server did not follow; everything is as before.
     """
     from bert_serving.errors import PublishError
-    from bert_serving.publishing.models_config import plan
-    from bert_serving.publishing.rollout import ServerGroup, follow, record_move
+    from bert_serving.publishing.rollout.models_config import plan
+    from bert_serving.publishing.rollout.rollout import ServerGroup, follow, record_move
 
     now = file.served(name)
     _check_published(file, name, {*wanted.values(), *load}, at)
@@ -94,8 +94,8 @@ def change_labels(
 def _check_published(file: "ModelsConfig", name: str, versions: set[int], at: str | None) -> None:
     """Where the versions can be seen from here."""
     from bert_serving.errors import PublishError
-    from bert_serving.publishing.place import open_place
     from bert_serving.publishing.publication import published_numbers
+    from bert_serving.publishing.storage.location import open_place
 
     base = at or file.base_path(name)
     if at is None and not Path(base).is_dir():

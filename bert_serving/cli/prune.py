@@ -18,15 +18,15 @@ def prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
 ) -> None:
     """Remove all but the highest versions; what is labelled, listed or AVAILABLE stays."""
-    from bert_serving.publishing.models_config import ModelsConfig
-    from bert_serving.publishing.place import open_place
     from bert_serving.publishing.published_versions import (
         prunable,
         published_versions,
         remove_leftovers,
         remove_version,
     )
-    from bert_serving.publishing.rollout import ServerGroup
+    from bert_serving.publishing.rollout.models_config import ModelsConfig
+    from bert_serving.publishing.rollout.rollout import ServerGroup
+    from bert_serving.publishing.storage.location import open_place
 
     place = open_place(model)
     name = name or place.name

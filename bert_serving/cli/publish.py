@@ -9,8 +9,8 @@ from bert_serving.cli.display import ConsoleObserver, console, print_json, show_
 from bert_serving.cli.model_argument import MODEL_HELP
 
 if TYPE_CHECKING:
-    from bert_serving.publishing.gate import GateReport
     from bert_serving.publishing.publication import Destination
+    from bert_serving.publishing.rollout.gate import GateReport
 
 
 def publish(
@@ -39,8 +39,8 @@ def publish(
     from bert_serving.errors import InputError
     from bert_serving.observer import Observer
     from bert_serving.publishing import publication
-    from bert_serving.publishing.gate import load_gate
-    from bert_serving.publishing.place import open_place
+    from bert_serving.publishing.rollout.gate import load_gate
+    from bert_serving.publishing.storage.location import open_place
     from bert_serving.saved_model.versions import latest_version
 
     if gate is None and (force is not None or against is not None):

@@ -19,8 +19,8 @@ def rollback(
     timeout: Annotated[float, typer.Option(help=TIMEOUT_HELP)] = 300.0,
 ) -> None:
     """Move labels back to where they were before the last move; once more goes one further."""
-    from bert_serving.publishing.models_config import ModelsConfig
-    from bert_serving.publishing.rollout import forget_move, last_move
+    from bert_serving.publishing.rollout.models_config import ModelsConfig
+    from bert_serving.publishing.rollout.rollout import forget_move, last_move
 
     file = ModelsConfig.load(config)
     name = file.only_name(model)

@@ -20,10 +20,10 @@ def versions(
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """List the published versions of a model, highest first."""
-    from bert_serving.publishing.models_config import ModelsConfig
-    from bert_serving.publishing.place import open_place
     from bert_serving.publishing.published_versions import published_versions
-    from bert_serving.publishing.rollout import ServerGroup
+    from bert_serving.publishing.rollout.models_config import ModelsConfig
+    from bert_serving.publishing.rollout.rollout import ServerGroup
+    from bert_serving.publishing.storage.location import open_place
 
     place = open_place(model)
     name = name or place.name

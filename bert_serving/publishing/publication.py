@@ -7,11 +7,11 @@ from typing import Any
 
 from bert_serving.errors import PublishError, VerificationError
 from bert_serving.observer import Observer
-from bert_serving.publishing.file_sums import GRAPH_FILE, SUMS_FILE, FileSums
-from bert_serving.publishing.folder_publication import publish_in_folder
-from bert_serving.publishing.package import Package, meter, pack
-from bert_serving.publishing.place import Place
-from bert_serving.publishing.storage_publication import publish_to_storage
+from bert_serving.publishing.storage.file_sums import GRAPH_FILE, SUMS_FILE, FileSums
+from bert_serving.publishing.storage.folder import publish_in_folder
+from bert_serving.publishing.storage.location import Place
+from bert_serving.publishing.storage.object_storage import publish_to_storage
+from bert_serving.publishing.storage.package import Package, meter, pack
 from bert_serving.saved_model.manifest import load_manifest
 
 

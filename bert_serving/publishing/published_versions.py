@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from bert_serving.contract import MANIFEST_FILE
 from bert_serving.errors import PublishError
-from bert_serving.publishing.file_sums import GRAPH_FILE, PUBLICATION_FILE
-from bert_serving.publishing.place import Place
+from bert_serving.publishing.storage.file_sums import GRAPH_FILE, PUBLICATION_FILE
+from bert_serving.publishing.storage.location import Place
 
 _REMOVED = ".removed-"
 _PUBLISHING = ".publishing-"

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from bert_serving import __version__
-from bert_serving.publishing.file_sums import GRAPH_FILE, PUBLICATION_FILE, SUMS_FILE, FileSums, sums_of
-from bert_serving.publishing.place import Progress
+from bert_serving.publishing.storage.file_sums import GRAPH_FILE, PUBLICATION_FILE, SUMS_FILE, FileSums, sums_of
+from bert_serving.publishing.storage.location import Progress
 
 
 @dataclass(frozen=True)

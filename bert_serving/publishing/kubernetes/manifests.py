@@ -4,15 +4,14 @@ import re
 import shutil
 import subprocess
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import yaml
 
 from bert_serving.errors import PublishError
-from bert_serving.publishing.models_config import ModelsConfig, Served
-from bert_serving.publishing.sizing import Sizing
+from bert_serving.publishing.kubernetes.sizing import Sizing
+from bert_serving.publishing.rollout.models_config import ModelsConfig, Served
 
 OVERLAYS = ("cpu", "gpu", "canary", "canary-mesh", "kserve")
 """those that serve a model"""
@@ -69,12 +68,11 @@ def write_manifests(deployed: Deployed, target: Path) -> None:
     """
     if target.exists():
         raise PublishError(f"{target}: exists; give a new folder with --out")
-    source = Path(str(files("bert_serving.publishing"))) / "kustomize"
     building = target.with_name(f".tmp-{target.name}")
     try:
         shutil.rmtree(building, ignore_errors=True)
         for part in ("base", "components", f"overlays/{deployed.overlay}"):
-            shutil.copytree(source / part, building / part)
+            shutil.copytree(_kustomize() / part, building / part)
         for path in building.rglob("*"):
             if path.is_file():
                 text = _filled_in(path.read_text("utf-8"), deployed)
@@ -179,8 +177,14 @@ def _patch(kind: str, operations: list[dict]) -> dict:
     return {"target": {"kind": kind}, "patch": yaml.safe_dump(operations, sort_keys=False)}
 
 
+def _kustomize() -> Path:
+    """The project's kustomize folders: a copy in an installed wheel, k8s/ in a checkout."""
+    copy = Path(__file__).with_name("kustomize")
+    return copy if copy.is_dir() else Path(__file__).parents[3] / "k8s"
+
+
 def _place(name: str) -> int:
     """Where an argument stands in the base's list."""
-    text = (files("bert_serving.publishing") / "kustomize" / "base" / "deployment.yaml").read_text("utf-8")
+    text = (_kustomize() / "base" / "deployment.yaml").read_text("utf-8")
     arguments = yaml.safe_load(text)["spec"]["template"]["spec"]["containers"][0]["args"]
     return next(place for place, each in enumerate(arguments) if each.startswith(f"--{name}="))

@@ -3,10 +3,10 @@
 import contextlib
 
 from bert_serving.errors import PublishError
-from bert_serving.publishing.claim import Claim
-from bert_serving.publishing.file_sums import GRAPH_FILE
-from bert_serving.publishing.package import Package
-from bert_serving.publishing.place import Place, Progress
+from bert_serving.publishing.storage.claim import Claim
+from bert_serving.publishing.storage.file_sums import GRAPH_FILE
+from bert_serving.publishing.storage.location import Place, Progress
+from bert_serving.publishing.storage.package import Package
 
 
 def publish_to_storage(

@@ -5,8 +5,8 @@ decide for one of two writers. The highest counts.
 """
 
 from bert_serving.errors import PublishError
-from bert_serving.publishing.place import Place
-from bert_serving.publishing.publisher import Publisher
+from bert_serving.publishing.storage.location import Place
+from bert_serving.publishing.storage.publisher import Publisher
 
 
 class Claim:

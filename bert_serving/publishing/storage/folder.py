@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bert_serving.errors import PublishError
-from bert_serving.publishing.file_sums import file_digest
-from bert_serving.publishing.package import Package
-from bert_serving.publishing.place import Progress
+from bert_serving.publishing.storage.file_sums import file_digest
+from bert_serving.publishing.storage.location import Progress
+from bert_serving.publishing.storage.package import Package
 
 _CHUNK = 1 << 20
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from bert_serving.errors import BertServingError, PublishError
-from bert_serving.publishing.file_sums import stream_digest
+from bert_serving.publishing.storage.file_sums import stream_digest
 
 # Words of the libraries' errors (class names, by the start) and what a person can do.
 _ADVICE = {

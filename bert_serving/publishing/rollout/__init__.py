@@ -1,0 +1,1 @@
+"""Gates before a publication, version labels, and rollouts on running servers."""

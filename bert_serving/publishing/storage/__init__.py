@@ -1,0 +1,1 @@
+"""Folders and object storages that hold published versions."""
