@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import VOCABULARY, write_run_file
+from support.tiny import VOCABULARY, write_run_file
 
 from bert_serving import contract, pipeline
 from bert_serving.classifier import ClassifierOptions, build_classifier, pool

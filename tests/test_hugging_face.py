@@ -6,9 +6,9 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import VOCABULARY
-from hugging_face_folders import CLASSES, WIDTH, configuration, write_fine_tuned, write_vocabulary
 from safetensors.numpy import load_file, save_file
+from support.hugging_face_folders import CLASSES, WIDTH, configuration, write_fine_tuned, write_vocabulary
+from support.tiny import VOCABULARY
 
 from bert_serving import contract
 from bert_serving.classifier import Classifier

@@ -10,8 +10,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 HEAVY = ("tensorflow", "tf_keras", "keras", "pandas", "sklearn", "matplotlib", "pyarrow", "grpc")
 
 

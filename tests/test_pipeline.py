@@ -2,9 +2,9 @@
 
 import json
 
-import conftest
 import numpy as np
 import pytest
+from support import tiny
 
 from bert_serving import pipeline
 from bert_serving.clients.grpc_client import GrpcClient
@@ -96,13 +96,13 @@ def head_rows(head, rows):
 def test_every_head_goes_the_whole_road_in_silence(head, pairs, encoder_folder, rows, tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(writer, "verify_in_fresh_process", verify)
     rows = head_rows(head, rows)
-    run_file = conftest.write_run_file(tmp_path, encoder_folder, rows, epochs=1)
+    run_file = tiny.write_run_file(tmp_path, encoder_folder, rows, epochs=1)
     overrides = [f"head.kind={head.value}", "encoder.sequence_length=12"]
     if pairs:
         overrides.append("data.text_pair=second")
         for name, part in (("train", rows[:40]), ("validation", rows[40:50]), ("test", rows[50:])):
             triples = [(text, label, text[::2]) for text, label in part]
-            conftest.write_tsv_file(tmp_path / f"{name}.tsv", triples, ("text", "label", "second"))
+            tiny.write_tsv_file(tmp_path / f"{name}.tsv", triples, ("text", "label", "second"))
     trained = pipeline.train(load_run_file(run_file, overrides), tmp_path / "run")
     exported = pipeline.export(trained.run, ExportOptions(tmp_path / "models", "m"), classifier=trained.classifier)
     test = trained.splits.test
@@ -158,10 +158,10 @@ def test_an_interrupted_run_can_be_resumed_and_ends_where_an_uninterrupted_one_d
 
 
 def test_a_run_whose_data_changed_cannot_be_resumed(encoder_folder, rows, tmp_path):
-    run_file = conftest.write_run_file(tmp_path, encoder_folder, rows)
+    run_file = tiny.write_run_file(tmp_path, encoder_folder, rows)
     with pytest.raises(KeyboardInterrupt):
         pipeline.train(load_run_file(run_file), tmp_path / "run", observer=Interrupter(after=1))
-    conftest.write_tsv_file(tmp_path / "train.tsv", rows[1:41])
+    tiny.write_tsv_file(tmp_path / "train.tsv", rows[1:41])
     with pytest.raises(RunFolderError, match="the train data changed since this run began; train it anew"):
         pipeline.train(load_run_file(run_file), tmp_path / "run", resume=True)
 

@@ -1,0 +1,136 @@
+"""Tiny fine-tuned classifiers of every family in Hugging Face's format, with random weights, made without transformers."""
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sentencepiece
+from safetensors.numpy import save_file
+
+from bert_serving.encoders.architecture import Architecture, build_network
+from bert_serving.encoders.conversion.families import FAMILIES
+from bert_serving.encoders.conversion.hugging_face import read_architecture
+from support.tiny import POSITIONS, VOCABULARY, WORDS
+
+WIDTH = 8
+CLASSES = {
+    "bert": "BertForSequenceClassification",
+    "distilbert": "DistilBertForSequenceClassification",
+    "electra": "ElectraForSequenceClassification",
+    "albert": "AlbertForSequenceClassification",
+}
+PIECES = 48
+
+
+def configuration(model_type: str) -> dict[str, Any]:
+    """config.json of an encoder with two layers."""
+    if model_type == "distilbert":
+        return {
+            "model_type": "distilbert",
+            "vocab_size": len(VOCABULARY),
+            "dim": WIDTH,
+            "n_layers": 2,
+            "n_heads": 2,
+            "hidden_dim": 2 * WIDTH,
+            "max_position_embeddings": POSITIONS,
+            "activation": "gelu",
+        }
+    sizes = {
+        "model_type": model_type,
+        "vocab_size": PIECES if model_type == "albert" else len(VOCABULARY),
+        "hidden_size": WIDTH,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 2 * WIDTH,
+        "max_position_embeddings": POSITIONS,
+        "type_vocab_size": 2,
+        "hidden_act": "gelu_new" if model_type == "albert" else "gelu",
+        "layer_norm_eps": 1e-12,
+    }
+    narrower = {"embedding_size": WIDTH // 2}
+    return sizes | (narrower if model_type in ("albert", "electra") else {})
+
+
+def write_fine_tuned(
+    folder: Path, model_type: str, *, labels: Sequence[str] = ("praise", "blame", "neither"), **changes: Any
+) -> dict[str, np.ndarray]:
+    """Writes a classifier and returns its tensors."""
+    folder.mkdir(parents=True, exist_ok=True)
+    head = {
+        "architectures": [CLASSES[model_type]],
+        "id2label": {str(number): label for number, label in enumerate(labels)},
+        "label2id": {label: number for number, label in enumerate(labels)},
+    }
+    config = configuration(model_type) | head | changes
+    (folder / "config.json").write_text(json.dumps(config), "utf-8")
+    write_vocabulary(folder, model_type)
+    tensors = random_tensors(config, outputs=len(labels))
+    save_file(tensors, folder / "model.safetensors")
+    return tensors
+
+
+def write_vocabulary(folder: Path, model_type: str) -> None:
+    """vocab.txt, or spiece.model for an ALBERT."""
+    if model_type == "albert":
+        (folder / "spiece.model").write_bytes(sentencepiece_model())
+    else:
+        (folder / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n", "utf-8")
+
+
+def sentencepiece_model() -> bytes:
+    """A SentencePiece model with ALBERT's framing tokens, learnt from the tests' words."""
+    words = [word.removeprefix("##") for word in WORDS]
+    texts = [" ".join(words[i:] + words[:i]) for i in range(len(words))] * 20 + [
+        "abcdefghijklmnopqrstuvwxyz , . ! ' \""
+    ] * 5
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(texts),
+        model_writer=model,
+        vocab_size=PIECES,
+        pad_id=0,
+        unk_id=1,
+        bos_id=2,
+        eos_id=3,
+        pad_piece="<pad>",
+        unk_piece="<unk>",
+        bos_piece="[CLS]",
+        eos_piece="[SEP]",
+        control_symbols=["[MASK]"],
+        hard_vocab_limit=True,
+        minloglevel=2,
+    )
+    return model.getvalue()
+
+
+def random_tensors(config: Mapping[str, Any], outputs: int) -> dict[str, np.ndarray]:
+    """Weights under Hugging Face's names and in its shapes, those of the head included."""
+    architecture, family = read_architecture(config, {}), FAMILIES[config["model_type"]]
+    random = np.random.default_rng(7)
+    shapes = {variable.name: tuple(variable.shape) for variable in build_network(architecture).variables}
+    names = family.weight_names(architecture.layers, projection=architecture.has_projection)
+    tensors = {
+        f"{family.prefix}{theirs}": _value(random, theirs, _their_shape(f"{ours}:0", shapes, architecture))
+        for theirs, ours in names.items()
+    }
+    head = {f"{family.classifier.output}.weight": (outputs, WIDTH), f"{family.classifier.output}.bias": (outputs,)}
+    if family.pooler is None:
+        head |= {f"{family.classifier.pooler}.weight": (WIDTH, WIDTH), f"{family.classifier.pooler}.bias": (WIDTH,)}
+    return tensors | {name: _value(random, name, shape) for name, shape in head.items()}
+
+
+def _value(random: np.random.Generator, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    is_scale = ("LayerNorm" in name or "layer_norm" in name) and name.endswith("weight")
+    return (random.normal(size=shape, scale=0.3) + is_scale).astype(np.float32)
+
+
+def _their_shape(ours: str, shapes: Mapping[str, tuple[int, ...]], architecture: Architecture) -> tuple[int, ...]:
+    shape = shapes[ours]
+    if not ours.endswith("/kernel:0"):
+        return (int(np.prod(shape)),) if "self_attention/" in ours else shape
+    if "self_attention/" in ours:
+        return (architecture.width, architecture.width)
+    return shape[::-1]

@@ -1,0 +1,42 @@
+"""What tests of training look at."""
+
+import numpy as np
+
+from bert_serving.encoders.safetensors_file import read_safetensors
+from bert_serving.observer import Observer
+from bert_serving.training.run_folder import RunFolder
+
+# What differs from run to run without meaning anything.
+_CLOCK = ("seconds", "rows_per_second")
+
+
+class Recorder(Observer):
+    """Keeps what it is told."""
+
+    def __init__(self):
+        self.notes, self.batches, self.epochs = [], [], []
+
+    def note(self, line: str) -> None:
+        self.notes.append(line)
+
+    def batch(self, **facts: object) -> None:
+        self.batches.append(facts)
+
+    def epoch(self, row) -> None:
+        self.epochs.append(row)
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def history_of(run: RunFolder) -> list[dict]:
+    rows = run.read_json("history.json")
+    return [{name: value for name, value in row.items() if name not in _CLOCK} for row in rows]
+
+
+def assert_same_weights(one: RunFolder, other: RunFolder) -> None:
+    mine, theirs = read_safetensors(one.weights), read_safetensors(other.weights)
+    assert mine.keys() == theirs.keys()
+    for name in mine:
+        np.testing.assert_array_equal(mine[name], theirs[name], err_msg=name)
