@@ -65,10 +65,10 @@ def start(run_file: Path, settings: list[str]) -> dict[str, float]:
 
     prepare_process()
     began = time.perf_counter()
-    from bert_serving import pipeline
     from bert_serving.config import load_run_file
     from bert_serving.observer import Observer
     from bert_serving.training import loop
+    from bert_serving.training.run import train
 
     class Started(Exception):
         """The first batch is asked for."""
@@ -92,7 +92,7 @@ def start(run_file: Path, settings: list[str]) -> dict[str, float]:
     imported = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         try:
-            pipeline.train(config, Path(folder) / "run", observer=Clock())
+            train(config, Path(folder) / "run", observer=Clock())
         except Started:
             return {"seconds": time.perf_counter() - imported, "imports": imported - began, **stages}
     raise RuntimeError("the run ended without a batch")

@@ -16,9 +16,9 @@ import tensorflow as tf
 
 from bert_serving import contract
 from bert_serving.classifier import Classifier
-from bert_serving.pipeline import load_classifier
 from bert_serving.saved_model.graphs.dense import FloatArithmetic
 from bert_serving.saved_model.graphs.ragged import ragged_encoder
+from bert_serving.training.loading import load_classifier
 from bert_serving.training.run_folder import RunFolder
 
 SHAPES = ((1, 24), (8, 24), (32, 24), (32, 48))

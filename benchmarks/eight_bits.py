@@ -18,12 +18,12 @@ from bert_serving import contract
 from bert_serving.classifier import Classifier
 from bert_serving.contract import Graph
 from bert_serving.data.splits import load_validation
-from bert_serving.pipeline import load_classifier
 from bert_serving.saved_model.graphs import quantized
 from bert_serving.saved_model.graphs.calibration import MOST_TEXTS, measured_ranges
 from bert_serving.saved_model.graphs.quantized import QuantisedArithmetic
 from bert_serving.saved_model.signatures import build_serving_graph
 from bert_serving.saved_model.verification.agreement import Reference, drawn_rows
+from bert_serving.training.loading import load_classifier
 from bert_serving.training.run_folder import RunFolder
 
 SHARES = (0.0, 0.35, 0.5, 0.65, 0.8)

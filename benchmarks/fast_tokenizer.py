@@ -19,10 +19,10 @@ import tensorflow_text
 from bert_serving import contract
 from bert_serving.contract import Graph
 from bert_serving.data.splits import load_validation
-from bert_serving.pipeline import load_classifier
 from bert_serving.saved_model.signatures import build_serving_graph
 from bert_serving.text.preprocessing import VOCABULARY_FILE
 from bert_serving.text.vocabulary import read_vocabulary
+from bert_serving.training.loading import load_classifier
 from bert_serving.training.run_folder import RunFolder
 
 BATCHES = (1, 32, 128)

@@ -24,7 +24,7 @@ from bert_serving.evaluation.label_errors import find_label_errors
 from bert_serving.evaluation.predictions import Predictions
 from bert_serving.evaluation.temperature import fit_temperature, scaled_probabilities
 from bert_serving.metrics import expected_calibration_error
-from bert_serving.pipeline import load_classifier
+from bert_serving.training.loading import load_classifier
 from bert_serving.training.run_folder import RunFolder
 
 FLIPPED = 0.05

@@ -173,18 +173,18 @@ def prepare(run_folder: Path, folder: Path, compared: int) -> None:
     import numpy as np
     import tensorflow as tf
 
-    from bert_serving import pipeline
     from bert_serving.contract import Graph, Precision
     from bert_serving.data.splits import load_validation
     from bert_serving.saved_model.graphs.calibration import arithmetic_of
     from bert_serving.saved_model.reader import ExportedModel
     from bert_serving.saved_model.signatures import build_serving_graph
     from bert_serving.saved_model.verification.agreement import Reference
+    from bert_serving.training.loading import load_classifier
     from bert_serving.training.run_folder import RunFolder
 
     run = RunFolder(run_folder)
     config = run.config()
-    classifier = pipeline.load_classifier(run)
+    classifier = load_classifier(run)
     table = load_validation(config.data, config.head.kind, config.training.seed)
     # Files are often sorted by label.
     texts = [table.texts[row] for row in np.random.default_rng(0).permutation(len(table))]

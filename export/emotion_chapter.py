@@ -27,9 +27,9 @@ from bert_serving.features.frozen import FrozenEncoder, classify_features, featu
 from bert_serving.features.projection import densities, project
 from bert_serving.metrics import measure
 from bert_serving.observer import Observer
-from bert_serving.pipeline import load_classifier
 from bert_serving.plots import figure
 from bert_serving.plots import plots as pictures
+from bert_serving.training.loading import load_classifier
 from bert_serving.training.run_folder import RunFolder
 
 # Lewis Tunstall, Leandro von Werra and Thomas Wolf, 2022, chapter 2; all measured on the validation rows.

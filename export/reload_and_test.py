@@ -38,7 +38,7 @@ def scores_of_reloaded(saved_model: Path, texts: list[str]) -> tuple[list[str], 
 
 def scores_in_memory(run_dir: Path, texts: list[str]) -> np.ndarray:
     """Probabilities of the Keras model with the weights that training kept."""
-    from bert_serving.pipeline import load_classifier
+    from bert_serving.training.loading import load_classifier
     from bert_serving.training.run_folder import RunFolder
 
     return load_classifier(RunFolder(run_dir)).predict(texts)

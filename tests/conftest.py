@@ -80,20 +80,20 @@ def run_file(encoder_folder: Path, rows: Rows, tmp_path_factory: pytest.TempPath
 
 @pytest.fixture(scope="session")
 def trained(run_file: Path, tmp_path_factory: pytest.TempPathFactory):
-    """A finished run (`bert_serving.pipeline.Trained`)."""
-    from bert_serving import pipeline
+    """A finished run (`bert_serving.Trained`)."""
     from bert_serving.config import load_run_file
+    from bert_serving.training.run import train
 
-    return pipeline.train(load_run_file(run_file), tmp_path_factory.mktemp("runs") / "tiny")
+    return train(load_run_file(run_file), tmp_path_factory.mktemp("runs") / "tiny")
 
 
 @pytest.fixture(scope="session")
 def exported(trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The finished run's export, version 1, verified. Tests must not change it."""
-    from bert_serving import pipeline
+    from bert_serving.saved_model.export import export_run
     from bert_serving.saved_model.writer import ExportOptions
 
-    return pipeline.export(trained.run, ExportOptions(tmp_path_factory.mktemp("models"), "tiny"))
+    return export_run(trained.run, ExportOptions(tmp_path_factory.mktemp("models"), "tiny"))
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from support.tiny import VOCABULARY, write_run_file
 
-from bert_serving import contract, pipeline
+from bert_serving import contract
 from bert_serving.classifier import ClassifierOptions, build_classifier, pool
 from bert_serving.config import EncoderConfig, load_run_file
 from bert_serving.contract import Graph, Pooling
@@ -17,6 +17,8 @@ from bert_serving.features import frozen as features
 from bert_serving.saved_model.manifest import load_manifest
 from bert_serving.saved_model.reader import ExportedModel
 from bert_serving.text.preprocessing import load_preprocessing
+from bert_serving.training.loading import load_classifier
+from bert_serving.training.run import train
 from bert_serving.training.unfreezing import unfreeze
 
 
@@ -44,13 +46,13 @@ def test_blocks_learn_on_a_frozen_encoder_and_see_no_padding(encoder_folder):
 def test_a_run_with_blocks_and_word_pieces_on_disk_is_exported(encoder_folder, rows, tmp_path, bert_serving):
     path = write_run_file(tmp_path, encoder_folder, rows, epochs=1)
     settings = ["head.blocks=1", "head.pooling=max", "encoder.trainable=false", "encoder.cache_tokens=true"]
-    trained = pipeline.train(load_run_file(path, settings), tmp_path / "run")
+    trained = train(load_run_file(path, settings), tmp_path / "run")
     ended = bert_serving("export", trained.run.path, "--to", "models", "--name", "blocks")
     assert (ended.status, ended.err) == (0, "")
     folder = tmp_path / "models" / "blocks" / "1"
     assert load_manifest(folder).graph is Graph.TRIMMED
     texts = ["good film", "the bike is not very good"]
-    loaded = pipeline.load_classifier(trained.run)
+    loaded = load_classifier(trained.run)
     np.testing.assert_allclose(ExportedModel(folder).predict(texts), loaded.predict(texts), atol=1e-5)
 
 
@@ -102,7 +104,7 @@ def test_a_run_unfreezes_layer_by_layer(encoder_folder, rows, tmp_path):
         for each in load_encoder(find_encoder_folder(EncoderConfig(path=encoder_folder))).layer.variables
     }
     path = write_run_file(tmp_path, encoder_folder, rows, epochs=2, unfreeze_layers=1, best_metric="loss")
-    trained = pipeline.train(load_run_file(path), tmp_path / "run")
+    trained = train(load_run_file(path), tmp_path / "run")
     after = {each.name: each.numpy() for each in trained.classifier.encoder.layer.variables}
     changed = {name for name in before if not np.array_equal(before[name], after[name])}
     assert not [name for name in changed if "layer_0" in name or "embedding" in name]
@@ -113,7 +115,7 @@ def test_a_run_unfreezes_layer_by_layer(encoder_folder, rows, tmp_path):
 def test_the_best_epoch_of_a_run_may_be_one_before_the_last_layer_joined(encoder_folder, rows, tmp_path, monkeypatch):
     monkeypatch.setattr("bert_serving.training.loop.best_epoch", lambda history, metric: 1)
     path = write_run_file(tmp_path, encoder_folder, rows, epochs=3, unfreeze_layers=1, best_metric="loss")
-    trained = pipeline.train(load_run_file(path), tmp_path / "run")
+    trained = train(load_run_file(path), tmp_path / "run")
     before = load_encoder(find_encoder_folder(EncoderConfig(path=encoder_folder))).layer.variables
     changed = {
         mine.name
@@ -136,7 +138,7 @@ def test_unfreezing_does_not_fit_a_frozen_encoder(encoder_folder, rows, tmp_path
 def test_a_head_learns_from_features_that_are_computed_once(encoder_folder, rows, tmp_path, monkeypatch):
     path = write_run_file(tmp_path, encoder_folder, rows, epochs=3, best_metric="loss")
     settings = ["encoder.trainable=false", "encoder.cache_features=true", "head.pooling=mean", "head.dropout=0"]
-    trained = pipeline.train(load_run_file(path, settings), tmp_path / "run")
+    trained = train(load_run_file(path, settings), tmp_path / "run")
     before = load_encoder(find_encoder_folder(EncoderConfig(path=encoder_folder))).layer.variables
     for mine, theirs in zip(trained.classifier.encoder.layer.variables, before, strict=True):
         np.testing.assert_array_equal(mine, theirs)
@@ -147,7 +149,7 @@ def test_a_head_learns_from_features_that_are_computed_once(encoder_folder, rows
     best = min(trained.run.read_json("history.json"), key=lambda row: row["val_loss"])
     assert -np.log(predicted[range(len(truth)), truth]).mean() == pytest.approx(best["val_loss"], abs=1e-5)
     monkeypatch.setattr(features, "encode", None)
-    again = pipeline.train(load_run_file(path, settings), tmp_path / "again")
+    again = train(load_run_file(path, settings), tmp_path / "again")
     np.testing.assert_array_equal(again.classifier.predict(["good film"]), trained.classifier.predict(["good film"]))
 
 

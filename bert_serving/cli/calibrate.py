@@ -24,9 +24,9 @@ def calibrate(
     run.config()  # says so when this is no run folder at all
     observer = Observer() if as_json else ConsoleObserver()
     with observer.stage("Starting TensorFlow"):
-        from bert_serving import pipeline
+        from bert_serving.training.calibrate import calibrate
 
-    fit = pipeline.calibrate(run, observer=observer)
+    fit = calibrate(run, observer=observer)
     if as_json:
         print_json(fit.to_json())
     else:

@@ -36,12 +36,13 @@ def demo(
     config = load_run_file(sample_run_file())
     _step(1, "Fine-tune a pretrained BERT on messages to a bicycle shop")
     with _quick_stage("Starting TensorFlow"):
-        from bert_serving import pipeline
+        from bert_serving.saved_model.export import export_run
         from bert_serving.saved_model.writer import ExportOptions
+        from bert_serving.training.run import train
 
     observer = ConsoleObserver()
     try:
-        trained = pipeline.train(config, out / "run", observer=observer)
+        trained = train(config, out / "run", observer=observer)
     finally:
         observer.close()
     from bert_serving.cli.train import show_results
@@ -51,7 +52,7 @@ def demo(
     options = ExportOptions(out / "models", config.export.name, graph=config.export.graph)
     server = _model_server(options.base / config.export.name, config.export.name)
     try:
-        exported = pipeline.export(trained.run, options, classifier=trained.classifier, observer=observer)
+        exported = export_run(trained.run, options, classifier=trained.classifier, observer=observer)
         from bert_serving.cli.export import show_export
 
         show_export(exported)

@@ -44,7 +44,7 @@ def explain(
     """Show which words of a text moved a run's decision."""
     _check(model)
     if png is not None:
-        from bert_serving.output_file import check_writable
+        from bert_serving.files import check_writable
 
         try:
             check_writable(png)
@@ -63,7 +63,7 @@ def explain(
     observer = Observer() if as_json else ConsoleObserver()
     with observer.stage("Loading the run"):
         from bert_serving.explanation import integrated_gradients as attribution
-        from bert_serving.pipeline import load_classifier
+        from bert_serving.training.loading import load_classifier
 
         classifier = load_classifier(RunFolder(Path(model)))
     steps = attribution.FIRST_STEPS if steps is None else steps

@@ -78,7 +78,7 @@ def export(
     config = ExportConfig(name=_name_of(source)) if adopted else RunFolder(source).config().export
     observer = ConsoleObserver()
     with observer.stage("Starting TensorFlow"):
-        from bert_serving import pipeline
+        from bert_serving.saved_model.export import export_hugging_face, export_run
         from bert_serving.saved_model.writer import ExportOptions
 
     options = ExportOptions(
@@ -92,11 +92,11 @@ def export(
         minimum_tf_serving=minimum_tf_serving or config.minimum_tf_serving,
     )
     if adopted:
-        folder = pipeline.export_hugging_face(
+        folder = export_hugging_face(
             source, options, sequence_length=sequence_length, pairs=pairs, texts=texts or (), observer=observer
         )
     else:
-        folder = pipeline.export(RunFolder(source), options, observer=observer)
+        folder = export_run(RunFolder(source), options, observer=observer)
     show_export(folder)
 
 

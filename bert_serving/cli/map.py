@@ -184,7 +184,7 @@ def _frozen(source: str, config: "RunConfig | None", length: int | None, observe
 
     path = Path(source)
     if config is not None:
-        from bert_serving.pipeline import load_classifier
+        from bert_serving.training.loading import load_classifier
         from bert_serving.training.run_folder import RunFolder
 
         classifier = load_classifier(RunFolder(path))

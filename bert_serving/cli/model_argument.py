@@ -92,7 +92,7 @@ def answers(
 
 
 def _run(path: Path) -> Model:
-    from bert_serving.pipeline import load_classifier
+    from bert_serving.training.loading import load_classifier
     from bert_serving.training.run_folder import RunFolder
 
     classifier = load_classifier(RunFolder(path))

@@ -101,7 +101,7 @@ def _answer(head: Head | None, names: tuple[str, ...], scores: np.ndarray) -> st
 
 def _write(path: Path, texts: list[str], answers: list[str], names: tuple[str, ...], scores: np.ndarray) -> None:
     from bert_serving.errors import DataError
-    from bert_serving.output_file import write_whole
+    from bert_serving.files import write_whole
 
     lines = ["\t".join(["text", "label", *names])]
     for text, answer, row in zip(texts, answers, scores, strict=True):

@@ -141,11 +141,11 @@ def report(
 def _calibrate(model: str, observer: "Observer", *, is_run: bool, shown: bool) -> None:
     if not is_run:
         raise InputError(f"{model}: --fit-temperature needs a run folder; give the folder that train wrote")
-    from bert_serving import pipeline
+    from bert_serving.training.calibrate import calibrate
     from bert_serving.training.run_folder import RunFolder
 
     run = RunFolder(Path(model))
-    fit = pipeline.calibrate(run, observer=observer)
+    fit = calibrate(run, observer=observer)
     if shown:
         show_fit(fit, run)
 
@@ -217,7 +217,7 @@ def _in_order(predictions: "Predictions", labels: tuple[str, ...]) -> "Predictio
 
 
 def _trained_on(run: Path, table: "LabelledTable") -> bool:
-    from bert_serving.pipeline import table_sha256
+    from bert_serving.data.table import table_sha256
     from bert_serving.training.run_folder import RunFolder
 
     return RunFolder(run).read_json("run.json")["data_sha256"].get("train") == table_sha256(table)

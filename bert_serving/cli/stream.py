@@ -27,7 +27,7 @@ def stream_file(argument: str, source: Path, target: Path, *, patience: float) -
     """
     from bert_serving.clients.text_file import TextFile
     from bert_serving.errors import DataError
-    from bert_serving.output_file import check_writable
+    from bert_serving.files import check_writable
 
     served = served_model(argument)
     try:

@@ -37,13 +37,13 @@ def train(
     sets = [part for override in overrides or [] for part in ("--set", override)]
     observer = Observer() if as_json else ConsoleObserver()
     with observer.stage("Starting TensorFlow"):
-        from bert_serving import pipeline
+        from bert_serving.training.run import train
 
     if not isinstance(observer, ConsoleObserver):
-        print_json(pipeline.train(config, out, resume=resume, observer=observer).metrics)
+        print_json(train(config, out, resume=resume, observer=observer).metrics)
         return
     try:
-        trained = pipeline.train(config, out, resume=resume, observer=observer)
+        trained = train(config, out, resume=resume, observer=observer)
     except KeyboardInterrupt:
         observer.close()
         again = shlex.join(["bert-serving", "train", str(run_file), *sets, "--out", str(out), "--resume"])

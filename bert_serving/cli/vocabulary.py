@@ -21,7 +21,7 @@ def vocabulary(
     """Learn a WordPiece vocabulary."""
     from bert_serving.data.unlabelled import read_texts
     from bert_serving.errors import InputError
-    from bert_serving.output_file import check_writable, write_whole
+    from bert_serving.files import check_writable, write_whole
 
     if to.exists():
         raise InputError(f"{to}: exists; give a new file with --to")

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import hashlib
 import io
 import json
 import math
@@ -346,3 +347,14 @@ def _quoted(value: Any) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def table_sha256(table: LabelledTable) -> str:
+    """Digest of a table's rows, whatever files they came from."""
+    digest = hashlib.sha256()
+    pairs: Sequence[str | None] = table.pairs or [None] * len(table)
+    for text, pair, label in zip(map(repr, table.texts), pairs, table.labels, strict=True):
+        # Where there are no pairs the text stands for its own; `repr`, which takes the time, is not called on it again.
+        second = text if pair is None else repr(pair)
+        digest.update(f"({text}, {second}, {label!r})".encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()

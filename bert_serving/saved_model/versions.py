@@ -4,8 +4,6 @@ from pathlib import Path
 
 from bert_serving.errors import ExportError
 
-_GLOB_CHARACTERS = "*?[\\"
-
 
 def latest_version(folder: Path) -> Path:
     """The version folder meant by `folder`: itself when it holds a SavedModel, else its highest version.
@@ -26,8 +24,3 @@ def numbered(folder: Path) -> list[Path]:
     # isdigit alone would let pass characters such as "²", which are no numbers.
     found = folder.iterdir() if folder.is_dir() else ()
     return [path for path in found if path.name.isascii() and path.name.isdigit()]
-
-
-def glob_characters(path: Path) -> str:
-    """Characters of a path that keep TensorFlow from reading variables there: it takes the path for a pattern."""
-    return "".join(character for character in _GLOB_CHARACTERS if character in str(path))

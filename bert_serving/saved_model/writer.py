@@ -25,6 +25,7 @@ from bert_serving import __version__, contract
 from bert_serving.classifier import Classifier
 from bert_serving.contract import Graph, Precision
 from bert_serving.errors import ExportError, VerificationError
+from bert_serving.files import glob_characters
 from bert_serving.observer import Observer
 from bert_serving.saved_model.graphs import quantized
 from bert_serving.saved_model.graphs.calibration import arithmetic_of
@@ -37,7 +38,7 @@ from bert_serving.saved_model.verification.golden import TEXTS, Golden
 from bert_serving.saved_model.verification.operation_versions import first_version, version_key
 from bert_serving.saved_model.verification.operations import audit_operations
 from bert_serving.saved_model.verification.verify import verify_in_fresh_process
-from bert_serving.saved_model.versions import glob_characters, numbered
+from bert_serving.saved_model.versions import numbered
 from bert_serving.saved_model.warmup import write_warmup
 
 # A name is one folder, and one part of a URL.

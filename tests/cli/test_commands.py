@@ -17,7 +17,7 @@ from support import tiny
 from support.paths import ROOT
 from support.tiny import Ended
 
-from bert_serving import __version__, pipeline
+from bert_serving import __version__
 from bert_serving.classifier import label_of
 from bert_serving.cli import display, predict
 from bert_serving.cli.encoders import _new_folder
@@ -317,7 +317,7 @@ def test_interrupted_training_tells_how_to_go_on(run_file, bert_serving, monkeyp
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pipeline, "train", interrupted)
+    monkeypatch.setattr("bert_serving.training.run.train", interrupted)
     ended = bert_serving("train", run_file, "--set", "training.seed=4", "--out", "my run")
     assert ended.status == 130
     assert f"bert-serving train {run_file} --set training.seed=4 --out 'my run' --resume" in ended.out

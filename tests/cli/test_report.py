@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from support import tiny
 
-from bert_serving import pipeline
 from bert_serving.config import load_run_file
 from bert_serving.contract import Scaling
 from bert_serving.data.splits import load_splits
@@ -17,10 +16,13 @@ from bert_serving.metrics import measure
 from bert_serving.model_server.config.options import ModelConfig, ServerOptions
 from bert_serving.model_server.server import ServerThread
 from bert_serving.saved_model import writer
+from bert_serving.saved_model.export import export_run
 from bert_serving.saved_model.manifest import load_manifest
 from bert_serving.saved_model.reader import ExportedModel
 from bert_serving.saved_model.verification.verify import verify
 from bert_serving.saved_model.writer import ExportOptions
+from bert_serving.training.loading import load_classifier
+from bert_serving.training.run import train
 from bert_serving.training.run_folder import RunFolder
 
 
@@ -37,7 +39,7 @@ def noisy(encoder_folder, rows, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("noisy")
     spoilt = [(text, {"praise": "blame", "blame": "praise"}[label]) for text, label in rows[40:43]]
     run_file = tiny.write_run_file(folder, encoder_folder, rows[:40] + spoilt + rows[43:], epochs=2)
-    pipeline.train(load_run_file(run_file), folder / "noisy run")
+    train(load_run_file(run_file), folder / "noisy run")
     return folder / "noisy run"
 
 
@@ -144,7 +146,7 @@ def test_other_heads_are_reported_too(head, label, encoder_folder, rows, bert_se
     labels = {"praise": label.format(2 if head == "regression" else ""), "blame": label.format(1)}
     run_file = tiny.write_run_file(tmp_path, encoder_folder, [(text, labels[name]) for text, name in rows], epochs=1)
     run_file.write_text(run_file.read_text() + f'[head]\nkind = "{head}"\n')
-    pipeline.train(load_run_file(run_file), Path("run"))
+    train(load_run_file(run_file), Path("run"))
     ended = bert_serving("report", "run", "--compare", "run")
     assert (ended.status, ended.err) == (0, "")
     assert (tmp_path / "run" / "report.html").is_file()
@@ -156,7 +158,7 @@ def test_other_heads_are_reported_too(head, label, encoder_folder, rows, bert_se
 def test_a_temperature_is_fitted_written_and_carried_into_every_answer(run, bert_serving, monkeypatch, tmp_path):
     folder = RunFolder(run)
     texts = ["good film", "bad bike", "the wheel is not very good"]
-    before = pipeline.load_classifier(folder).predict(texts)
+    before = load_classifier(folder).predict(texts)
     metrics = (run / "metrics.json").read_text()
     ended = bert_serving("calibrate", run)
     assert (ended.status, ended.err) == (0, "")
@@ -166,7 +168,7 @@ def test_a_temperature_is_fitted_written_and_carried_into_every_answer(run, bert
     assert written["rows"] == 10
     assert (run / "metrics.json").read_text() == metrics
     # === predict, evaluate and report ===
-    classifier = pipeline.load_classifier(folder)
+    classifier = load_classifier(folder)
     assert classifier.options.scaling == Scaling(written["temperature"])  # so few rows give no exponent
     after = classifier.predict(texts)
     np.testing.assert_array_equal(after.argmax(axis=1), before.argmax(axis=1))
@@ -181,7 +183,7 @@ def test_a_temperature_is_fitted_written_and_carried_into_every_answer(run, bert
     assert f"{written['temperature']:.3f}" in (tmp_path / "page.html").read_text()
     # === export ===
     monkeypatch.setattr(writer, "verify_in_fresh_process", verify)
-    exported = pipeline.export(folder, ExportOptions(tmp_path / "models", "tiny"))
+    exported = export_run(folder, ExportOptions(tmp_path / "models", "tiny"))
     assert load_manifest(exported).scaling == classifier.options.scaling
     np.testing.assert_allclose(ExportedModel(exported).predict(texts), after, atol=2e-6)
 
@@ -198,13 +200,13 @@ def test_a_calibrated_run_is_calibrated_again_from_its_logits(run, bert_serving)
 def test_an_exponent_is_carried_into_every_answer(run, monkeypatch, tmp_path):
     texts = ["good film", "bad bike", "the wheel is not very good"]
     folder = RunFolder(run)
-    before = pipeline.load_classifier(folder).predict(texts)
+    before = load_classifier(folder).predict(texts)
     folder.write_json("calibration.json", {"temperature": 0.8, "exponent": 1.7})
-    after = pipeline.load_classifier(folder).predict(texts)
+    after = load_classifier(folder).predict(texts)
     ratio = np.log(before.max(axis=1) / before.min(axis=1))
     np.testing.assert_allclose(np.log(after.max(axis=1) / after.min(axis=1)), ratio**1.7 / 0.8, rtol=1e-4)
     monkeypatch.setattr(writer, "verify_in_fresh_process", verify)
-    exported = pipeline.export(folder, ExportOptions(tmp_path / "models", "tiny"))
+    exported = export_run(folder, ExportOptions(tmp_path / "models", "tiny"))
     assert load_manifest(exported).scaling == Scaling(0.8, 1.7)
     np.testing.assert_allclose(ExportedModel(exported).predict(texts), after, atol=2e-6)
 

@@ -49,18 +49,18 @@ def name(request, shared_data) -> str:
 @pytest.fixture(scope="module")
 def run(name, shared_data, minilm_folder, tmp_path_factory) -> Path:
     """A run that learnt a head alone, from a few rows."""
-    from bert_serving import pipeline
     from bert_serving.config import load_run_file
+    from bert_serving.training.run import train
 
     folder = tmp_path_factory.mktemp(name)
-    (train,) = (shared_data / name).glob("train.tsv*")
+    (training_rows,) = (shared_data / name).glob("train.tsv*")
     lines = [
-        f'data = {{train = "{train}", rows = {ROWS}}}',
+        f'data = {{train = "{training_rows}", rows = {ROWS}}}',
         f'encoder = {{path = "{minilm_folder}", trainable = false, sequence_length = 32}}',
         "training = {epochs = 1, batch_size = 32}",
     ]
     (folder / "run.toml").write_text("\n".join(lines) + "\n", "utf-8")
-    return pipeline.train(load_run_file(folder / "run.toml"), folder / "run").run.path
+    return train(load_run_file(folder / "run.toml"), folder / "run").run.path
 
 
 @pytest.fixture

@@ -7,9 +7,10 @@ import pytest
 
 from bert_serving import contract
 from bert_serving.errors import ExportError, InputError
+from bert_serving.files import glob_characters
 from bert_serving.saved_model.reader import ExportedModel
 from bert_serving.saved_model.verification.golden import Golden
-from bert_serving.saved_model.versions import glob_characters, latest_version
+from bert_serving.saved_model.versions import latest_version
 
 
 @pytest.fixture(scope="module")

@@ -16,10 +16,11 @@ import tensorflow as tf
 from support.paths import ROOT
 from tensorflow_serving.apis import prediction_log_pb2
 
-from bert_serving import contract, pipeline
+from bert_serving import contract
 from bert_serving.contract import Graph, Precision
 from bert_serving.errors import ExportError, VerificationError
 from bert_serving.saved_model import writer
+from bert_serving.saved_model.export import export_run
 from bert_serving.saved_model.manifest import Verification, load_manifest
 from bert_serving.saved_model.reader import ExportedModel
 from bert_serving.saved_model.verification.verify import verify
@@ -35,7 +36,7 @@ def verified_here(monkeypatch):
 @pytest.fixture
 def export(trained, tmp_path, verified_here):
     def export(base=tmp_path, **options):
-        return pipeline.export(trained.run, ExportOptions(base, "tiny", **options), classifier=trained.classifier)
+        return export_run(trained.run, ExportOptions(base, "tiny", **options), classifier=trained.classifier)
 
     return export
 
@@ -77,7 +78,7 @@ def test_versions_that_cannot_be_are_refused(options, message, export, tmp_path)
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../tiny", "/tiny", ".hidden", "a b", "a\n"])
 def test_a_name_that_is_no_single_folder_is_refused(name, trained, tmp_path):
     with pytest.raises(ExportError, match="cannot name a model"):
-        pipeline.export(trained.run, ExportOptions(tmp_path / "models", name), classifier=trained.classifier)
+        export_run(trained.run, ExportOptions(tmp_path / "models", name), classifier=trained.classifier)
     assert names(tmp_path) == []
 
 
@@ -119,7 +120,7 @@ def test_during_verification_nothing_has_a_number_yet(trained, tmp_path, monkeyp
         return verify(folder, **reference)
 
     monkeypatch.setattr(writer, "verify_in_fresh_process", look)
-    pipeline.export(trained.run, ExportOptions(tmp_path, "tiny"), classifier=trained.classifier)
+    export_run(trained.run, ExportOptions(tmp_path, "tiny"), classifier=trained.classifier)
     ((found, passed),) = seen
     assert len(found) == 1
     assert found[0].startswith(".tmp-1-")
@@ -130,7 +131,7 @@ def test_an_export_that_fails_verification_is_not_published(trained, tmp_path, m
     verdict = Verification(passed=False, problems=("probabilities differ", "a signature is missing"))
     monkeypatch.setattr(writer, "verify_in_fresh_process", lambda folder, **_: verdict)
     with pytest.raises(VerificationError) as caught:
-        pipeline.export(trained.run, ExportOptions(tmp_path, "tiny"), classifier=trained.classifier)
+        export_run(trained.run, ExportOptions(tmp_path, "tiny"), classifier=trained.classifier)
     assert caught.value.problems == ["probabilities differ", "a signature is missing"]
     assert "tiny version 1 was not published" in str(caught.value)
     assert names(tmp_path / "tiny") == []
@@ -195,13 +196,13 @@ def test_of_two_exporters_of_one_version_the_second_is_told(trained, tmp_path, m
         if not entered:
             entered.append(folder)
             # The other exporter starts later, and is done first.
-            pipeline.export(trained.run, options, classifier=trained.classifier)
+            export_run(trained.run, options, classifier=trained.classifier)
             entered.append((tmp_path / "tiny" / "5" / contract.MANIFEST_FILE).read_bytes())
         return verify(folder, **reference)
 
     monkeypatch.setattr(writer, "verify_in_fresh_process", overtaken)
     with pytest.raises(ExportError, match="another process published this version meanwhile"):
-        pipeline.export(trained.run, options, classifier=trained.classifier)
+        export_run(trained.run, options, classifier=trained.classifier)
     assert names(tmp_path / "tiny") == ["5"]
     assert (tmp_path / "tiny" / "5" / contract.MANIFEST_FILE).read_bytes() == entered[1]
     assert verify(tmp_path / "tiny" / "5").passed
@@ -210,10 +211,10 @@ def test_of_two_exporters_of_one_version_the_second_is_told(trained, tmp_path, m
 @pytest.mark.slow
 def test_a_killed_exporter_leaves_only_a_temporary_folder_that_hinders_nobody(trained, export, tmp_path):
     code = (
-        "import sys; from pathlib import Path; from bert_serving import pipeline;"
+        "import sys; from pathlib import Path; from bert_serving.saved_model.export import export_run;"
         "from bert_serving.saved_model.writer import ExportOptions;"
         "from bert_serving.training.run_folder import RunFolder;"
-        "pipeline.export(RunFolder(Path(sys.argv[1])), ExportOptions(Path(sys.argv[2]), 'tiny'))"
+        "export_run(RunFolder(Path(sys.argv[1])), ExportOptions(Path(sys.argv[2]), 'tiny'))"
     )
     # A session of its own, so that the verifying process dies with it.
     child = subprocess.Popen([sys.executable, "-c", code, trained.run.path, tmp_path], start_new_session=True)

@@ -5,16 +5,18 @@ import pytest
 import tensorflow as tf
 from support.tiny import write_run_file
 
-from bert_serving import pipeline
 from bert_serving.cache import folder_sha256
 from bert_serving.config import load_run_file
 from bert_serving.encoders.token_cache import cached_token_rows
 from bert_serving.errors import ExportError, RunFileError
 from bert_serving.observer import Observer
+from bert_serving.saved_model.export import export_run
 from bert_serving.saved_model.reader import ExportedModel
 from bert_serving.saved_model.writer import ExportOptions
 from bert_serving.text.normalisation import find_normalisation, is_normalised, write_normalised
 from bert_serving.text.preprocessing import load_preprocessing
+from bert_serving.training.loading import load_classifier
+from bert_serving.training.run import train
 
 MODULE = """
 import re
@@ -142,11 +144,11 @@ def test_a_run_in_python_normalises_and_is_not_exported(module, encoder_folder, 
     tagged = [(f"<i>{text}</i>", label) for text, label in rows]
     path = write_run_file(tmp_path, encoder_folder, tagged, epochs=1)
     settings = ["encoder.normalise=cleaning.py:python_without_tags", "encoder.cache_tokens=true"]
-    trained = pipeline.train(load_run_file(path, settings), tmp_path / "run")
+    trained = train(load_run_file(path, settings), tmp_path / "run")
     answers = trained.classifier.predict(TAGGED)
     np.testing.assert_allclose(trained.classifier.predict(PLAIN), answers, atol=1e-6)
     with pytest.raises(ExportError, match=r"encoder\.normalise is a function in Python, which no SavedModel can carry"):
-        pipeline.export(trained.run, ExportOptions(tmp_path / "models", "python"), observer=Observer())
+        export_run(trained.run, ExportOptions(tmp_path / "models", "python"), observer=Observer())
     assert not (tmp_path / "models").exists()
 
 
@@ -157,10 +159,10 @@ def test_an_export_carries_the_normalisation(module, encoder_folder, rows, tmp_p
     own.write_bytes(module.read_bytes())
     path = write_run_file(tmp_path, encoder_folder, rows, epochs=1)
     settings = ["encoder.normalise=cleaning.py:without_tags", "encoder.cache_tokens=true"]
-    trained = pipeline.train(load_run_file(path, settings), tmp_path / "run")
+    trained = train(load_run_file(path, settings), tmp_path / "run")
     own.unlink()
     ended = bert_serving("export", trained.run.path, "--to", "models", "--name", "own", "--graph", graph)
     assert (ended.status, ended.err) == (0, "")
-    model, loaded = ExportedModel(tmp_path / "models" / "own" / "1"), pipeline.load_classifier(trained.run)
+    model, loaded = ExportedModel(tmp_path / "models" / "own" / "1"), load_classifier(trained.run)
     np.testing.assert_allclose(model.predict(TAGGED), loaded.predict(TAGGED), atol=1e-5)
     np.testing.assert_allclose(model.predict(TAGGED), model.predict(PLAIN), atol=1e-6)

@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 from support.runs import Recorder, assert_same_weights, history_of, interrupt
 
-from bert_serving import pipeline
 from bert_serving.classifier import targets_of
 from bert_serving.config import load_run_file
+from bert_serving.data.splits import load_validation
 from bert_serving.encoders.safetensors_file import read_safetensors
 from bert_serving.training import loop
+from bert_serving.training.loading import load_classifier
 from bert_serving.training.loop import Examples, validation_scores
+from bert_serving.training.run import train
 
 OPTIONS = ("training.epochs=3", "training.average_epochs=2", "training.best_metric=loss")
 
@@ -31,7 +33,7 @@ def averaged(config, tmp_path_factory):
     recorder = Recorder()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "save", keep)
-        run = pipeline.train(config, tmp_path_factory.mktemp("runs") / "averaged", observer=recorder).run
+        run = train(config, tmp_path_factory.mktemp("runs") / "averaged", observer=recorder).run
     return run, weights, recorder.notes
 
 
@@ -52,8 +54,8 @@ def test_the_better_of_best_epoch_and_mean_is_kept(averaged):
 
 def test_the_kept_weights_have_the_score_that_is_told(averaged):
     run, _, _ = averaged
-    classifier = pipeline.load_classifier(run)
-    table = pipeline.load_validation(run.config().data, run.config().head.kind, run.config().training.seed)
+    classifier = load_classifier(run)
+    table = load_validation(run.config().data, run.config().head.kind, run.config().training.seed)
     targets = targets_of(classifier.options.head, classifier.options.labels, table.labels)
     score = validation_scores(classifier, Examples(classifier.tokenize(table.texts)[0], targets))["loss"]
     told = [run.read_json("average.json")["val_loss"], *(row["val_loss"] for row in history_of(run))]
@@ -68,7 +70,7 @@ def test_a_mean_that_is_no_better_than_the_best_epoch_is_not_kept(config, averag
         return score(classifier, examples) | ({"loss": 99.0} if len(calls) > 3 else {})
 
     monkeypatch.setattr(loop, "validation_scores", worse_after_the_epochs)
-    run = pipeline.train(config, tmp_path / "run").run
+    run = train(config, tmp_path / "run").run
     history = history_of(run)
     epoch = 1 + int(np.argmin([row["val_loss"] for row in history]))
     assert run.read_json("average.json")["kept"] is False
@@ -81,8 +83,8 @@ def test_a_mean_that_is_no_better_than_the_best_epoch_is_not_kept(config, averag
 def test_a_run_resumed_after_its_last_epoch_ends_the_same(config, averaged, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "assign_average", lambda *_: interrupt())
     with pytest.raises(KeyboardInterrupt):
-        pipeline.train(config, tmp_path / "run")
+        train(config, tmp_path / "run")
     monkeypatch.undo()
-    run = pipeline.train(config, tmp_path / "run", resume=True).run
+    run = train(config, tmp_path / "run", resume=True).run
     assert_same_weights(run, averaged[0])
     assert run.read_json("average.json") == averaged[0].read_json("average.json")

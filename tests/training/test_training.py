@@ -17,7 +17,6 @@ from support.paths import ROOT
 from support.runs import Recorder, assert_same_weights, history_of, interrupt
 from support.tiny import write_hugging_face_folder, write_run_file, write_tsv_file
 
-from bert_serving import pipeline
 from bert_serving.classifier import ClassifierOptions, build_classifier, targets_of
 from bert_serving.config import EncoderConfig, RunConfig, load_run_file
 from bert_serving.contract import Head
@@ -27,10 +26,14 @@ from bert_serving.encoders.safetensors_file import read_safetensors
 from bert_serving.errors import RunFolderError, TrainingError
 from bert_serving.model_server.process import free_ports
 from bert_serving.observer import Observer
+from bert_serving.saved_model.export import export_run
 from bert_serving.saved_model.reader import ExportedModel
 from bert_serving.saved_model.writer import ExportOptions
 from bert_serving.text.preprocessing import load_preprocessing
+from bert_serving.training import run as run_module
+from bert_serving.training.loading import load_classifier
 from bert_serving.training.loop import Examples, best_epoch, class_weights, validation_scores
+from bert_serving.training.run import train
 from bert_serving.training.run_folder import RunFolder
 
 
@@ -38,7 +41,7 @@ from bert_serving.training.run_folder import RunFolder
 def _no_pictures():
     """Pictures have tests of their own, and take longer than the training here."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "_draw", lambda *arguments: None)
+        patch.setattr(run_module, "_draw", lambda *arguments: None)
         yield
 
 
@@ -62,7 +65,7 @@ def config(make) -> RunConfig:
 @pytest.fixture(scope="module")
 def whole(config, tmp_path_factory) -> RunFolder:
     """A run that nothing interrupted."""
-    return pipeline.train(config, tmp_path_factory.mktemp("runs") / "whole").run
+    return train(config, tmp_path_factory.mktemp("runs") / "whole").run
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +73,7 @@ def unfinished(config, tmp_path_factory) -> Path:
     """A run stopped in the middle of its second epoch; tests work on copies."""
     out = tmp_path_factory.mktemp("runs") / "unfinished"
     with pytest.raises(KeyboardInterrupt):
-        pipeline.train(config, out, observer=_At(2, 5, interrupt))
+        train(config, out, observer=_At(2, 5, interrupt))
     return out
 
 
@@ -102,7 +105,7 @@ def finish(process: subprocess.Popen) -> str:
 
 def test_two_runs_of_one_seed_are_equal_to_the_last_digit(config, whole, tmp_path):
     recorder = Recorder()
-    again = pipeline.train(config, tmp_path / "again", observer=recorder).run
+    again = train(config, tmp_path / "again", observer=recorder).run
     assert history_of(again) == history_of(whole)
     assert_same_weights(again, whole)
     assert [row["epoch"] for row in recorder.epochs] == [1, 2, 3]
@@ -114,7 +117,7 @@ def test_two_runs_of_one_seed_are_equal_to_the_last_digit(config, whole, tmp_pat
 
 @pytest.mark.slow
 def test_another_seed_gives_another_run(make, whole, tmp_path):
-    other = pipeline.train(make(seed=4, epochs=1), tmp_path / "other").run
+    other = train(make(seed=4, epochs=1), tmp_path / "other").run
     assert history_of(other)[0]["loss"] != history_of(whole)[0]["loss"]
 
 
@@ -126,7 +129,7 @@ def test_a_run_stopped_in_an_epoch_ends_like_one_that_was_not(config, whole, unf
     run = RunFolder(tmp_path / "run")
     assert run.last_epoch() == 1
     assert not run.is_complete
-    trained = pipeline.train(config, run.path, resume=True)
+    trained = train(config, run.path, resume=True)
     assert history_of(run) == history_of(whole)
     assert_same_weights(run, whole)
     assert not (run.path / "checkpoints").exists()
@@ -136,7 +139,10 @@ def test_a_run_stopped_in_an_epoch_ends_like_one_that_was_not(config, whole, unf
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from bert_serving import pipeline
+from bert_serving.saved_model.export import export_run
+from bert_serving.training.loading import load_classifier
+from bert_serving.training import run as run_module
+from bert_serving.training.run import train
 from bert_serving.config import load_run_file
 from bert_serving.training import checkpoints
 write = checkpoints._write
@@ -145,7 +151,7 @@ def write_and_die(checkpoint, prefix):
     if "002" in str(prefix):
         os.kill(os.getpid(), signal.SIGKILL)
 checkpoints._write = write_and_die
-pipeline.train(load_run_file(Path(sys.argv[1])), Path(sys.argv[2]))
+train(load_run_file(Path(sys.argv[1])), Path(sys.argv[2]))
 """
 
 
@@ -156,7 +162,7 @@ def test_a_run_killed_while_it_writes_a_checkpoint_ends_like_one_that_was_not(co
         process.communicate(timeout=180)
     assert process.returncode == -signal.SIGKILL
     assert sorted(path.name for path in (run.path / "checkpoints").iterdir()) == [".tmp-epoch_002", "epoch_001"]
-    pipeline.train(config, run.path, resume=True)
+    train(config, run.path, resume=True)
     assert history_of(run) == history_of(whole)
     assert_same_weights(run, whole)
 
@@ -170,7 +176,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_last_one_usable(config, 
 
     try:
         with pytest.raises(RunFolderError) as raised:
-            pipeline.train(config, run.path, observer=_At(2, 5, fill_the_disk))
+            train(config, run.path, observer=_At(2, 5, fill_the_disk))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     message = str(raised.value)
@@ -178,7 +184,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_last_one_usable(config, 
     assert message.endswith("; free space and go on with --resume")
     assert "\n" not in message
     assert [path.name for path in (run.path / "checkpoints").iterdir()] == ["epoch_001"]
-    pipeline.train(config, run.path, resume=True)
+    train(config, run.path, resume=True)
     assert_same_weights(run, whole)
 
 
@@ -193,13 +199,13 @@ def test_weights_that_cannot_be_written_give_one_line(config, whole, tmp_path):
 
     try:
         with pytest.raises(RunFolderError) as raised:
-            pipeline.train(config, run.path, observer=FillTheDisk())
+            train(config, run.path, observer=FillTheDisk())
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert str(raised.value).startswith(f"{run.path}: cannot write the run folder: ")
     assert "\n" not in str(raised.value)
     assert not run.is_complete
-    pipeline.train(config, run.path, resume=True)
+    train(config, run.path, resume=True)
     assert_same_weights(run, whole)
 
 
@@ -208,7 +214,7 @@ def test_a_damaged_checkpoint_is_named(config, unfinished, tmp_path):
     [data] = (tmp_path / "run/checkpoints/epoch_001").glob("state.data*")
     data.write_bytes(data.read_bytes()[:100])
     with pytest.raises(RunFolderError) as raised:
-        pipeline.train(config, tmp_path / "run", resume=True)
+        train(config, tmp_path / "run", resume=True)
     assert str(raised.value).startswith(f"{tmp_path}/run/checkpoints/epoch_001: cannot read the checkpoint: ")
     assert "\n" not in str(raised.value)
 
@@ -220,7 +226,7 @@ def test_a_damaged_checkpoint_is_named(config, unfinished, tmp_path):
 def test_a_run_file_that_changed_is_not_resumed(config, unfinished, overrides, keys):
     changed = load_run_file(config.data.folder / "run.toml", overrides)
     with pytest.raises(RunFolderError) as raised:
-        pipeline.train(changed, unfinished, resume=True)
+        train(changed, unfinished, resume=True)
     expected = f"{unfinished}: the run file changed since this run began ({keys}); train it anew"
     assert str(raised.value) == expected
 
@@ -231,7 +237,7 @@ def test_data_that_changed_are_not_resumed(config, unfinished, rows):
     try:
         write_tsv_file(path, [*rows[:39], ("the wheel is good", "praise")])
         with pytest.raises(RunFolderError) as raised:
-            pipeline.train(config, unfinished, resume=True)
+            train(config, unfinished, resume=True)
     finally:
         path.write_bytes(before)
     assert str(raised.value) == f"{unfinished}: the train data changed since this run began; train it anew"
@@ -242,11 +248,11 @@ def test_an_encoder_that_changed_is_not_resumed(make, tmp_path):
     write_hugging_face_folder(tmp_path / "encoder", layers=1, seed=1)
     config = make(encoder=tmp_path / "encoder")
     with pytest.raises(KeyboardInterrupt):
-        pipeline.train(config, tmp_path / "run", observer=_At(1, 5, interrupt))
+        train(config, tmp_path / "run", observer=_At(1, 5, interrupt))
     shutil.rmtree(tmp_path / "encoder")
     write_hugging_face_folder(tmp_path / "encoder", layers=1, seed=2)
     with pytest.raises(RunFolderError, match="the encoder changed since this run began; train it anew"):
-        pipeline.train(config, tmp_path / "run", resume=True)
+        train(config, tmp_path / "run", resume=True)
 
 
 def test_a_run_that_began_is_not_begun_again(config, whole, unfinished, tmp_path):
@@ -257,7 +263,7 @@ def test_a_run_that_began_is_not_begun_again(config, whole, unfinished, tmp_path
     }
     for (folder, resume), problem in cases.items():
         with pytest.raises(RunFolderError) as raised:
-            pipeline.train(config, folder, resume=resume)
+            train(config, folder, resume=resume)
         assert str(raised.value) == f"{folder}: {problem}"
 
 
@@ -266,7 +272,7 @@ def test_a_folder_in_use_is_refused(config, tmp_path):
         RunFolder(tmp_path).locked(),
         pytest.raises(RunFolderError, match="another process is training into this folder"),
     ):
-        pipeline.train(config, tmp_path)
+        train(config, tmp_path)
 
 
 # === Which epoch is kept ===
@@ -280,13 +286,13 @@ def misled(rows):
 
 
 def test_the_best_epochs_weights_are_kept_and_not_the_last(make, misled, tmp_path):
-    trained = pipeline.train(make(data=misled, best_metric="loss", learning_rate=0.02, epochs=4), tmp_path / "run")
+    trained = train(make(data=misled, best_metric="loss", learning_rate=0.02, epochs=4), tmp_path / "run")
     history = history_of(trained.run)
     losses = [row["val_loss"] for row in history]
     best = best_epoch(history, "loss")
     assert losses[best - 1] == min(losses)
     assert best < len(history) == 4
-    classifier = pipeline.load_classifier(trained.run)
+    classifier = load_classifier(trained.run)
     tokens, _ = classifier.tokenize(trained.splits.validation.texts)
     targets = targets_of(Head.SOFTMAX, classifier.options.labels, trained.splits.validation.labels)
     found = validation_scores(classifier, Examples(tokens, targets))["loss"]
@@ -296,7 +302,7 @@ def test_the_best_epochs_weights_are_kept_and_not_the_last(make, misled, tmp_pat
 def test_training_stops_when_nothing_gets_better(make, tmp_path):
     recorder = Recorder()
     config = make(early_stopping=2, epochs=9, learning_rate=1e-12)
-    run = pipeline.train(config, tmp_path / "run", observer=recorder).run
+    run = train(config, tmp_path / "run", observer=recorder).run
     assert [row["epoch"] for row in history_of(run)] == [1, 2, 3]
     assert recorder.notes == ["stopped early: no better accuracy for 2 epochs"]
     assert run.is_complete
@@ -341,12 +347,14 @@ def test_class_weights_of_the_run_file_arrive(make, rows, encoder_without_dropou
     config = make(
         "head.dropout=0.0", data=uneven, encoder=encoder_without_dropout, class_weights=True, learning_rate=1e-12
     )
-    trained = pipeline.train(config, tmp_path / "run")
-    train, labels = trained.splits.train, trained.classifier.options.labels
-    chances = trained.classifier.predict(train.texts)
-    losses = np.array([-np.log(row[labels.index(label)]) for row, label in zip(chances, train.labels, strict=True)])
-    weights = np.array([40 / (2 * train.labels.count(label)) for label in train.labels])
-    assert len(train) == 40
+    trained = train(config, tmp_path / "run")
+    training_rows, labels = trained.splits.train, trained.classifier.options.labels
+    chances = trained.classifier.predict(training_rows.texts)
+    losses = np.array(
+        [-np.log(row[labels.index(label)]) for row, label in zip(chances, training_rows.labels, strict=True)]
+    )
+    weights = np.array([40 / (2 * training_rows.labels.count(label)) for label in training_rows.labels])
+    assert len(training_rows) == 40
     assert weights.min() < 0.7
     found = [row["loss"] for row in history_of(trained.run)]
     np.testing.assert_allclose(found, [np.mean(weights * losses)] * 3, rtol=1e-5)
@@ -358,7 +366,7 @@ def test_class_weights_of_the_run_file_arrive(make, rows, encoder_without_dropou
 
 def test_a_loss_that_is_no_number_ends_the_run(make, tmp_path):
     with pytest.raises(TrainingError) as raised:
-        pipeline.train(make(learning_rate=1e30, warmup_share=0), tmp_path / "run")
+        train(make(learning_rate=1e30, warmup_share=0), tmp_path / "run")
     message = str(raised.value)
     assert message.startswith("the loss is nan after epoch 1; lower training.learning_rate (now 1e+30)")
     assert not RunFolder(tmp_path / "run").is_complete
@@ -368,7 +376,7 @@ def test_weights_that_are_no_numbers_after_the_last_step_end_the_run_too(make, t
     """One step an epoch: its loss is measured before the step spoils the weights."""
     config = make(learning_rate=1e38, warmup_share=0, batch_size=40, epochs=1)
     with pytest.raises(TrainingError, match="loss is nan after epoch 1"):
-        pipeline.train(config, tmp_path / "run")
+        train(config, tmp_path / "run")
 
 
 # === Other ways to train ===
@@ -401,7 +409,7 @@ def calm_config(make, rows, encoder_without_dropout) -> RunConfig:
 @pytest.fixture(scope="module")
 def calm(calm_config, tmp_path_factory) -> RunFolder:
     """A run without dropout, on one device, in float32."""
-    return pipeline.train(calm_config, tmp_path_factory.mktemp("runs") / "calm").run
+    return train(calm_config, tmp_path_factory.mktemp("runs") / "calm").run
 
 
 def assert_close(run: RunFolder, single: RunFolder, tolerance: float) -> None:
@@ -422,7 +430,7 @@ def assert_close(run: RunFolder, single: RunFolder, tolerance: float) -> None:
 )
 def test_other_arithmetic_learns_the_same(calm_config, calm, tmp_path, override, tolerance):
     config = load_run_file(calm_config.data.folder / "run.toml", [f"training.{override}"])
-    run = pipeline.train(config, tmp_path / "run").run
+    run = train(config, tmp_path / "run").run
     assert_close(run, calm, tolerance)
     assert {tensor.dtype for tensor in read_safetensors(run.weights).values()} == {np.dtype(np.float32)}
     # Proof that the other arithmetic was used at all.
@@ -437,10 +445,10 @@ def test_an_encoder_that_is_no_bert_is_trained_and_exported(make, encoder_folder
         learning_rate=0.1,
         epochs=4,
     )
-    trained = pipeline.train(config, tmp_path / "run")
+    trained = train(config, tmp_path / "run")
     assert trained.metrics["test"]["accuracy"] >= 0.9
     assert not trained.run.description.exists()
-    version = pipeline.export(trained.run, ExportOptions(tmp_path / "models", "bag"))
+    version = export_run(trained.run, ExportOptions(tmp_path / "models", "bag"))
     texts = trained.splits.test.texts
     exported = ExportedModel(version).predict(texts)
     np.testing.assert_allclose(exported, trained.classifier.predict(texts), atol=1e-5)
@@ -454,11 +462,14 @@ from pathlib import Path
 import tensorflow as tf
 [cpu] = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from bert_serving import pipeline
+from bert_serving.saved_model.export import export_run
+from bert_serving.training.loading import load_classifier
+from bert_serving.training import run as run_module
+from bert_serving.training.run import train
 from bert_serving.config import load_run_file
-pipeline._draw = lambda *arguments: None
+run_module._draw = lambda *arguments: None
 overrides = ["training.strategy=mirrored", 'training.devices=["CPU:0", "CPU:1"]']
-trained = pipeline.train(load_run_file(Path(sys.argv[1]), overrides), Path(sys.argv[2]))
+trained = train(load_run_file(Path(sys.argv[1]), overrides), Path(sys.argv[2]))
 """
 
 
@@ -472,10 +483,13 @@ def test_two_devices_learn_what_one_does(calm_config, calm, tmp_path):
 WORKER = """
 import sys
 from pathlib import Path
-from bert_serving import pipeline
+from bert_serving.saved_model.export import export_run
+from bert_serving.training.loading import load_classifier
+from bert_serving.training import run as run_module
+from bert_serving.training.run import train
 from bert_serving.config import load_run_file
-pipeline._draw = lambda *arguments: None
-pipeline.train(load_run_file(Path(sys.argv[1]), ["training.strategy=multi_worker"]), Path(sys.argv[2]))
+run_module._draw = lambda *arguments: None
+train(load_run_file(Path(sys.argv[1]), ["training.strategy=multi_worker"]), Path(sys.argv[2]))
 """
 
 

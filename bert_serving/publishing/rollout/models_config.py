@@ -9,7 +9,7 @@ from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
 from bert_serving.errors import PublishError
-from bert_serving.output_file import write_whole
+from bert_serving.files import write_whole
 
 PLATFORM = "tensorflow"
 

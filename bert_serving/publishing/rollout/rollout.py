@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bert_serving.errors import BertServingError, PublishError, RolloutError, ServableNotFound
+from bert_serving.files import write_whole
 from bert_serving.observer import Observer
-from bert_serving.output_file import write_whole
 from bert_serving.publishing.rollout.models_config import ModelsConfig, Served, Step
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import tensorflow as tf
 from safetensors.numpy import save_file
 from support import tiny
 
-from bert_serving import contract, pipeline
+from bert_serving import contract
 from bert_serving.config import EncoderConfig, load_run_file
 from bert_serving.encoders.conversion.run_folder import convert_run, is_run_folder
 from bert_serving.encoders.license import Terms
@@ -17,6 +17,7 @@ from bert_serving.encoders.loading import find_encoder_folder, load_encoder
 from bert_serving.encoders.safetensors_file import read_safetensors
 from bert_serving.errors import EncoderError
 from bert_serving.text.preprocessing import load_preprocessing
+from bert_serving.training.run import train
 from bert_serving.training.run_folder import RunFolder
 
 TEXTS = ["the film is good", "very bad", ""]
@@ -72,7 +73,7 @@ def test_it_is_converted_once_and_again_when_the_weights_change(trained, tmp_pat
 def test_training_starts_with_the_weights_of_the_run_that_encoder_path_names(trained, rows, tmp_path):
     run_file = tiny.write_run_file(tmp_path, trained.run.path, rows, epochs=1)
     config = load_run_file(run_file, ["encoder.trainable=false"])
-    second = pipeline.train(config, tmp_path / "second")
+    second = train(config, tmp_path / "second")
     expected = encoder_weights(trained.run)
     found = encoder_weights(second.run)
     assert found.keys() == expected.keys()
@@ -81,7 +82,7 @@ def test_training_starts_with_the_weights_of_the_run_that_encoder_path_names(tra
     origin = second.run.read_json("run.json")["encoder"]
     assert origin["name"] == trained.run.path.name
     # Resuming finds the same encoder again.
-    assert pipeline.train(config, tmp_path / "second", resume=True).metrics == second.metrics
+    assert train(config, tmp_path / "second", resume=True).metrics == second.metrics
 
 
 def test_licence_and_languages_go_from_run_to_run(trained, tmp_path):

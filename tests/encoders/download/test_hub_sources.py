@@ -23,13 +23,13 @@ from bert_serving.encoders.download.sources import HubSource, fetch
 from bert_serving.encoders.loading import find_encoder_folder, load_encoder
 from bert_serving.encoders.trust import check_harmless
 from bert_serving.errors import EncoderError, SourceError
-from bert_serving.pipeline import load_classifier
 from bert_serving.text.preprocessing import (
     NormalisedPreprocessing,
     load_preprocessing,
     write_sentencepiece_preprocessing,
 )
 from bert_serving.text.sentencepieces import TextRules
+from bert_serving.training.loading import load_classifier
 from bert_serving.training.run_folder import RunFolder
 
 ENCODER, PREPROCESSING = "/lab/mini/1?tf-hub-format=compressed", "/lab/mini_preprocess/3?tf-hub-format=compressed"

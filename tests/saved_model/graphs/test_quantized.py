@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bert_serving import pipeline
 from bert_serving.contract import Graph, Precision
 from bert_serving.errors import ExportError
 from bert_serving.saved_model import writer
+from bert_serving.saved_model.export import export_run
 from bert_serving.saved_model.graphs import quantized
 from bert_serving.saved_model.graphs.calibration import arithmetic_of, measured_ranges
 from bert_serving.saved_model.graphs.dense import ACTIVATIONS, FloatArithmetic, Weights
@@ -223,7 +223,7 @@ def export(trained, tmp_path, monkeypatch):
 
     def export(**options):
         options = ExportOptions(tmp_path / "models", "tiny", precision=Precision.INT8, **options)
-        return pipeline.export(trained.run, options, classifier=trained.classifier)
+        return export_run(trained.run, options, classifier=trained.classifier)
 
     return export
 

@@ -11,9 +11,10 @@ import pytest
 from huggingface_hub import ModelCard
 from markdown_it import MarkdownIt
 
-from bert_serving import contract, pipeline
+from bert_serving import contract
 from bert_serving.classifier import ClassifierOptions, build_classifier
 from bert_serving.contract import Head
+from bert_serving.data.table import table_sha256
 from bert_serving.encoders.catalog.catalog import CATALOG, terms_of
 from bert_serving.errors import RunFolderError
 from bert_serving.evaluation.intervals import score_intervals
@@ -123,7 +124,7 @@ def test_the_facts_are_those_of_manifest_and_run(exported, manifest, provenance,
     assert found["training"].startswith("4 epochs of 40 rows, batches of 4, the epoch with the best accuracy")
     for split, rows, sha256 in table_after(card, "## Data"):
         table = trained.splits.named()[split]
-        assert (rows, sha256) == (f"{len(table):,}", pipeline.table_sha256(table))
+        assert (rows, sha256) == (f"{len(table):,}", table_sha256(table))
 
 
 def test_the_scores_stand_beside_those_of_the_baselines_with_their_intervals(manifest, provenance, trained):

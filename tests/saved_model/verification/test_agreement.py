@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from bert_serving import pipeline
 from bert_serving.contract import Head, Precision
 from bert_serving.errors import VerificationError
 from bert_serving.observer import Observer
 from bert_serving.saved_model import writer
+from bert_serving.saved_model.export import export_run
 from bert_serving.saved_model.manifest import Agreement, Limits, load_manifest
 from bert_serving.saved_model.reader import ExportedModel
 from bert_serving.saved_model.verification import agreement
@@ -30,7 +30,7 @@ def export(trained, tmp_path, monkeypatch):
 
     def export(observer=None, **options):
         options = ExportOptions(tmp_path / "models", "tiny", **options)
-        return pipeline.export(trained.run, options, classifier=trained.classifier, observer=observer)
+        return export_run(trained.run, options, classifier=trained.classifier, observer=observer)
 
     return export
 

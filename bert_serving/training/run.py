@@ -1,8 +1,7 @@
-"""The whole road in three calls: `train` a run file, `evaluate` what came out, `export` it."""
+"""A training run: a run file in, a run folder with a trained and measured classifier out."""
 
 import contextlib
 import dataclasses
-import hashlib
 import importlib.metadata
 import shutil
 import tempfile
@@ -17,37 +16,27 @@ import tf_keras
 
 from bert_serving import __version__
 from bert_serving.cache import folder_sha256
-from bert_serving.classifier import Classifier, ClassifierOptions, build_classifier, probabilities, targets_of
+from bert_serving.classifier import Classifier, build_classifier, probabilities, targets_of
 from bert_serving.config import RunConfig, dump_run_config
 from bert_serving.contract import Head
 from bert_serving.data.audit import Audit, audit
 from bert_serving.data.batches import TokenRows
-from bert_serving.data.splits import Splits, label_array, label_names, load_splits, load_validation, resolve_labels
-from bert_serving.data.table import LabelledTable
-from bert_serving.data.unlabelled import read_pairs, read_texts
-from bert_serving.encoders.architecture import Architecture, assign_weights
-from bert_serving.encoders.loading import EncoderFolder, LoadedEncoder, find_encoder_folder, load_encoder, network_from
-from bert_serving.encoders.safetensors_file import read_safetensors
-from bert_serving.encoders.trust import check_harmless
-from bert_serving.errors import DataError, EncoderError, InputError, RunFolderError
+from bert_serving.data.splits import Splits, label_array, label_names, load_splits, resolve_labels
+from bert_serving.data.table import LabelledTable, table_sha256
+from bert_serving.encoders.loading import EncoderFolder, find_encoder_folder, load_encoder
+from bert_serving.errors import RunFolderError
 from bert_serving.evaluation.baselines import baselines
 from bert_serving.evaluation.intervals import score_intervals
 from bert_serving.evaluation.predictions import Predictions
+from bert_serving.evaluation.scores import score
 from bert_serving.evaluation.slices import find_slices
-from bert_serving.evaluation.temperature import TemperatureFit, fit_temperature
 from bert_serving.features.frozen import FrozenEncoder, features_of
-from bert_serving.hugging_face import adopt
-from bert_serving.metrics import measure
+from bert_serving.files import glob_characters
 from bert_serving.observer import Observer
 from bert_serving.plots import plots as pictures
-from bert_serving.saved_model.manifest import EncoderOrigin
-from bert_serving.saved_model.sharing.provenance import AdoptedProvenance, provenance_of
-from bert_serving.saved_model.verification.agreement import Reference, drawn_rows
-from bert_serving.saved_model.versions import glob_characters
-from bert_serving.saved_model.writer import ExportOptions, write_export
-from bert_serving.text.normalisation import find_normalisation, is_normalised, write_normalised
-from bert_serving.text.preprocessing import Preprocessing, load_preprocessing
+from bert_serving.text.normalisation import find_normalisation, write_normalised
 from bert_serving.training.feature_head import feature_rows, over_features
+from bert_serving.training.loading import classifier_options, load_classifier, load_run_preprocessing
 from bert_serving.training.loop import Examples, class_weights, fit
 from bert_serving.training.run_folder import LOCK, RunFolder
 from bert_serving.training.strategy import create_strategy, mixed_precision
@@ -70,9 +59,6 @@ class Trained:
     classifier: Classifier
     splits: Splits
     metrics: dict[str, Any]
-
-
-# === Train ===
 
 
 def train(config: RunConfig, out: Path, *, resume: bool = False, observer: Observer | None = None) -> Trained:
@@ -183,7 +169,9 @@ def _new_classifier(
     tf_keras.utils.set_random_seed(config.training.seed)
     with strategy.scope(), mixed_precision(config.training.mixed_precision):
         encoder = load_encoder(folder, trainable=config.encoder.trainable)
-        return build_classifier(encoder, _load_preprocessing(folder.preprocessing, config), _options(config, labels))
+        return build_classifier(
+            encoder, load_run_preprocessing(folder.preprocessing, config), classifier_options(config, labels)
+        )
 
 
 def _normalised(folder: EncoderFolder, config: RunConfig, workshop: Path) -> Path:
@@ -194,31 +182,6 @@ def _normalised(folder: EncoderFolder, config: RunConfig, workshop: Path) -> Pat
     target = workshop / "preprocessing"
     write_normalised(folder.preprocessing, found, target, sha256=folder_sha256(folder.preprocessing))
     return target
-
-
-def _load_preprocessing(folder: Path, config: RunConfig) -> Preprocessing:
-    """A run's preprocessing; the run file's normalisation is part of it, or plain Python and imported anew."""
-    if config.encoder.normalise is None or is_normalised(folder, config.encoder.normalise):
-        return load_preprocessing(folder)
-    found = find_normalisation(config.encoder.normalise)
-    if found.in_graph:
-        raise RunFolderError(
-            f"{folder}: was made with a normalisation in Python, {found.name} is one in TensorFlow now; train it anew"
-        )
-    return load_preprocessing(folder, rewrite=found.function)
-
-
-def _options(config: RunConfig, labels: tuple[str, ...]) -> ClassifierOptions:
-    return ClassifierOptions(
-        labels=labels,
-        head=config.head.kind,
-        sequence_length=config.encoder.sequence_length,
-        pairs=config.data.text_pair is not None,
-        pooling=config.head.pooling,
-        blocks=config.head.blocks,
-        dropout=config.head.dropout,
-        seed=config.training.seed,
-    )
 
 
 def _start(
@@ -303,82 +266,6 @@ def _fit(
     )
 
 
-# === Evaluate ===
-
-
-def load_classifier(run: RunFolder) -> Classifier:
-    """The classifier of a complete run, with the best epoch's weights and its scaling, in float32 on one device.
-
-    Raises:
-        RunFolderError: the run is not complete, or its files are damaged.
-        EncoderError: its preprocessing reads or writes files or runs code, and its run file does not say that it is trusted.
-    """
-    config = run.config()
-    run.check_complete()
-    if not config.encoder.trusted:
-        check_harmless(run.preprocessing)
-    encoder = _encoder_of(run, config)
-    options = dataclasses.replace(_options(config, run.labels()), scaling=run.scaling())
-    classifier = build_classifier(encoder, _load_preprocessing(run.preprocessing, config), options)
-    try:
-        assign_weights(classifier.token_model, read_safetensors(run.weights))
-    except EncoderError as error:
-        raise RunFolderError(f"{run.weights}: {error}; train again") from None
-    return classifier
-
-
-def evaluate(classifier: Classifier, table: LabelledTable) -> dict[str, Any]:
-    """Metrics of a classifier on a table."""
-    return score(
-        classifier.options.head, classifier.options.labels, table, classifier.predict(table.texts, table.pairs)
-    )
-
-
-def score(head: Head, labels: Sequence[str], table: LabelledTable, predicted: np.ndarray) -> dict[str, Any]:
-    """Metrics of predictions, float32 [N, C], whoever made them."""
-    return measure(head, labels, label_array(table.labels, labels, head), predicted)
-
-
-def calibrate(run: RunFolder, *, observer: Observer | None = None) -> TemperatureFit:
-    """Fits a temperature on a complete run's validation rows and writes it to the run folder's calibration.json.
-
-    From then on `load_classifier`, and with it evaluation and export, give probabilities of logits so scaled. Answers stay
-    as they are; the logits, too.
-
-    Raises:
-        RunFolderError: the run is not complete, or its validation data changed since it was trained.
-        DataError: the validation data cannot be read.
-        InputError: a regression head; or no temperature fits the rows.
-    """
-    observer = observer or Observer()
-    config = run.config()
-    head = config.head.kind
-    if head is Head.REGRESSION:
-        raise InputError(f"{run.path}: a regression head has no probabilities to calibrate; there is nothing to do")
-    run.check_complete()
-    with observer.stage("Reading the data"):
-        validation = load_validation(config.data, head, config.training.seed)
-        if run.read_json("run.json")["data_sha256"].get("validation") != table_sha256(validation):
-            raise RunFolderError(f"{run.path}: the validation data changed since this run was trained; restore it")
-    with observer.stage("Loading the run"):
-        classifier = load_classifier(run)
-    with observer.stage("Predicting"):
-        logits = classifier.predict_tokens(classifier.tokenize(validation.texts, validation.pairs)[0])
-    fit = fit_temperature(head, classifier.options.labels, validation, logits)
-    run.write_json(run.calibration.name, fit.to_json())
-    return fit
-
-
-def _encoder_of(run: RunFolder, config: RunConfig) -> LoadedEncoder:
-    if run.description.is_file():
-        architecture = Architecture.load(run.description)
-        return LoadedEncoder(network_from(architecture, blank=True), architecture)
-    folder = find_encoder_folder(config.encoder)
-    if folder.sha256 != run.read_json("run.json")["encoder"]["sha256"]:
-        raise RunFolderError(f"{run.path}: the encoder {folder.encoder} is not the one that was trained; restore it")
-    return load_encoder(folder, rebuild=False)
-
-
 def _metrics(
     splits: Splits,
     labels: tuple[str, ...],
@@ -431,110 +318,6 @@ def _draw(
     if head is not Head.MULTILABEL:
         pictures.draw_confusion_matrix(metrics[name], folder / "confusion_matrix.png")
         pictures.draw_reliability(label_array(table.labels, labels, head), predicted, folder / "reliability.png")
-
-
-# === Export ===
-
-
-def export(
-    run: RunFolder, options: ExportOptions, *, classifier: Classifier | None = None, observer: Observer | None = None
-) -> Path:
-    """Writes and verifies a SavedModel version of a complete run.
-
-    Args:
-        run: the run folder.
-        options: what to write and where.
-        classifier: the run's classifier, when it is in memory already.
-        observer: told of the progress.
-
-    Raises:
-        ExportError: the version exists or the folder cannot be written.
-        VerificationError: the export failed verification and was not published.
-    """
-    provenance = provenance_of(run)
-    observer = observer or Observer()
-    if classifier is None:
-        with observer.stage("Loading the run"):
-            classifier = load_classifier(run)
-    with observer.stage("Answering validation texts in memory"):
-        reference = _reference(run, classifier, observer)
-    return write_export(classifier, options, provenance=provenance, reference=reference, observer=observer)
-
-
-def export_hugging_face(
-    folder: Path,
-    options: ExportOptions,
-    *,
-    sequence_length: int | None = None,
-    pairs: bool = False,
-    texts: Sequence[Path] = (),
-    observer: Observer | None = None,
-) -> Path:
-    """Writes and verifies a SavedModel version of a classifier that was fine-tuned with Hugging Face's library.
-
-    Args:
-        folder: its `...ForSequenceClassification`, weights as safetensors.
-        options: what to write and where.
-        sequence_length: texts are cut at so many tokens; None takes what its tokenizer was saved with.
-        pairs: whether it classifies pairs of texts.
-        texts: files with texts, and in a column `text_pair` their second ones, on which the export is compared with the model in memory.
-        observer: told of the progress.
-
-    Raises:
-        DataError: a file with texts is missing or damaged.
-        EncoderError: the folder is damaged, no classifier, or of no family that can be converted.
-        ExportError: the version exists or the folder cannot be written.
-        VerificationError: the export failed verification and was not published.
-    """
-    observer = observer or Observer()
-    with tempfile.TemporaryDirectory(prefix="bert-serving-") as workshop:
-        with observer.stage("Converting the classifier"):
-            adopted = adopt(folder, Path(workshop), sequence_length=sequence_length, pairs=pairs)
-        encoder = EncoderOrigin(
-            name=folder.resolve().name,
-            sha256=adopted.sha256,
-            license=adopted.terms.license,
-            languages=adopted.terms.languages,
-        )
-        provenance = AdoptedProvenance(encoder, adopted.architecture, adopted.transformers)
-        reference = _drawn(adopted.classifier, texts, observer) if texts else None
-        return write_export(adopted.classifier, options, provenance=provenance, reference=reference, observer=observer)
-
-
-def _drawn(classifier: Classifier, paths: Sequence[Path], observer: Observer) -> Reference:
-    """Some texts of unlabelled files, with the classifier's answers."""
-    texts, seconds = read_pairs(paths) if classifier.options.pairs else (read_texts(paths), None)
-    with observer.stage("Answering texts in memory"):
-        return _answered(classifier, texts, seconds)
-
-
-def _reference(run: RunFolder, classifier: Classifier, observer: Observer) -> Reference | None:
-    """Validation texts with the classifier's answers; None where the data is not at hand any more."""
-    config = run.config()
-    try:
-        table = load_validation(config.data, config.head.kind, config.training.seed)
-    except DataError as error:
-        observer.note(f"the export is compared on golden texts only: {error}")
-        return None
-    return _answered(classifier, table.texts, table.pairs)
-
-
-def _answered(classifier: Classifier, texts: Sequence[str], pairs: Sequence[str] | None) -> Reference:
-    rows = drawn_rows(len(texts))
-    chosen = tuple(texts[row] for row in rows)
-    seconds = None if pairs is None else tuple(pairs[row] for row in rows)
-    return Reference(chosen, seconds, classifier.predict(chosen, seconds))
-
-
-def table_sha256(table: LabelledTable) -> str:
-    """Digest of a table's rows, whatever files they came from."""
-    digest = hashlib.sha256()
-    pairs: Sequence[str | None] = table.pairs or [None] * len(table)
-    for text, pair, label in zip(map(repr, table.texts), pairs, table.labels, strict=True):
-        # Where there are no pairs the text stands for its own; `repr`, which takes the time, is not called on it again.
-        second = text if pair is None else repr(pair)
-        digest.update(f"({text}, {second}, {label!r})".encode("utf-8", "surrogatepass"))
-    return digest.hexdigest()
 
 
 def _class_counts(table: LabelledTable, labels: Sequence[str]) -> dict[str, int]:

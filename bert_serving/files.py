@@ -1,9 +1,11 @@
-"""Files that the user names: there as a whole or not at all."""
+"""Files and paths that the user names; a file is written as a whole or not at all."""
 
 import contextlib
 import os
 import tempfile
 from pathlib import Path
+
+_GLOB_CHARACTERS = "*?[\\"
 
 
 def check_writable(path: Path) -> None:
@@ -45,3 +47,8 @@ def write_whole(path: Path, content: bytes) -> None:
 
 def _is_device(path: Path) -> bool:
     return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def glob_characters(path: Path) -> str:
+    """Characters of a path that keep TensorFlow from reading variables there: it takes the path for a pattern."""
+    return "".join(character for character in _GLOB_CHARACTERS if character in str(path))

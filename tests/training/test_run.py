@@ -6,20 +6,23 @@ import numpy as np
 import pytest
 from support import tiny
 
-from bert_serving import pipeline
 from bert_serving.clients.grpc_client import GrpcClient
 from bert_serving.clients.rest_client import RestClient
 from bert_serving.config import DataConfig, load_run_file
 from bert_serving.contract import Head
-from bert_serving.data.table import LabelledTable, read_table
+from bert_serving.data.table import LabelledTable, read_table, table_sha256
 from bert_serving.errors import EncoderError, RunFolderError
+from bert_serving.evaluation.scores import evaluate
 from bert_serving.model_server.config.options import ModelConfig, ServerOptions
 from bert_serving.model_server.server import ServerThread
 from bert_serving.observer import Observer
 from bert_serving.saved_model import writer
+from bert_serving.saved_model.export import export_run
 from bert_serving.saved_model.reader import ExportedModel
 from bert_serving.saved_model.verification.verify import verify
 from bert_serving.saved_model.writer import ExportOptions
+from bert_serving.training.loading import load_classifier
+from bert_serving.training.run import train
 from bert_serving.training.run_folder import RunFolder
 
 AWKWARD = ["", "good \U0001f62d", "我的自行车坏了", "bad " * 5000, "tab\tnull\x00bell\x07", "the bike is not very good"]
@@ -54,7 +57,7 @@ def test_memory_run_folder_saved_model_grpc_and_rest_give_the_same_probabilities
     expected = trained.classifier.predict(texts)
     assert np.ptp(expected[:, 0]) > 0.05
     answers = {
-        "run folder": pipeline.load_classifier(RunFolder(trained.run.path)).predict(texts),
+        "run folder": load_classifier(RunFolder(trained.run.path)).predict(texts),
         "SavedModel": ExportedModel(exported).predict(texts),
     }
     options = ServerOptions(models=[ModelConfig("tiny", exported.parent)])
@@ -73,7 +76,7 @@ def test_memory_run_folder_saved_model_grpc_and_rest_give_the_same_probabilities
 
 
 def test_evaluation_gives_the_figures_of_the_run(trained):
-    assert pipeline.evaluate(trained.classifier, trained.splits.test) == trained.metrics["test"]
+    assert evaluate(trained.classifier, trained.splits.test) == trained.metrics["test"]
 
 
 # === Every head ===
@@ -103,14 +106,14 @@ def test_every_head_goes_the_whole_road_in_silence(head, pairs, encoder_folder, 
         for name, part in (("train", rows[:40]), ("validation", rows[40:50]), ("test", rows[50:])):
             triples = [(text, label, text[::2]) for text, label in part]
             tiny.write_tsv_file(tmp_path / f"{name}.tsv", triples, ("text", "label", "second"))
-    trained = pipeline.train(load_run_file(run_file, overrides), tmp_path / "run")
-    exported = pipeline.export(trained.run, ExportOptions(tmp_path / "models", "m"), classifier=trained.classifier)
+    trained = train(load_run_file(run_file, overrides), tmp_path / "run")
+    exported = export_run(trained.run, ExportOptions(tmp_path / "models", "m"), classifier=trained.classifier)
     test = trained.splits.test
     expected = trained.classifier.predict(test.texts, test.pairs)
     model = ExportedModel(exported)
     np.testing.assert_allclose(model.predict(test.texts, test.pairs), expected, rtol=2e-6, atol=2e-6)
     assert (model.manifest.head, model.manifest.pairs) == (head, pairs)
-    assert pipeline.evaluate(trained.classifier, test) == trained.metrics["test"]
+    assert evaluate(trained.classifier, test) == trained.metrics["test"]
     pictures = {path.name for path in trained.run.pictures.iterdir()}
     assert {"history.png", "token_lengths.png"} <= pictures
     assert ("confusion_matrix.png" in pictures) == (head in (Head.SOFTMAX, Head.BINARY))
@@ -135,19 +138,19 @@ class Interrupter(Observer):
 def test_an_interrupted_run_can_be_resumed_and_ends_where_an_uninterrupted_one_does(trained, run_file, tmp_path):
     config, out = load_run_file(run_file), tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
-        pipeline.train(config, out, observer=Interrupter(after=2))
+        train(config, out, observer=Interrupter(after=2))
     # === What else can be asked of an unfinished run ===
     with pytest.raises(RunFolderError, match="holds an unfinished run; give another --out, or --resume"):
-        pipeline.train(config, out)
+        train(config, out)
     with pytest.raises(RunFolderError, match=r"not complete \(weights is missing\); go on with train --resume"):
-        pipeline.export(RunFolder(out), ExportOptions(tmp_path / "models", "m"))
+        export_run(RunFolder(out), ExportOptions(tmp_path / "models", "m"))
     with pytest.raises(RunFolderError, match="not complete"):
-        pipeline.load_classifier(RunFolder(out))
+        load_classifier(RunFolder(out))
     with pytest.raises(RunFolderError, match=r"run file changed since this run began \(batch_size\)"):
-        pipeline.train(load_run_file(run_file, ["training.batch_size=5"]), out, resume=True)
+        train(load_run_file(run_file, ["training.batch_size=5"]), out, resume=True)
     assert not (tmp_path / "models").exists()
     # === Going on, to be exported in another way ===
-    resumed = pipeline.train(load_run_file(run_file, ["export.name=other"]), out, resume=True)
+    resumed = train(load_run_file(run_file, ["export.name=other"]), out, resume=True)
     assert resumed.run.config().export.name == "other"
     histories = [run.read_json("history.json") for run in (trained.run, resumed.run)]
     assert [row["epoch"] for row in histories[1]] == [1, 2, 3, 4]
@@ -160,16 +163,16 @@ def test_an_interrupted_run_can_be_resumed_and_ends_where_an_uninterrupted_one_d
 def test_a_run_whose_data_changed_cannot_be_resumed(encoder_folder, rows, tmp_path):
     run_file = tiny.write_run_file(tmp_path, encoder_folder, rows)
     with pytest.raises(KeyboardInterrupt):
-        pipeline.train(load_run_file(run_file), tmp_path / "run", observer=Interrupter(after=1))
+        train(load_run_file(run_file), tmp_path / "run", observer=Interrupter(after=1))
     tiny.write_tsv_file(tmp_path / "train.tsv", rows[1:41])
     with pytest.raises(RunFolderError, match="the train data changed since this run began; train it anew"):
-        pipeline.train(load_run_file(run_file), tmp_path / "run", resume=True)
+        train(load_run_file(run_file), tmp_path / "run", resume=True)
 
 
 def test_a_complete_run_is_not_trained_over(trained, run_file):
     weights = trained.run.weights.read_bytes()
     with pytest.raises(RunFolderError, match=r"holds a complete run; give another --out$"):
-        pipeline.train(load_run_file(run_file), trained.run.path)
+        train(load_run_file(run_file), trained.run.path)
     assert trained.run.weights.read_bytes() == weights
 
 
@@ -183,20 +186,20 @@ def test_a_complete_run_is_not_trained_over(trained, run_file):
 )
 def test_a_run_that_cannot_begin_leaves_no_folder(overrides, options, error, message, run_file, tmp_path):
     with pytest.raises(error, match=message):
-        pipeline.train(load_run_file(run_file, overrides), tmp_path / "run", **options)
+        train(load_run_file(run_file, overrides), tmp_path / "run", **options)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_was_there_stays(run_file, tmp_path):
     with pytest.raises(RunFolderError):
-        pipeline.train(load_run_file(run_file), tmp_path, resume=True)
+        train(load_run_file(run_file), tmp_path, resume=True)
     assert tmp_path.is_dir()
 
 
 @pytest.mark.parametrize("name", ["run[1]", "run*"])
 def test_a_folder_that_tensorflow_takes_for_a_pattern_is_refused_before_training(name, run_file, tmp_path):
     with pytest.raises(RunFolderError, match=r"TensorFlow cannot read from a path with [\[*]; use another --out"):
-        pipeline.train(load_run_file(run_file), tmp_path / name)
+        train(load_run_file(run_file), tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -211,13 +214,13 @@ def test_a_folder_that_tensorflow_takes_for_a_pattern_is_refused_before_training
 def test_a_digest_of_data_is_what_it_was_in_the_runs_of_old(pairs, labels, expected):
     """A run that was trained by an earlier release still knows its data; quotes and half a character are the hard texts."""
     table = LabelledTable(['say "it\'s"', "caf\u00e9 \ud83d\n"], pairs, labels, "")
-    assert pipeline.table_sha256(table) == expected
+    assert table_sha256(table) == expected
 
 
 def test_a_digest_of_data_depends_on_its_rows_alone(rows, write_tsv):
     def digest(name, rows):
         path = write_tsv(name, rows)
-        return pipeline.table_sha256(read_table([path], DataConfig(train=(path,)), Head.SOFTMAX))
+        return table_sha256(read_table([path], DataConfig(train=(path,)), Head.SOFTMAX))
 
     first = digest("a.tsv", rows)
     assert first == digest("b.tsv", rows)

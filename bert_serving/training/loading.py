@@ -1,0 +1,72 @@
+"""From a run folder back to its classifier."""
+
+import dataclasses
+from pathlib import Path
+
+from bert_serving.classifier import Classifier, ClassifierOptions, build_classifier
+from bert_serving.config import RunConfig
+from bert_serving.encoders.architecture import Architecture, assign_weights
+from bert_serving.encoders.loading import LoadedEncoder, find_encoder_folder, load_encoder, network_from
+from bert_serving.encoders.safetensors_file import read_safetensors
+from bert_serving.encoders.trust import check_harmless
+from bert_serving.errors import EncoderError, RunFolderError
+from bert_serving.text.normalisation import find_normalisation, is_normalised
+from bert_serving.text.preprocessing import Preprocessing, load_preprocessing
+from bert_serving.training.run_folder import RunFolder
+
+
+def load_classifier(run: RunFolder) -> Classifier:
+    """The classifier of a complete run, with the best epoch's weights and its scaling, in float32 on one device.
+
+    Raises:
+        RunFolderError: the run is not complete, or its files are damaged.
+        EncoderError: its preprocessing reads or writes files or runs code, and its run file does not say that it is trusted.
+    """
+    config = run.config()
+    run.check_complete()
+    if not config.encoder.trusted:
+        check_harmless(run.preprocessing)
+    encoder = _encoder_of(run, config)
+    options = dataclasses.replace(classifier_options(config, run.labels()), scaling=run.scaling())
+    classifier = build_classifier(encoder, load_run_preprocessing(run.preprocessing, config), options)
+    try:
+        assign_weights(classifier.token_model, read_safetensors(run.weights))
+    except EncoderError as error:
+        raise RunFolderError(f"{run.weights}: {error}; train again") from None
+    return classifier
+
+
+def _encoder_of(run: RunFolder, config: RunConfig) -> LoadedEncoder:
+    if run.description.is_file():
+        architecture = Architecture.load(run.description)
+        return LoadedEncoder(network_from(architecture, blank=True), architecture)
+    folder = find_encoder_folder(config.encoder)
+    if folder.sha256 != run.read_json("run.json")["encoder"]["sha256"]:
+        raise RunFolderError(f"{run.path}: the encoder {folder.encoder} is not the one that was trained; restore it")
+    return load_encoder(folder, rebuild=False)
+
+
+def load_run_preprocessing(folder: Path, config: RunConfig) -> Preprocessing:
+    """A run's preprocessing; the run file's normalisation is part of it, or plain Python and imported anew."""
+    if config.encoder.normalise is None or is_normalised(folder, config.encoder.normalise):
+        return load_preprocessing(folder)
+    found = find_normalisation(config.encoder.normalise)
+    if found.in_graph:
+        raise RunFolderError(
+            f"{folder}: was made with a normalisation in Python, {found.name} is one in TensorFlow now; train it anew"
+        )
+    return load_preprocessing(folder, rewrite=found.function)
+
+
+def classifier_options(config: RunConfig, labels: tuple[str, ...]) -> ClassifierOptions:
+    """What a run file says of the classifier."""
+    return ClassifierOptions(
+        labels=labels,
+        head=config.head.kind,
+        sequence_length=config.encoder.sequence_length,
+        pairs=config.data.text_pair is not None,
+        pooling=config.head.pooling,
+        blocks=config.head.blocks,
+        dropout=config.head.dropout,
+        seed=config.training.seed,
+    )
