@@ -29,8 +29,8 @@ CHANGES: dict[str, dict[str, int] | None] = {
     "num_batch_threads 4": {"num_batch_threads": 4},
 }
 # Flags of every server but those that say otherwise.
-FLAGS = {"tensorflow_intra_op_parallelism": 1, "tensorflow_inter_op_parallelism": 2}
-OTHER_FLAGS = {"two intra-op threads": {"tensorflow_intra_op_parallelism": 2}}
+FLAGS = {"tensorflow_intra_op_parallelizm": 1, "tensorflow_inter_op_parallelizm": 2}
+OTHER_FLAGS = {"two intra-op threads": {"tensorflow_intra_op_parallelizm": 2}}
 
 
 def flags(title: str, path: Path) -> list[str]:
@@ -87,7 +87,7 @@ def main() -> None:
         rates: dict[str, list[float]] = {subject.name: [] for subject in subjects}
         alone: dict[str, list[float]] = {subject.name: [] for subject in subjects}
         for number in range(given.rounds):
-            # Backwards every other time, so that nobody always comes after the same neighbour.
+            # Backwards every other time, so that nobody always comes after the same neighbor.
             for subject in subjects[:: -1 if number % 2 else 1]:
                 many, one = (subject.ask(f"clients {number_of} {given.seconds}") for number_of in (CLIENTS, 1))
                 rates[subject.name].append(many["rows"] / many["seconds"])

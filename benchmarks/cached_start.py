@@ -4,7 +4,7 @@
 
 Each start is a process of its own, with a cache of the benchmark's that holds the encoder alone, or the word pieces, too; the two take
 turns. It counts from the call of `train` to the moment when the first batch is asked for: reading the data, preparing the encoder,
-tokenising. The imports before it, which are the same for both, are told beside it. Writes benchmarks/results/cached_start.json.
+tokenizing. The imports before it, which are the same for both, are told beside it. Writes benchmarks/results/cached_start.json.
 """
 
 import argparse

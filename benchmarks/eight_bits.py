@@ -20,7 +20,7 @@ from bert_serving.contract import Graph
 from bert_serving.data.splits import load_validation
 from bert_serving.saved_model.graphs import quantized
 from bert_serving.saved_model.graphs.calibration import MOST_TEXTS, measured_ranges
-from bert_serving.saved_model.graphs.quantized import QuantisedArithmetic
+from bert_serving.saved_model.graphs.quantized import QuantizedArithmetic
 from bert_serving.saved_model.signatures import build_serving_graph
 from bert_serving.saved_model.verification.agreement import Reference, drawn_rows
 from bert_serving.training.loading import load_classifier
@@ -44,7 +44,7 @@ def reference_of(run: RunFolder, classifier: Classifier) -> Reference:
     return Reference(tuple(table.texts), pairs, classifier.predict(table.texts, pairs))
 
 
-def answers(classifier: Classifier, arithmetic: QuantisedArithmetic, reference: Reference, folder: Path) -> np.ndarray:
+def answers(classifier: Classifier, arithmetic: QuantizedArithmetic, reference: Reference, folder: Path) -> np.ndarray:
     """Probabilities of a serving graph, float32 [N, C]."""
     labels = folder / "labels.txt"
     labels.write_text("\n".join(classifier.options.labels), "utf-8")
@@ -71,9 +71,9 @@ def main() -> None:
     classifier = load_classifier(run)
     reference = reference_of(run, classifier)
     ranges = measured_ranges(classifier, reference.part(0, MOST_TEXTS))
-    plain = QuantisedArithmetic(ranges)
-    choices = [QuantisedArithmetic(ranges, share=share) for share in SHARES]
-    choices += [QuantisedArithmetic(ranges, wide_columns=part) for part in WIDE_COLUMNS if part != plain.wide_columns]
+    plain = QuantizedArithmetic(ranges)
+    choices = [QuantizedArithmetic(ranges, share=share) for share in SHARES]
+    choices += [QuantizedArithmetic(ranges, wide_columns=part) for part in WIDE_COLUMNS if part != plain.wide_columns]
     print(f"{'share':>6} {'columns':>9} {'other labels':>13} {'mean difference':>16} {'largest':>9}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         for choice in choices:

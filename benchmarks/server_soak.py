@@ -286,7 +286,7 @@ def draw(record: Record, path: Path) -> None:
     for axes in (above, below):
         for at in record.swaps:
             axes.axvline(at / 60, color="0.85", linewidth=0.7, zorder=0)
-    above.set_title(f"{record.answers:,} answers, {len(record.swaps)} hot swaps of two models (grey lines)")
+    above.set_title(f"{record.answers:,} answers, {len(record.swaps)} hot swaps of two models (gray lines)")
     figure.savefig(path, dpi=120)
 
 

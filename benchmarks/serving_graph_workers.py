@@ -1,7 +1,7 @@
 """The workers of serving_graphs.py, one process each; every engine behind the same three calls: load, answer texts, tell its size.
 
 serving_graph_workers.py prepare RUN_DIR FOLDER COMPARED       our SavedModels, the texts, and whether they answer alike
-serving_graph_workers.py export-onnx MODEL FOLDER              ONNX files, optimised and quantised
+serving_graph_workers.py export-onnx MODEL FOLDER              ONNX files, optimized and quantized
 serving_graph_workers.py serve SUBJECT FOLDER [MODEL]          answers jobs on standard input
 serving_graph_workers.py peak                                  matrix products by format, GFLOP/s
 """
@@ -87,8 +87,8 @@ def saved_model(folder: Path) -> Answer:
     import tensorflow as tf
     import tensorflow_text  # noqa: F401
 
-    tf.config.threading.set_intra_op_parallelism_threads(THREADS)
-    tf.config.threading.set_inter_op_parallelism_threads(THREADS)
+    tf.config.threading.set_intra_op_parallelizm_threads(THREADS)
+    tf.config.threading.set_inter_op_parallelizm_threads(THREADS)
     loaded = tf.saved_model.load(str(folder))
     predict = loaded.signatures["serving_default"]
     # The signature lives as long as what it was loaded from.
@@ -146,8 +146,8 @@ def keras_hub(model: Path, settings: dict[str, int]) -> Answer:
     import keras_hub
     import tensorflow as tf
 
-    tf.config.threading.set_intra_op_parallelism_threads(THREADS)
-    tf.config.threading.set_inter_op_parallelism_threads(THREADS)
+    tf.config.threading.set_intra_op_parallelizm_threads(THREADS)
+    tf.config.threading.set_inter_op_parallelizm_threads(THREADS)
     classifier = keras_hub.models.BertTextClassifier.from_preset(
         str(model), num_classes=settings["labels"], activation="softmax"
     )
@@ -224,7 +224,7 @@ def _difference(found: Any, expected: Any) -> dict[str, float]:
 
 
 def export_onnx(model: Path, folder: Path) -> None:
-    """The usual road: torch.onnx.export, onnxruntime's optimizer for BERT, dynamic quantisation to int8."""
+    """The usual road: torch.onnx.export, onnxruntime's optimizer for BERT, dynamic quantization to int8."""
     import torch
     from onnxruntime.quantization import QuantType, quantize_dynamic
     from onnxruntime.transformers import optimizer
@@ -236,7 +236,7 @@ def export_onnx(model: Path, folder: Path) -> None:
     ).eval()
     names = ("input_ids", "attention_mask", "token_type_ids")
     sample = tuple(torch.ones(2, 8, dtype=torch.int64) for _ in names)
-    raw, optimised = folder / "raw.onnx", folder / "model.onnx"
+    raw, optimized = folder / "raw.onnx", folder / "model.onnx"
     torch.onnx.export(
         network,
         sample,
@@ -251,9 +251,9 @@ def export_onnx(model: Path, folder: Path) -> None:
     fused = optimizer.optimize_model(
         str(raw), model_type="bert", num_heads=size.num_attention_heads, hidden_size=size.hidden_size
     )
-    fused.save_model_to_file(str(optimised))
+    fused.save_model_to_file(str(optimized))
     quantize_dynamic(
-        str(optimised),
+        str(optimized),
         str(folder / "model.int8.onnx"),
         weight_type=QuantType.QInt8,
         # 1 is float32 in ONNX's numbering; the optimizer's own operations have no type inference.
@@ -265,7 +265,7 @@ def peak() -> dict[str, float]:
     """GFLOP/s of matrix products of 2,048 x 2,048 in TensorFlow."""
     import tensorflow as tf
 
-    tf.config.threading.set_intra_op_parallelism_threads(THREADS)
+    tf.config.threading.set_intra_op_parallelizm_threads(THREADS)
     size, found = 2048, {}
     for dtype in (tf.float32, tf.bfloat16):
         one = tf.cast(tf.random.normal([size, size]), dtype)

@@ -151,8 +151,8 @@ def draw(result: dict[str, Any], path: Path) -> None:
                 axis.set_visible(False)
                 continue
             rates = [int(size) / medians[subject][size] for subject in medians]
-            colours = ["#2a6f97" if subject in OURS else "#b8b8b8" for subject in medians]
-            bars = axis.barh(list(medians), rates, color=colours)
+            colors = ["#2a6f97" if subject in OURS else "#b8b8b8" for subject in medians]
+            bars = axis.barh(list(medians), rates, color=colors)
             axis.bar_label(bars, [f"{rate:.3g}" for rate in rates], padding=3, fontsize=8)
             axis.invert_yaxis()
             axis.margins(x=0.18)

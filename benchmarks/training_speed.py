@@ -3,7 +3,7 @@
     python benchmarks/training_speed.py --data data/emotion/train.tsv --model models/all-MiniLM-L6-v2 [--rounds 7]
 
 `--model` is a Hugging Face folder; all subjects start from its weights, with batches of 32, AdamW, warmup, dropout and gradients cut
-at norm 1. The PyTorch loop shuffles, pads each batch to its longest text, and is tokenised beforehand, too. Needs torch and
+at norm 1. The PyTorch loop shuffles, pads each batch to its longest text, and is tokenized beforehand, too. Needs torch and
 transformers (`pip install 'bert-serving[bench]'`, or another interpreter that has them: --torch-python). Writes
 benchmarks/results/training_speed.json.
 """

@@ -1,4 +1,4 @@
-"""From labelled text to a BERT classifier answering on TensorFlow Serving.
+"""From labeled text to a BERT classifier answering on TensorFlow Serving.
 
 The package is imported without TensorFlow; modules that need it import it themselves.
 """

@@ -87,7 +87,7 @@ class Classifier:
         """The whole classifier as one Keras model: strings [B] (a list of two for pairs) to logits, padded to the sequence length."""
         options = self.options
         if self.preprocessing.rewrite is not None:
-            raise InputError("encoder.normalise is a function in Python, which no graph can carry; use predict")
+            raise InputError("encoder.normalizer is a function in Python, which no graph can carry; use predict")
         names = (contract.TEXT, contract.TEXT_PAIR) if options.pairs else (contract.TEXT,)
         texts = [tf_keras.layers.Input((), dtype=tf.string, name=name) for name in names]
         tokenize = hub.KerasLayer(self.preprocessing.model.tokenize, name="tokenize")
@@ -118,7 +118,7 @@ class Classifier:
         return TokenRows(words, types, offsets, self.preprocessing.special.padding), uncut
 
     def predict_tokens(self, rows: TokenRows, batch_size: int = _PREDICTION_BATCH) -> np.ndarray:
-        """Logits of tokenised texts, float32 [N, outputs], in the order of the rows."""
+        """Logits of tokenized texts, float32 [N, outputs], in the order of the rows."""
         logits = np.zeros((len(rows), self.options.outputs), np.float32)
         for index in sorted_batches(rows.lengths, batch_size):
             logits[index] = self._logits(self.batch(rows, index)).numpy()

@@ -7,14 +7,15 @@ Paths are relative to the run file, or to `data.folder` for data files.
 import json
 import re
 import tomllib
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from bert_serving.contract import DEFAULT_MINIMUM_TF_SERVING, Graph, Head, Pooling, Precision
-from bert_serving.errors import RunFileError
+from bert_serving.errors import RenamedWarning, RunFileError
 
 Paths = Annotated[tuple[Path, ...], Field(min_length=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -66,6 +67,17 @@ class Table(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True, allow_inf_nan=False
     )
+    renamed_keys: ClassVar[Mapping[str, str]] = {}
+    """keys of earlier versions, each with its name of today"""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_new_keys(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        if twice := [f"{new} and {old}" for old, new in cls.renamed_keys.items() if old in given and new in given]:
+            raise ValueError(f"{', '.join(twice)} are one key under two names; remove the second")
+        return {cls.renamed_keys.get(key, key): value for key, value in given.items()}
 
 
 def tuple_of(value: Any) -> Any:
@@ -74,14 +86,16 @@ def tuple_of(value: Any) -> Any:
 
 
 class DataConfig(Table):
-    """Where the labelled text is and how its columns are named."""
+    """Where the labeled text is and how its columns are named."""
+
+    renamed_keys: ClassVar[Mapping[str, str]] = {"validation_share": "validation_fraction", "rows": "max_train_rows"}
 
     folder: Path = Path()
     """the paths below are relative to it; itself it is relative to the run file"""
     train: Paths
     """files (TSV, CSV, JSON lines, Parquet; .gz too) or label folders"""
     validation: tuple[Path, ...] = ()
-    """absent: `validation_share` of the training rows, stratified by label"""
+    """absent: `validation_fraction` of the training rows, stratified by label"""
     test: tuple[Path, ...] = ()
     """absent: scores are measured on the validation rows"""
     text: str = "text"
@@ -92,9 +106,9 @@ class DataConfig(Table):
     """for multilabel heads a column of lists, or of labels joined by commas"""
     labels: tuple[str, ...] | None = None
     """all labels in the order of the model's outputs; absent: sorted, as found in the training rows"""
-    validation_share: Share = 0.2
+    validation_fraction: Share = 0.2
     """share of the training rows that becomes validation data when there is no validation file"""
-    rows: Positive | None = None
+    max_train_rows: Positive | None = None
     """use only so many training rows, chosen by the seed"""
 
     _listed = field_validator("train", "validation", "test", "labels", mode="before")(tuple_of)
@@ -102,6 +116,8 @@ class DataConfig(Table):
 
 class EncoderConfig(Table):
     """Which pretrained encoder to start from."""
+
+    renamed_keys: ClassVar[Mapping[str, str]] = {"normalise": "normalizer"}
 
     name: str | None = None
     """a name of the catalog (`bert-serving encoders list`), an address of TF Hub or Kaggle, a handle of kagglehub, `hf://owner/name`"""
@@ -119,10 +135,10 @@ class EncoderConfig(Table):
     """keep the word pieces of the data in the cache: the next run on the same texts starts at once"""
     cache_features: bool = False
     """of a frozen encoder: run it over each text once, without dropout, keep its features in the cache, and let the head learn from them"""
-    normalise: str | None = None
+    normalizer: str | None = None
     """a function that changes texts before all else, as `module:function` or `file.py:function` (docs/training.md)"""
 
-    @field_validator("normalise")
+    @field_validator("normalizer")
     @classmethod
     def _names_a_function(cls, value: str | None) -> str | None:
         if value is not None and not all(value.rpartition(":")):
@@ -153,23 +169,31 @@ class HeadConfig(Table):
 class TrainingConfig(Table):
     """How the classifier learns."""
 
+    renamed_keys: ClassVar[Mapping[str, str]] = {
+        "warmup_share": "warmup_ratio",
+        "gradient_norm": "max_grad_norm",
+        "adversarial_norm": "adversarial_epsilon",
+        "average_epochs": "average_last_epochs",
+        "unfreeze_layers": "gradual_unfreezing",
+    }
+
     epochs: Positive = 3
     """times that each row is seen; the learning rate reaches zero at the end of the last"""
     batch_size: Positive = 32
     """rows of a step, over all devices together"""
     learning_rate: Annotated[float, Field(gt=0)] | None = None
     """peak of the schedule; absent: chosen by the encoder's width"""
-    warmup_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    warmup_ratio: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """share of all steps in which the learning rate rises from zero"""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
-    """of kernels and embeddings; biases and layer normalisations have none"""
-    gradient_norm: Annotated[float, Field(ge=0)] = 1.0
+    """of kernels and embeddings; biases and layer normalizations have none"""
+    max_grad_norm: Annotated[float, Field(ge=0)] = 1.0
     """gradients are scaled down to this global norm; 0 switches it off"""
-    adversarial_norm: Annotated[float, Field(ge=0)] = 0.0
+    adversarial_epsilon: Annotated[float, Field(ge=0)] = 0.0
     """learn each batch again with its word embeddings moved so far towards a higher loss; 1 helps small data, in twice the time"""
-    average_epochs: Positive = 1
+    average_last_epochs: Positive = 1
     """the mean of the last so many epochs' weights competes with the single epochs, and is kept where validation prefers it"""
-    unfreeze_layers: Positive | None = None
+    gradual_unfreezing: Positive | None = None
     """the head learns alone in the first epoch, and in each further one so many more of the encoder's layers, from the last to the first"""
     class_weights: bool = False
     """weigh rows by the inverse frequency of their label"""
@@ -203,15 +227,20 @@ class TrainingConfig(Table):
 class ExportConfig(Table):
     """What the SavedModel looks like."""
 
+    renamed_keys: ClassVar[Mapping[str, str]] = {
+        "largest_difference": "max_probability_difference",
+        "changed_labels": "max_label_change_rate",
+    }
+
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = "classifier"
     """the model's name on the server"""
     graph: Graph = Graph.RAGGED
     """padded: to the sequence length; trimmed: to the longest text of the batch; ragged: no padding outside attention, for BERT encoders"""
     precision: Precision = Precision.FLOAT32
     """of the ragged graph's matrix products; bfloat16 is for processors that compute with it, int8 for those with VNNI, auto measures"""
-    largest_difference: Annotated[float, Field(gt=0)] | None = None
+    max_probability_difference: Annotated[float, Field(gt=0)] | None = None
     """refuse an export with a probability that far from the model in memory; absent: 1e-5 in float32, 0.02 in bfloat16, 0.5 in int8"""
-    changed_labels: Annotated[float, Field(ge=0, le=1)] | None = None
+    max_label_change_rate: Annotated[float, Field(ge=0, le=1)] | None = None
     """refuse an export that answers more than this share of validation rows otherwise than the model; absent: 0.002, int8 0.005"""
     minimum_tf_serving: Annotated[str, Field(pattern=r"^\d+\.\d+$")] = DEFAULT_MINIMUM_TF_SERVING
     """verification refuses operations that this version of TensorFlow Serving lacks"""
@@ -239,13 +268,15 @@ class RunConfig(Table):
             )
         if self.encoder.cache_features:
             problems += self._feature_problems()
-        if self.training.unfreeze_layers and not self.encoder.trainable:
+        if self.training.gradual_unfreezing and not self.encoder.trainable:
             problems.append(
-                "training.unfreeze_layers has no meaning for a frozen encoder; leave out encoder.trainable = false"
+                "training.gradual_unfreezing has no meaning for a frozen encoder; leave out encoder.trainable = false"
             )
-        if self.training.unfreeze_layers and self.training.adversarial_norm:
-            problems.append("training.unfreeze_layers and training.adversarial_norm do not go together; leave out one")
-        if self.training.adversarial_norm:
+        if self.training.gradual_unfreezing and self.training.adversarial_epsilon:
+            problems.append(
+                "training.gradual_unfreezing and training.adversarial_epsilon do not go together; leave out one"
+            )
+        if self.training.adversarial_epsilon:
             problems += self._adversarial_problems()
         wanted = ("spearman", "loss") if head is Head.REGRESSION else ("accuracy", "macro_f1", "loss")
         if self.best_metric not in wanted:
@@ -276,7 +307,7 @@ class RunConfig(Table):
             ("training.mixed_precision", self.training.mixed_precision != "float16", True),
         )
         return [
-            f"training.adversarial_norm needs a trainable encoder on one device without float16; change {key} or leave it out"
+            f"training.adversarial_epsilon needs a trainable encoder on one device without float16; change {key} or leave it out"
             for key, value, wanted in allowed
             if value != wanted
         ]
@@ -291,10 +322,23 @@ class RunConfig(Table):
 def load_run_file(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
     """Reads a run file, applies `table.key=value` overrides and makes its paths absolute.
 
+    Keys of earlier versions are taken, with a `RenamedWarning` that names the new ones.
+
     Raises:
         RunFileError: the file is missing, is no TOML, or has wrong, missing or unknown keys; lists all of them.
     """
-    path = Path(path)
+    tables = read_tables(Path(path), overrides, RunConfig)
+    config = parse_run_config(tables, source=str(path))
+    # The run file of the demo is a link into the package: its data lies beside the link's target.
+    return _with_absolute_paths(config, Path(path).resolve().parent)
+
+
+def read_tables(path: Path, overrides: Sequence[str], model: type[BaseModel]) -> dict[str, Any]:
+    """The tables of a run file with the overrides in them, unchecked but for keys of earlier versions.
+
+    Raises:
+        RunFileError: the file is missing or is no TOML, or an override has another form.
+    """
     try:
         tables = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
@@ -304,9 +348,12 @@ def load_run_file(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
         raise RunFileError(str(path), [f"is not valid TOML: {error}"]) from None
     for each in overrides:
         override(tables, each)
-    config = parse_run_config(tables, source=str(path))
-    # The run file of the demo is a link into the package: its data lies beside the link's target.
-    return _with_absolute_paths(config, path.resolve().parent)
+    for name, field in model.model_fields.items():
+        table = tables.get(name)
+        for old, new in getattr(field.annotation, "renamed_keys", {}).items():
+            if isinstance(table, dict) and old in table:
+                warnings.warn(f"{path}: {name}.{old} is now {name}.{new}", RenamedWarning, stacklevel=3)
+    return tables
 
 
 def parse_run_config(tables: Mapping[str, Any], source: str = "run file") -> RunConfig:
@@ -383,8 +430,8 @@ def _with_absolute_paths(config: RunConfig, base: Path) -> RunConfig:
         for key in ("path", "preprocessing")
         if isinstance(value := getattr(config.encoder, key), Path)
     }
-    module, _, function = (config.encoder.normalise or "").rpartition(":")
+    module, _, function = (config.encoder.normalizer or "").rpartition(":")
     if module.endswith(".py"):
-        places["normalise"] = f"{base / Path(module).expanduser()}:{function}"
+        places["normalizer"] = f"{base / Path(module).expanduser()}:{function}"
     encoder = config.encoder.model_copy(update=places)
     return config.model_copy(update={"data": data, "encoder": encoder})

@@ -113,7 +113,7 @@ class Precision(StrEnum):
 
     FLOAT32 = "float32"
     BFLOAT16 = "bfloat16"
-    """of the ragged graph; softmax, layer normalisation and head stay float32"""
+    """of the ragged graph; softmax, layer normalization and head stay float32"""
     INT8 = "int8"
     """of the Transformer's dense layers in the ragged graph, with ranges measured on validation texts; all else stays float32"""
     AUTO = "auto"

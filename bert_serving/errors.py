@@ -9,7 +9,7 @@
     │   └── ExportError            a version that exists, a folder that cannot be written
     ├── SourceError                nothing could be fetched from any source: exit 2
     ├── HubError                   a model hub does not take what is shared: exit 2
-    ├── PublishError               a version cannot be published, labelled or removed: exit 2
+    ├── PublishError               a version cannot be published, labeled or removed: exit 2
     ├── TrainingError              training ran, and failed: exit 1
     ├── VerificationError          the answer is no: exit 1
     │   └── GateError              a candidate is not good enough to be published
@@ -28,6 +28,10 @@ Messages say what is wrong, the value received and what to do, in one line.
 """
 
 from collections.abc import Sequence
+
+
+class RenamedWarning(FutureWarning):
+    """A key or an option has a new name; the old one still works."""
 
 
 class BertServingError(Exception):
@@ -61,7 +65,7 @@ class RunFileError(InputError):
 
 
 class DataError(InputError):
-    """Labelled text cannot be read or used."""
+    """Labeled text cannot be read or used."""
 
 
 class EncoderError(InputError):
@@ -89,7 +93,7 @@ class HubError(BertServingError):
 
 
 class PublishError(BertServingError):
-    """A version cannot be published, labelled or removed; nothing has changed."""
+    """A version cannot be published, labeled or removed; nothing has changed."""
 
     grpc_code = "FAILED_PRECONDITION"
 

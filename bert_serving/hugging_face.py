@@ -32,7 +32,7 @@ class Adopted:
         classifier: in memory.
         folder: where it came from.
         sha256: digest of that folder.
-        terms: licence and languages, as far as its README tells them.
+        terms: license and languages, as far as its README tells them.
         architecture: its class in transformers.
         transformers: version that wrote it; None where it is not told.
     """
@@ -69,12 +69,12 @@ def adopt(folder: Path, workshop: Path, *, sequence_length: int | None = None, p
         folder,
         workshop / "preprocessing",
         settings,
-        vocabulary_size=architecture.vocabulary_size,
+        vocab_size=architecture.vocab_size,
         sentencepiece=uses_sentencepiece(folder, config),
     )
     encoder = LoadedEncoder(network_from(architecture, blank=True), architecture)
     assign_weights(encoder.layer, weights)
-    length = sequence_length or trained_length(folder, architecture.positions)
+    length = sequence_length or trained_length(folder, architecture.max_position_embeddings)
     options = _options(head, length, pairs=pairs)
     classifier = build_classifier(encoder, load_preprocessing(workshop / "preprocessing"), options)
     _assign_head(classifier, head, folder)

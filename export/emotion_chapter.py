@@ -129,10 +129,10 @@ def draw_figures(scores: dict[str, dict[str, dict]], path: Path) -> None:
         bars[f"here, {name}"] = [splits[name]["accuracy"] for splits in scores.values()]
     height = 0.8 / len(bars)
     places = np.arange(len(scores))
-    colours = ("#8C8C8C", figure.ORANGE, figure.GREEN)
-    for number, ((name, values), colour) in enumerate(zip(bars.items(), colours, strict=False)):
+    colors = ("#8C8C8C", figure.ORANGE, figure.GREEN)
+    for number, ((name, values), color) in enumerate(zip(bars.items(), colors, strict=False)):
         drawn = axis.barh(
-            places + (number - (len(bars) - 1) / 2) * height, values, height * 0.9, color=colour, label=name
+            places + (number - (len(bars) - 1) / 2) * height, values, height * 0.9, color=color, label=name
         )
         axis.bar_label(drawn, [f"{value:.4g}" for value in values], padding=3, fontsize=8, color=figure.QUIET)
     axis.set_yticks(places, [model.replace(" on ", "\non ") for model in scores])

@@ -125,7 +125,7 @@ def bert_serving(
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """Real labelled text, where it is there."""
+    """Real labeled text, where it is there."""
     folder = SHARED / "data"
     if not folder.is_dir():
         pytest.skip(f"needs real data in {folder}")

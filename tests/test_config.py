@@ -21,7 +21,7 @@ text = "question"
 text_pair = "answer"
 label = "fits"
 labels = ["no", "yes"]
-rows = 100
+max_train_rows = 100
 
 [encoder]
 path = "../encoders/mine"
@@ -37,9 +37,9 @@ dropout = 0.0
 epochs = 7
 batch_size = 8
 learning_rate = 1e-4
-warmup_share = 0
+warmup_ratio = 0
 weight_decay = 0
-gradient_norm = 0
+max_grad_norm = 0
 class_weights = true
 early_stopping = 2
 best_metric = "macro_f1"
@@ -54,8 +54,8 @@ xla = true
 name = "faq-2.1"
 graph = "padded"
 minimum_tf_serving = "2.8"
-largest_difference = 0.0001
-changed_labels = 0.01
+max_probability_difference = 0.0001
+max_label_change_rate = 0.01
 """
 
 
@@ -79,7 +79,7 @@ def write(folder: Path, text: str) -> Path:
 def test_every_problem_of_a_run_file_is_reported_at_once():
     problems = problems_of(
         {
-            "data": {"labels": ["a", 1], "rows": 0, "folder": 3, "tain": "x.tsv"},
+            "data": {"labels": ["a", 1], "max_train_rows": 0, "folder": 3, "tain": "x.tsv"},
             "encoder": {"name": "a", "path": "b", "sequence_length": 128},
             "head": {"kind": "hard"},
             "training": {"epochs": 0, "learning_rate": "high", "epoch": 3, "xla": "perhaps", "padding": "short"},
@@ -90,7 +90,7 @@ def test_every_problem_of_a_run_file_is_reported_at_once():
     assert {problem.split(": ")[0] for problem in problems} == {
         "data.train",
         "data.labels.1",
-        "data.rows",
+        "data.max_train_rows",
         "data.folder",
         "data.tain",
         "encoder",
@@ -113,10 +113,10 @@ def test_every_problem_of_a_run_file_is_reported_at_once():
         ("data", {"train": []}, "data.train: tuple should have at least 1 item after validation, not 0, got []"),
         (
             "data",
-            {"train": "a", "validation_share": 1.0},
-            "data.validation_share: input should be less than 1, got 1.0",
+            {"train": "a", "validation_fraction": 1.0},
+            "data.validation_fraction: input should be less than 1, got 1.0",
         ),
-        ("data", {"train": "a", "rows": 0}, "data.rows: input should be greater than 0, got 0"),
+        ("data", {"train": "a", "max_train_rows": 0}, "data.max_train_rows: input should be greater than 0, got 0"),
         ("data", {"train": "a", "epocs": 1}, "data.epocs: unknown key; remove it or correct its spelling"),
         ("encoder", {}, "encoder: give either name or path, got name=None and path=None"),
         ("encoder", {"name": "a", "preprocessing": "b"}, "encoder: preprocessing belongs to path or to an address"),
@@ -141,7 +141,7 @@ def test_every_problem_of_a_run_file_is_reported_at_once():
             "training.learning_rate: input should be a finite number, got inf",
         ),
         ("training", {"weight_decay": float("nan")}, "training.weight_decay: input should be"),
-        ("training", {"warmup_share": 1}, "training.warmup_share: input should be less than 1, got 1"),
+        ("training", {"warmup_ratio": 1}, "training.warmup_ratio: input should be less than 1, got 1"),
         ("training", {"strategy": "gpu"}, "training.strategy: input should be 'one_device', 'mirrored'"),
         ("training", {"best_metric": "auc"}, "training.best_metric: input should be 'accuracy', 'macro_f1'"),
         ("export", {"graph": "dense"}, "export.graph: input should be 'padded'"),
@@ -282,14 +282,14 @@ def test_a_resolved_copy_says_the_same(tmp_path, text):
 
 def test_a_resolved_copy_names_every_key_that_has_a_value(tmp_path):
     tables = tomllib.loads(dump_run_config(load_run_file(write(tmp_path, EVERYTHING))))
-    left_out = {"unfreeze_layers"}  # it does not go together with adversarial_norm
+    left_out = {"gradual_unfreezing"}  # it does not go together with adversarial_epsilon
     assert tables["training"].keys() | left_out == RunConfig.model_fields["training"].annotation.model_fields.keys()
     assert tables["export"] == {
         "name": "faq-2.1",
         "graph": "padded",
         "precision": "float32",
-        "largest_difference": 0.0001,
-        "changed_labels": 0.01,
+        "max_probability_difference": 0.0001,
+        "max_label_change_rate": 0.01,
         "minimum_tf_serving": "2.8",
     }
 

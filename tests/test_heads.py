@@ -103,7 +103,7 @@ def test_a_run_unfreezes_layer_by_layer(encoder_folder, rows, tmp_path):
         each.name: each.numpy()
         for each in load_encoder(find_encoder_folder(EncoderConfig(path=encoder_folder))).layer.variables
     }
-    path = write_run_file(tmp_path, encoder_folder, rows, epochs=2, unfreeze_layers=1, best_metric="loss")
+    path = write_run_file(tmp_path, encoder_folder, rows, epochs=2, gradual_unfreezing=1, best_metric="loss")
     trained = train(load_run_file(path), tmp_path / "run")
     after = {each.name: each.numpy() for each in trained.classifier.encoder.layer.variables}
     changed = {name for name in before if not np.array_equal(before[name], after[name])}
@@ -114,7 +114,7 @@ def test_a_run_unfreezes_layer_by_layer(encoder_folder, rows, tmp_path):
 @pytest.mark.slow
 def test_the_best_epoch_of_a_run_may_be_one_before_the_last_layer_joined(encoder_folder, rows, tmp_path, monkeypatch):
     monkeypatch.setattr("bert_serving.training.loop.best_epoch", lambda history, metric: 1)
-    path = write_run_file(tmp_path, encoder_folder, rows, epochs=3, unfreeze_layers=1, best_metric="loss")
+    path = write_run_file(tmp_path, encoder_folder, rows, epochs=3, gradual_unfreezing=1, best_metric="loss")
     trained = train(load_run_file(path), tmp_path / "run")
     before = load_encoder(find_encoder_folder(EncoderConfig(path=encoder_folder))).layer.variables
     changed = {
@@ -127,8 +127,8 @@ def test_the_best_epoch_of_a_run_may_be_one_before_the_last_layer_joined(encoder
 
 
 def test_unfreezing_does_not_fit_a_frozen_encoder(encoder_folder, rows, tmp_path):
-    path = write_run_file(tmp_path, encoder_folder, rows, unfreeze_layers=1)
-    with pytest.raises(RunFileError, match=r"training\.unfreeze_layers has no meaning for a frozen encoder"):
+    path = write_run_file(tmp_path, encoder_folder, rows, gradual_unfreezing=1)
+    with pytest.raises(RunFileError, match=r"training\.gradual_unfreezing has no meaning for a frozen encoder"):
         load_run_file(path, ["encoder.trainable=false"])
 
 

@@ -316,4 +316,4 @@ def test_probabilities_and_token_ids_are_those_of_pytorch(model_type, problem, t
     ]
     assert [row.tolist() for row in np.split(rows.words, rows.offsets[1:-1])] == theirs
     np.testing.assert_allclose(classifier.predict_tokens(rows), logits, atol=1e-5)
-    assert classifier.encoder.architecture.width == WIDTH
+    assert classifier.encoder.architecture.hidden_size == WIDTH

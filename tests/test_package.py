@@ -79,7 +79,7 @@ def test_help_comes_at_once_and_without_tensorflow():
         started = time.monotonic()
         printed = python(code)
         seconds.append(time.monotonic() - started)
-        assert "From labelled text to a BERT classifier" in printed
+        assert "From labeled text to a BERT classifier" in printed
         assert printed.endswith("LIGHT\n")
     assert min(seconds) < 3  # with TensorFlow it would be ten, on a machine that does nothing else
 
@@ -98,10 +98,11 @@ def test_the_demo_of_the_export_folder_is_the_one_in_the_package():
     from bert_serving.cli.demo import sample_run_file
     from bert_serving.config import load_run_file
 
-    link = ROOT / "export" / "demo.toml"
-    assert link.samefile(sample_run_file())
-    config = load_run_file(link)
-    assert config == load_run_file(sample_run_file())
+    config, packaged = load_run_file(ROOT / "export" / "demo.toml"), load_run_file(sample_run_file())
+    assert config.model_copy(update={"data": packaged.data}) == packaged
+    for split in ("train", "validation", "test"):
+        (here,), (there,) = getattr(config.data, split), getattr(packaged.data, split)
+        assert here.samefile(there)
     for path in (*config.data.train, *config.data.validation, *config.data.test):
         assert path.is_file()
 
@@ -120,9 +121,8 @@ def wheel(tmp_path_factory):
     target = tmp_path_factory.mktemp("wheel")
     # From a copy: building in place would leave build/ and egg-info behind.
     source = tmp_path_factory.mktemp("source")
-    names = ["setup.cfg", "pyproject.toml", "README.md", "LICENSE"]
-    kept = [name for name in names if (ROOT / name).exists()]
-    subprocess.run(["cp", "-r", *kept, "bert_serving", "export", str(source)], cwd=ROOT, check=True)
+    names = ["setup.cfg", "setup.py", "MANIFEST.in", "pyproject.toml", "README.md", "LICENSE"]
+    subprocess.run(["cp", "-r", *names, "bert_serving", "export", "k8s", str(source)], cwd=ROOT, check=True)
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--skip-dependency-check", "-o", str(target)]
     result = subprocess.run(command, cwd=source, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-2000:]
@@ -145,6 +145,9 @@ def test_the_wheel_holds_one_package_with_its_types_and_its_sample(wheel):
         *(f"{sample}/{name}" for name in ("demo.toml", "train.tsv", "validation.tsv", "test.tsv")),
     ]
     assert [name for name in wanted if name not in names] == []
+    manifests = {path.relative_to(ROOT / "k8s").as_posix() for path in (ROOT / "k8s").rglob("*") if path.is_file()}
+    copies = "bert_serving/publishing/kubernetes/kustomize/"
+    assert {name.removeprefix(copies) for name in names if name.startswith(copies)} == manifests
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "bert_serving").rglob("*.py")}
     assert sorted(modules - set(names)) == []
     assert not [name for name in names if "__pycache__" in name or name.endswith(".pyc")]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def compare(
     first: Annotated[str, typer.Argument(help=f"The one that serves: {MODEL_HELP}")],
     second: Annotated[str, typer.Argument(help="The one that might.")],
-    data: Annotated[list[Path], typer.Option(help="Labelled text, or .txt with one text a line. Repeatable.")],
+    data: Annotated[list[Path], typer.Option(help="Labeled text, or .txt with one text a line. Repeatable.")],
     text: Annotated[str, typer.Option(help="Name of the text column.")] = "text",
     text_pair: Annotated[str | None, typer.Option(help="Name of the second text column, for pairs.")] = None,
     label: Annotated[str, typer.Option(help="Name of the label column.")] = "label",
@@ -98,7 +98,7 @@ def _json(found: "Shadow", names: list[str]) -> dict[str, Any]:
     return {
         "rows": len(found.texts),
         "agreement": found.agreement,
-        "largest_difference": float(found.differences.max()),
+        "max_probability_difference": float(found.differences.max()),
         "shares": [distribution(each) for each in found.shares],
         "changed": changed,
         "latency": latency,

@@ -185,7 +185,7 @@ def spelled(name: str) -> str:
 
 
 def print_json(value: Any) -> None:
-    """Prints JSON for scripts: no colour, no wrapping."""
+    """Prints JSON for scripts: no color, no wrapping."""
     print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
 
 

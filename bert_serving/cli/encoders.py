@@ -32,16 +32,16 @@ def list_(
     rows = [
         [
             entry.name,
-            str(entry.layers),
-            str(entry.width),
+            str(entry.num_hidden_layers),
+            str(entry.hidden_size),
             _millions(entry.parameters),
             ", ".join(entry.languages),
-            entry.licence,
+            entry.license,
             _yes_no(_is_cached(entry)),
         ]
         for entry in entries
     ]
-    columns = ("name", "layers", "width", "parameters", "languages", "licence", "cached")
+    columns = ("name", "layers", "width", "parameters", "languages", "license", "cached")
     show_table("Encoders", columns, rows)
     console.print(
         "\n  A run file's encoder.name also takes an address of TF Hub or Kaggle, a handle of kagglehub, and hf://owner/name.",
@@ -166,14 +166,16 @@ def convert(
 @app.command()
 def new(
     vocabulary: Annotated[Path, typer.Option(help="WordPiece file; `bert-serving vocabulary` learns one.")],
-    layers: Annotated[int, typer.Option(help="Transformer layers.", min=1)],
-    width: Annotated[int, typer.Option(help="Size of a token's vector.", min=1)],
-    heads: Annotated[int, typer.Option(help="Attention heads of each layer; divides the width.", min=1)],
+    num_hidden_layers: Annotated[int, typer.Option(help="Transformer layers.", min=1)],
+    hidden_size: Annotated[int, typer.Option(help="Size of a token's vector.", min=1)],
+    num_attention_heads: Annotated[
+        int, typer.Option(help="Attention heads of each layer; divides hidden_size.", min=1)
+    ],
     to: Annotated[Path, typer.Option(help="Encoder folder to write; must not exist.")],
-    inner_width: Annotated[
-        int | None, typer.Option(help="Between a layer's dense layers.", min=1, show_default="4 times the width")
+    intermediate_size: Annotated[
+        int | None, typer.Option(help="Between a layer's dense layers.", min=1, show_default="4 times hidden_size")
     ] = None,
-    positions: Annotated[int, typer.Option(help="Longest sequence, in tokens.", min=4)] = 512,
+    max_position_embeddings: Annotated[int, typer.Option(help="Longest sequence, in tokens.", min=4)] = 512,
     position_initializer: Annotated[
         Literal["random", "sinusoids"],
         typer.Option(help="First position embeddings; see encoder.position_initializer of a pretraining run file."),
@@ -187,16 +189,20 @@ def new(
 
     if to.exists():
         raise EncoderError(f"{to}: exists; give a new folder with --to")
-    if width % heads:
-        raise EncoderError(f"--heads {heads} does not divide --width {width}; choose another")
-    if position_initializer == "sinusoids" and not sinusoids_fit(width):
-        raise EncoderError(f"--position-initializer sinusoids needs an even --width of at least 4, not {width}")
+    if hidden_size % num_attention_heads:
+        raise EncoderError(
+            f"--num-attention-heads {num_attention_heads} does not divide --hidden-size {hidden_size}; choose another"
+        )
+    if position_initializer == "sinusoids" and not sinusoids_fit(hidden_size):
+        raise EncoderError(
+            f"--position-initializer sinusoids needs an even --hidden-size of at least 4, not {hidden_size}"
+        )
     config = StartConfig(
-        layers=layers,
-        width=width,
-        heads=heads,
-        inner_width=inner_width,
-        positions=positions,
+        num_hidden_layers=num_hidden_layers,
+        hidden_size=hidden_size,
+        num_attention_heads=num_attention_heads,
+        intermediate_size=intermediate_size,
+        max_position_embeddings=max_position_embeddings,
         position_initializer=position_initializer,
         vocabulary=vocabulary,
         lower_case=not cased,

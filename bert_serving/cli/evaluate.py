@@ -1,4 +1,4 @@
-"""`bert-serving evaluate`: scores of a model on labelled text."""
+"""`bert-serving evaluate`: scores of a model on labeled text."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,14 +11,14 @@ from bert_serving.cli.model_argument import MODEL_HELP, answers, open_model
 
 def evaluate(
     model: Annotated[str, typer.Argument(help=MODEL_HELP)],
-    data: Annotated[list[Path], typer.Option(help="Labelled text. Repeatable.")],
+    data: Annotated[list[Path], typer.Option(help="Labeled text. Repeatable.")],
     text: Annotated[str, typer.Option(help="Name of the text column.")] = "text",
     text_pair: Annotated[str | None, typer.Option(help="Name of the second text column, for pairs.")] = None,
     label: Annotated[str, typer.Option(help="Name of the label column.")] = "label",
     labels: Annotated[str | None, typer.Option(help="For a server: all labels in order, joined by commas.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the metrics as JSON.")] = False,
 ) -> None:
-    """Measure a model on labelled text."""
+    """Measure a model on labeled text."""
     from bert_serving.config import DataConfig
     from bert_serving.contract import Head
     from bert_serving.data.table import read_table

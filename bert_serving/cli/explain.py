@@ -17,10 +17,10 @@ _MOST_LABELS = 10
 _MOST_WORDS = 10
 _BAR = 40
 """characters of a bar of 100%"""
-# Okabe and Ito's sky blue and orange, which colour-blind readers can tell apart; the letters on them are black.
+# Okabe and Ito's sky blue and orange, which color-blind readers can tell apart; the letters on them are black.
 _FOR, _AGAINST, _NEUTRAL = (86, 180, 233), (230, 159, 0), (255, 255, 255)
 _FAINTEST = 0.08
-"""weaker words stay without colour"""
+"""weaker words stay without color"""
 
 
 def explain(
@@ -141,7 +141,7 @@ def _show(found: "Explanation") -> None:
         Text("What moved the value" if is_value else f"What moved the decision towards {found.label}", "bold")
     )
     for segment in range(len(found.texts)):
-        console.print(_coloured(found, segment))
+        console.print(_colored(found, segment))
     console.print(Text("  blue: towards it; orange, underlined: away from it", "dim"))
     rows = [[word.text, f"{word.attribution:+.3f}"] for word in found.ranking[:_MOST_WORDS]]
     title = (
@@ -179,7 +179,7 @@ def _show_probabilities(found: "Explanation") -> None:
     )
 
 
-def _coloured(found: "Explanation", segment: int) -> Text:
+def _colored(found: "Explanation", segment: int) -> Text:
     line = Text("  ")
     for word, weight in zip(found.words, found.weights, strict=True):
         if word.segment != segment:
@@ -197,5 +197,5 @@ def _style(weight: float | None) -> str:
     if abs(weight) < _FAINTEST:
         return ""
     towards = _FOR if weight > 0 else _AGAINST
-    mixed = (round(white + (colour - white) * abs(weight)) for white, colour in zip(_NEUTRAL, towards, strict=True))
+    mixed = (round(white + (color - white) * abs(weight)) for white, color in zip(_NEUTRAL, towards, strict=True))
     return f"black on rgb({','.join(map(str, mixed))})" + (" underline" if weight < 0 else "")

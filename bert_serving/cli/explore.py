@@ -1,4 +1,4 @@
-"""`bert-serving explore`: labelled text before training, as a page and a summary."""
+"""`bert-serving explore`: labeled text before training, as a page and a summary."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +37,7 @@ def explore(
     source: Annotated[
         Path,
         typer.Argument(
-            help="Run file, or labelled text: TSV, CSV, JSON lines, Parquet, label folder.", metavar="RUN.toml|FILE"
+            help="Run file, or labeled text: TSV, CSV, JSON lines, Parquet, label folder.", metavar="RUN.toml|FILE"
         ),
     ],
     overrides: Annotated[
@@ -67,7 +67,7 @@ def explore(
         bool, typer.Option("--json", help="Print what was found as JSON; a page is written with --out only.")
     ] = False,
 ) -> None:
-    """Look at labelled text before training on it."""
+    """Look at labeled text before training on it."""
     from bert_serving.extras import require
     from bert_serving.observer import Observer
 

@@ -87,8 +87,8 @@ def export(
         version=version,
         graph=graph or config.graph,
         precision=precision or config.precision,
-        largest_difference=config.largest_difference,
-        changed_labels=config.changed_labels,
+        max_probability_difference=config.max_probability_difference,
+        max_label_change_rate=config.max_label_change_rate,
         minimum_tf_serving=minimum_tf_serving or config.minimum_tf_serving,
     )
     if adopted:
@@ -117,13 +117,13 @@ def show_export(folder: Path) -> None:
     if agreement is not None:
         console.print(
             f"  agrees:   {agreement.rows:,} validation texts, largest difference of a probability "
-            f"{agreement.largest_difference:.1e}, {agreement.changed_labels} other answers",
+            f"{agreement.max_probability_difference:.1e}, {agreement.changed_labels} other answers",
             soft_wrap=True,
         )
     console.print(
         f"  graph:    {manifest.graph}, {manifest.precision}\n"
         f"  verified: {checked.golden_texts} golden texts, largest difference of a probability "
-        f"{checked.largest_difference:.1e}\n"
+        f"{checked.max_probability_difference:.1e}\n"
         f"  needs:    TensorFlow Serving {manifest.oldest_tf_serving} or later\n"
         f"  export:   {folder}",
         soft_wrap=True,

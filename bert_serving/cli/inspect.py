@@ -95,7 +95,7 @@ def _verdict(manifest: Manifest | None) -> str:
     found = manifest.verification if manifest else None
     if found is None or not found.passed:
         return "no"
-    return f"{found.golden_texts} golden texts, largest difference of a probability {found.largest_difference or 0:.1e}"
+    return f"{found.golden_texts} golden texts, largest difference of a probability {found.max_probability_difference or 0:.1e}"
 
 
 def _plain(value: object) -> str:

@@ -39,13 +39,24 @@ from bert_serving.cli import (
 from bert_serving.cli import map as map_command
 from bert_serving.cli.display import error_console
 from bert_serving.cli.offline import Offline
-from bert_serving.errors import BertServingError, RunFileError, VerificationError, exit_status
+from bert_serving.errors import BertServingError, RenamedWarning, RunFileError, VerificationError, exit_status
 
 _INTERRUPTED = 130
+# Options of earlier versions, by command, each with its name of today.
+_RENAMED_OPTIONS = {
+    ("predict",): {"--patience": "--retry-timeout"},
+    ("encoders", "new"): {
+        "--layers": "--num-hidden-layers",
+        "--width": "--hidden-size",
+        "--heads": "--num-attention-heads",
+        "--inner-width": "--intermediate-size",
+        "--positions": "--max-position-embeddings",
+    },
+}
 
 app = typer.Typer(
     name="bert-serving",
-    help="From labelled text to a BERT classifier answering on TensorFlow Serving.",
+    help="From labeled text to a BERT classifier answering on TensorFlow Serving.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -92,8 +103,10 @@ def _options(
 def main() -> None:
     """Runs a command; the one place that turns errors into exit statuses."""
     prepare_process()
+    warnings.showwarning = _show_warning
+    warnings.filterwarnings("always", category=RenamedWarning)
     try:
-        app(prog_name="bert-serving")
+        app(_with_new_options(sys.argv[1:]), prog_name="bert-serving")
     except (RunFileError, VerificationError) as error:
         # Several problems at once: one line each, so that they can be mended in one go.
         subject = str(error).removesuffix("; ".join(error.problems))
@@ -106,6 +119,23 @@ def main() -> None:
     except KeyboardInterrupt:
         error_console.print("interrupted")
         sys.exit(_INTERRUPTED)
+
+
+def _with_new_options(arguments: list[str]) -> list[str]:
+    """The arguments with today's names of options, and a line for each that had an earlier one."""
+    renamed = next(
+        (names for command, names in _RENAMED_OPTIONS.items() if tuple(arguments[: len(command)]) == command), {}
+    )
+    for place, argument in enumerate(arguments):
+        option, equals, value = argument.partition("=")
+        if option in renamed:
+            warnings.warn(f"{option} is now {renamed[option]}", RenamedWarning, stacklevel=1)
+            arguments[place] = f"{renamed[option]}{equals}{value}"
+    return arguments
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    error_console.print("[bold yellow]warning:[/]", escape(str(message)), soft_wrap=True)
 
 
 def _show_error(message: str) -> None:

@@ -1,4 +1,4 @@
-"""`bert-serving map`: an encoder's features of labelled texts in two dimensions, as a page."""
+"""`bert-serving map`: an encoder's features of labeled texts in two dimensions, as a page."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +48,7 @@ def map_features(
     ],
     data: Annotated[
         list[Path] | None,
-        typer.Option(help="Labelled text. Repeatable.", show_default="the run's own, without its training rows"),
+        typer.Option(help="Labeled text. Repeatable.", show_default="the run's own, without its training rows"),
     ] = None,
     test: Annotated[
         list[Path] | None,
@@ -82,7 +82,7 @@ def map_features(
         bool, typer.Option("--json", help="Print the scores as JSON; a page is written with --out only.")
     ] = False,
 ) -> None:
-    """Look at what an encoder makes of labelled texts, before any head."""
+    """Look at what an encoder makes of labeled texts, before any head."""
     from bert_serving.extras import require
     from bert_serving.observer import Observer
 
@@ -142,7 +142,7 @@ def _rows(source: str, config: "RunConfig | None", data: list[Path], test: list[
         )
     if not data:
         if config is None:
-            raise InputError(f"{source}: an encoder brings no rows of its own; name labelled text with --data")
+            raise InputError(f"{source}: an encoder brings no rows of its own; name labeled text with --data")
         if test:
             raise InputError("--test belongs to --data; a run without --data is measured on its own rows")
         own = ("validation", "test") if config.data.test else ("validation",)
@@ -150,7 +150,7 @@ def _rows(source: str, config: "RunConfig | None", data: list[Path], test: list[
             config.data, config.training.seed, own, (f"the run's {' and '.join(own)} rows", f"the run's {own[-1]} rows")
         )
     names = {} if config is None else {name: getattr(config.data, name) for name in ("text", "text_pair", "label")}
-    described = DataConfig(train=tuple(data), validation=tuple(test), validation_share=_TEST_SHARE, **names)
+    described = DataConfig(train=tuple(data), validation=tuple(test), validation_fraction=_TEST_SHARE, **names)
     measured = _shown(test) if test else f"{_TEST_SHARE:.0%} of {_shown(data)}, kept apart"
     return _Rows(described, seed, ("train", "validation"), (_shown([*data, *test]), measured))
 

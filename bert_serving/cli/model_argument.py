@@ -11,7 +11,7 @@ import numpy as np
 
 from bert_serving.contract import Head, Scaling
 from bert_serving.data.splits import label_array, label_names
-from bert_serving.data.table import LabelledTable
+from bert_serving.data.table import LabeledTable
 from bert_serving.errors import InputError
 
 if TYPE_CHECKING:
@@ -62,9 +62,9 @@ def open_model(argument: str) -> Model:
 
 
 def answers(
-    argument: str, model: Model, table: LabelledTable, head: Head, labels: Sequence[str] | None
+    argument: str, model: Model, table: LabeledTable, head: Head, labels: Sequence[str] | None
 ) -> "Predictions":
-    """A model's answers to labelled rows.
+    """A model's answers to labeled rows.
 
     Args:
         argument: what the user named, for messages.

@@ -22,7 +22,7 @@ def predict(
     ] = None,
     output_file: Annotated[Path | None, typer.Option("--output", help="TSV file to write.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answers as JSON.")] = False,
-    patience: Annotated[
+    retry_timeout: Annotated[
         float, typer.Option(help="Seconds to wait for a server that has gone, with --input and --output.", min=0)
     ] = 600.0,
 ) -> None:
@@ -38,7 +38,7 @@ def predict(
         and not as_json
         and _is_streamed(input_file, output_file)
     ):
-        stream_file(model, input_file, output_file, patience=patience)
+        stream_file(model, input_file, output_file, retry_timeout=retry_timeout)
         return
     rows = [*(texts or []), *(_read_lines(input_file) if input_file else [])]
     if not rows:

@@ -1,4 +1,4 @@
-"""`bert-serving pretrain`: unlabelled text to an encoder folder."""
+"""`bert-serving pretrain`: unlabeled text to an encoder folder."""
 
 import shlex
 from pathlib import Path
@@ -26,7 +26,7 @@ def pretrain(
     as_json: Annotated[bool, typer.Option("--json", help="Print the history as JSON, nothing else.")] = False,
     offline: Offline = False,
 ) -> None:
-    """Pretrain an encoder on unlabelled text."""
+    """Pretrain an encoder on unlabeled text."""
     from bert_serving.observer import Observer
     from bert_serving.pretraining.run_file import check_vocabulary, load_pretraining_file
 

@@ -17,7 +17,7 @@ def prune(
     name: Annotated[str | None, typer.Option(help="The model's name there.", show_default="the folder's")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
 ) -> None:
-    """Remove all but the highest versions; what is labelled, listed or AVAILABLE stays."""
+    """Remove all but the highest versions; what is labeled, listed or AVAILABLE stays."""
     from bert_serving.publishing.published_versions import (
         prunable,
         published_versions,

@@ -16,7 +16,7 @@ from bert_serving.errors import InputError
 
 if TYPE_CHECKING:
     from bert_serving.config import RunConfig
-    from bert_serving.data.table import LabelledTable
+    from bert_serving.data.table import LabeledTable
     from bert_serving.evaluation.comparison import Comparison
     from bert_serving.evaluation.predictions import Predictions
     from bert_serving.evaluation.report import Report
@@ -54,7 +54,7 @@ def report(
     data: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Labelled text. Repeatable.", show_default="the test split of a run folder, else its validation split"
+            help="Labeled text. Repeatable.", show_default="the test split of a run folder, else its validation split"
         ),
     ] = None,
     compare: Annotated[
@@ -92,7 +92,7 @@ def report(
 
     is_run = (Path(model) / "run.toml").is_file()
     if not is_run and not data:
-        raise InputError(f"{model}: only a run folder brings rows of its own; name labelled text with --data")
+        raise InputError(f"{model}: only a run folder brings rows of its own; name labeled text with --data")
     page = None if as_json and out is None else writable(out or (Path(model) / PAGE if is_run else Path(PAGE)))
     observer = Observer() if as_json else ConsoleObserver()
     kinds = [_kind(each) for each in (model, compare) if each is not None]
@@ -183,7 +183,7 @@ def _check_alike(models: Sequence[str], kinds: Sequence[_Kind]) -> None:
         )
 
 
-def _read(model: str, wanted: _Wanted, head: Head, *, is_run: bool) -> tuple[str, "LabelledTable"]:
+def _read(model: str, wanted: _Wanted, head: Head, *, is_run: bool) -> tuple[str, "LabeledTable"]:
     """The rows, and what to call them."""
     from bert_serving.config import DataConfig
     from bert_serving.data.splits import load_measured
@@ -216,7 +216,7 @@ def _in_order(predictions: "Predictions", labels: tuple[str, ...]) -> "Predictio
     return Predictions(predictions.head, labels, predictions.table, predictions.values[:, places])
 
 
-def _trained_on(run: Path, table: "LabelledTable") -> bool:
+def _trained_on(run: Path, table: "LabeledTable") -> bool:
     from bert_serving.data.table import table_sha256
     from bert_serving.training.run_folder import RunFolder
 

@@ -12,14 +12,14 @@ from bert_serving.cli.display import console, error_console
 from bert_serving.cli.model_argument import ServedModel, served_model
 
 
-def stream_file(argument: str, source: Path, target: Path, *, patience: float) -> None:
+def stream_file(argument: str, source: Path, target: Path, *, retry_timeout: float) -> None:
     """Classifies each line of a file by a server.
 
     Args:
         argument: address of the model.
         source: file with one text a line.
         target: TSV file to write.
-        patience: seconds to wait for a server that has gone.
+        retry_timeout: seconds to wait for a server that has gone.
 
     Raises:
         InputError: the address is none, or the output cannot be written.
@@ -36,7 +36,7 @@ def stream_file(argument: str, source: Path, target: Path, *, patience: float) -
         raise DataError(f"{target}: cannot write it: {error.strerror}; choose another --output") from None
     file = TextFile(source, target, server=argument)
     try:
-        asyncio.run(_stream(file, served, source.stat().st_size, patience))
+        asyncio.run(_stream(file, served, source.stat().st_size, retry_timeout))
     except BaseException:
         if file.rows:
             error_console.print(
@@ -46,7 +46,7 @@ def stream_file(argument: str, source: Path, target: Path, *, patience: float) -
     console.print(f"  answers: {target} ({file.rows:,} rows)", soft_wrap=True, markup=False)
 
 
-async def _stream(file: Any, served: ServedModel, size: int, patience: float) -> None:
+async def _stream(file: Any, served: ServedModel, size: int, retry_timeout: float) -> None:
     columns = (
         TextColumn("  Predicting"),
         BarColumn(),
@@ -60,14 +60,14 @@ async def _stream(file: Any, served: ServedModel, size: int, patience: float) ->
         def show(rows: int, done: int) -> None:
             bar.update(task, completed=done, rows=rows)
 
-        async with _client(served, patience) as client:
+        async with _client(served, retry_timeout) as client:
             one_version = SimpleNamespace(predict=partial(client.predict, **served.choice))
             await file.predict(one_version, served.name, progress=show)
 
 
-def _client(served: ServedModel, patience: float) -> Any:
+def _client(served: ServedModel, retry_timeout: float) -> Any:
     # The requests of a file wait for each other at a small server; only one that has gone is given up.
-    settings: dict[str, Any] = {"retry": patience, "timeout": 300.0, **served.settings}
+    settings: dict[str, Any] = {"retry": retry_timeout, "timeout": 300.0, **served.settings}
     if served.over_grpc:
         from bert_serving.clients.grpc_client import AsyncGrpcClient
 

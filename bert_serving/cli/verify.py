@@ -35,7 +35,7 @@ def verify(
     if not result.passed:
         raise VerificationError(str(folder), result.problems)
     console.print(
-        f"  passed: {result.golden_texts} golden texts, largest difference of a probability {result.largest_difference:.1e}\n"
+        f"  passed: {result.golden_texts} golden texts, largest difference of a probability {result.max_probability_difference:.1e}\n"
         f"  operations: TensorFlow Serving {result.oldest_tf_serving} and later have all",
         soft_wrap=True,
     )

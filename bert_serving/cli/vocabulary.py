@@ -19,7 +19,7 @@ def vocabulary(
     cased: Annotated[bool, typer.Option("--cased", help="Keep capitals and accents.")] = False,
 ) -> None:
     """Learn a WordPiece vocabulary."""
-    from bert_serving.data.unlabelled import read_texts
+    from bert_serving.data.unlabeled import read_texts
     from bert_serving.errors import InputError
     from bert_serving.files import check_writable, write_whole
 

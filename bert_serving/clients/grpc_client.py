@@ -7,9 +7,9 @@ from typing import Any, Self
 
 from bert_serving.clients import grpc_wire as wire
 from bert_serving.clients.prediction import Prediction
-from bert_serving.clients.question import Question
+from bert_serving.clients.request import PredictRequest
+from bert_serving.clients.retry import RetryPolicy, ask, ask_async, gather
 from bert_serving.clients.tls import ClientTls
-from bert_serving.clients.tries import Patience, ask, ask_async, gather
 from bert_serving.clients.version_status import VersionStatus
 
 
@@ -45,9 +45,9 @@ class _Settings:
         self._batch_rows = batch_rows
         self._credentials = None if tls is None else tls.channel_credentials()
 
-    def _patience(self, deadline: float | None = None) -> Patience:
+    def _policy(self, deadline: float | None = None) -> RetryPolicy:
         end = None if deadline is None else time.monotonic() + deadline
-        return Patience(timeout=self._timeout, retry=self._retry, end=end)
+        return RetryPolicy(timeout=self._timeout, retry=self._retry, end=end)
 
 
 class GrpcClient(_Settings):
@@ -94,7 +94,7 @@ class GrpcClient(_Settings):
             ServableNotFound: no such model or version.
             ServerUnavailable: no answer.
         """
-        question = Question(
+        question = PredictRequest(
             model=model,
             texts=texts,
             text_pairs=text_pairs,
@@ -102,10 +102,10 @@ class GrpcClient(_Settings):
             version_label=version_label,
             signature=signature,
         )
-        patience = self._patience(deadline)
+        policy = self._policy(deadline)
         answers: list[Prediction] = []
         for part in question.parts(self._batch_rows):
-            data = ask(partial(self._send, wire.PREDICT, wire.predict_request(part)), patience)
+            data = ask(partial(self._send, wire.PREDICT, wire.predict_request(part)), policy)
             answers += wire.predictions(data, part)
         return answers
 
@@ -116,7 +116,7 @@ class GrpcClient(_Settings):
             ServableNotFound: no such model.
             ServerUnavailable: no answer.
         """
-        return wire.statuses(ask(partial(self._send, wire.STATUS, wire.status_request(model)), self._patience()))
+        return wire.statuses(ask(partial(self._send, wire.STATUS, wire.status_request(model)), self._policy()))
 
     def reload(self, config: Any, *, timeout: float | None = None) -> None:
         """Replaces the models, versions and labels that the server serves.
@@ -130,8 +130,8 @@ class GrpcClient(_Settings):
             FailedPrecondition: a label names a version that is not AVAILABLE.
             ServerUnavailable: no answer.
         """
-        patience = Patience(timeout=timeout or self._timeout, retry=self._retry, end=None)
-        ask(partial(self._send, wire.RELOAD, wire.reload_request(config.SerializeToString())), patience)
+        policy = RetryPolicy(timeout=timeout or self._timeout, retry=self._retry, end=None)
+        ask(partial(self._send, wire.RELOAD, wire.reload_request(config.SerializeToString())), policy)
 
     def metadata(self, model: str) -> dict[str, Any]:
         """Name, version and signatures of the latest version, in the JSON form of the REST API.
@@ -140,7 +140,7 @@ class GrpcClient(_Settings):
             ServableNotFound: no such model.
             ServerUnavailable: no answer.
         """
-        return wire.metadata(ask(partial(self._send, wire.METADATA, wire.metadata_request(model)), self._patience()))
+        return wire.metadata(ask(partial(self._send, wire.METADATA, wire.metadata_request(model)), self._policy()))
 
     def close(self) -> None:
         """Closes the connection."""
@@ -192,7 +192,7 @@ class AsyncGrpcClient(_Settings):
         deadline: float | None = None,
     ) -> list[Prediction]:
         """As `GrpcClient.predict`."""
-        question = Question(
+        question = PredictRequest(
             model=model,
             texts=texts,
             text_pairs=text_pairs,
@@ -200,19 +200,19 @@ class AsyncGrpcClient(_Settings):
             version_label=version_label,
             signature=signature,
         )
-        patience = self._patience(deadline)
-        parts = [partial(self._predict, part, patience) for part in question.parts(self._batch_rows)]
+        policy = self._policy(deadline)
+        parts = [partial(self._predict, part, policy) for part in question.parts(self._batch_rows)]
         return await gather(parts, at_once=self._at_once)
 
     async def status(self, model: str) -> list[VersionStatus]:
         """As `GrpcClient.status`."""
         send = partial(self._send, wire.STATUS, wire.status_request(model))
-        return wire.statuses(await ask_async(send, self._patience()))
+        return wire.statuses(await ask_async(send, self._policy()))
 
     async def metadata(self, model: str) -> dict[str, Any]:
         """As `GrpcClient.metadata`."""
         send = partial(self._send, wire.METADATA, wire.metadata_request(model))
-        return wire.metadata(await ask_async(send, self._patience()))
+        return wire.metadata(await ask_async(send, self._policy()))
 
     async def close(self) -> None:
         """Closes the connection."""
@@ -224,8 +224,8 @@ class AsyncGrpcClient(_Settings):
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def _predict(self, part: Question, patience: Patience) -> list[Prediction]:
-        data = await ask_async(partial(self._send, wire.PREDICT, wire.predict_request(part)), patience)
+    async def _predict(self, part: PredictRequest, policy: RetryPolicy) -> list[Prediction]:
+        data = await ask_async(partial(self._send, wire.PREDICT, wire.predict_request(part)), policy)
         return wire.predictions(data, part)
 
     async def _send(self, method: str, request: bytes, seconds: float) -> bytes:

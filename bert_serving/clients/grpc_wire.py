@@ -6,10 +6,10 @@ from typing import Any
 
 from bert_serving import contract
 from bert_serving.clients import messages
+from bert_serving.clients.errors import no_classifier, one_line, refusal_by_grpc_code
 from bert_serving.clients.prediction import Prediction
-from bert_serving.clients.question import Question
-from bert_serving.clients.refusal import no_classifier, one_line, refusal_by_grpc_code
-from bert_serving.clients.tries import TryAgainError
+from bert_serving.clients.request import PredictRequest
+from bert_serving.clients.retry import TryAgainError
 from bert_serving.clients.version_status import VersionStatus
 from bert_serving.errors import InvalidRequest, ServerUnavailable
 
@@ -30,7 +30,7 @@ _SIGNATURE_DEF = "signature_def"
 _AGAIN = ("UNAVAILABLE", "CANCELLED")
 
 
-def predict_request(question: Question) -> bytes:
+def predict_request(question: PredictRequest) -> bytes:
     """A PredictRequest for labels and probabilities."""
     request = messages.new("PredictRequest", model_spec=_spec(question.model, question.version))
     if question.version_label is not None:
@@ -52,7 +52,7 @@ def reload_request(config: bytes) -> bytes:
     return b"\x0a" + bytes(length) + bytes([size]) + config
 
 
-def predictions(data: bytes, question: Question) -> list[Prediction]:
+def predictions(data: bytes, question: PredictRequest) -> list[Prediction]:
     """The answers in a PredictResponse.
 
     Raises:

@@ -6,11 +6,11 @@ from functools import partial
 from typing import Any, Self
 
 from bert_serving.clients import rest_wire as wire
+from bert_serving.clients.errors import one_line
 from bert_serving.clients.prediction import Prediction
-from bert_serving.clients.question import Question
-from bert_serving.clients.refusal import one_line
+from bert_serving.clients.request import PredictRequest
+from bert_serving.clients.retry import RetryPolicy, TryAgainError, ask, ask_async, gather
 from bert_serving.clients.tls import ClientTls
-from bert_serving.clients.tries import Patience, TryAgainError, ask, ask_async, gather
 from bert_serving.clients.version_status import VersionStatus
 from bert_serving.errors import InvalidRequest, ServerUnavailable
 
@@ -46,9 +46,9 @@ class _Settings:
         self._batch_rows = batch_rows
         self._verify = True if tls is None else tls.context()
 
-    def _patience(self, deadline: float | None = None) -> Patience:
+    def _policy(self, deadline: float | None = None) -> RetryPolicy:
         end = None if deadline is None else time.monotonic() + deadline
-        return Patience(timeout=self._timeout, retry=self._retry, end=end)
+        return RetryPolicy(timeout=self._timeout, retry=self._retry, end=end)
 
     def _failure(self, error: Exception, seconds: float) -> Exception:
         import httpx
@@ -104,7 +104,7 @@ class RestClient(_Settings):
             ServableNotFound: no such model or version.
             ServerUnavailable: no answer.
         """
-        question = Question(
+        question = PredictRequest(
             model=model,
             texts=texts,
             text_pairs=text_pairs,
@@ -112,11 +112,11 @@ class RestClient(_Settings):
             version_label=version_label,
             signature=signature,
         )
-        patience = self._patience(deadline)
+        policy = self._policy(deadline)
         answers: list[Prediction] = []
         for part in question.parts(self._batch_rows):
             send = partial(self._send, "POST", wire.predict_path(part), wire.predict_body(part))
-            answers += wire.predictions(ask(send, patience), part)
+            answers += wire.predictions(ask(send, policy), part)
         return answers
 
     def status(self, model: str) -> list[VersionStatus]:
@@ -127,7 +127,7 @@ class RestClient(_Settings):
             ServerUnavailable: no answer.
         """
         send = partial(self._send, "GET", wire.model_path(model), None)
-        return wire.statuses(ask(send, self._patience()), self._base_url)
+        return wire.statuses(ask(send, self._policy()), self._base_url)
 
     def metadata(self, model: str) -> dict[str, Any]:
         """Name, version and signatures of the latest version, in the JSON form of the REST API.
@@ -136,7 +136,7 @@ class RestClient(_Settings):
             ServableNotFound: no such model.
             ServerUnavailable: no answer.
         """
-        return ask(partial(self._send, "GET", f"{wire.model_path(model)}/metadata", None), self._patience())
+        return ask(partial(self._send, "GET", f"{wire.model_path(model)}/metadata", None), self._policy())
 
     def close(self) -> None:
         """Closes the connections."""
@@ -184,7 +184,7 @@ class AsyncRestClient(_Settings):
         deadline: float | None = None,
     ) -> list[Prediction]:
         """As `RestClient.predict`."""
-        question = Question(
+        question = PredictRequest(
             model=model,
             texts=texts,
             text_pairs=text_pairs,
@@ -192,18 +192,18 @@ class AsyncRestClient(_Settings):
             version_label=version_label,
             signature=signature,
         )
-        patience = self._patience(deadline)
-        parts = [partial(self._predict, part, patience) for part in question.parts(self._batch_rows)]
+        policy = self._policy(deadline)
+        parts = [partial(self._predict, part, policy) for part in question.parts(self._batch_rows)]
         return await gather(parts, at_once=self._at_once)
 
     async def status(self, model: str) -> list[VersionStatus]:
         """As `RestClient.status`."""
         send = partial(self._send, "GET", wire.model_path(model), None)
-        return wire.statuses(await ask_async(send, self._patience()), self._base_url)
+        return wire.statuses(await ask_async(send, self._policy()), self._base_url)
 
     async def metadata(self, model: str) -> dict[str, Any]:
         """As `RestClient.metadata`."""
-        return await ask_async(partial(self._send, "GET", f"{wire.model_path(model)}/metadata", None), self._patience())
+        return await ask_async(partial(self._send, "GET", f"{wire.model_path(model)}/metadata", None), self._policy())
 
     async def close(self) -> None:
         """Closes the connections."""
@@ -215,9 +215,9 @@ class AsyncRestClient(_Settings):
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def _predict(self, part: Question, patience: Patience) -> list[Prediction]:
+    async def _predict(self, part: PredictRequest, policy: RetryPolicy) -> list[Prediction]:
         send = partial(self._send, "POST", wire.predict_path(part), wire.predict_body(part))
-        return wire.predictions(await ask_async(send, patience), part)
+        return wire.predictions(await ask_async(send, policy), part)
 
     async def _send(self, method: str, path: str, body: bytes | None, seconds: float) -> dict[str, Any]:
         try:

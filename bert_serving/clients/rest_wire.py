@@ -7,10 +7,10 @@ from typing import Any
 from urllib.parse import quote
 
 from bert_serving import contract
+from bert_serving.clients.errors import no_classifier, refusal_by_http_status
 from bert_serving.clients.prediction import Prediction
-from bert_serving.clients.question import Question
-from bert_serving.clients.refusal import no_classifier, refusal_by_http_status
-from bert_serving.clients.tries import TryAgainError
+from bert_serving.clients.request import PredictRequest
+from bert_serving.clients.retry import TryAgainError
 from bert_serving.clients.version_status import VersionStatus
 from bert_serving.errors import InvalidRequest, ServerUnavailable
 
@@ -18,7 +18,7 @@ from bert_serving.errors import InvalidRequest, ServerUnavailable
 _AGAIN = (429, 502, 503)
 
 
-def predict_path(question: Question) -> str:
+def predict_path(question: PredictRequest) -> str:
     """Path of a predict request."""
     choice = ""
     if question.version is not None:
@@ -28,7 +28,7 @@ def predict_path(question: Question) -> str:
     return f"{model_path(question.model)}{choice}:predict"
 
 
-def predict_body(question: Question) -> bytes:
+def predict_body(question: PredictRequest) -> bytes:
     """Body of a predict request."""
     body: dict[str, Any] = {"instances": _instances(question.texts, question.text_pairs)}
     if question.signature is not None:
@@ -36,7 +36,7 @@ def predict_body(question: Question) -> bytes:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
 
 
-def predictions(answer: dict[str, Any], question: Question) -> list[Prediction]:
+def predictions(answer: dict[str, Any], question: PredictRequest) -> list[Prediction]:
     """The answers in the JSON object of a predict reply.
 
     Raises:

@@ -1,1 +1,1 @@
-"""Labelled text: files and folders to tables, splits, audit, batches."""
+"""Labeled text: files and folders to tables, splits, audit, batches."""

@@ -1,4 +1,4 @@
-"""What a person should know about labelled text before training on it."""
+"""What a person should know about labeled text before training on it."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bert_serving.data.splits import Splits, label_names
-from bert_serving.data.table import LabelledTable
+from bert_serving.data.table import LabeledTable
 
 QUANTILES = (0, 5, 25, 50, 75, 95, 99, 100)
 """percentiles of the token lengths; 0 and 100 are the shortest and the longest text"""
@@ -126,7 +126,7 @@ class Audit:
 
 
 def audit(
-    splits: Splits | Mapping[str, LabelledTable],
+    splits: Splits | Mapping[str, LabeledTable],
     labels: Sequence[str],
     token_lengths: Mapping[str, np.ndarray],
     sequence_length: int,
@@ -161,12 +161,12 @@ def audit(
 # === Measures ===
 
 
-def _keys(table: LabelledTable) -> list[Any]:
+def _keys(table: LabeledTable) -> list[Any]:
     return table.texts if table.pairs is None else list(zip(table.texts, table.pairs, strict=True))
 
 
 def _measure(
-    table: LabelledTable, counts: Counter, labels: Sequence[str], lengths: np.ndarray, sequence_length: int
+    table: LabeledTable, counts: Counter, labels: Sequence[str], lengths: np.ndarray, sequence_length: int
 ) -> SplitAudit:
     classes = Counter(name for label in table.labels for name in label_names(label))
     different: dict[Any, set] = {}

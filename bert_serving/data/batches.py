@@ -12,7 +12,7 @@ from bert_serving.contract import MASK, TOKEN_INPUTS, TYPE_IDS, WORD_IDS
 if TYPE_CHECKING:
     import tensorflow as tf
 
-# Batches sorted together: large enough that neighbours have like lengths, small enough that an epoch stays well mixed.
+# Batches sorted together: large enough that neighbors have like lengths, small enough that an epoch stays well mixed.
 _WINDOW_BATCHES = 50
 # XLA compiles each shape once; lengths are rounded up to a multiple of this.
 XLA_LENGTH_STEP = 32
@@ -20,7 +20,7 @@ XLA_LENGTH_STEP = 32
 
 @dataclass(frozen=True)
 class TokenRows:
-    """Tokenised texts, end to end.
+    """Tokenized texts, end to end.
 
     Attributes:
         words: word ids, int32 [tokens].

@@ -10,7 +10,7 @@ import numpy as np
 
 from bert_serving.config import DataConfig
 from bert_serving.contract import Head
-from bert_serving.data.table import LabelledTable, read_table
+from bert_serving.data.table import LabeledTable, read_table
 from bert_serving.errors import DataError
 
 SHOWN_LABELS = 5
@@ -21,11 +21,11 @@ SHOWN_LABELS = 5
 class Splits:
     """The rows to learn from, to choose the best epoch by, and to report on."""
 
-    train: LabelledTable
-    validation: LabelledTable
-    test: LabelledTable | None = None
+    train: LabeledTable
+    validation: LabeledTable
+    test: LabeledTable | None = None
 
-    def named(self) -> dict[str, LabelledTable]:
+    def named(self) -> dict[str, LabeledTable]:
         """The splits that there are, by name, in the order train, validation, test."""
         tables = {"train": self.train, "validation": self.validation, "test": self.test}
         return {name: table for name, table in tables.items() if table is not None}
@@ -35,7 +35,7 @@ def load_splits(data: DataConfig, head: Head, seed: int, columns: Sequence[str] 
     """Reads all splits; takes the validation rows from the training rows where no files are named for them.
 
     The rows taken keep the labels' shares (softmax and binary heads), and each label keeps at least one training row.
-    `data.rows` then limits the training rows alone, so that runs of different size are validated on the same rows.
+    `data.max_train_rows` then limits the training rows alone, so that runs of different size are validated on the same rows.
     `columns` are further columns to keep.
 
     Raises:
@@ -47,18 +47,18 @@ def load_splits(data: DataConfig, head: Head, seed: int, columns: Sequence[str] 
         validation = read_table(_located(data, data.validation), data, head, columns)
     else:
         train, validation = _take_validation(train, data, head, seed)
-    if data.rows is not None and data.rows < len(train):
+    if data.max_train_rows is not None and data.max_train_rows < len(train):
         classes = len(set(train.labels))
-        if head in (Head.SOFTMAX, Head.BINARY) and data.rows < classes:
+        if head in (Head.SOFTMAX, Head.BINARY) and data.max_train_rows < classes:
             raise DataError(
-                f"data.rows is {data.rows}, fewer than the {classes} labels of train; give at least {classes}"
+                f"data.max_train_rows is {data.max_train_rows}, fewer than the {classes} labels of train; give at least {classes}"
             )
-        kept, _ = _divide(train, data.rows, head, seed)
+        kept, _ = _divide(train, data.max_train_rows, head, seed)
         train = train.select(kept)
     return Splits(train, validation, test)
 
 
-def load_validation(data: DataConfig, head: Head, seed: int, columns: Sequence[str] = ()) -> LabelledTable:
+def load_validation(data: DataConfig, head: Head, seed: int, columns: Sequence[str] = ()) -> LabeledTable:
     """The validation rows of `load_splits`; no other split is read where they have files of their own.
 
     Raises:
@@ -69,7 +69,7 @@ def load_validation(data: DataConfig, head: Head, seed: int, columns: Sequence[s
     return load_splits(data.model_copy(update={"test": ()}), head, seed, columns).validation
 
 
-def load_measured(data: DataConfig, head: Head, seed: int, columns: Sequence[str] = ()) -> tuple[str, LabelledTable]:
+def load_measured(data: DataConfig, head: Head, seed: int, columns: Sequence[str] = ()) -> tuple[str, LabeledTable]:
     """The split whose scores count and its name: "test", or "validation" where there is no test split.
 
     Raises:
@@ -152,9 +152,7 @@ def label_array(labels: Iterable, names: Sequence[str], head: Head) -> np.ndarra
 # === Dividing rows ===
 
 
-def _take_validation(
-    table: LabelledTable, data: DataConfig, head: Head, seed: int
-) -> tuple[LabelledTable, LabelledTable]:
+def _take_validation(table: LabeledTable, data: DataConfig, head: Head, seed: int) -> tuple[LabeledTable, LabeledTable]:
     classes = len(set(table.labels)) if head in (Head.SOFTMAX, Head.BINARY) else 1
     spare = len(table) - classes
     if spare < 1:
@@ -162,12 +160,12 @@ def _take_validation(
             f"{table.source}: {len(table)} row(s) of {classes} label(s) are too few to take validation rows from; "
             "name files in data.validation"
         )
-    taken = min(max(round(len(table) * data.validation_share), 1), spare)
+    taken = min(max(round(len(table) * data.validation_fraction), 1), spare)
     kept, rest = _divide(table, len(table) - taken, head, seed)
     return table.select(kept), table.select(rest)
 
 
-def _divide(table: LabelledTable, size: int, head: Head, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _divide(table: LabeledTable, size: int, head: Head, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Row numbers of two parts; the first has `size` rows and every label, stratified where a row has one label."""
     rows = np.arange(len(table))
     names = [label_names(label) for label in table.labels]
@@ -230,7 +228,7 @@ def _sorted(labels: Iterable[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _unknown_labels(table: LabelledTable, labels: Sequence[str]) -> str:
+def _unknown_labels(table: LabeledTable, labels: Sequence[str]) -> str:
     counts = Counter(name for label in table.labels for name in label_names(label))
     unknown = [(name, count) for name, count in counts.most_common() if name not in labels]
     return _joined([f"{name!r} ({count} row{'' if count == 1 else 's'})" for name, count in unknown])

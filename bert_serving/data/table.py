@@ -1,4 +1,4 @@
-"""A table of labelled text, read from files or from folders of text files."""
+"""A table of labeled text, read from files or from folders of text files."""
 
 import csv
 import gzip
@@ -28,7 +28,7 @@ _Row = tuple[str, Sequence[Any]]
 
 
 @dataclass(frozen=True)
-class LabelledTable:
+class LabeledTable:
     """Texts and their labels, in the order of the files.
 
     Attributes:
@@ -48,10 +48,10 @@ class LabelledTable:
     def __len__(self) -> int:
         return len(self.texts)
 
-    def select(self, indices: Iterable[int]) -> "LabelledTable":
+    def select(self, indices: Iterable[int]) -> "LabeledTable":
         """The rows at `indices`, in that order."""
         chosen = [int(index) for index in indices]
-        return LabelledTable(
+        return LabeledTable(
             texts=[self.texts[index] for index in chosen],
             pairs=None if self.pairs is None else [self.pairs[index] for index in chosen],
             labels=[self.labels[index] for index in chosen],
@@ -64,7 +64,7 @@ class _BadValueError(ValueError):
     """A value that a cell must not hold; the caller adds file and row."""
 
 
-def read_table(paths: Sequence[Path], data: DataConfig, head: Head, columns: Sequence[str] = ()) -> LabelledTable:
+def read_table(paths: Sequence[Path], data: DataConfig, head: Head, columns: Sequence[str] = ()) -> LabeledTable:
     """Reads TSV (unquoted), CSV, JSON lines, Parquet or folders of label folders and joins their rows.
 
     A label folder is named for its label and holds one UTF-8 `.txt` file per text. All files but Parquet may end in
@@ -99,10 +99,10 @@ def read_table(paths: Sequence[Path], data: DataConfig, head: Head, columns: Seq
             except _BadValueError as error:
                 raise DataError(f"{path}, {place}: {error}") from None
         if len(texts) == rows_before:
-            raise DataError(f"{path}: has no rows; add labelled texts or remove it from the run file")
+            raise DataError(f"{path}: has no rows; add labeled texts or remove it from the run file")
     source = ", ".join(str(path) for path in paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
     by_name = dict(zip(columns, map(list, zip(*kept, strict=True)), strict=True)) if columns else {}
-    return LabelledTable(texts, None if data.text_pair is None else pairs, labels, source, by_name)
+    return LabeledTable(texts, None if data.text_pair is None else pairs, labels, source, by_name)
 
 
 # === Readers: each yields the place of a row and its wanted values ===
@@ -125,7 +125,7 @@ def raw_rows(path: Path, wanted: Sequence[str]) -> Iterator[_Row]:
         )
     content = _read_bytes(path)
     if not content:
-        raise DataError(f"{path}: is empty; it needs at least one labelled text")
+        raise DataError(f"{path}: is empty; it needs at least one labeled text")
     match kind:
         case ".parquet":
             return _parquet_rows(path, content, wanted)
@@ -349,7 +349,7 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def table_sha256(table: LabelledTable) -> str:
+def table_sha256(table: LabeledTable) -> str:
     """Digest of a table's rows, whatever files they came from."""
     digest = hashlib.sha256()
     pairs: Sequence[str | None] = table.pairs or [None] * len(table)

@@ -19,6 +19,16 @@ ACTIVATIONS = {
     "gelu_tanh": lambda x: tf_keras.activations.gelu(x, approximate=True),
     "relu": tf_keras.activations.relu,
 }
+# Names that earlier versions wrote.
+_RENAMED = {
+    "vocabulary_size": "vocab_size",
+    "layers": "num_hidden_layers",
+    "width": "hidden_size",
+    "heads": "num_attention_heads",
+    "inner_width": "intermediate_size",
+    "positions": "max_position_embeddings",
+    "types": "type_vocab_size",
+}
 POOLER_ACTIVATIONS = ACTIVATIONS | {"tanh": tf_keras.activations.tanh}
 
 
@@ -26,14 +36,14 @@ POOLER_ACTIVATIONS = ACTIVATIONS | {"tanh": tf_keras.activations.tanh}
 class Architecture:
     """Everything that fixes the shapes and the arithmetic of a BERT encoder."""
 
-    vocabulary_size: int
-    layers: int
-    width: int
-    heads: int
-    inner_width: int
-    positions: int
+    vocab_size: int
+    num_hidden_layers: int
+    hidden_size: int
+    num_attention_heads: int
+    intermediate_size: int
+    max_position_embeddings: int
     """longest sequence, in tokens"""
-    types: int = 2
+    type_vocab_size: int = 2
     activation: str = "gelu"
     dropout: float = 0.1
     attention_dropout: float = 0.1
@@ -48,7 +58,7 @@ class Architecture:
     @property
     def has_projection(self) -> bool:
         """Whether embeddings are narrower than layers."""
-        return self.embedding_width is not None and self.embedding_width != self.width
+        return self.embedding_width is not None and self.embedding_width != self.hidden_size
 
     def save(self, path: Path) -> None:
         """Writes the architecture as JSON."""
@@ -62,8 +72,9 @@ class Architecture:
             EncoderError: the file is damaged.
         """
         try:
-            return cls(**json.loads(path.read_text("utf-8")))
-        except (OSError, ValueError, TypeError) as error:
+            given = json.loads(path.read_text("utf-8"))
+            return cls(**{_RENAMED.get(name, name): value for name, value in given.items()})
+        except (OSError, ValueError, TypeError, AttributeError) as error:
             raise EncoderError(
                 f"{path}: cannot read the encoder's description: {error}; convert the encoder again"
             ) from None
@@ -84,13 +95,13 @@ def build_network(architecture: Architecture, *, blank: bool = False) -> tf_kera
 
 def _bert(architecture: Architecture, first_weights: Mapping[str, str]) -> tf_keras.Model:
     return networks.BertEncoder(
-        vocab_size=architecture.vocabulary_size,
-        hidden_size=architecture.width,
-        num_layers=architecture.layers,
-        num_attention_heads=architecture.heads,
-        max_sequence_length=architecture.positions,
-        type_vocab_size=architecture.types,
-        inner_dim=architecture.inner_width,
+        vocab_size=architecture.vocab_size,
+        hidden_size=architecture.hidden_size,
+        num_layers=architecture.num_hidden_layers,
+        num_attention_heads=architecture.num_attention_heads,
+        max_sequence_length=architecture.max_position_embeddings,
+        type_vocab_size=architecture.type_vocab_size,
+        inner_dim=architecture.intermediate_size,
         inner_activation=ACTIVATIONS[architecture.activation],
         output_dropout=architecture.dropout,
         attention_dropout=architecture.attention_dropout,
@@ -102,14 +113,14 @@ def _bert(architecture: Architecture, first_weights: Mapping[str, str]) -> tf_ke
 
 def _albert(architecture: Architecture, first_weights: Mapping[str, str]) -> tf_keras.Model:
     return networks.AlbertEncoder(
-        vocab_size=architecture.vocabulary_size,
+        vocab_size=architecture.vocab_size,
         embedding_width=architecture.embedding_width,
-        hidden_size=architecture.width,
-        num_layers=architecture.layers,
-        num_attention_heads=architecture.heads,
-        max_sequence_length=architecture.positions,
-        type_vocab_size=architecture.types,
-        intermediate_size=architecture.inner_width,
+        hidden_size=architecture.hidden_size,
+        num_layers=architecture.num_hidden_layers,
+        num_attention_heads=architecture.num_attention_heads,
+        max_sequence_length=architecture.max_position_embeddings,
+        type_vocab_size=architecture.type_vocab_size,
+        intermediate_size=architecture.intermediate_size,
         activation=ACTIVATIONS[architecture.activation],
         dropout_rate=architecture.dropout,
         attention_dropout_rate=architecture.attention_dropout,
@@ -176,9 +187,9 @@ def reseed_dropout(model: tf_keras.Model, seed: tuple[int, ...]) -> None:
         generator.reset_from_seed(int(state >> np.uint64(1)))
 
 
-def sample_inputs(vocabulary_size: int, *, rows: int = 2, length: int = 8) -> dict[str, tf.Tensor]:
+def sample_inputs(vocab_size: int, *, rows: int = 2, length: int = 8) -> dict[str, tf.Tensor]:
     """A small batch of valid inputs for comparing two encoders, its last row half padding."""
-    ids = np.arange(rows * length).reshape(rows, length) % vocabulary_size
+    ids = np.arange(rows * length).reshape(rows, length) % vocab_size
     mask = np.ones((rows, length), np.int32)
     mask[-1, length // 2 :] = 0
     return {

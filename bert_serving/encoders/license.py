@@ -1,4 +1,4 @@
-"""Licence and languages of a model, as the metadata of its README tells them.
+"""License and languages of a model, as the metadata of its README tells them.
 
 The format is the YAML between two lines of dashes at the start of a README.md: https://huggingface.co/docs/hub/model-cards
 """

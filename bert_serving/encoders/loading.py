@@ -58,7 +58,7 @@ class EncoderFolder:
         encoder: its SavedModel.
         preprocessing: the SavedModel of its preprocessing.
         sha256: digest of the encoder's variables.
-        terms: its licence and languages, as far as they are known.
+        terms: its license and languages, as far as they are known.
         commit: of the Hugging Face repository that it came from; None where it came another way.
         architecture: of an encoder that conversion wrote to the cache, where it is as it was written; None where the SavedModel must be
             asked.
@@ -89,7 +89,7 @@ class LoadedEncoder:
     def positions(self) -> int | None:
         """The longest sequence that the encoder takes, in tokens; None where it sets no limit, or does not tell it."""
         if self.architecture is not None:
-            return self.architecture.positions
+            return self.architecture.max_position_embeddings
         tables = (each for each in self.layer.weights if each.name.endswith(_POSITIONS))
         return next((int(table.shape[0]) for table in tables), None)
 
@@ -249,13 +249,13 @@ def infer_architecture(weights: Mapping[str, np.ndarray]) -> Architecture | None
         return None
     found = {int(match[1]) for name in weights if (match := re.match(r"transformer/layer_(\d+)/", name))}
     return Architecture(
-        vocabulary_size=vocabulary,
-        layers=max(found) + 1,
-        width=width,
-        heads=heads,
-        inner_width=inner_width,
-        positions=positions,
-        types=types,
+        vocab_size=vocabulary,
+        num_hidden_layers=max(found) + 1,
+        hidden_size=width,
+        num_attention_heads=heads,
+        intermediate_size=inner_width,
+        max_position_embeddings=positions,
+        type_vocab_size=types,
         embedding_width=None if embedding_width == width else embedding_width,
     )
 
@@ -299,7 +299,7 @@ def _same_architecture(
     inferred = architecture or infer_architecture(weights)
     if inferred is None:
         return None
-    inputs = sample_inputs(inferred.vocabulary_size)
+    inputs = sample_inputs(inferred.vocab_size)
     try:
         expected = model(inputs, training=False)[contract.SEQUENCE_OUTPUT]
     except (KeyError, TypeError, ValueError, tf.errors.OpError):

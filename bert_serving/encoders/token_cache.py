@@ -1,4 +1,4 @@
-"""Word pieces of a whole data set, kept in the cache: the next run on the same texts need not tokenise them again."""
+"""Word pieces of a whole data set, kept in the cache: the next run on the same texts need not tokenize them again."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bert_serving.cache import cached_intact, folder_sha256
-from bert_serving.text.normalisation import RECORD
+from bert_serving.text.normalization import RECORD
 from bert_serving.text.preprocessing import Preprocessing
 
 _PARTS = ("words", "types", "offsets", "uncut")
@@ -33,7 +33,7 @@ def cached_token_rows(
         for name, values in zip(_PARTS, rows, strict=True):
             np.save(target / f"{name}.npy", values)
 
-    seen = [None if column is None else preprocessing.normalised(column) for column in (texts, pairs)]
+    seen = [None if column is None else preprocessing.normalized(column) for column in (texts, pairs)]
     digest = _digest(preprocessing_sha256(preprocessing), seen[0] or (), seen[1], sequence_length)
     folder = cached_intact(f"tokens-{digest}", build)
     words, types, offsets, uncut = (np.load(folder / f"{name}.npy") for name in _PARTS)
@@ -41,7 +41,7 @@ def cached_token_rows(
 
 
 def preprocessing_sha256(preprocessing: Preprocessing) -> str:
-    """Digest of a preprocessing without a normalisation of the user's, which `Preprocessing.normalised` texts have behind them.
+    """Digest of a preprocessing without a normalization of the user's, which `Preprocessing.normalized` texts have behind them.
 
     A SavedModel is written a little differently each time, so that one made for a run would never be met again.
     """

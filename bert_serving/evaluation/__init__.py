@@ -1,1 +1,1 @@
-"""A trained model on labelled rows: scores with intervals, calibration, slices, and the page of its report."""
+"""A trained model on labeled rows: scores with intervals, calibration, slices, and the page of its report."""

@@ -9,11 +9,11 @@ import numpy as np
 
 from bert_serving.contract import Head
 from bert_serving.data.splits import label_array
-from bert_serving.data.table import LabelledTable
+from bert_serving.data.table import LabeledTable
 from bert_serving.metrics import measure
 from bert_serving.text.tfidf import weigh_terms
 
-REGULARISATIONS = (1.0, 4.0, 16.0)
+REGULARIZATIONS = (1.0, 4.0, 16.0)
 """values of C to choose from"""
 SELECTION_ROWS = 5_000
 FOLDS = 3
@@ -24,7 +24,7 @@ _PAIR_SEPARATOR = " xxpair "
 
 
 def baselines(
-    train: LabelledTable, test: LabelledTable, labels: Sequence[str], head: Head, seed: int
+    train: LabeledTable, test: LabeledTable, labels: Sequence[str], head: Head, seed: int
 ) -> dict[str, dict[str, Any]]:
     """Metrics on `test` of two simple models learnt from `train`, as `evaluation.metrics` returns them for the head.
 
@@ -57,7 +57,7 @@ def _constant(y_train: np.ndarray, rows: int, classes: int, head: Head) -> np.nd
     return np.tile(shares, (rows, 1))
 
 
-def _joined(table: LabelledTable) -> list[str]:
+def _joined(table: LabeledTable) -> list[str]:
     if table.pairs is None:
         return table.texts
     return [text + _PAIR_SEPARATOR + pair for text, pair in zip(table.texts, table.pairs, strict=True)]
@@ -68,7 +68,7 @@ def _linear(train: Any, test: Any, y_train: np.ndarray, classes: int, head: Head
 
     if head is Head.REGRESSION:
         return Ridge(solver="sparse_cg", random_state=seed).fit(train, y_train).predict(test)
-    model = _logistic_regression(_best_regularisation(train, y_train, seed), seed)
+    model = _logistic_regression(_best_regularization(train, y_train, seed), seed)
     model.fit(train, y_train)
     if y_train.ndim == 2:
         return np.asarray(model.predict_proba(test))
@@ -77,17 +77,17 @@ def _linear(train: Any, test: Any, y_train: np.ndarray, classes: int, head: Head
     return probabilities
 
 
-def _logistic_regression(regularisation: float, seed: int) -> Any:
+def _logistic_regression(regularization: float, seed: int) -> Any:
     from sklearn.linear_model import LogisticRegression
     from sklearn.multiclass import OneVsRestClassifier
 
     # liblinear's dual solver needs a fiftieth of the default solver's time on sparse terms, and knows two classes only.
     return OneVsRestClassifier(
-        LogisticRegression(C=regularisation, max_iter=1000, solver="liblinear", dual=True, random_state=seed)
+        LogisticRegression(C=regularization, max_iter=1000, solver="liblinear", dual=True, random_state=seed)
     )
 
 
-def _best_regularisation(terms: Any, y_train: np.ndarray, seed: int) -> float:
+def _best_regularization(terms: Any, y_train: np.ndarray, seed: int) -> float:
     """The C with the best accuracy (micro F1 for multilabel) over the folds of a sample; the first of equals."""
     from sklearn.model_selection import KFold, StratifiedKFold, cross_val_score
 
@@ -98,9 +98,9 @@ def _best_regularisation(terms: Any, y_train: np.ndarray, seed: int) -> float:
         counts = Counter(y_train[rows].tolist())
         rows = rows[[counts[label] >= FOLDS for label in y_train[rows].tolist()]]
         if len(set(y_train[rows].tolist())) < 2:
-            return REGULARISATIONS[1]
+            return REGULARIZATIONS[1]
     elif len(rows) < 2 * FOLDS:
-        return REGULARISATIONS[1]
+        return REGULARIZATIONS[1]
     folds = (KFold if multilabel else StratifiedKFold)(FOLDS, shuffle=True, random_state=seed)
     scores = {
         value: cross_val_score(
@@ -110,6 +110,6 @@ def _best_regularisation(terms: Any, y_train: np.ndarray, seed: int) -> float:
             cv=folds,
             scoring="f1_micro" if multilabel else "accuracy",
         ).mean()
-        for value in REGULARISATIONS
+        for value in REGULARIZATIONS
     }
     return max(scores, key=lambda value: scores[value])

@@ -16,7 +16,7 @@ class LabelErrors:
 
     Attributes:
         ranking: row numbers, int64 [N], most suspicious first: the rows in `suspicious`, then all others.
-        suspicious: how many rows confident learning takes for wrongly labelled: the first of `ranking`.
+        suspicious: how many rows confident learning takes for wrongly labeled: the first of `ranking`.
         quality: by row number, float64 [N]: the model's probability that the label is right.
     """
 

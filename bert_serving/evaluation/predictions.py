@@ -1,4 +1,4 @@
-"""A model's answers to labelled rows: what every analysis after training looks at."""
+"""A model's answers to labeled rows: what every analysis after training looks at."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,7 +7,7 @@ import numpy as np
 
 from bert_serving.contract import MULTILABEL_THRESHOLD, Head
 from bert_serving.data.splits import label_array, label_names
-from bert_serving.data.table import LabelledTable
+from bert_serving.data.table import LabeledTable
 
 SMALLEST_PROBABILITY = 1e-15
 """keeps the loss of a row finite where a probability was rounded to 0"""
@@ -26,7 +26,7 @@ class Predictions:
 
     head: Head
     labels: tuple[str, ...]
-    table: LabelledTable
+    table: LabeledTable
     values: np.ndarray
 
     def __len__(self) -> int:

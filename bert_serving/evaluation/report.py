@@ -1,4 +1,4 @@
-"""Everything that can be said about a model after training, from its answers to labelled rows."""
+"""Everything that can be said about a model after training, from its answers to labeled rows."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -33,7 +33,7 @@ class TextLengths:
 
 @dataclass(frozen=True)
 class Report:
-    """The analyses of one model's answers, and of a second model's beside them.
+    """The analyzes of one model's answers, and of a second model's beside them.
 
     Attributes:
         predictions: the answers.

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from bert_serving.contract import Head, Scaling
-from bert_serving.data.table import LabelledTable
+from bert_serving.data.table import LabeledTable
 from bert_serving.errors import InputError
 from bert_serving.evaluation.calibration import calibration
 from bert_serving.evaluation.predictions import Predictions
@@ -54,7 +54,7 @@ class TemperatureFit:
 
 
 def fit_temperature(
-    head: Head, labels: tuple[str, ...], table: LabelledTable, logits: np.ndarray, *, with_exponent: bool = True
+    head: Head, labels: tuple[str, ...], table: LabeledTable, logits: np.ndarray, *, with_exponent: bool = True
 ) -> TemperatureFit:
     """The scaling with the least log loss on rows that the model has not learnt from.
 

@@ -7,7 +7,7 @@ from bert_serving.html.parts import Bars, Cell, Column, Facts, Paragraph, Part, 
 
 MOST_BARS = 20
 FAINTEST = 0.05
-"""words with a smaller share of the strongest word's weight stay without colour"""
+"""words with a smaller share of the strongest word's weight stay without color"""
 
 
 def explain_page(found: Explanation, model: str) -> Page:
@@ -26,7 +26,7 @@ def _words(found: Explanation) -> Section:
     else:
         moved, unit, figure = f"the decision towards {found.label}", "of the logit", f"logit of {found.label}"
     lead = (
-        f"Blue words moved {moved}, orange words with a wavy line the other way; the stronger the colour, the further. Figures "
+        f"Blue words moved {moved}, orange words with a wavy line the other way; the stronger the color, the further. Figures "
         f"are in the unit {unit} and add up to its change."
     )
     texts = [

@@ -1,1 +1,1 @@
-"""Labelled text before training: classes, lengths, duplicates, leaks, and the page that shows them."""
+"""Labeled text before training: classes, lengths, duplicates, leaks, and the page that shows them."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bert_serving.data.splits import label_names
-from bert_serving.data.table import LabelledTable
+from bert_serving.data.table import LabeledTable
 from bert_serving.text.tfidf import WORD
 from bert_serving.text.words import WordRows, number_words
 
@@ -32,7 +32,7 @@ class Corpus:
         starts: the number of each split's first row.
     """
 
-    tables: Mapping[str, LabelledTable]
+    tables: Mapping[str, LabeledTable]
     words: WordRows
     starts: dict[str, int]
 
@@ -101,7 +101,7 @@ class Terms:
     fold: Any
 
 
-def number_rows(tables: Mapping[str, LabelledTable]) -> Corpus:
+def number_rows(tables: Mapping[str, LabeledTable]) -> Corpus:
     """Joins splits and numbers their words."""
     starts = dict(zip(tables, np.cumsum([0, *map(len, tables.values())]).tolist(), strict=False))
     texts = [text for table in tables.values() for text in table.texts]

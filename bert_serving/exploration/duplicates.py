@@ -97,7 +97,7 @@ class Duplicates:
 def find_duplicates(corpus: Corpus) -> Duplicates:
     """Finds equal and nearly equal texts.
 
-    Near-duplicates are found by MinHash and locality-sensitive hashing over pairs of neighbouring words (lower-cased, without
+    Near-duplicates are found by MinHash and locality-sensitive hashing over pairs of neighboring words (lower-cased, without
     punctuation), then measured exactly. Each text is compared with the first of each group of alike texts, so that many
     copies cost no more than few.
 
@@ -147,7 +147,7 @@ def _as_it_is(value: int) -> int:
 
 
 def _shingles(corpus: Corpus, numbers: list[int]) -> Iterator[tuple[int, np.ndarray]]:
-    """(row, hashes of its distinct pairs of neighbouring terms, sorted uint64 below 2**32) of texts that are long enough."""
+    """(row, hashes of its distinct pairs of neighboring terms, sorted uint64 below 2**32) of texts that are long enough."""
     fold = corpus.terms.fold
     # A word holds several terms where its script has no spaces between words; terms of all rows end to end.
     spread = np.diff(fold.indptr)[corpus.words.ids]

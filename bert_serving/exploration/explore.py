@@ -1,4 +1,4 @@
-"""Labelled text before training: what it holds, what the encoder will see of it, what should be mended first."""
+"""Labeled text before training: what it holds, what the encoder will see of it, what should be mended first."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +10,7 @@ import numpy as np
 from bert_serving.contract import Head
 from bert_serving.data.audit import Audit, audit
 from bert_serving.data.splits import Splits, label_names
-from bert_serving.data.table import LabelledTable
+from bert_serving.data.table import LabeledTable
 from bert_serving.evaluation.baselines import baselines
 from bert_serving.exploration.corpus import Corpus, number_rows
 from bert_serving.exploration.duplicates import Duplicates, find_duplicates
@@ -44,7 +44,7 @@ class Material:
         seed: of the baselines.
     """
 
-    tables: Mapping[str, LabelledTable]
+    tables: Mapping[str, LabeledTable]
     splits: Splits
     labels: tuple[str, ...]
     head: Head
@@ -146,7 +146,7 @@ def explore(
     load: "Callable[[], Preprocessing]",
     observer: Observer | None = None,
 ) -> Exploration:
-    """Looks at labelled text.
+    """Looks at labeled text.
 
     Args:
         material: the rows.
@@ -168,7 +168,7 @@ def explore(
         train = corpus.span(TRAIN)
         inside = {label: members[train] for label, members in classes.items()}
         word_lengths = corpus.word_lengths
-    with observer.stage("Tokenising"):
+    with observer.stage("Tokenizing"):
         groups = [train.start + np.flatnonzero(members) for members in inside.values()]
         pieces = split_into_pieces(corpus, preprocessing, groups)
         lengths = {name: pieces.lengths[corpus.span(name)] for name in material.tables}

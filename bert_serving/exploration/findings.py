@@ -1,4 +1,4 @@
-"""What to mend or look at before spending compute on labelled text, with the rows that show it."""
+"""What to mend or look at before spending compute on labeled text, with the rows that show it."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -190,7 +190,7 @@ def _near_duplicates(seen: Exploration) -> Iterator[Finding]:
         "near_duplicates",
         "look",
         f"{_texts(len(near))} of train {'is' if len(near) == 1 else 'are'} nearly the same as another ({percent(share)})",
-        f"At least {SIMILAR:.0%} of their pairs of neighbouring words are the same, upper case and punctuation aside. Templates "
+        f"At least {SIMILAR:.0%} of their pairs of neighboring words are the same, upper case and punctuation aside. Templates "
         "and copies teach less than their number suggests.",
         near_texts(seen, near),
     )

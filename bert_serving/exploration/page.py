@@ -1,4 +1,4 @@
-"""The page of `bert-serving explore`: labelled text before training."""
+"""The page of `bert-serving explore`: labeled text before training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -400,7 +400,7 @@ def _duplicates(seen: Exploration) -> Section:
         "Duplicates and leaks",
         (Table(columns, measured, filterable=False),),
         "The rows themselves open from the verdicts at the top. Nearly the same are texts of which at least "
-        f"{SIMILAR:.0%} of the pairs of neighbouring words are the same, upper case and punctuation aside; they are "
+        f"{SIMILAR:.0%} of the pairs of neighboring words are the same, upper case and punctuation aside; they are "
         f"looked for by MinHash among texts of at least {LEAST_WORDS} words that are not exactly the same.",
     )
 

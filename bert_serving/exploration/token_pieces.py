@@ -121,7 +121,7 @@ def read_pieces(preprocessing: "Preprocessing") -> list[str]:
 
 
 def split_into_pieces(corpus: Corpus, preprocessing: "Preprocessing", groups: Sequence[np.ndarray]) -> TokenPieces:
-    """Tokenises every distinct word once, by the encoder's own tokenizer, and adds up over the rows.
+    """Tokenizes every distinct word once, by the encoder's own tokenizer, and adds up over the rows.
 
     Args:
         corpus: the rows.
@@ -132,7 +132,7 @@ def split_into_pieces(corpus: Corpus, preprocessing: "Preprocessing", groups: Se
         EncoderError: the preprocessing carries no vocabulary.
     """
     vocabulary = read_pieces(preprocessing)
-    ids, offsets = _tokenise(corpus.words.words, preprocessing)
+    ids, offsets = _tokenize(corpus.words.words, preprocessing)
     words = _Words(corpus, vocabulary, ids, offsets)
     pairs = any(table.pairs is not None for table in corpus.tables.values())
     lengths = corpus.words.sums(words.pieces) + (3 if pairs else 2)
@@ -179,7 +179,7 @@ class _Words:
         return SplitWord(self.names[number], int(counts[number]), self.of(number))
 
 
-def _tokenise(words: Sequence[str], preprocessing: "Preprocessing") -> tuple[np.ndarray, np.ndarray]:
+def _tokenize(words: Sequence[str], preprocessing: "Preprocessing") -> tuple[np.ndarray, np.ndarray]:
     """Pieces of all words end to end, int32 [pieces], and where each word's begin, int64 [words + 1]."""
     import tensorflow as tf
 

@@ -14,15 +14,15 @@ from bert_serving.classifier import pool
 from bert_serving.contract import MASK, Head, Pooling
 from bert_serving.data.batches import TokenRows, padded_batch, sorted_batches
 from bert_serving.data.splits import label_array
-from bert_serving.data.table import LabelledTable
+from bert_serving.data.table import LabeledTable
 from bert_serving.encoders.loading import LoadedEncoder
 from bert_serving.encoders.token_cache import preprocessing_sha256
 from bert_serving.evaluation.predictions import Predictions
 from bert_serving.observer import Observer
 from bert_serving.text.preprocessing import Preprocessing
 
-REGULARISATION = 0.1
-"""C of the logistic regression on standardised features"""
+REGULARIZATION = 0.1
+"""C of the logistic regression on standardized features"""
 
 _BATCH = 64
 _FILE = "features.npy"
@@ -62,7 +62,7 @@ class FrozenEncoder:
 
 
 def features_of(
-    frozen: FrozenEncoder, table: LabelledTable, pooling: Pooling, observer: Observer | None = None
+    frozen: FrozenEncoder, table: LabeledTable, pooling: Pooling, observer: Observer | None = None
 ) -> np.ndarray:
     """Features of a table's texts, float32 [N, H]: computed once, read from the cache from then on.
 
@@ -72,7 +72,7 @@ def features_of(
     observer = observer or Observer()
 
     def build(target: Path) -> None:
-        with observer.stage(f"Tokenising {len(table):,} texts"):
+        with observer.stage(f"Tokenizing {len(table):,} texts"):
             words, types, offsets, _ = frozen.preprocessing.token_rows(table.texts, table.pairs, frozen.sequence_length)
         rows = TokenRows(words, types, offsets, frozen.preprocessing.special.padding)
         with observer.stage(f"Running {frozen.name} on {len(words):,} tokens"):
@@ -82,7 +82,7 @@ def features_of(
 
 
 def encode(encoder: LoadedEncoder, rows: TokenRows, pooling: Pooling) -> np.ndarray:
-    """Features of tokenised texts, float32 [N, H], in the order of the rows; a batch holds texts of like length."""
+    """Features of tokenized texts, float32 [N, H], in the order of the rows; a batch holds texts of like length."""
     order, parts = [], []
     for index in sorted_batches(rows.lengths, _BATCH):
         tokens = {name: tf.constant(value) for name, value in padded_batch(rows, index).items()}
@@ -95,11 +95,11 @@ def encode(encoder: LoadedEncoder, rows: TokenRows, pooling: Pooling) -> np.ndar
     return features
 
 
-def _digest(frozen: FrozenEncoder, table: LabelledTable, pooling: Pooling) -> str:
+def _digest(frozen: FrozenEncoder, table: LabeledTable, pooling: Pooling) -> str:
     digest = hashlib.sha256()
     settings = (_VERSION, frozen.sha256, frozen.vocabulary_sha256, frozen.sequence_length, str(pooling))
-    pairs = None if table.pairs is None else frozen.preprocessing.normalised(table.pairs)
-    for part in (settings, frozen.preprocessing.normalised(table.texts), pairs):
+    pairs = None if table.pairs is None else frozen.preprocessing.normalized(table.pairs)
+    for part in (settings, frozen.preprocessing.normalized(table.texts), pairs):
         digest.update(repr(part).encode("utf-8", "surrogatepass"))
     return digest.hexdigest()[:32]
 
@@ -108,7 +108,7 @@ def _digest(frozen: FrozenEncoder, table: LabelledTable, pooling: Pooling) -> st
 
 
 def classify_features(
-    train: tuple[np.ndarray, LabelledTable], measured: tuple[np.ndarray, LabelledTable], labels: Sequence[str]
+    train: tuple[np.ndarray, LabeledTable], measured: tuple[np.ndarray, LabeledTable], labels: Sequence[str]
 ) -> Predictions:
     """The answers that logistic regression, learnt from the features of training rows, gives to other rows.
 
@@ -124,7 +124,7 @@ def classify_features(
     from sklearn.preprocessing import StandardScaler
     from threadpoolctl import threadpool_limits
 
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=REGULARISATION, max_iter=_MOST_ITERATIONS))
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=REGULARIZATION, max_iter=_MOST_ITERATIONS))
     # The matrices are small: several threads would wait for each other longer than they compute.
     with threadpool_limits(1):
         model.fit(train[0], label_array(train[1].labels, labels, Head.SOFTMAX))
@@ -132,7 +132,7 @@ def classify_features(
     return _predictions(model.classes_, found, measured[1], labels)
 
 
-def majority_of(train: LabelledTable, measured: LabelledTable, labels: Sequence[str]) -> Predictions:
+def majority_of(train: LabeledTable, measured: LabeledTable, labels: Sequence[str]) -> Predictions:
     """Each label's share of the training rows as the answer to every row.
 
     Raises:
@@ -142,7 +142,7 @@ def majority_of(train: LabelledTable, measured: LabelledTable, labels: Sequence[
     return Predictions(Head.SOFTMAX, tuple(labels), measured, np.tile(shares, (len(measured), 1)))
 
 
-def _predictions(classes: np.ndarray, found: np.ndarray, table: LabelledTable, labels: Sequence[str]) -> Predictions:
+def _predictions(classes: np.ndarray, found: np.ndarray, table: LabeledTable, labels: Sequence[str]) -> Predictions:
     probabilities = np.zeros((len(table), len(labels)))
     probabilities[:, classes] = found  # labels without training rows keep 0
     return Predictions(Head.SOFTMAX, tuple(labels), table, probabilities)

@@ -1,4 +1,4 @@
-"""What an encoder makes of labelled texts before any head: their points in two dimensions, and how far a straight line parts them."""
+"""What an encoder makes of labeled texts before any head: their points in two dimensions, and how far a straight line parts them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import numpy as np
 
 from bert_serving.contract import Head, Pooling
 from bert_serving.data.splits import Splits, label_array
-from bert_serving.data.table import LabelledTable
+from bert_serving.data.table import LabeledTable
 from bert_serving.evaluation.predictions import Predictions
 from bert_serving.features.frozen import FrozenEncoder, classify_features, features_of, majority_of
 from bert_serving.features.projection import Method, Projection, densities, project
@@ -50,7 +50,7 @@ class FeatureMap:
         width: numbers in one feature vector.
     """
 
-    drawn: LabelledTable
+    drawn: LabeledTable
     classes: np.ndarray
     projection: Projection
     candidates: int
@@ -131,9 +131,9 @@ def _chosen(rows: int, seed: int) -> np.ndarray:
     return np.sort(np.random.default_rng(seed).choice(rows, MOST_POINTS, replace=False))
 
 
-def _joined(tables: Sequence[LabelledTable]) -> LabelledTable:
+def _joined(tables: Sequence[LabeledTable]) -> LabeledTable:
     pairs = None if tables[0].pairs is None else [pair for table in tables for pair in table.pairs or []]
-    return LabelledTable(
+    return LabeledTable(
         texts=[text for table in tables for text in table.texts],
         pairs=pairs,
         labels=[label for table in tables for label in table.labels],

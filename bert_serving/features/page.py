@@ -1,4 +1,4 @@
-"""The page of `bert-serving map`: an encoder's features of labelled texts, and how well a straight line parts them."""
+"""The page of `bert-serving map`: an encoder's features of labeled texts, and how well a straight line parts them."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bert_serving.contract import Pooling
-from bert_serving.data.table import LabelledTable
+from bert_serving.data.table import LabeledTable
 from bert_serving.evaluation.predictions import Predictions
 from bert_serving.features.map import FeatureMap
 from bert_serving.features.projection import DENSITY_BINS, UMAP_NEIGHBOURS, Method
@@ -81,13 +81,13 @@ def _points(found: FeatureMap) -> Section:
         for row, (x, y) in zip(order.tolist(), found.projection.points[order], strict=True)
     ]
     chart = Chart(
-        charts.scatter(points, labels=found.labels), f"{len(points):,} texts as points, coloured by their label"
+        charts.scatter(points, labels=found.labels), f"{len(points):,} texts as points, colored by their label"
     )
     drawn = _of(len(found.drawn), found.candidates)
     return Section("Points", (chart, Paragraph(f"Drawn: {drawn}.")), lead)
 
 
-def _point_texts(table: LabelledTable) -> list[str]:
+def _point_texts(table: LabeledTable) -> list[str]:
     """As much of each text as the page can hold."""
     texts: list[str] = []
     for characters in POINT_CHARACTERS:
@@ -102,7 +102,7 @@ def _densities(found: FeatureMap) -> Section:
     counts = Counter(found.classes.tolist())
     shown = [place for place, _ in counts.most_common(MOST_PANELS)]
     lead = (
-        "Where each label lies, strongest in colour where it is densest. Labels that lie in one place are hard to tell apart from these "
+        "Where each label lies, strongest in color where it is densest. Labels that lie in one place are hard to tell apart from these "
         "features alone."
     )
     cells = _cells(found, shown)
@@ -201,7 +201,7 @@ def _method(found: FeatureMap, names: Names) -> Section:
     projection = found.projection
     if projection.method is Method.UMAP:
         method = (
-            f"Points are the features projected by UMAP ({UMAP_NEIGHBOURS} neighbours, cosine distance): near neighbours stay near, "
+            f"Points are the features projected by UMAP ({UMAP_NEIGHBOURS} neighbors, cosine distance): near neighbors stay near, "
             "while the distance between groups and their size mean little."
         )
     else:
@@ -211,12 +211,12 @@ def _method(found: FeatureMap, names: Names) -> Section:
         )
     features = (
         f"A feature vector has {found.width:,} numbers: {_POOLINGS[names.pooling]}. The encoder learns nothing more for this "
-        "page. The logistic regression sees the whole standardised vectors, not the points."
+        "page. The logistic regression sees the whole standardized vectors, not the points."
     )
     return Section("How it was made", (Paragraph(features), Paragraph(method)))
 
 
-def _text(table: LabelledTable, row: int, characters: int) -> str:
+def _text(table: LabeledTable, row: int, characters: int) -> str:
     text = table.texts[row] if table.pairs is None else f"{table.texts[row]} ‖ {table.pairs[row]}"
     return shortened(text, characters)
 

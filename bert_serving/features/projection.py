@@ -23,7 +23,7 @@ class Method(StrEnum):
     AUTO = "auto"
     """UMAP where it is installed and the rows are enough for it, else PCA"""
     UMAP = "umap"
-    """keeps near neighbours near (McInnes, Healy and Melville 2018); distances between groups mean little"""
+    """keeps near neighbors near (McInnes, Healy and Melville 2018); distances between groups mean little"""
     PCA = "pca"
     """the two directions in which features differ most; straight, quick, and blind to what is not linear"""
 
@@ -87,8 +87,8 @@ def densities(points: np.ndarray, classes: np.ndarray, count: int) -> np.ndarray
 def _umap(features: np.ndarray, seed: int) -> tuple[np.ndarray, None]:
     import umap
 
-    neighbours = min(UMAP_NEIGHBOURS, len(features) - 1)
-    reducer = umap.UMAP(n_neighbors=neighbours, metric="cosine", random_state=seed, n_jobs=1)
+    neighbors = min(UMAP_NEIGHBOURS, len(features) - 1)
+    reducer = umap.UMAP(n_neighbors=neighbors, metric="cosine", random_state=seed, n_jobs=1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of graphs in several parts, which real texts often give
         return np.asarray(reducer.fit_transform(features)), None

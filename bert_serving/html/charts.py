@@ -1,6 +1,6 @@
-"""Charts that more than one page draws, with one colour scale for classes.
+"""Charts that more than one page draws, with one color scale for classes.
 
-All are as wide as their page; page.js sets fonts and the colours of axes for a light or a dark page.
+All are as wide as their page; page.js sets fonts and the colors of axes for a light or a dark page.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 import altair as alt
 import pandas
 
-# The first seven from Okabe and Ito's palette, which colour-blind readers can tell apart and which stand out on light and
+# The first seven from Okabe and Ito's palette, which color-blind readers can tell apart and which stand out on light and
 # dark grounds (https://jfly.uni-koeln.de/color/), then the remaining hues of Tableau 10 and its light half.
-CLASS_COLOURS = (
+CLASS_COLORS = (
     "#0072B2",
     "#E69F00",
     "#009E73",
@@ -33,7 +33,7 @@ CLASS_COLOURS = (
     "#D37295",
     "#BAB0AC",
 )
-_GREY = "#8C8C8C"
+_GRAY = "#8C8C8C"
 ROW_HEIGHT = 26
 """pixels of one class in a chart with classes one under another"""
 
@@ -91,9 +91,9 @@ class Confidence:
 
 
 def class_scale(labels: Sequence[str]) -> alt.Scale:
-    """The colours of classes, the same for the same labels on every page; they repeat after twenty."""
-    colours = [CLASS_COLOURS[number % len(CLASS_COLOURS)] for number in range(len(labels))]
-    return alt.Scale(domain=list(labels), range=colours)
+    """The colors of classes, the same for the same labels on every page; they repeat after twenty."""
+    colors = [CLASS_COLORS[number % len(CLASS_COLORS)] for number in range(len(labels))]
+    return alt.Scale(domain=list(labels), range=colors)
 
 
 def stacked_bars(
@@ -104,7 +104,7 @@ def stacked_bars(
     Args:
         shares: (class, group, rows, share of the group's rows from 0 to 1).
         order: classes from top to bottom.
-        groups: groups in the order of their colours.
+        groups: groups in the order of their colors.
     """
     data = [{"label": label, "group": group, "rows": rows, "share": share} for label, group, rows, share in shares]
     return (
@@ -154,9 +154,9 @@ def box_plot(
     ]
     if limit is not None:
         line = alt.Chart(alt.Data(values=[{"limit": limit, "title": limit_title}]))
-        layers.append(line.mark_rule(strokeDash=[5, 4], color=CLASS_COLOURS[3], strokeWidth=1.5).encode(x="limit:Q"))
+        layers.append(line.mark_rule(strokeDash=[5, 4], color=CLASS_COLORS[3], strokeWidth=1.5).encode(x="limit:Q"))
         layers.append(
-            line.mark_text(align="left", dx=5, dy=-4, baseline="bottom", color=CLASS_COLOURS[3]).encode(
+            line.mark_text(align="left", dx=5, dy=-4, baseline="bottom", color=CLASS_COLORS[3]).encode(
                 x="limit:Q", y=alt.value(0), text="title:N"
             )
         )
@@ -169,7 +169,7 @@ def histogram(bins: Sequence[Bin], *, value: str, groups: Sequence[str] = (), co
     Args:
         bins: the bars.
         value: what is measured, with its unit.
-        groups: names of the groups in the order of their colours; one group or none gives bars.
+        groups: names of the groups in the order of their colors; one group or none gives bars.
         count: what is counted.
     """
     base = alt.Chart(alt.Data(values=[asdict(each) for each in bins]), width="container", height=220)
@@ -209,7 +209,7 @@ def reliability(points: Mapping[str, Sequence[Confidence]], *, lowest: float = 0
     color = alt.Color("name:N", scale=class_scale(list(points)), title=None, legend=_legend(list(points)))
     diagonal = alt.Chart(alt.Data(values=[{"at": lowest}, {"at": 1}])).mark_line(strokeDash=[5, 4], strokeWidth=1.2)
     return alt.layer(
-        diagonal.encode(x=alt.X("at:Q", scale=scale), y="at:Q", color=alt.value(_GREY)),
+        diagonal.encode(x=alt.X("at:Q", scale=scale), y="at:Q", color=alt.value(_GRAY)),
         base.mark_rule(strokeWidth=1.5, opacity=0.6).encode(x=x, y=alt.Y("low:Q"), y2="high:Q", color=color),
         base.mark_circle(opacity=0.85).encode(
             x=x,
@@ -240,7 +240,7 @@ def scatter(
 
     Args:
         points: (x, y, label, text).
-        labels: in the order of their colours.
+        labels: in the order of their colors.
         titles: of the two axes; "" for axes without a meaning of their own, which are left out.
     """
     data = [{"x": x, "y": y, "label": label, "text": text} for x, y, label, text in points]
@@ -269,7 +269,7 @@ def density_panels(
 
     Args:
         cells: of a grid; those without rows can be left out.
-        labels: all classes in the order of their colours.
+        labels: all classes in the order of their colors.
         shown: the classes that get a picture, in this order.
         step: width and height of a cell.
     """
@@ -287,7 +287,7 @@ def density_panels(
     ]
     scale = alt.Scale(domain=[0, 1])
     return (
-        alt.Chart(many_rows(data), width=250, height=210, view=alt.ViewBackground(stroke=_GREY, strokeOpacity=0.4))
+        alt.Chart(many_rows(data), width=250, height=210, view=alt.ViewBackground(stroke=_GRAY, strokeOpacity=0.4))
         .mark_rect()
         .encode(
             x=alt.X("x:Q", scale=scale, axis=None),

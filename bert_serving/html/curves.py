@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import altair as alt
 import numpy as np
 
-from bert_serving.html.charts import CLASS_COLOURS, class_scale, many_rows
+from bert_serving.html.charts import CLASS_COLORS, class_scale, many_rows
 
 MOST_PANELS = 12
 _COLUMNS = 3
@@ -89,7 +89,7 @@ def predicted_numbers(points: Sequence[tuple[float, float, str]]) -> alt.TopLeve
     scale = alt.Scale(zero=False, padding=8)
     diagonal = alt.Chart(alt.Data(values=edges)).mark_line(strokeDash=[5, 4], strokeWidth=1.2)
     circles = alt.Chart(many_rows(data), width=480, height=440).mark_circle(
-        size=28, opacity=0.55, color=CLASS_COLOURS[0]
+        size=28, opacity=0.55, color=CLASS_COLORS[0]
     )
     return alt.layer(
         diagonal.encode(x=alt.X("at:Q", scale=scale), y=alt.Y("at:Q", scale=scale), color=alt.value("#8C8C8C")),

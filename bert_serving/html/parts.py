@@ -58,7 +58,7 @@ class Pieces:
     items: Sequence[tuple[str, float | None]]
 
     def html(self) -> Markup:
-        """A paragraph; weights are background colours, their signs underlines too."""
+        """A paragraph; weights are background colors, their signs underlines too."""
         return Markup('<p class="pieces" dir="auto">{}</p>').format(Markup("").join(map(_piece, _words(self.items))))
 
     def plain(self) -> list[list[Any]]:

@@ -1,4 +1,4 @@
-"""How every picture looks: canvas, titles, colours, fonts for all scripts, and texts that fit.
+"""How every picture looks: canvas, titles, colors, fonts for all scripts, and texts that fit.
 
 Drawn with matplotlib's objects, never pyplot, so that nothing global changes and any thread may draw.
 """
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 DPI = 150
 
-# From Okabe and Ito's palette, which colour-blind readers can tell apart (https://jfly.uni-koeln.de/color/).
+# From Okabe and Ito's palette, which color-blind readers can tell apart (https://jfly.uni-koeln.de/color/).
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
-SPLIT_COLOURS = {"train": BLUE, "validation": ORANGE, "test": GREEN}
+SPLIT_COLORS = {"train": BLUE, "validation": ORANGE, "test": GREEN}
 LIGHT_BLUE = "#99C6E0"
 INK, QUIET, FAINT = "#222222", "#6B6B6B", "#D9D9D9"
 
@@ -85,16 +85,16 @@ def add_legend(axis: "Axes", *, below: bool = False, columns: int = 1, place: An
     where.legend(handles, names, loc=place, ncols=columns, frameon=False, fontsize=9)
 
 
-def split_colour(split: str, number: int) -> str:
-    """The colour of a split; one without a colour of its own gets that of its place."""
-    return SPLIT_COLOURS.get(split, (BLUE, ORANGE, GREEN, VERMILION)[number % 4])
+def split_color(split: str, number: int) -> str:
+    """The color of a split; one without a color of its own gets that of its place."""
+    return SPLIT_COLORS.get(split, (BLUE, ORANGE, GREEN, VERMILION)[number % 4])
 
 
-def rgb(colour: str) -> tuple[float, float, float]:
-    """A colour as red, green and blue, each from 0 to 1."""
+def rgb(color: str) -> tuple[float, float, float]:
+    """A color as red, green and blue, each from 0 to 1."""
     from matplotlib.colors import to_rgb
 
-    return to_rgb(colour)
+    return to_rgb(color)
 
 
 def save(figure: "Figure", path: Path) -> None:

@@ -15,7 +15,7 @@ from bert_serving.plots.figure import (
     LIGHT_BLUE,
     ORANGE,
     QUIET,
-    SPLIT_COLOURS,
+    SPLIT_COLORS,
     VERMILION,
     abridged,
     add_legend,
@@ -24,7 +24,7 @@ from bert_serving.plots.figure import (
     save,
     set_title,
     shown_share,
-    split_colour,
+    split_color,
     width_of,
     wrapped,
 )
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from bert_serving.explanation.integrated_gradients import Explanation
 
 MOST_CELL_TEXTS = 20
-"""a confusion matrix of more labels shows colours only"""
+"""a confusion matrix of more labels shows colors only"""
 MOST_BARS = 25
 """with more labels the distribution is drawn as dots"""
 MOST_TEXTS = 8
@@ -68,7 +68,7 @@ def draw_history(history: Sequence[Mapping[str, float]], path: Path, metric: str
 
 
 def draw_confusion_matrix(metrics: Mapping[str, Any], path: Path) -> None:
-    """Counts of predicted labels for each true label; colours are shares of the true label's rows.
+    """Counts of predicted labels for each true label; colors are shares of the true label's rows.
 
     Args:
         metrics: what `classification_metrics` returns.
@@ -141,12 +141,12 @@ def draw_class_distribution(counts: Mapping[str, Mapping[str, int]], path: Path)
         total = sum(rows.values())
         shares = [100 * rows.get(label, 0) / max(total, 1) for label in labels]
         greatest = max(greatest, *shares)
-        colour, name = split_colour(split, number), f"{split} ({total:,} rows)"
+        color, name = split_color(split, number), f"{split} ({total:,} rows)"
         if dots:
-            axis.plot(shares, places, "osD^v"[number % 5], markersize=4, alpha=0.85, color=colour, label=name)
+            axis.plot(shares, places, "osD^v"[number % 5], markersize=4, alpha=0.85, color=color, label=name)
             continue
         offsets = places + (number - (len(counts) - 1) / 2) * height
-        axis.barh(offsets, shares, height * 0.92, color=colour, label=name)
+        axis.barh(offsets, shares, height * 0.92, color=color, label=name)
         for offset, share, label in zip(offsets, shares, labels, strict=True):
             note = f" {rows.get(label, 0):,}"
             axis.text(share, offset, note, va="center", fontsize=7, color=QUIET)
@@ -177,11 +177,11 @@ def draw_token_lengths(token_lengths: Mapping[str, np.ndarray], sequence_length:
         cut = float((values > sequence_length).mean())
         # The rare texts beyond the picture's edge are counted in its last bin, so that the shares add up.
         shares = 100 * np.histogram(np.minimum(values, edges[-1] - 0.5), edges)[0] / len(values)
-        colour = split_colour(split, number)
+        color = split_color(split, number)
         label = f"{split}: {shown_share(cut)} of {len(values):,} texts are cut"
-        axis.stairs(shares, edges, color=colour, linewidth=1.6, label=label)
+        axis.stairs(shares, edges, color=color, linewidth=1.6, label=label)
         if number == 0:
-            axis.stairs(shares, edges, color=colour, alpha=0.18, fill=True)
+            axis.stairs(shares, edges, color=color, alpha=0.18, fill=True)
     axis.axvline(sequence_length + 0.5, color=VERMILION, linewidth=1.4, linestyle=(0, (4, 2)))
     left = sequence_length > 0.3 * edges[-1]  # the side with room for the words
     axis.annotate(
@@ -395,7 +395,7 @@ def _history_panel(axis: "Axes", history: Sequence[Mapping[str, float]], name: s
         if np.isfinite(values).any():
             mark = "o" if len(history) <= 30 else ""
             label = "training" if split == "train" else split
-            axis.plot(epochs, values, marker=mark, markersize=4.5, color=SPLIT_COLOURS[split], label=label)
+            axis.plot(epochs, values, marker=mark, markersize=4.5, color=SPLIT_COLORS[split], label=label)
     words = name.replace("_", " ")
     best = np.asarray([row.get(f"val_{name}", np.nan) for row in history], float)
     if np.isfinite(best).any():
@@ -418,9 +418,9 @@ def _cell_texts(axis: "Axes", counts: np.ndarray, shares: np.ndarray, *, size: f
         if not count:
             continue
         share = float(shares[row, column])
-        colour = "white" if share > 0.35 else INK
+        color = "white" if share > 0.35 else INK
         axis.text(
-            column, row, f"{count:.0f}\n{shown_share(share)}", ha="center", va="center", fontsize=size, color=colour
+            column, row, f"{count:.0f}\n{shown_share(share)}", ha="center", va="center", fontsize=size, color=color
         )
 
 

@@ -1,1 +1,1 @@
-"""Masked-language-model pretraining: an encoder from unlabelled text, new or continued."""
+"""Masked-language-model pretraining: an encoder from unlabeled text, new or continued."""

@@ -17,8 +17,8 @@ class MaskingRule:
     """How a batch is masked.
 
     Attributes:
-        share: of a row's word pieces that are chosen; at least one is.
-        mask_share, random_share: of the chosen ones, so many are shown as [MASK], so many as another one.
+        mask_selection_rate: of a row's word pieces that are chosen; at least one is.
+        mask_token_rate, random_token_rate: of the chosen ones, so many are shown as [MASK], so many as another one.
         whole_words: choose all word pieces of a word or none.
         mask_id: of [MASK].
         candidates: ids that another word piece may have, int32 [C].
@@ -26,9 +26,9 @@ class MaskingRule:
         continues: whether an id goes on with a word ("##..."), bool [vocabulary].
     """
 
-    share: float
-    mask_share: float
-    random_share: float
+    mask_selection_rate: float
+    mask_token_rate: float
+    random_token_rate: float
     whole_words: bool
     mask_id: int
     candidates: np.ndarray
@@ -41,17 +41,17 @@ class MaskingRule:
         tokens: Sequence[str],
         framing: Sequence[str],
         *,
-        share: float,
-        mask_share: float,
-        random_share: float,
+        mask_selection_rate: float,
+        mask_token_rate: float,
+        random_token_rate: float,
         whole_words: bool,
     ) -> "MaskingRule":
         """The rule for a vocabulary whose `framing` tokens are never chosen nor shown."""
         special = np.array([token in framing for token in tokens])
         return cls(
-            share=share,
-            mask_share=mask_share,
-            random_share=random_share,
+            mask_selection_rate=mask_selection_rate,
+            mask_token_rate=mask_token_rate,
+            random_token_rate=random_token_rate,
             whole_words=whole_words,
             mask_id=list(tokens).index("[MASK]"),
             candidates=np.flatnonzero(~special).astype(np.int32),
@@ -88,7 +88,7 @@ def mask_batch(words: np.ndarray, mask: np.ndarray, rule: MaskingRule, random: n
     allowed = (mask != 0) & ~rule.special[words]
     chosen = [_choose(words[row], allowed[row], rule, random) for row in range(len(words))]
     # A width that depends on the batch's shape alone: few shapes, few traces.
-    width = max(1, int(np.ceil(rule.share * words.shape[1])))
+    width = max(1, int(np.ceil(rule.mask_selection_rate * words.shape[1])))
     positions = np.zeros((len(words), width), np.int32)
     weights = np.zeros((len(words), width), np.float32)
     for row, places in enumerate(chosen):
@@ -100,10 +100,12 @@ def mask_batch(words: np.ndarray, mask: np.ndarray, rule: MaskingRule, random: n
     places = positions[rows, columns]
     draw = random.random(len(rows))
     replaced = np.where(
-        draw < rule.mask_share,
+        draw < rule.mask_token_rate,
         rule.mask_id,
         np.where(
-            draw < rule.mask_share + rule.random_share, random.choice(rule.candidates, len(rows)), words[rows, places]
+            draw < rule.mask_token_rate + rule.random_token_rate,
+            random.choice(rule.candidates, len(rows)),
+            words[rows, places],
         ),
     )
     shown[rows, places] = replaced
@@ -115,7 +117,7 @@ def _choose(words: np.ndarray, allowed: np.ndarray, rule: MaskingRule, random: n
     places = np.flatnonzero(allowed)
     if not len(places):
         return places
-    wanted = max(1, int(rule.share * len(places)))
+    wanted = max(1, int(rule.mask_selection_rate * len(places)))
     if not rule.whole_words:
         return np.sort(random.choice(places, wanted, replace=False))
     # A word begins where a piece does not continue one, or where what stands before is not to be chosen.

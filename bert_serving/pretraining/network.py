@@ -105,7 +105,7 @@ def start(
     """
     tf_keras.utils.set_random_seed(seed)
     head: Path | None = None
-    if config.layers is None:
+    if config.num_hidden_layers is None:
         source = config.model_dump(include={"name", "path", "preprocessing", "trusted"})
         folder = find_encoder_folder(EncoderConfig(**source), passed_over=passed_over, progress=progress)
         vocabulary = folder.preprocessing / "assets" / VOCABULARY_FILE
@@ -120,8 +120,8 @@ def start(
                 f"{folder.name}: its network is not known, so it cannot be pretrained; take {_CAN_BE_PRETRAINED}"
             )
         architecture, network = loaded.architecture, loaded.layer
-        read_vocabulary(vocabulary, expected_size=architecture.vocabulary_size)
-        # As it is: it may hold a normalisation of the user's, or rules that a vocabulary does not tell.
+        read_vocabulary(vocabulary, expected_size=architecture.vocab_size)
+        # As it is: it may hold a normalization of the user's, or rules that a vocabulary does not tell.
         shutil.copytree(folder.preprocessing, target / PREPROCESSING)
         keep_documents(folder.encoder.parent, target)
         head = folder.encoder.parent / HEAD
@@ -142,14 +142,14 @@ def new_architecture(config: StartConfig) -> Architecture:
     Raises:
         EncoderError: its vocabulary cannot be read.
     """
-    width = int(config.width or 0)
+    width = int(config.hidden_size or 0)
     return Architecture(
-        vocabulary_size=len(read_vocabulary(Path(str(config.vocabulary)))),
-        layers=int(config.layers or 0),
-        width=width,
-        heads=int(config.heads or 0),
-        inner_width=config.inner_width or 4 * width,
-        positions=config.positions,
+        vocab_size=len(read_vocabulary(Path(str(config.vocabulary)))),
+        num_hidden_layers=int(config.num_hidden_layers or 0),
+        hidden_size=width,
+        num_attention_heads=int(config.num_attention_heads or 0),
+        intermediate_size=config.intermediate_size or 4 * width,
+        max_position_embeddings=config.max_position_embeddings,
         lower_case=config.lower_case,
     )
 
@@ -157,7 +157,7 @@ def new_architecture(config: StartConfig) -> Architecture:
 def initialize_positions(network: tf_keras.Model, initializer: PositionInitializer) -> None:
     """Gives a new encoder its first position embeddings; `random` leaves those that it was built with.
 
-    Sinusoids are those of Vaswani et al. 2017 (https://arxiv.org/abs/1706.03762), section 3.5: a step to a neighbour is the same
+    Sinusoids are those of Vaswani et al. 2017 (https://arxiv.org/abs/1706.03762), section 3.5: a step to a neighbor is the same
     linear map from every position. The longest wave is as long as the encoder has positions.
     """
     if initializer == "random":

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from bert_serving import contract
 from bert_serving.data.batches import BatchPlan, TokenRows, padded_batch, sorted_batches
-from bert_serving.data.unlabelled import read_texts
+from bert_serving.data.unlabeled import read_texts
 from bert_serving.encoders.architecture import reseed_dropout
 from bert_serving.encoders.conversion.hugging_face import PREPROCESSING
 from bert_serving.errors import DataError, EncoderError, TrainingError
@@ -145,12 +145,12 @@ def _pretrain(
             progress=observer.download,
         )
         preprocessing = load_preprocessing(target / PREPROCESSING)
-        positions = model.architecture.positions
+        positions = model.architecture.max_position_embeddings
         if masking.sequence_length > positions:
             raise EncoderError(
                 f"masking.sequence_length is {masking.sequence_length}, the encoder takes at most {positions} tokens"
             )
-    with observer.stage(f"Tokenising {len(texts) + len(held_out):,} texts"):
+    with observer.stage(f"Tokenizing {len(texts) + len(held_out):,} texts"):
         rows, measured = (
             pretraining_rows(preprocessing, each, sequence_length=masking.sequence_length, packed=masking.packed)
             for each in (texts, held_out)
@@ -158,9 +158,9 @@ def _pretrain(
     rule = MaskingRule.of(
         read_vocabulary(target / PREPROCESSING / "assets" / VOCABULARY_FILE),
         SPECIAL_TOKENS,
-        share=masking.share,
-        mask_share=masking.mask_share,
-        random_share=masking.random_share,
+        mask_selection_rate=masking.mask_selection_rate,
+        mask_token_rate=masking.mask_token_rate,
+        random_token_rate=masking.random_token_rate,
         whole_words=masking.whole_words,
     )
     _check_rows(place, rows)
@@ -196,12 +196,12 @@ def _texts(data: TextConfig, seed: int) -> tuple[list[str], list[str]]:
         held_out = read_texts(data.validation, data.text)
     else:
         order = random.permutation(len(texts))
-        count = max(1, round(data.validation_share * len(texts)))
+        count = max(1, round(data.validation_fraction * len(texts)))
         if count == len(texts):
             raise DataError(f"data.train holds {len(texts)} text, none would be left to learn from; give more")
         held_out, texts = [texts[i] for i in order[:count]], [texts[i] for i in np.sort(order[count:])]
-    if data.rows is not None and data.rows < len(texts):
-        texts = [texts[i] for i in np.sort(random.choice(len(texts), data.rows, replace=False))]
+    if data.max_train_rows is not None and data.max_train_rows < len(texts):
+        texts = [texts[i] for i in np.sort(random.choice(len(texts), data.max_train_rows, replace=False))]
     return texts, held_out
 
 
@@ -217,7 +217,7 @@ def _learn(
     training = config.training
     plan = BatchPlan(training.batch_size, training.seed)
     steps = len(plan.order(rows.lengths, 0)) * training.epochs
-    schedule = Schedule(steps, int(steps * training.warmup_share), training.learning_rate)
+    schedule = Schedule(steps, int(steps * training.warmup_ratio), training.learning_rate)
     optimizer = create_optimizer(schedule, training.as_training())
     step = _Step(model, optimizer)
     checkpoint = tf.train.Checkpoint(model=model.pretrainer, optimizer=optimizer)

@@ -14,14 +14,14 @@ _UNCUT = 1 << 30
 def pretraining_rows(
     preprocessing: Preprocessing, texts: Sequence[str], *, sequence_length: int, packed: bool
 ) -> TokenRows:
-    """Tokenises texts for pretraining.
+    """Tokenizes texts for pretraining.
 
     Packed, texts stand one after another with [SEP] between them, cut into rows of full length that each begin with [CLS] and end
     with [SEP]; what is left at the end of all is dropped unless it is all there is.
 
     Args:
         preprocessing: strings to token ids.
-        texts: unlabelled.
+        texts: unlabeled.
         sequence_length: most word pieces of a row, [CLS] and [SEP] included.
         packed: several texts in a row.
     """

@@ -1,8 +1,8 @@
-"""Run files of pretraining: unlabelled text, an encoder to start from or a size, masking, training."""
+"""Run files of pretraining: unlabeled text, an encoder to start from or a size, masking, training."""
 
-import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -16,7 +16,7 @@ from bert_serving.config import (
     TrainingConfig,
     check_preprocessing,
     describe_problem,
-    override,
+    read_tables,
     tuple_of,
 )
 from bert_serving.errors import EncoderError, RunFileError
@@ -24,25 +24,27 @@ from bert_serving.errors import EncoderError, RunFileError
 PositionInitializer = Literal["random", "sinusoids"]
 
 
-def sinusoids_fit(width: int) -> bool:
+def sinusoids_fit(hidden_size: int) -> bool:
     """Whether vectors of a width can hold sinusoids: as many sines as cosines, of two waves at least."""
-    return width >= 4 and width % 2 == 0
+    return hidden_size >= 4 and hidden_size % 2 == 0
 
 
 class TextConfig(Table):
-    """Where the unlabelled text is."""
+    """Where the unlabeled text is."""
+
+    renamed_keys: ClassVar[Mapping[str, str]] = {"validation_share": "validation_fraction", "rows": "max_train_rows"}
 
     folder: Path = Path()
     """the paths below are relative to it; itself it is relative to the run file"""
     train: Paths
     """plain text (a text a line), tables, or folders of .txt files"""
     validation: tuple[Path, ...] = ()
-    """absent: `validation_share` of the training texts"""
+    """absent: `validation_fraction` of the training texts"""
     text: str = "text"
     """column of the tables"""
-    validation_share: Share = 0.05
+    validation_fraction: Share = 0.05
     """share of the training texts that is measured instead, chosen by the seed"""
-    rows: Positive | None = None
+    max_train_rows: Positive | None = None
     """use only so many training texts, chosen by the seed"""
 
     _listed = field_validator("train", "validation", mode="before")(tuple_of)
@@ -50,6 +52,14 @@ class TextConfig(Table):
 
 class StartConfig(Table):
     """What pretraining starts from: an encoder by name or path, or random weights of a size."""
+
+    renamed_keys: ClassVar[Mapping[str, str]] = {
+        "layers": "num_hidden_layers",
+        "width": "hidden_size",
+        "heads": "num_attention_heads",
+        "inner_width": "intermediate_size",
+        "positions": "max_position_embeddings",
+    }
 
     name: str | None = None
     """a name of the catalog or any handle: pretraining goes on with its weights"""
@@ -59,18 +69,18 @@ class StartConfig(Table):
     """the preprocessing SavedModel of `path`, where it lies elsewhere; of a name that is an address: the address of its preprocessing"""
     trusted: bool = False
     """load a SavedModel from elsewhere although its graph may read or write files or run code"""
-    layers: Positive | None = None
+    num_hidden_layers: Positive | None = None
     """instead of both: layers of a new encoder"""
-    width: Positive | None = None
+    hidden_size: Positive | None = None
     """of a new encoder: size of a token's vector"""
-    heads: Positive | None = None
+    num_attention_heads: Positive | None = None
     """of a new encoder: attention heads of each layer"""
-    inner_width: Positive | None = None
-    """of a new encoder, between a layer's dense layers; absent: 4 times the width"""
-    positions: Annotated[int, Field(ge=4)] = 512
+    intermediate_size: Positive | None = None
+    """of a new encoder, between a layer's dense layers; absent: 4 times hidden_size"""
+    max_position_embeddings: Annotated[int, Field(ge=4)] = 512
     """of a new encoder: longest sequence, in tokens"""
     position_initializer: PositionInitializer = "random"
-    """of a new encoder: its first position embeddings. `sinusoids`: what finds a neighbour at one position finds it at each,
+    """of a new encoder: its first position embeddings. `sinusoids`: what finds a neighbor at one position finds it at each,
     so that a small encoder learns from long rows too"""
     vocabulary: Path | None = None
     """of a new encoder: its WordPiece file (`bert-serving vocabulary` learns one)"""
@@ -79,10 +89,17 @@ class StartConfig(Table):
 
     @model_validator(mode="after")
     def _one_start(self) -> "StartConfig":
-        size = {"layers": self.layers, "width": self.width, "heads": self.heads, "vocabulary": self.vocabulary}
+        size = {
+            "num_hidden_layers": self.num_hidden_layers,
+            "hidden_size": self.hidden_size,
+            "num_attention_heads": self.num_attention_heads,
+            "vocabulary": self.vocabulary,
+        }
         given = [self.name is not None, self.path is not None, any(value is not None for value in size.values())]
         if sum(given) != 1:
-            raise ValueError("give exactly one of name, path, or a size (layers, width, heads, vocabulary)")
+            raise ValueError(
+                "give exactly one of name, path, or a size (num_hidden_layers, hidden_size, num_attention_heads, vocabulary)"
+            )
         if given[2] and (self.preprocessing is not None or self.trusted):
             raise ValueError("preprocessing and trusted belong to name or path; a new encoder has its vocabulary")
         if not given[2] and "position_initializer" in self.model_fields_set:
@@ -90,21 +107,29 @@ class StartConfig(Table):
         check_preprocessing(self.name, self.path, self.preprocessing)
         if missing := [key for key, value in size.items() if value is None and given[2]]:
             raise ValueError(f"a new encoder needs {', '.join(missing)} too")
-        if self.width and self.heads and self.width % self.heads:
-            raise ValueError(f"heads {self.heads} does not divide width {self.width}")
-        if self.position_initializer == "sinusoids" and self.width and not sinusoids_fit(self.width):
-            raise ValueError(f"sinusoids need an even width of at least 4, not {self.width}")
+        if self.hidden_size and self.num_attention_heads and self.hidden_size % self.num_attention_heads:
+            raise ValueError(
+                f"num_attention_heads {self.num_attention_heads} does not divide hidden_size {self.hidden_size}"
+            )
+        if self.position_initializer == "sinusoids" and self.hidden_size and not sinusoids_fit(self.hidden_size):
+            raise ValueError(f"sinusoids need an even hidden_size of at least 4, not {self.hidden_size}")
         return self
 
 
 class MaskingConfig(Table):
     """Which word pieces are to be guessed."""
 
-    share: Share = 0.15
+    renamed_keys: ClassVar[Mapping[str, str]] = {
+        "share": "mask_selection_rate",
+        "mask_share": "mask_token_rate",
+        "random_share": "random_token_rate",
+    }
+
+    mask_selection_rate: Share = 0.15
     """of a row's word pieces"""
-    mask_share: Annotated[float, Field(ge=0, le=1)] = 0.8
+    mask_token_rate: Annotated[float, Field(ge=0, le=1)] = 0.8
     """of those, so many are shown as [MASK]"""
-    random_share: Annotated[float, Field(ge=0, le=1)] = 0.1
+    random_token_rate: Annotated[float, Field(ge=0, le=1)] = 0.1
     """of those, so many as another word piece; the rest stays as it is"""
     whole_words: bool = False
     """mask all word pieces of a word or none"""
@@ -115,13 +140,17 @@ class MaskingConfig(Table):
 
     @model_validator(mode="after")
     def _shares_fit(self) -> "MaskingConfig":
-        if self.mask_share + self.random_share > 1:
-            raise ValueError(f"mask_share {self.mask_share} and random_share {self.random_share} are over 1 together")
+        if self.mask_token_rate + self.random_token_rate > 1:
+            raise ValueError(
+                f"mask_token_rate {self.mask_token_rate} and random_token_rate {self.random_token_rate} are over 1 together"
+            )
         return self
 
 
 class LearningConfig(Table):
     """How it learns; masks are drawn anew in each epoch."""
+
+    renamed_keys: ClassVar[Mapping[str, str]] = {"warmup_share": "warmup_ratio", "gradient_norm": "max_grad_norm"}
 
     epochs: Positive = 3
     """times that each row is seen"""
@@ -129,11 +158,11 @@ class LearningConfig(Table):
     """rows of a step"""
     learning_rate: Annotated[float, Field(gt=0)] = 5e-4
     """peak of the schedule"""
-    warmup_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    warmup_ratio: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """share of all steps in which the learning rate rises from zero"""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     """of kernels and embeddings"""
-    gradient_norm: Annotated[float, Field(ge=0)] = 1.0
+    max_grad_norm: Annotated[float, Field(ge=0)] = 1.0
     """gradients are scaled down to this global norm; 0 switches it off"""
     seed: Seed = 0
     """fixes first weights, order of rows, masks and dropout"""
@@ -158,14 +187,7 @@ def load_pretraining_file(path: Path, overrides: tuple[str, ...] = ()) -> Pretra
     Raises:
         RunFileError: the file is missing, is no TOML, or has wrong, missing or unknown keys; lists all of them.
     """
-    try:
-        tables = tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise RunFileError(str(path), [f"cannot read the run file: {error.strerror}; check the path"]) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RunFileError(str(path), [f"is not valid TOML: {error}"]) from None
-    for each in overrides:
-        override(tables, each)
+    tables = read_tables(path, overrides, PretrainingConfig)
     try:
         config = PretrainingConfig.model_validate(tables)
     except ValidationError as error:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bert_serving.classifier import Classifier
 from bert_serving.data.splits import load_validation
-from bert_serving.data.unlabelled import read_pairs, read_texts
+from bert_serving.data.unlabeled import read_pairs, read_texts
 from bert_serving.errors import DataError
 from bert_serving.hugging_face import adopt
 from bert_serving.observer import Observer
@@ -84,7 +84,7 @@ def export_hugging_face(
 
 
 def _drawn(classifier: Classifier, paths: Sequence[Path], observer: Observer) -> Reference:
-    """Some texts of unlabelled files, with the classifier's answers."""
+    """Some texts of unlabeled files, with the classifier's answers."""
     texts, seconds = read_pairs(paths) if classifier.options.pairs else (read_texts(paths), None)
     with observer.stage("Answering texts in memory"):
         return _answered(classifier, texts, seconds)

@@ -4,10 +4,15 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from bert_serving.contract import MANIFEST_FILE, MANIFEST_FORMAT, Graph, Head, Precision, Scaling
 from bert_serving.errors import ExportError
+
+
+def _formerly(name: str, old: str, default: Any = ...) -> Any:
+    """A field that manifests of earlier versions have under another name."""
+    return Field(default, validation_alias=AliasChoices(name, old))
 
 
 class EncoderOrigin(BaseModel):
@@ -28,20 +33,26 @@ class Limits(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    largest_difference: float
+    max_probability_difference: float = _formerly("max_probability_difference", "largest_difference")
     """of a probability"""
-    changed_labels: float
+    max_label_change_rate: float = _formerly("max_label_change_rate", "changed_labels")
     """share of the validation rows"""
 
     @classmethod
     def of(
-        cls, precision: Precision, *, largest_difference: float | None = None, changed_labels: float | None = None
+        cls,
+        precision: Precision,
+        *,
+        max_probability_difference: float | None = None,
+        max_label_change_rate: float | None = None,
     ) -> "Limits":
         """The limits that are given, and for those that are not the precision's own."""
         own = _LIMITS[precision]
         return cls(
-            largest_difference=own.largest_difference if largest_difference is None else largest_difference,
-            changed_labels=own.changed_labels if changed_labels is None else changed_labels,
+            max_probability_difference=own.max_probability_difference
+            if max_probability_difference is None
+            else max_probability_difference,
+            max_label_change_rate=own.max_label_change_rate if max_label_change_rate is None else max_label_change_rate,
         )
 
 
@@ -50,9 +61,9 @@ class Limits(BaseModel):
 # A network that is sure of itself turns a small error between two labels into a large difference of their probabilities. In int8 that
 # is a matter of single texts (benchmarks/serving_graphs.py, emotion: 0.33 at most, 0.0006 on average), so that what is answered decides.
 _LIMITS = {
-    Precision.FLOAT32: Limits(largest_difference=1e-5, changed_labels=0.002),
-    Precision.BFLOAT16: Limits(largest_difference=0.02, changed_labels=0.002),
-    Precision.INT8: Limits(largest_difference=0.5, changed_labels=0.005),
+    Precision.FLOAT32: Limits(max_probability_difference=1e-5, max_label_change_rate=0.002),
+    Precision.BFLOAT16: Limits(max_probability_difference=0.02, max_label_change_rate=0.002),
+    Precision.INT8: Limits(max_probability_difference=0.5, max_label_change_rate=0.005),
 }
 
 
@@ -61,14 +72,14 @@ class Agreement(BaseModel):
 
     Attributes:
         rows: number of texts.
-        largest_difference: largest difference of a probability.
+        max_probability_difference: largest difference of a probability.
         changed_labels: number of texts with another answer.
     """
 
     model_config = ConfigDict(frozen=True)
 
     rows: int
-    largest_difference: float
+    max_probability_difference: float = _formerly("max_probability_difference", "largest_difference")
     changed_labels: int
 
 
@@ -79,7 +90,7 @@ class Verification(BaseModel):
         passed: whether every check passed.
         problems: one line for each check that failed.
         golden_texts: number of texts compared with the model in memory.
-        largest_difference: largest difference of a probability among them.
+        max_probability_difference: largest difference of a probability among them.
         agreement: on validation texts; None where they were not at hand.
         oldest_tf_serving: oldest version that has all operations of the graph; None when no version does, or it was not asked.
     """
@@ -89,7 +100,7 @@ class Verification(BaseModel):
     passed: bool
     problems: tuple[str, ...] = ()
     golden_texts: int = 0
-    largest_difference: float | None = None
+    max_probability_difference: float | None = _formerly("max_probability_difference", "largest_difference", None)
     agreement: Agreement | None = None
     oldest_tf_serving: str | None = None
 

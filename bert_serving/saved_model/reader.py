@@ -63,7 +63,7 @@ class ExportedModel:
             raise InputError(
                 f"{self.folder}: serving_default takes {', '.join(sorted(names)) or 'nothing'}, the data has {', '.join(sorted(wanted))}"
             )
-        # Neighbours of like length share a batch, so that a trimmed graph has little to pad.
+        # Neighbors of like length share a batch, so that a trimmed graph has little to pad.
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
         parts: list[np.ndarray] = []
         for start in range(0, len(order), _BATCH):

@@ -56,8 +56,8 @@ class ExportOptions:
         version: a positive integer; None takes the next one.
         graph: how padding is treated; an encoder that is no BERT gets `trimmed` for `ragged`.
         precision: of the ragged graph's weights and matrix products.
-        largest_difference: of a probability from the model in memory; None takes the precision's own limit.
-        changed_labels: share of validation texts that may get another answer than from the model in memory; None as before.
+        max_probability_difference: of a probability from the model in memory; None takes the precision's own limit.
+        max_label_change_rate: share of validation texts that may get another answer than from the model in memory; None as before.
         minimum_tf_serving: refuse operations that this version lacks.
     """
 
@@ -66,8 +66,8 @@ class ExportOptions:
     version: int | None = None
     graph: Graph = Graph.RAGGED
     precision: Precision = Precision.FLOAT32
-    largest_difference: float | None = None
-    changed_labels: float | None = None
+    max_probability_difference: float | None = None
+    max_label_change_rate: float | None = None
     minimum_tf_serving: str = contract.DEFAULT_MINIMUM_TF_SERVING
 
 
@@ -98,7 +98,7 @@ def write_export(
         raise ExportError(f"{options.base}: TensorFlow cannot read from a path with {characters}; choose another --to")
     if classifier.preprocessing.rewrite is not None:
         raise ExportError(
-            "encoder.normalise is a function in Python, which no SavedModel can carry; write it with TensorFlow's string operations "
+            "encoder.normalizer is a function in Python, which no SavedModel can carry; write it with TensorFlow's string operations "
             "(tf.strings) and train again"
         )
     options = _supported(classifier, options, observer)
@@ -317,8 +317,8 @@ def _manifest(
         precision=options.precision,
         limits=Limits.of(
             options.precision,
-            largest_difference=options.largest_difference,
-            changed_labels=options.changed_labels,
+            max_probability_difference=options.max_probability_difference,
+            max_label_change_rate=options.max_label_change_rate,
         ),
         temperature=classifier.options.scaling.temperature,
         exponent=classifier.options.scaling.exponent,

@@ -1,7 +1,7 @@
 """The preprocessing SavedModel: strings to BERT's inputs, in TF Hub's format for text preprocessing.
 
 Interface: https://www.tensorflow.org/hub/common_saved_model_apis/text. The root call packs single texts, `.tokenize` gives
-word pieces, `.bert_pack_inputs` packs one or two tokenised segments to any length.
+word pieces, `.bert_pack_inputs` packs one or two tokenized segments to any length.
 """
 
 from collections.abc import Callable, Sequence
@@ -173,7 +173,7 @@ class _PackInputs(tf.Module):
 class _Preprocessing(tf.Module):
     """The root object of the SavedModel."""
 
-    def __init__(self, tokenize: "_Tokenize | _SentencePieceTokenize | _NormalisedTokenize"):
+    def __init__(self, tokenize: "_Tokenize | _SentencePieceTokenize | _NormalizedTokenize"):
         super().__init__()
         self.tokenize = tokenize
         self._special = _special_ids(self.tokenize.ids)
@@ -185,35 +185,35 @@ class _Preprocessing(tf.Module):
         return pad(word_ids, type_ids, self._special, DEFAULT_SEQUENCE_LENGTH)
 
 
-class NormalisedPreprocessing(_Preprocessing):
+class NormalizedPreprocessing(_Preprocessing):
     """A preprocessing around another one, ours or TF Hub's, with a function of the user's before it.
 
-    `.normalise` is that function alone, strings [B] to strings [B].
+    `.normalize` is that function alone, strings [B] to strings [B].
     """
 
     def __init__(self, inner: Any, function: Callable[[tf.Tensor], tf.Tensor]):
         specification = tf.TensorSpec([None], tf.string, name="sentences")
-        normalise = tf.function(function, input_signature=[specification], autograph=False)
-        super().__init__(_NormalisedTokenize(inner, normalise))
-        self.normalise = normalise
+        normalize = tf.function(function, input_signature=[specification], autograph=False)
+        super().__init__(_NormalizedTokenize(inner, normalize))
+        self.normalize = normalize
 
 
-class _NormalisedTokenize(tf.Module):
-    """`.tokenize` of another preprocessing, behind a normalisation."""
+class _NormalizedTokenize(tf.Module):
+    """`.tokenize` of another preprocessing, behind a normalization."""
 
-    def __init__(self, inner: Any, normalise: Callable[[tf.Tensor], tf.Tensor]):
+    def __init__(self, inner: Any, normalize: Callable[[tf.Tensor], tf.Tensor]):
         super().__init__()
         # Kept whole: its functions do not own their tables.
         self._inner = inner
-        self._normalise = normalise
+        self._normalize = normalize
         self.ids = {name: int(value) for name, value in inner.tokenize.get_special_tokens_dict().items()}
         self.get_special_tokens_dict = _SpecialTokens(self.ids)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
     def __call__(self, sentences):
         # The function may hide the number of rows, which stays that of the input.
-        normalised = tf.reshape(self._normalise(sentences), tf.shape(sentences))
-        return self._inner.tokenize(normalised)
+        normalized = tf.reshape(self._normalize(sentences), tf.shape(sentences))
+        return self._inner.tokenize(normalized)
 
 
 # === Using ===
@@ -227,7 +227,7 @@ class Preprocessing:
         model: the loaded SavedModel; keep it, its functions do not own their resources.
         special: ids of the framing tokens.
         folder: where it was loaded from.
-        rewrite: the user's own normalisation where it is plain Python; no graph can carry it.
+        rewrite: the user's own normalization where it is plain Python; no graph can carry it.
     """
 
     model: Any
@@ -238,20 +238,21 @@ class Preprocessing:
     def segment(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """Word pieces of strings [B]: int32 [B, (words), (pieces)] (in-graph, unless `rewrite` is there)."""
         if self.rewrite is not None:
-            texts = tf.constant(self.normalised([text.decode("utf-8", "replace") for text in texts.numpy()]), tf.string)
+            texts = tf.constant(self.normalized([text.decode("utf-8", "replace") for text in texts.numpy()]), tf.string)
         return self.model.tokenize(texts)
 
-    def normalised(self, texts: Sequence[str]) -> list[Any]:
-        """Texts behind the user's own normalisation: as they are where there is none, as bytes where it is part of the graph."""
+    def normalized(self, texts: Sequence[str]) -> list[Any]:
+        """Texts behind the user's own normalization: as they are where there is none, as bytes where it is part of the graph."""
         if self.rewrite is not None:
             return [self.rewrite(text) for text in texts]
-        normalise = getattr(self.model, "normalise", None)
-        return list(texts) if normalise is None else normalise(tf.constant(list(texts), tf.string)).numpy().tolist()
+        # Earlier versions wrote it under another name.
+        normalize = getattr(self.model, "normalize", getattr(self.model, "normalise", None))
+        return list(texts) if normalize is None else normalize(tf.constant(list(texts), tf.string)).numpy().tolist()
 
     def token_rows(
         self, texts: Sequence[str], pairs: Sequence[str] | None, sequence_length: int
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Tokenises many texts once, outside any model graph.
+        """Tokenizes many texts once, outside any model graph.
 
         Returns:
             Word ids and type ids of all rows end to end, int32 [tokens]; row offsets, int64 [rows + 1]; and each row's
@@ -277,7 +278,7 @@ class Preprocessing:
 
 
 def load_preprocessing(folder: Path, *, rewrite: Callable[[str], str] | None = None) -> Preprocessing:
-    """Loads a preprocessing SavedModel; `rewrite` is a normalisation in Python to put before it.
+    """Loads a preprocessing SavedModel; `rewrite` is a normalization in Python to put before it.
 
     Raises:
         EncoderError: the folder holds no SavedModel or one with another interface.

@@ -124,7 +124,7 @@ def unigram_model(pieces: Sequence[tuple[str, float]], charsmap: str | None, unk
 
     Args:
         pieces: with their scores, in the order of their ids.
-        charsmap: the compiled normalisation rules, in base64; None for none.
+        charsmap: the compiled normalization rules, in base64; None for none.
         unknown: id of the piece for unknown characters.
     """
     kinds = sentencepiece_model_pb2.ModelProto.SentencePiece

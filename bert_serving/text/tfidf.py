@@ -1,4 +1,4 @@
-"""Texts as weighted words and pairs of neighbouring words, for linear models."""
+"""Texts as weighted words and pairs of neighboring words, for linear models."""
 
 import re
 from array import array
@@ -14,7 +14,7 @@ WORD = "[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]|[^\\W\u0e00-\u0eff\u3040-\u30f
 
 
 def weigh_terms(train: Sequence[str], test: Sequence[str], least_rows: int = 1) -> tuple[Any, Any] | None:
-    """TF-IDF of the lower-cased words and pairs of neighbouring words of `train`, sublinear in their counts.
+    """TF-IDF of the lower-cased words and pairs of neighboring words of `train`, sublinear in their counts.
 
     The figures are those of scikit-learn's `TfidfVectorizer(token_pattern=WORD, ngram_range=(1, 2), sublinear_tf=True,
     min_df=least_rows)`, in another order of the columns and a third of its time: pairs are numbers here, not strings.
@@ -57,7 +57,7 @@ def _number_words(texts: Sequence[str], numbers: defaultdict[str, int]) -> tuple
 
 
 def _codes(ids: np.ndarray, lengths: np.ndarray, words: int) -> tuple[np.ndarray, np.ndarray]:
-    """A number for each word and for each pair of neighbours, int64, and the rows that they stand in."""
+    """A number for each word and for each pair of neighbors, int64, and the rows that they stand in."""
     rows = np.repeat(np.arange(len(lengths)), lengths)
     together = np.flatnonzero(rows[:-1] == rows[1:])
     pairs = words + ids[together] * words + ids[together + 1]

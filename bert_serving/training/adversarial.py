@@ -1,6 +1,6 @@
 """Adversarial training: each batch is learned a second time with its word embeddings moved to where the loss rises fastest.
 
-A regulariser for small data sets: the classifier must give the same answer in a neighbourhood of each text, not only at it. After
+A regularizer for small data sets: the classifier must give the same answer in a neighborhood of each text, not only at it. After
 Miyato et al. 2017, "Adversarial Training Methods for Semi-Supervised Text Classification" (https://arxiv.org/abs/1605.07725), with the
 step taken on the table of word embeddings, so that all occurrences of a word piece in a batch move together.
 """
@@ -32,7 +32,7 @@ def adversarial_train_step(model: tf_keras.Model, norm: float) -> Callable[[Any]
     places = [place for place, variable in enumerate(variables) if variable.name.startswith(_WORD_EMBEDDINGS)]
     if len(places) != 1:
         raise TrainingError(
-            f"training.adversarial_norm is {norm:g}, but the encoder has no trainable {_WORD_EMBEDDINGS}; leave it out"
+            f"training.adversarial_epsilon is {norm:g}, but the encoder has no trainable {_WORD_EMBEDDINGS}; leave it out"
         )
     table = variables[places[0]]
 

@@ -10,7 +10,7 @@ from bert_serving.encoders.loading import LoadedEncoder, find_encoder_folder, lo
 from bert_serving.encoders.safetensors_file import read_safetensors
 from bert_serving.encoders.trust import check_harmless
 from bert_serving.errors import EncoderError, RunFolderError
-from bert_serving.text.normalisation import find_normalisation, is_normalised
+from bert_serving.text.normalization import find_normalization, is_normalized
 from bert_serving.text.preprocessing import Preprocessing, load_preprocessing
 from bert_serving.training.run_folder import RunFolder
 
@@ -47,13 +47,13 @@ def _encoder_of(run: RunFolder, config: RunConfig) -> LoadedEncoder:
 
 
 def load_run_preprocessing(folder: Path, config: RunConfig) -> Preprocessing:
-    """A run's preprocessing; the run file's normalisation is part of it, or plain Python and imported anew."""
-    if config.encoder.normalise is None or is_normalised(folder, config.encoder.normalise):
+    """A run's preprocessing; the run file's normalization is part of it, or plain Python and imported anew."""
+    if config.encoder.normalizer is None or is_normalized(folder, config.encoder.normalizer):
         return load_preprocessing(folder)
-    found = find_normalisation(config.encoder.normalise)
+    found = find_normalization(config.encoder.normalizer)
     if found.in_graph:
         raise RunFolderError(
-            f"{folder}: was made with a normalisation in Python, {found.name} is one in TensorFlow now; train it anew"
+            f"{folder}: was made with a normalization in Python, {found.name} is one in TensorFlow now; train it anew"
         )
     return load_preprocessing(folder, rewrite=found.function)
 

@@ -33,7 +33,7 @@ _AVERAGE_FILE = "average.json"
 
 @dataclass(frozen=True)
 class Examples:
-    """Tokenised texts with their targets.
+    """Tokenized texts with their targets.
 
     Attributes:
         rows: token ids.
@@ -83,8 +83,8 @@ def fit(
         optimizer = create_optimizer(schedule, config)
         check_decay_exclusions(optimizer, model.trainable_variables)
         _compile(classifier, optimizer, config)
-        if config.adversarial_norm:
-            model.train_step = adversarial_train_step(model, config.adversarial_norm)
+        if config.adversarial_epsilon:
+            model.train_step = adversarial_train_step(model, config.adversarial_epsilon)
         # For all variables at once: those that layer-wise unfreezing adds later would be missing in the checkpoints before.
         optimizer._create_all_weights(model.trainable_variables)
         checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer)
@@ -93,8 +93,8 @@ def fit(
         if _patience_is_over(history, best_metric, config.early_stopping):
             observer.note(f"stopped early: no better {best_metric} for {config.early_stopping} epochs")
             break
-        if config.unfreeze_layers is not None:
-            unfreeze(classifier.encoder, epoch, config.unfreeze_layers)
+        if config.gradual_unfreezing is not None:
+            unfreeze(classifier.encoder, epoch, config.gradual_unfreezing)
             with strategy.scope():
                 _compile(classifier, optimizer, config)
         reseed_dropout(model, (config.seed, epoch))
@@ -121,11 +121,13 @@ def fit(
             )
         history.append(row)
         save(checkpoint, run, history)
-        run.keep_epochs({*range(epoch - config.average_epochs + 1, epoch + 1), best_epoch(history, best_metric)})
+        run.keep_epochs({*range(epoch - config.average_last_epochs + 1, epoch + 1), best_epoch(history, best_metric)})
         observer.epoch(row)
     read(checkpoint, run.checkpoint(best_epoch(history, best_metric)))
-    if config.average_epochs > 1:
-        _try_average(checkpoint, classifier, validation, run, history, best_metric, config.average_epochs, observer)
+    if config.average_last_epochs > 1:
+        _try_average(
+            checkpoint, classifier, validation, run, history, best_metric, config.average_last_epochs, observer
+        )
     _finish(model, run, history)
     return history
 

@@ -49,7 +49,7 @@ def plan_schedule(config: TrainingConfig, *, steps_per_epoch: int, width: int, t
     """The learning rate's course for a run."""
     steps = steps_per_epoch * config.epochs
     peak = config.learning_rate or default_learning_rate(width, trainable=trainable)
-    return Schedule(steps, int(steps * config.warmup_share), peak)
+    return Schedule(steps, int(steps * config.warmup_ratio), peak)
 
 
 def create_optimizer(schedule: Schedule, config: TrainingConfig) -> tf_keras.optimizers.legacy.Optimizer:
@@ -62,14 +62,14 @@ def create_optimizer(schedule: Schedule, config: TrainingConfig) -> tf_keras.opt
     optimizer.weight_decay_rate = config.weight_decay
     # AdamWeightDecay cuts the gradients of each replica alone, and none under loss scaling; Keras cuts their sum, always.
     optimizer.gradient_clip_norm = 0.0
-    optimizer.global_clipnorm = config.gradient_norm or None
+    optimizer.global_clipnorm = config.max_grad_norm or None
     if config.mixed_precision == "float16":
         return tf_keras.mixed_precision.LossScaleOptimizer(optimizer)
     return optimizer
 
 
 def check_decay_exclusions(optimizer: tf_keras.optimizers.legacy.Optimizer, variables: Sequence[tf.Variable]) -> None:
-    """Checks that biases and layer normalisations of each Transformer block are free of weight decay.
+    """Checks that biases and layer normalizations of each Transformer block are free of weight decay.
 
     The optimizer knows them by name only: a renamed layer would be decayed in silence.
 
@@ -87,5 +87,5 @@ def check_decay_exclusions(optimizer: tf_keras.optimizers.legacy.Optimizer, vari
         if len(decayed) == _TENSORS_OF_A_BLOCK and sum(decayed) != _DECAYED_OF_A_BLOCK:
             raise TrainingError(
                 f"{block}: weight decay would touch {sum(decayed)} of its {len(decayed)} tensors, expected {_DECAYED_OF_A_BLOCK} "
-                "kernels; name layer normalisations 'layer_norm' and biases 'bias', or set training.weight_decay=0"
+                "kernels; name layer normalizations 'layer_norm' and biases 'bias', or set training.weight_decay=0"
             )

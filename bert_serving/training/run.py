@@ -22,7 +22,7 @@ from bert_serving.contract import Head
 from bert_serving.data.audit import Audit, audit
 from bert_serving.data.batches import TokenRows
 from bert_serving.data.splits import Splits, label_array, label_names, load_splits, resolve_labels
-from bert_serving.data.table import LabelledTable, table_sha256
+from bert_serving.data.table import LabeledTable, table_sha256
 from bert_serving.encoders.loading import EncoderFolder, find_encoder_folder, load_encoder
 from bert_serving.errors import RunFolderError
 from bert_serving.evaluation.baselines import baselines
@@ -34,7 +34,7 @@ from bert_serving.features.frozen import FrozenEncoder, features_of
 from bert_serving.files import glob_characters
 from bert_serving.observer import Observer
 from bert_serving.plots import plots as pictures
-from bert_serving.text.normalisation import find_normalisation, write_normalised
+from bert_serving.text.normalization import find_normalization, write_normalized
 from bert_serving.training.feature_head import feature_rows, over_features
 from bert_serving.training.loading import classifier_options, load_classifier, load_run_preprocessing
 from bert_serving.training.loop import Examples, class_weights, fit
@@ -87,16 +87,16 @@ def train(config: RunConfig, out: Path, *, resume: bool = False, observer: Obser
             folder = find_encoder_folder(config.encoder, passed_over=observer.note, progress=observer.download)
             folder = dataclasses.replace(
                 folder,
-                preprocessing=run.preprocessing if resume else _normalised(folder, config, Path(workshop)),
+                preprocessing=run.preprocessing if resume else _normalized(folder, config, Path(workshop)),
             )
             classifier = _new_classifier(config, labels, folder, strategy)
-        with observer.stage("Tokenising"):
-            tokenised = {
+        with observer.stage("Tokenizing"):
+            tokenized = {
                 name: classifier.tokenize(table.texts, table.pairs, cache=config.encoder.cache_tokens)
                 for name, table in splits.named().items()
             }
-            tokens = {name: rows for name, (rows, _) in tokenised.items()}
-            lengths = {name: uncut for name, (_, uncut) in tokenised.items()}
+            tokens = {name: rows for name, (rows, _) in tokenized.items()}
+            lengths = {name: uncut for name, (_, uncut) in tokenized.items()}
         found = audit(splits, labels, lengths, config.encoder.sequence_length)
         observer.data(found)
         data_sha256 = {name: table_sha256(table) for name, table in splits.named().items()}
@@ -174,13 +174,13 @@ def _new_classifier(
         )
 
 
-def _normalised(folder: EncoderFolder, config: RunConfig, workshop: Path) -> Path:
-    """The encoder's preprocessing, behind the run file's normalisation where that can be part of a graph."""
-    found = None if config.encoder.normalise is None else find_normalisation(config.encoder.normalise)
+def _normalized(folder: EncoderFolder, config: RunConfig, workshop: Path) -> Path:
+    """The encoder's preprocessing, behind the run file's normalization where that can be part of a graph."""
+    found = None if config.encoder.normalizer is None else find_normalization(config.encoder.normalizer)
     if found is None or not found.in_graph:
         return folder.preprocessing
     target = workshop / "preprocessing"
-    write_normalised(folder.preprocessing, found, target, sha256=folder_sha256(folder.preprocessing))
+    write_normalized(folder.preprocessing, found, target, sha256=folder_sha256(folder.preprocessing))
     return target
 
 
@@ -320,6 +320,6 @@ def _draw(
         pictures.draw_reliability(label_array(table.labels, labels, head), predicted, folder / "reliability.png")
 
 
-def _class_counts(table: LabelledTable, labels: Sequence[str]) -> dict[str, int]:
+def _class_counts(table: LabeledTable, labels: Sequence[str]) -> dict[str, int]:
     names = [name for label in table.labels for name in label_names(label)]
     return {label: names.count(label) for label in labels}

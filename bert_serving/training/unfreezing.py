@@ -30,12 +30,12 @@ def unfreeze(encoder: LoadedEncoder, epoch: int, layers_per_epoch: int) -> int:
     architecture = encoder.architecture
     if architecture is None or architecture.shared_layers:
         raise TrainingError(
-            "training.unfreeze_layers needs a BERT, DistilBERT or ELECTRA, layer by layer; leave it out"
+            "training.gradual_unfreezing needs a BERT, DistilBERT or ELECTRA, layer by layer; leave it out"
         )
     learning = (epoch - 1) * layers_per_epoch
     for part in encoder.layer.layers:
         if (found := _LAYER.search(part.name)) is not None:
-            part.trainable = int(found[1]) >= architecture.layers - learning
+            part.trainable = int(found[1]) >= architecture.num_hidden_layers - learning
         elif part.name != _POOLER:
-            part.trainable = learning > architecture.layers
-    return min(learning, architecture.layers)
+            part.trainable = learning > architecture.num_hidden_layers
+    return min(learning, architecture.num_hidden_layers)

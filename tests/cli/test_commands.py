@@ -60,10 +60,10 @@ def places(tmp_path, run_file, trained, exported, hugging_face_folder, encoder_f
         '[data]\ntrain = "x.tsv"\nfoo = 1\n[encoder]\nname = "x"\n[training]\nepochs = -1\nsede = 3\n[oops]\n'
     )
     (folder / "file").write_text("a regular file")
-    for name in ("no_vocabulary", "vocabulary_size", "corrupt"):
+    for name in ("no_vocabulary", "vocab_size", "corrupt"):
         shutil.copytree(hugging_face_folder, folder / name)
     (folder / "no_vocabulary" / "vocab.txt").unlink()
-    with (folder / "vocabulary_size" / "vocab.txt").open("a") as file:
+    with (folder / "vocab_size" / "vocab.txt").open("a") as file:
         file.write("extra\n")
     weights = folder / "corrupt" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:500])
@@ -107,7 +107,7 @@ MISTAKES = [
     (f"{TRAIN} --set data.validation={{bad}}/unknown.tsv", "validation has labels that train lacks: 'other'"),
     (f"{TRAIN} --set encoder.path={{bad}}/no_vocabulary", "the encoder folder has no vocabulary"),
     (f"{TRAIN} --set encoder.path={{bad}}/encoder_without", "the encoder folder has no vocabulary"),
-    (f"{TRAIN} --set encoder.path={{bad}}/vocabulary_size", "the vocabulary has 16 tokens"),
+    (f"{TRAIN} --set encoder.path={{bad}}/vocab_size", "the vocabulary has 16 tokens"),
     (f"{TRAIN} --set encoder.path={{bad}}/corrupt", "model.safetensors: is no whole safetensors file"),
     (f"{TRAIN} --set encoder.path={{bad}}/empty", "neither a Hugging Face folder"),
     (f"{TRAIN} --set encoder.path={{bad}}/nowhere", "no such encoder folder; check encoder.path"),
@@ -401,7 +401,7 @@ def test_predict_reads_and_writes_files(trained, exported, bert_serving, tmp_pat
     assert [line[1] for line in lines[1:]] == [("blame", "praise")[row.argmax()] for row in expected]
 
 
-def test_what_predict_writes_can_be_read_as_labelled_text(exported, bert_serving, tmp_path):
+def test_what_predict_writes_can_be_read_as_labeled_text(exported, bert_serving, tmp_path):
     bert_serving("predict", exported, "tab\there\nand a line", '"', "--output", "out.tsv")
     path = tmp_path / "out.tsv"
     table = read_table([path], DataConfig(train=(path,)), Head.SOFTMAX)
@@ -473,7 +473,7 @@ def test_encoders_can_be_listed_shown_and_converted(hugging_face_folder, bert_se
     assert "all-MiniLM-L6-v2" in ended.out
     listed = json.loads(bert_serving("encoders", "list", "--json").out)
     assert len(listed) == 42
-    assert {"name", "layers", "width", "parameters", "languages", "licence", "cached"} <= listed[0].keys()
+    assert {"name", "layers", "width", "parameters", "languages", "license", "cached"} <= listed[0].keys()
     ended = bert_serving("encoders", "show", "ALL-minilm-l6-V2")
     assert (ended.status, ended.err) == (0, "")
     assert "Apache-2.0" in ended.out

@@ -108,7 +108,7 @@ def test_pictures_and_pages_fit_every_head(head, trained, tmp_path):
         (None, "dim strike"),
     ],
 )
-def test_colours_tell_direction_and_strength(weight, style):
+def test_colors_tell_direction_and_strength(weight, style):
     assert _style(weight) == style
 
 

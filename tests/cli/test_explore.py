@@ -43,7 +43,7 @@ class TestARunFile:
 
     def test_takes_overrides_and_another_encoder(self, run_file, encoder_folder, explore):
         status, out, _ = explore(
-            run_file, "--set", "data.rows=20", "--encoder", encoder_folder, "--sequence-length", 8, "--json"
+            run_file, "--set", "data.max_train_rows=20", "--encoder", encoder_folder, "--sequence-length", 8, "--json"
         )
         answer = json.loads(out)
         assert (status, answer["rows"]["train"], answer["audit"]["sequence_length"]) == (0, 20, 8)
@@ -109,7 +109,7 @@ def mistakes():
         ("{file} --encoder no-such-encoder", "the catalog has no encoder 'no-such-encoder'"),
         ("{file} --encoder {bad}", "encoder"),
         ("{file} --head regression " + encoder, "must be a finite number for a regression head, got 'praise'"),
-        ("{file} --set data.rows=3 " + encoder, "--set belongs to a run file"),
+        ("{file} --set data.max_train_rows=3 " + encoder, "--set belongs to a run file"),
         ("{run} --label mark", "--label belongs to a data file; with a run file give --set data.label=..."),
         ("{run} --text-pair b", "--text-pair belongs to a data file; with a run file give --set data.text_pair=..."),
         ("{run} --head binary", "--head belongs to a data file; with a run file give --set head.kind=..."),

@@ -11,7 +11,7 @@ from support.tiny import write_tsv_file
 from bert_serving.config import DataConfig
 from bert_serving.contract import Head, Pooling
 from bert_serving.data.splits import load_splits
-from bert_serving.data.table import LabelledTable
+from bert_serving.data.table import LabeledTable
 from bert_serving.evaluation.predictions import Predictions
 from bert_serving.features import map as feature_map
 from bert_serving.features.frozen import classify_features, encode
@@ -132,7 +132,7 @@ def large_map(text: str, labels: tuple[str, ...]) -> FeatureMap:
     """As many points as a map may have, all of one text; every cell of the confusion matrix has rows."""
     random = np.random.default_rng(0)
     classes = random.integers(0, len(labels), MOST_POINTS)
-    table = LabelledTable([text] * MOST_POINTS, None, [labels[number] for number in classes], "here")
+    table = LabeledTable([text] * MOST_POINTS, None, [labels[number] for number in classes], "here")
     points = Projection(random.random((MOST_POINTS, 2)).astype(np.float32), Method.PCA, 0.5)
     answers = Predictions(Head.SOFTMAX, labels, table, random.random((MOST_POINTS, len(labels))))
     return FeatureMap(table, classes, points, 25_000, 20_000, answers, answers, 768)
@@ -182,7 +182,7 @@ def places(tmp_path, trained, exported, encoder_folder, run_file, data):
 
 
 MISTAKES = [
-    ("map {encoder}", "an encoder brings no rows of its own; name labelled text with --data"),
+    ("map {encoder}", "an encoder brings no rows of its own; name labeled text with --data"),
     ("map nowhere --data {data}", "the catalog has no encoder 'nowhere'"),
     ("map all-minilm --data {data}", "did you mean all-MiniLM-L6-v2?"),
     ("map {bad}/file --data {data}", "is no folder, and no archive"),

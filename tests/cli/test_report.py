@@ -255,7 +255,7 @@ def places(tmp_path, noisy, trained, exported, run_file, sliced, encoder_folder,
 
 
 MISTAKES = [
-    ("report nowhere", "nowhere: only a run folder brings rows of its own; name labelled text with --data"),
+    ("report nowhere", "nowhere: only a run folder brings rows of its own; name labeled text with --data"),
     ("report {bad}/folder", "only a run folder brings rows of its own"),
     ("report {model}", "only a run folder brings rows of its own"),
     ("report nowhere --data {test}", "nowhere: no such model; give a run folder"),

@@ -23,10 +23,10 @@ from tensorflow_serving.apis import (
 from bert_serving.clients import messages
 from bert_serving.clients.grpc_client import AsyncGrpcClient, GrpcClient
 from bert_serving.clients.prediction import Prediction
-from bert_serving.clients.question import Question
+from bert_serving.clients.request import PredictRequest
 from bert_serving.clients.rest_client import AsyncRestClient, RestClient
+from bert_serving.clients.retry import RetryPolicy, TryAgainError
 from bert_serving.clients.tls import ClientTls
-from bert_serving.clients.tries import Patience, TryAgainError
 from bert_serving.clients.version_status import VersionStatus
 from bert_serving.errors import (
     FailedPrecondition,
@@ -150,7 +150,7 @@ def test_a_version_can_be_asked_by_its_label(client):
     [(["a"] * 5, 2, [2, 2, 1]), (["a"] * 2, 2, [2]), ([], 2, []), (["a" * 700_000] * 3, 9, [1, 1, 1])],
 )
 def test_a_long_list_is_asked_in_parts(texts, most_rows, sizes):
-    question = Question(model="m", texts=texts, text_pairs=texts)
+    question = PredictRequest(model="m", texts=texts, text_pairs=texts)
     parts = list(question.parts(most_rows))
     assert [len(part.texts) for part in parts] == sizes
     assert [text for part in parts for text in part.text_pairs] == texts
@@ -286,10 +286,10 @@ def free_port():
 
 
 def test_waits_grow_and_are_random():
-    patience = Patience(timeout=1.0, retry=60.0)
+    policy = RetryPolicy(timeout=1.0, retry=60.0)
     began = time.monotonic()
     waits = [
-        patience.wait(TryAgainError(ServerUnavailable("no")), tries=tries, began=began)
+        policy.wait(TryAgainError(ServerUnavailable("no")), tries=tries, began=began)
         for tries in range(9)
         for _ in range(50)
     ]

@@ -9,13 +9,13 @@ from bert_serving.config import DataConfig
 from bert_serving.contract import Head
 from bert_serving.data.audit import Audit, audit
 from bert_serving.data.splits import Splits, load_splits, resolve_labels
-from bert_serving.data.table import LabelledTable
+from bert_serving.data.table import LabeledTable
 
 EMOTION = SHARED / "data" / "emotion"
 
 
-def table(rows, pairs=None) -> LabelledTable:
-    return LabelledTable([text for text, _ in rows], pairs, [label for _, label in rows], "a.tsv")
+def table(rows, pairs=None) -> LabeledTable:
+    return LabeledTable([text for text, _ in rows], pairs, [label for _, label in rows], "a.tsv")
 
 
 def lengths(splits: Splits) -> dict[str, np.ndarray]:

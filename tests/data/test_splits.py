@@ -14,7 +14,7 @@ from bert_serving.data.splits import (
     load_validation,
     resolve_labels,
 )
-from bert_serving.data.table import LabelledTable
+from bert_serving.data.table import LabeledTable
 from bert_serving.errors import DataError
 
 
@@ -23,8 +23,8 @@ def write(path, labels):
     return path
 
 
-def table(labels, name="train") -> LabelledTable:
-    return LabelledTable([f"{name} {number}" for number in range(len(labels))], None, list(labels), f"{name}.tsv")
+def table(labels, name="train") -> LabeledTable:
+    return LabeledTable([f"{name} {number}" for number in range(len(labels))], None, list(labels), f"{name}.tsv")
 
 
 def load(tmp_path, labels, head=Head.SOFTMAX, seed=0, **keys) -> Splits:
@@ -59,7 +59,7 @@ def test_paths_are_relative_to_the_data_folder(tmp_path):
 
 
 def test_validation_rows_are_a_stratified_share_of_train(tmp_path):
-    splits = load(tmp_path, "a" * 80 + "b" * 20, validation_share=0.2)
+    splits = load(tmp_path, "a" * 80 + "b" * 20, validation_fraction=0.2)
     assert Counter(splits.validation.labels) == {"a": 16, "b": 4}
     assert Counter(splits.train.labels) == {"a": 64, "b": 16}
     assert not set(splits.train.texts) & set(splits.validation.texts)
@@ -73,7 +73,7 @@ def test_the_seed_alone_decides_which_rows_are_taken(tmp_path):
 
 def test_a_label_with_a_single_row_stays_in_train(tmp_path):
     for seed in range(5):
-        splits = load(tmp_path, ["a"] * 10 + ["b"] * 10 + ["rare"], seed=seed, validation_share=0.5)
+        splits = load(tmp_path, ["a"] * 10 + ["b"] * 10 + ["rare"], seed=seed, validation_fraction=0.5)
         assert "rare" in splits.train.labels
         assert len(splits.validation) == 10
 
@@ -81,7 +81,7 @@ def test_a_label_with_a_single_row_stays_in_train(tmp_path):
 def test_many_labels_with_few_rows_all_stay_in_train(tmp_path):
     labels = [f"label{number}" for number in range(30)] * 2
     for seed in range(5):
-        splits = load(tmp_path, labels, seed=seed, validation_share=0.3)
+        splits = load(tmp_path, labels, seed=seed, validation_fraction=0.3)
         assert len(splits.validation) == 18
         assert set(splits.train.labels) == set(labels)
 
@@ -89,42 +89,44 @@ def test_many_labels_with_few_rows_all_stay_in_train(tmp_path):
 @pytest.mark.parametrize("rows", [6, 7, 50, 100, 998])
 def test_rows_limits_the_training_rows_and_keeps_every_label(tmp_path, rows):
     labels = ["a"] * 900 + ["b"] * 95 + ["c", "d", "e", "f", "f"]
-    splits = load(tmp_path, labels, rows=rows, validation=write(tmp_path / "validation.tsv", "ab"))
+    splits = load(tmp_path, labels, max_train_rows=rows, validation=write(tmp_path / "validation.tsv", "ab"))
     assert len(splits.train) == rows
     assert set(splits.train.labels) == set(labels)
     assert len(set(splits.train.texts)) == rows
 
 
 def test_rows_keeps_the_shares_of_the_labels(tmp_path):
-    splits = load(tmp_path, "a" * 300 + "b" * 100, rows=40, validation=write(tmp_path / "validation.tsv", "ab"))
+    splits = load(
+        tmp_path, "a" * 300 + "b" * 100, max_train_rows=40, validation=write(tmp_path / "validation.tsv", "ab")
+    )
     assert Counter(splits.train.labels) == {"a": 30, "b": 10}
 
 
 def test_rows_does_not_change_the_validation_rows(tmp_path):
-    whole, part = load(tmp_path, "ab" * 50), load(tmp_path, "ab" * 50, rows=10)
+    whole, part = load(tmp_path, "ab" * 50), load(tmp_path, "ab" * 50, max_train_rows=10)
     assert part.validation == whole.validation
     assert len(part.train) == 10
     assert set(part.train.texts) < set(whole.train.texts)
 
 
 def test_more_rows_than_there_are_takes_all(tmp_path):
-    assert len(load(tmp_path, "ab" * 5, rows=1000).train) == 8
+    assert len(load(tmp_path, "ab" * 5, max_train_rows=1000).train) == 8
 
 
 def test_fewer_rows_than_labels_is_refused(tmp_path):
-    with pytest.raises(DataError, match=r"data\.rows is 2, fewer than the 3 labels"):
-        load(tmp_path, "abc" * 10, rows=2)
+    with pytest.raises(DataError, match=r"data\.max_train_rows is 2, fewer than the 3 labels"):
+        load(tmp_path, "abc" * 10, max_train_rows=2)
 
 
 def test_regression_rows_are_divided_too(tmp_path):
-    splits = load(tmp_path, [f"{number / 7:.3f}" for number in range(50)], Head.REGRESSION, rows=7)
+    splits = load(tmp_path, [f"{number / 7:.3f}" for number in range(50)], Head.REGRESSION, max_train_rows=7)
     assert (len(splits.train), len(splits.validation)) == (7, 10)
 
 
 def test_every_label_of_a_multilabel_table_stays_in_train(tmp_path):
     labels = ["a,b", "b", "", "a"] * 10 + ["rare,a", "scarce"]
     for seed in range(8):
-        splits = load(tmp_path, labels, Head.MULTILABEL, seed=seed, validation_share=0.4)
+        splits = load(tmp_path, labels, Head.MULTILABEL, seed=seed, validation_fraction=0.4)
         assert {name for names in splits.train.labels for name in names} == {"a", "b", "rare", "scarce"}
         assert len(splits.train) + len(splits.validation) == 42
 

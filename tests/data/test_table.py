@@ -10,7 +10,7 @@ from support.paths import SHARED
 
 from bert_serving.config import DataConfig
 from bert_serving.contract import Head
-from bert_serving.data.table import LabelledTable, read_table
+from bert_serving.data.table import LabeledTable, read_table
 from bert_serving.errors import DataError
 
 REAL_DATA = SHARED / "data"
@@ -21,7 +21,7 @@ def config(**keys) -> DataConfig:
     return DataConfig(train=("unused.tsv",), **keys)
 
 
-def read(path: Path, head: Head = Head.SOFTMAX, **keys) -> LabelledTable:
+def read(path: Path, head: Head = Head.SOFTMAX, **keys) -> LabeledTable:
     return read_table([path], config(**keys), head)
 
 
@@ -222,9 +222,9 @@ def test_label_folders_are_read_in_the_order_of_their_names(tmp_path):
 
 
 def test_select_keeps_rows_together():
-    table = LabelledTable(["a", "b", "c"], ["x", "y", "z"], ["0", "1", "0"], "s")
+    table = LabeledTable(["a", "b", "c"], ["x", "y", "z"], ["0", "1", "0"], "s")
     chosen = table.select([2, 0])
-    assert chosen == LabelledTable(["c", "a"], ["z", "x"], ["0", "0"], "s")
+    assert chosen == LabeledTable(["c", "a"], ["z", "x"], ["0", "0"], "s")
 
 
 # === Refusals ===

@@ -1,4 +1,4 @@
-"""Licence and languages, from READMEs as people write them."""
+"""License and languages, from READMEs as people write them."""
 
 import pytest
 
@@ -21,7 +21,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("readme", "expected"), CASES)
-def test_a_readme_tells_licence_and_languages_or_nothing(readme, expected, tmp_path):
+def test_a_readme_tells_license_and_languages_or_nothing(readme, expected, tmp_path):
     (tmp_path / "README.md").write_bytes(readme.encode())
     assert readme_terms(tmp_path) == expected
 

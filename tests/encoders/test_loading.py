@@ -200,7 +200,7 @@ def test_an_encoder_of_ours_becomes_a_keras_network_with_equal_outputs(encoder_f
     folder = find_encoder_folder(EncoderConfig(path=encoder_folder))
     loaded = load_encoder(folder)
     assert loaded.architecture is not None
-    assert (loaded.architecture.layers, loaded.architecture.activation) == (2, "gelu")
+    assert (loaded.architecture.num_hidden_layers, loaded.architecture.activation) == (2, "gelu")
     expected = hub.load(str(folder.encoder))(INPUTS)
     found = loaded.layer(INPUTS)
     for name in (contract.POOLED_OUTPUT, contract.SEQUENCE_OUTPUT):
@@ -259,7 +259,7 @@ def test_cached_variables_that_do_not_fit_are_told_in_one_line(encoder_folder, t
     elif damage == "short":
         data.write_bytes(data.read_bytes()[:100])
     else:
-        architecture = replace(architecture, inner_width=architecture.inner_width * 2)
+        architecture = replace(architecture, intermediate_size=architecture.intermediate_size * 2)
     with pytest.raises(EncoderError) as raised:
         load_encoder(replace(folder, architecture=architecture))
     assert str(raised.value).startswith(f"{folder.encoder}: cannot load the encoder: ")
@@ -272,7 +272,7 @@ def test_an_encoder_of_tf_models_official_becomes_a_keras_network_with_its_own_a
     loaded = load_encoder(folder)
     assert loaded.architecture is not None
     assert loaded.architecture.activation == activation
-    assert (loaded.architecture.heads, loaded.architecture.inner_width) == (2, 16)
+    assert (loaded.architecture.num_attention_heads, loaded.architecture.intermediate_size) == (2, 16)
     expected = hub.load(str(folder.encoder))(INPUTS)
     found = loaded.layer(INPUTS)
     for name in (contract.POOLED_OUTPUT, contract.SEQUENCE_OUTPUT):

@@ -5,18 +5,18 @@ import numpy as np
 import pytest
 
 from bert_serving.contract import Head
-from bert_serving.data.table import LabelledTable
+from bert_serving.data.table import LabeledTable
 from bert_serving.errors import DataError
 from bert_serving.evaluation.baselines import baselines
 
 WORDS = {"good": ("lovely", "great", "fine"), "bad": ("awful", "poor", "dull"), "odd": ("strange", "weird", "queer")}
 
 
-def rows(count: int, labels=("good", "bad", "odd"), seed: int = 0) -> LabelledTable:
+def rows(count: int, labels=("good", "bad", "odd"), seed: int = 0) -> LabeledTable:
     random = np.random.default_rng(seed)
     chosen = [labels[min(int(number), len(labels) - 1)] for number in random.geometric(0.5, count) - 1]
     texts = [f"the film was {random.choice(WORDS[label])} and I saw {random.integers(9)} of them" for label in chosen]
-    return LabelledTable(texts, None, chosen, "a.tsv")
+    return LabeledTable(texts, None, chosen, "a.tsv")
 
 
 @pytest.fixture(autouse=True)
@@ -61,22 +61,22 @@ def test_a_label_without_training_rows_is_never_predicted():
 
 
 def test_a_handful_of_rows_is_enough():
-    train = LabelledTable(["fine day", "dull day"], None, ["good", "bad"], "a.tsv")
+    train = LabeledTable(["fine day", "dull day"], None, ["good", "bad"], "a.tsv")
     found = baselines(train, train, ("bad", "good"), Head.SOFTMAX, 0)
     assert found["tfidf_logistic_regression"]["accuracy"] == 1.0
 
 
 def test_the_second_text_of_a_pair_is_seen():
     plain = rows(90)
-    paired = LabelledTable(["nothing here"] * 90, plain.texts, plain.labels, "a.tsv")
+    paired = LabeledTable(["nothing here"] * 90, plain.texts, plain.labels, "a.tsv")
     found = baselines(paired, paired, ("bad", "good", "odd"), Head.SOFTMAX, 0)
     assert found["tfidf_logistic_regression"]["accuracy"] == 1.0
 
 
 def test_characters_are_words_in_scripts_without_spaces():
     texts = ["服务很好吃", "真的好棒呢", "东西好极了", "态度差极了", "太差不想来", "质量很差呢"] * 4
-    table = LabelledTable(texts, None, ["1", "1", "1", "0", "0", "0"] * 4, "a.tsv")
-    unseen = LabelledTable(["味道好", "味道差"], None, ["1", "0"], "b.tsv")
+    table = LabeledTable(texts, None, ["1", "1", "1", "0", "0", "0"] * 4, "a.tsv")
+    unseen = LabeledTable(["味道好", "味道差"], None, ["1", "0"], "b.tsv")
     assert baselines(table, unseen, ("0", "1"), Head.SOFTMAX, 0)["tfidf_logistic_regression"]["accuracy"] == 1.0
 
 
@@ -85,7 +85,7 @@ def test_multilabel_rows_are_learnt_one_label_against_the_rest():
     marks = random.random((200, 2)) < 0.5
     texts = [f"text {'lovely' if good else ''} {'awful' if bad else ''} end" for bad, good in marks]
     labels = [tuple(name for name, mark in zip(("bad", "good"), row, strict=True) if mark) for row in marks]
-    table = LabelledTable(texts, None, labels, "a.tsv")
+    table = LabeledTable(texts, None, labels, "a.tsv")
     found = baselines(table, table, ("bad", "good", "never"), Head.MULTILABEL, 0)
     assert found["tfidf_logistic_regression"]["accuracy"] == 1.0
     assert found["majority"]["accuracy"] < 0.5
@@ -95,7 +95,7 @@ def test_multilabel_rows_are_learnt_one_label_against_the_rest():
 def test_regression_has_the_mean_and_a_ridge():
     random = np.random.default_rng(0)
     scores = random.integers(0, 3, 200)
-    table = LabelledTable(
+    table = LabeledTable(
         [["awful", "fair", "lovely"][score] + " film" for score in scores], None, scores * 1.0, "a.tsv"
     )
     found = baselines(table, table, (), Head.REGRESSION, 0)
@@ -105,7 +105,7 @@ def test_regression_has_the_mean_and_a_ridge():
 
 
 def test_texts_without_words_leave_only_the_majority():
-    table = LabelledTable(["", "!?"] * 5, None, ["a", "b"] * 5, "a.tsv")
+    table = LabeledTable(["", "!?"] * 5, None, ["a", "b"] * 5, "a.tsv")
     assert list(baselines(table, table, ("a", "b"), Head.SOFTMAX, 0)) == ["majority"]
 
 

@@ -1,4 +1,4 @@
-"""Answers to labelled rows: who is right, how sure, and how wrong."""
+"""Answers to labeled rows: who is right, how sure, and how wrong."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The report: all analyses together, for every kind of head, and as JSON."""
+"""The report: all analyzes together, for every kind of head, and as JSON."""
 
 import dataclasses
 import json

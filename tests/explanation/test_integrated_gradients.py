@@ -119,13 +119,13 @@ def test_the_attributions_are_those_of_another_implementation(parts):
     found = explain(classifier, "good film is not very bad", label="b", steps=256)
     architecture = encoder.architecture
     network = networks.BertEncoderV2(
-        vocab_size=architecture.vocabulary_size,
-        hidden_size=architecture.width,
-        num_layers=architecture.layers,
-        num_attention_heads=architecture.heads,
-        max_sequence_length=architecture.positions,
-        type_vocab_size=architecture.types,
-        inner_dim=architecture.inner_width,
+        vocab_size=architecture.vocab_size,
+        hidden_size=architecture.hidden_size,
+        num_layers=architecture.num_hidden_layers,
+        num_attention_heads=architecture.num_attention_heads,
+        max_sequence_length=architecture.max_position_embeddings,
+        type_vocab_size=architecture.type_vocab_size,
+        inner_dim=architecture.intermediate_size,
         inner_activation=ACTIVATIONS[architecture.activation],
     )
     rows, _ = classifier.tokenize(["good film is not very bad"])

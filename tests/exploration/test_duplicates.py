@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from sklearn.feature_extraction.text import CountVectorizer
 
-from bert_serving.data.table import LabelledTable
+from bert_serving.data.table import LabeledTable
 from bert_serving.exploration import duplicates as module
 from bert_serving.exploration.corpus import Place, number_rows
 from bert_serving.exploration.duplicates import SIMILAR, find_duplicates
@@ -14,11 +14,11 @@ from bert_serving.text.tfidf import WORD
 LONG = "the quick brown fox jumps over the lazy dog and runs far away from the old house"
 
 
-def table(*rows: tuple[str, str], pairs=None) -> LabelledTable:
-    return LabelledTable([text for text, _ in rows], pairs, [label for _, label in rows], "a.tsv")
+def table(*rows: tuple[str, str], pairs=None) -> LabeledTable:
+    return LabeledTable([text for text, _ in rows], pairs, [label for _, label in rows], "a.tsv")
 
 
-def found(*tables: LabelledTable):
+def found(*tables: LabeledTable):
     return find_duplicates(number_rows(dict(zip(("train", "validation", "test"), tables, strict=False))))
 
 
@@ -79,7 +79,7 @@ class TestNearlyEqualTexts:
 
     def test_are_no_conflict_when_the_labels_are_numbers(self):
         duplicates = find_duplicates(
-            number_rows({"train": LabelledTable([LONG, f"{LONG}."], None, [1.0, 2.0], "a.tsv")})
+            number_rows({"train": LabeledTable([LONG, f"{LONG}."], None, [1.0, 2.0], "a.tsv")})
         )
         assert [near.conflicting for near in duplicates.near] == [False]
 
@@ -101,7 +101,7 @@ class TestNearlyEqualTexts:
             for place in random.integers(0, len(parts), size=random.integers(0, 4)):
                 parts[place] = "changed"
             texts.append(" ".join(parts))
-        near = find_duplicates(number_rows({"train": LabelledTable(texts, None, ["x"] * len(texts), "a")})).near
+        near = find_duplicates(number_rows({"train": LabeledTable(texts, None, ["x"] * len(texts), "a")})).near
         expected = {
             number
             for first, number in itertools.combinations(range(len(texts)), 2)
@@ -120,7 +120,7 @@ def _jaccard(one: str, other: str) -> float:
 class TestACorpus:
     def test_counts_the_terms_that_the_baselines_count(self):
         texts = ["Good film, GOOD film!", "很好吃 so-so", "ครับ ok", "", "it_was 5€"]
-        corpus = number_rows({"train": LabelledTable(texts, None, ["x"] * len(texts), "a")})
+        corpus = number_rows({"train": LabeledTable(texts, None, ["x"] * len(texts), "a")})
         plain = [text.replace("_", " ") for text in texts]  # BERT parts words at a low line, too
         counts = CountVectorizer(token_pattern=WORD).fit_transform(plain).sum(axis=1)
         assert corpus.word_lengths.tolist() == counts.A1.tolist()
@@ -134,5 +134,5 @@ class TestACorpus:
 
     @pytest.mark.parametrize(("label", "shown"), [("x", "x"), (("x", "y"), "x, y"), ((), ""), (2.5, "2.5"), (3.0, "3")])
     def test_shows_any_kind_of_label(self, label, shown):
-        corpus = number_rows({"train": LabelledTable(["a"], None, [label], "a")})
+        corpus = number_rows({"train": LabeledTable(["a"], None, [label], "a")})
         assert corpus.label(0) == shown

@@ -1,4 +1,4 @@
-"""What explore finds in labelled text, with the tiny encoder's own tokenizer."""
+"""What explore finds in labeled text, with the tiny encoder's own tokenizer."""
 
 import json
 
@@ -7,7 +7,7 @@ import pytest
 
 from bert_serving.contract import Head
 from bert_serving.data.splits import Splits
-from bert_serving.data.table import LabelledTable
+from bert_serving.data.table import LabeledTable
 from bert_serving.evaluation.baselines import baselines
 from bert_serving.exploration import explore as module
 from bert_serving.exploration.explore import Material, explore
@@ -32,8 +32,8 @@ def clean_rows(rows: int, seed: int) -> list[tuple[str, str]]:
     ]
 
 
-def as_table(rows) -> LabelledTable:
-    return LabelledTable([text for text, _ in rows], None, [label for _, label in rows], "a.tsv")
+def as_table(rows) -> LabeledTable:
+    return LabeledTable([text for text, _ in rows], None, [label for _, label in rows], "a.tsv")
 
 
 def material(

@@ -9,7 +9,7 @@ from support.browser import browser  # noqa: F401  a fixture
 from bert_serving.config import DataConfig
 from bert_serving.contract import Head
 from bert_serving.data.splits import Splits, load_splits, resolve_labels
-from bert_serving.data.table import LabelledTable
+from bert_serving.data.table import LabeledTable
 from bert_serving.encoders.conversion.hugging_face import convert_hugging_face
 from bert_serving.exploration.explore import Material, explore
 from bert_serving.exploration.findings import findings
@@ -33,7 +33,7 @@ def made_up(head: Head) -> Material:
         Head.REGRESSION: [number / 7 for number in range(len(texts))],
     }[head]
     known = {Head.SOFTMAX: tuple(sorted(set(names))), Head.MULTILABEL: tuple(sorted({*names, "all"}))}.get(head, ())
-    table = LabelledTable(texts, None, labels, "a.tsv")
+    table = LabeledTable(texts, None, labels, "a.tsv")
     return Material(
         {"train": table, "test": table.select(range(0, 44, 2))}, Splits(table, table, table), known, head, 16
     )
@@ -59,7 +59,7 @@ def test_every_head_gives_a_page_with_the_same_sections(head, tiny):
 
 def test_many_labels_are_all_in_the_table_and_the_largest_in_the_chart(tiny):
     texts = [f"good film {number}" for number in range(150)]
-    table = LabelledTable(texts, None, [f"label {number % 50:02d}" for number in range(150)], "a.tsv")
+    table = LabeledTable(texts, None, [f"label {number % 50:02d}" for number in range(150)], "a.tsv")
     material = Material({"train": table}, Splits(table, table), tuple(sorted(set(table.labels))), Head.SOFTMAX, 16)
     _, labels, lengths, *_ = rendered(material, tiny).sections
     assert labels.parts[1].text == "The chart shows the 20 largest of 50 labels; the table shows all."

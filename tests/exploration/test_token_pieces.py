@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from bert_serving.data.table import LabelledTable
+from bert_serving.data.table import LabeledTable
 from bert_serving.errors import EncoderError
 from bert_serving.exploration.corpus import number_rows
 from bert_serving.exploration.token_pieces import read_pieces, split_into_pieces
@@ -27,7 +27,7 @@ def preprocessing(encoder_folder) -> Preprocessing:
 
 
 def split(preprocessing, texts, pairs=None, groups=()):
-    corpus = number_rows({"train": LabelledTable(list(texts), pairs, ["x"] * len(texts), "a")})
+    corpus = number_rows({"train": LabeledTable(list(texts), pairs, ["x"] * len(texts), "a")})
     return split_into_pieces(corpus, preprocessing, groups)
 
 

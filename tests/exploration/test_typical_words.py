@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 
-from bert_serving.data.table import LabelledTable
+from bert_serving.data.table import LabeledTable
 from bert_serving.exploration.corpus import number_rows
 from bert_serving.exploration.typical_words import LEAST_ROWS, typical_words
 
 
 def typical(texts: list[str], labels: list[str], classes=("neg", "pos")):
     corpus = number_rows(
-        {"train": LabelledTable(texts, None, labels, "a"), "test": LabelledTable(["odd"] * 9, None, ["pos"] * 9, "b")}
+        {"train": LabeledTable(texts, None, labels, "a"), "test": LabeledTable(["odd"] * 9, None, ["pos"] * 9, "b")}
     )
     members = {name: np.asarray([label == name for label in labels]) for name in classes}
     return typical_words(corpus, "train", members)

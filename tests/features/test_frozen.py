@@ -13,11 +13,11 @@ from bert_serving import contract
 from bert_serving.classifier import ClassifierOptions, build_classifier
 from bert_serving.config import DataConfig, EncoderConfig
 from bert_serving.contract import Head, Pooling
-from bert_serving.data.table import LabelledTable, read_table
+from bert_serving.data.table import LabeledTable, read_table
 from bert_serving.encoders.loading import EncoderFolder, find_encoder_folder, load_encoder
 from bert_serving.errors import EncoderError
 from bert_serving.features.frozen import (
-    REGULARISATION,
+    REGULARIZATION,
     FrozenEncoder,
     classify_features,
     encode,
@@ -40,8 +40,8 @@ def opened(folder: EncoderFolder, sequence_length: int) -> FrozenEncoder:
     return FrozenEncoder(folder.name, folder.sha256, encoder, preprocessing, sequence_length)
 
 
-def table(texts=TEXTS, pairs=None) -> LabelledTable:
-    return LabelledTable(list(texts), pairs, ["praise"] * len(texts), "here")
+def table(texts=TEXTS, pairs=None) -> LabeledTable:
+    return LabeledTable(list(texts), pairs, ["praise"] * len(texts), "here")
 
 
 # === The numbers ===
@@ -115,17 +115,17 @@ def test_a_sequence_length_over_the_encoders_maximum_is_refused(frozen):
 # === Logistic regression ===
 
 
-def clouds(seed: int, rows: int = 90) -> tuple[np.ndarray, LabelledTable]:
+def clouds(seed: int, rows: int = 90) -> tuple[np.ndarray, LabeledTable]:
     """Three clouds in five dimensions that overlap; the first dimension is a hundred times as wide as the others."""
     random = np.random.default_rng(seed)
     places = np.arange(rows) % 3
     features = random.normal(size=(rows, 5)) + 1.2 * np.eye(5)[places]
     features[:, 0] *= 100
-    return features, LabelledTable([""] * rows, None, [("x", "y", "z")[place] for place in places], "clouds")
+    return features, LabeledTable([""] * rows, None, [("x", "y", "z")[place] for place in places], "clouds")
 
 
 def test_logistic_regression_is_the_minimum_of_its_loss():
-    """The same regression, found by scipy's optimiser from the formula."""
+    """The same regression, found by scipy's optimizer from the formula."""
     train, measured = clouds(0), clouds(1, 30)
     found = classify_features(train, measured, ("x", "y", "z"))
     mean, deviation = train[0].mean(axis=0), train[0].std(axis=0)
@@ -135,7 +135,7 @@ def test_logistic_regression_is_the_minimum_of_its_loss():
         weights, bias = flat[:15].reshape(5, 3), flat[15:]
         logits = inputs @ weights + bias
         likelihood = (logits[np.arange(90), targets] - logsumexp(logits, axis=1)).sum()
-        return 0.5 * (weights**2).sum() - REGULARISATION * likelihood
+        return 0.5 * (weights**2).sum() - REGULARIZATION * likelihood
 
     best = minimize(loss, np.zeros(18), tol=1e-10).x
     logits = (measured[0] - mean) / deviation @ best[:15].reshape(5, 3) + best[15:]
@@ -151,8 +151,8 @@ def test_a_label_without_training_rows_keeps_probability_0():
 
 
 def test_the_majority_answers_with_the_shares_of_the_training_rows():
-    train = LabelledTable([""] * 4, None, ["b", "b", "b", "a"], "train")
-    found = majority_of(train, LabelledTable([""] * 2, None, ["a", "b"], "test"), ("a", "b", "c"))
+    train = LabeledTable([""] * 4, None, ["b", "b", "b", "a"], "train")
+    found = majority_of(train, LabeledTable([""] * 2, None, ["a", "b"], "test"), ("a", "b", "c"))
     np.testing.assert_array_equal(found.values, [[0.25, 0.75, 0], [0.25, 0.75, 0]])
     assert found.right.tolist() == [False, True]
 

@@ -6,7 +6,7 @@ from selenium.webdriver import ActionChains
 from support.browser import browser  # noqa: F401  a fixture
 
 from bert_serving.contract import Pooling
-from bert_serving.data.table import LabelledTable
+from bert_serving.data.table import LabeledTable
 from bert_serving.explanation.integrated_gradients import explain
 from bert_serving.explanation.page import explain_page
 from bert_serving.features.frozen import classify_features, majority_of
@@ -26,7 +26,7 @@ def feature_map(rows: int) -> FeatureMap:
     classes = random.integers(0, 3, rows)
     features = random.normal(size=(rows, 6)) + 3 * np.eye(6)[classes]
     texts = [f"text {number} of <b>{LABELS[place]}</b>" for number, place in enumerate(classes)]
-    table = LabelledTable(texts, None, [LABELS[place] for place in classes], "here")
+    table = LabeledTable(texts, None, [LABELS[place] for place in classes], "here")
     half = rows // 2
     train, test = ((features[part], table.select(part)) for part in (np.arange(half), np.arange(half, rows)))
     return FeatureMap(
@@ -118,7 +118,7 @@ def test_light_and_dark_show_the_same_points_on_other_grounds(browser, small, tm
     assert browser.console() == []
 
 
-def test_the_page_of_an_explanation_colours_words_by_direction(browser, trained, tmp_path):  # noqa: F811
+def test_the_page_of_an_explanation_colors_words_by_direction(browser, trained, tmp_path):  # noqa: F811
     found = explain(trained.classifier, "the good film is <i>bad</i> and very very good", label="praise")
     browser.open(explain_page(found, "tiny").write(tmp_path / "explain.html"))
     assert [text for text in browser.texts("#section-1 > p.pieces .piece") if text] == [

@@ -188,7 +188,7 @@ class TestPieces:
         words = [re.sub("<.*?>", " ", word).split() for word in html.split('<span class="word">')[1:]]
         assert words == [["un", "##do"], ["it"], ["##"]]
 
-    def test_show_the_sign_of_a_weight_by_more_than_colour(self):
+    def test_show_the_sign_of_a_weight_by_more_than_color(self):
         html = Pieces([("good", 2.0), ("bad", -0.25), ("film", 0.0), ("odd", float("nan"))]).html()
         assert re.findall(r'class="piece(?: (\w+))?"(?: style="--weight:([\d.]+)" title="([^"]+)")?', html) == [
             ("for", "1.000", "+2.000"),
@@ -243,8 +243,8 @@ class TestCharts:
         (found,) = data_of(Chart(spec, "a chart").html())
         assert vl_convert.vegalite_to_svg(found | {"width": 300}).startswith("<svg")
 
-    def test_colour_a_class_the_same_on_every_page(self):
-        assert charts.class_scale(["a", "b"]).range == list(charts.CLASS_COLOURS[:2])
+    def test_color_a_class_the_same_on_every_page(self):
+        assert charts.class_scale(["a", "b"]).range == list(charts.CLASS_COLORS[:2])
         assert len(charts.class_scale([str(number) for number in range(77)]).range) == 77
 
 

@@ -158,12 +158,12 @@ class TestAChart:
     def test_of_many_points_is_drawn_on_a_canvas(self, page):
         canvas = page.find("#section-6 figure:nth-of-type(2) canvas")
         assert canvas.size["width"] > 600
-        colours = page.driver.execute_script(
+        colors = page.driver.execute_script(
             "const c = arguments[0];"
             "return new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data.filter((_, i) => i % 4 == 0)).size",
             canvas,
         )
-        assert colours > 3
+        assert colors > 3
 
 
 class TestLightAndDark:

@@ -326,9 +326,9 @@ def median_latency(client, number):
 
 def flood(address, stop, counts):
     from bert_serving.clients import grpc_wire
-    from bert_serving.clients.question import Question
+    from bert_serving.clients.request import PredictRequest
 
-    request = grpc_wire.predict_request(Question(model="texts", texts=["kurz"]))
+    request = grpc_wire.predict_request(PredictRequest(model="texts", texts=["kurz"]))
     # A connection of its own: the other client of this process would share it.
     with grpc.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
         ask = channel.unary_unary(grpc_wire.PREDICT)

@@ -26,7 +26,12 @@ MASK = VOCABULARY.index("[MASK]")
 
 
 def rule(**changes) -> MaskingRule:
-    settings = {"share": 0.15, "mask_share": 0.8, "random_share": 0.1, "whole_words": False} | changes
+    settings = {
+        "mask_selection_rate": 0.15,
+        "mask_token_rate": 0.8,
+        "random_token_rate": 0.1,
+        "whole_words": False,
+    } | changes
     return MaskingRule.of(VOCABULARY, SPECIAL_TOKENS, **settings)
 
 
@@ -62,7 +67,7 @@ def test_so_many_word_pieces_are_chosen_and_most_are_shown_as_mask(batch):
 
 def test_nothing_else_is_changed_and_no_place_is_chosen_twice(batch):
     words, mask = batch
-    masked = mask_batch(words, mask, rule(share=0.25), np.random.default_rng(1))
+    masked = mask_batch(words, mask, rule(mask_selection_rate=0.25), np.random.default_rng(1))
     for row in range(len(words)):
         places = masked.positions[row][masked.weights[row] == 1]
         assert len(set(places)) == len(places)
@@ -80,7 +85,10 @@ def test_whole_words_are_masked_together(batch):
     words, mask = batch
     piece = VOCABULARY.index("##ly")
     masked = mask_batch(
-        words, mask, rule(whole_words=True, share=0.3, mask_share=1, random_share=0), np.random.default_rng(3)
+        words,
+        mask,
+        rule(whole_words=True, mask_selection_rate=0.3, mask_token_rate=1, random_token_rate=0),
+        np.random.default_rng(3),
     )
     inside = (words[:, 1:] == piece) & (words[:, :-1] > 4) & (words[:, :-1] != piece)
     hidden = masked.words == MASK
@@ -105,7 +113,7 @@ def write_run_file(folder: Path, encoder: str, **masking) -> Path:
     (folder / "texts.txt").write_text("\n".join(texts), "utf-8")
     (folder / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n", "utf-8")
     lines = [
-        *("[data]", 'train = "texts.txt"', "validation_share = 0.2"),
+        *("[data]", 'train = "texts.txt"', "validation_fraction = 0.2"),
         *("[encoder]", encoder),
         *("[masking]", "sequence_length = 16", *(f"{key} = {json.dumps(value)}" for key, value in masking.items())),
         *("[training]", "epochs = 3", "batch_size = 8", "learning_rate = 0.01"),
@@ -115,7 +123,7 @@ def write_run_file(folder: Path, encoder: str, **masking) -> Path:
     return path
 
 
-SIZE = 'layers = 1\nwidth = 8\nheads = 2\npositions = 32\nvocabulary = "vocab.txt"'
+SIZE = 'num_hidden_layers = 1\nhidden_size = 8\nnum_attention_heads = 2\nmax_position_embeddings = 32\nvocabulary = "vocab.txt"'
 
 
 @pytest.mark.parametrize(
@@ -123,8 +131,8 @@ SIZE = 'layers = 1\nwidth = 8\nheads = 2\npositions = 32\nvocabulary = "vocab.tx
     [
         ("", "encoder: give exactly one of name, path, or a size"),
         (f'name = "a"\n{SIZE}', "encoder: give exactly one of name, path, or a size"),
-        ("layers = 2", "encoder: a new encoder needs width, heads, vocabulary too"),
-        (SIZE.replace("heads = 2", "heads = 3"), "encoder: heads 3 does not divide width 8"),
+        ("num_hidden_layers = 2", "encoder: a new encoder needs hidden_size, num_attention_heads, vocabulary too"),
+        (SIZE.replace("heads = 2", "heads = 3"), "encoder: num_attention_heads 3 does not divide hidden_size 8"),
         ('path = "a"\nsize = 3', "encoder.size: unknown key"),
         ('name = "a"\npreprocessing = "b"', "encoder: preprocessing belongs to path or to an address"),
         ('path = "a"\npreprocessing = "https://b"', "encoder: preprocessing of a path is a path, got https://b"),
@@ -132,8 +140,9 @@ SIZE = 'layers = 1\nwidth = 8\nheads = 2\npositions = 32\nvocabulary = "vocab.tx
         ('path = "a"\nposition_initializer = "random"', "encoder: position_initializer belongs to a new encoder"),
         (f'position_initializer = "zeros"\n{SIZE}', "encoder.position_initializer: .*'random' or 'sinusoids'"),
         (
-            'position_initializer = "sinusoids"\n' + SIZE.replace("width = 8\nheads = 2", "width = 9\nheads = 3"),
-            "encoder: sinusoids need an even width of at least 4, not 9",
+            'position_initializer = "sinusoids"\n'
+            + SIZE.replace("hidden_size = 8\nnum_attention_heads = 2", "hidden_size = 9\nnum_attention_heads = 3"),
+            "encoder: sinusoids need an even hidden_size of at least 4, not 9",
         ),
     ],
 )
@@ -153,7 +162,7 @@ def test_the_preprocessing_is_looked_for_beside_the_run_file_unless_it_is_an_add
 
 def test_pretraining_starts_from_an_encoder_whose_preprocessing_lies_elsewhere(encoder_folder, tmp_path):
     config = StartConfig(path=encoder_folder / "encoder", preprocessing=encoder_folder / "preprocessing")
-    assert start(config, tmp_path, seed=0, passed_over=print).architecture.layers == 2
+    assert start(config, tmp_path, seed=0, passed_over=print).architecture.num_hidden_layers == 2
     assert (tmp_path / "preprocessing" / "saved_model.pb").is_file()
 
 
@@ -165,7 +174,7 @@ def test_pretraining_goes_on_with_the_preprocessing_that_the_encoder_has(encoder
     write_preprocessing(
         encoder_folder / "preprocessing" / "assets" / "vocab.txt", source / "preprocessing", lower_case=False
     )
-    (source / "preprocessing" / "normalisation.json").write_text("{}")
+    (source / "preprocessing" / "normalization.json").write_text("{}")
     (source / "LICENSE").write_text("Do what you like.")
     start(StartConfig(path=source), tmp_path / "target", seed=0, passed_over=print)
     assert folder_sha256(tmp_path / "target" / "preprocessing") == folder_sha256(source / "preprocessing")
@@ -192,16 +201,16 @@ def test_an_encoder_without_wordpiece_vocabulary_cannot_be_pretrained(tmp_path):
 
 
 def test_shares_over_one_and_a_wrong_override_are_told(tmp_path):
-    path = write_run_file(tmp_path, SIZE, mask_share=0.9, random_share=0.2)
-    with pytest.raises(RunFileError, match=r"mask_share 0\.9 and random_share 0\.2 are over 1 together"):
+    path = write_run_file(tmp_path, SIZE, mask_token_rate=0.9, random_token_rate=0.2)
+    with pytest.raises(RunFileError, match=r"mask_token_rate 0\.9 and random_token_rate 0\.2 are over 1 together"):
         load_pretraining_file(path)
-    config = load_pretraining_file(path, ("masking.mask_share=0.5", "training.epochs=7"))
-    assert (config.masking.mask_share, config.training.epochs) == (0.5, 7)
+    config = load_pretraining_file(path, ("masking.mask_token_rate=0.5", "training.epochs=7"))
+    assert (config.masking.mask_token_rate, config.training.epochs) == (0.5, 7)
 
 
 def test_a_vocabulary_that_is_not_there_is_told_before_anything_starts(tmp_path, bert_serving):
     path = write_run_file(tmp_path, SIZE.replace("vocab.txt", "absent.txt"))
-    size = ("--layers", 1, "--width", 8, "--heads", 2)
+    size = ("--num-hidden-layers", 1, "--hidden-size", 8, "--num-attention-heads", 2)
     for command in (("pretrain", path), ("encoders", "new", "--vocabulary", "absent.txt", *size, "--to", "new")):
         ended = bert_serving(*command)
         assert ended.status == 2
@@ -212,7 +221,11 @@ def test_a_vocabulary_that_is_not_there_is_told_before_anything_starts(tmp_path,
 def test_between_sinusoids_a_step_is_the_same_from_every_position(tmp_path, width):
     (tmp_path / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n", "utf-8")
     config = StartConfig(
-        layers=1, width=width, heads=1, vocabulary=tmp_path / "vocab.txt", position_initializer="sinusoids"
+        num_hidden_layers=1,
+        hidden_size=width,
+        num_attention_heads=1,
+        vocabulary=tmp_path / "vocab.txt",
+        position_initializer="sinusoids",
     )
     network = start(config, tmp_path, seed=0, passed_over=print).network
     (table,) = network.get_layer("position_embedding").get_weights()
@@ -226,10 +239,10 @@ def test_between_sinusoids_a_step_is_the_same_from_every_position(tmp_path, widt
 
 def test_a_new_encoder_gets_the_position_embeddings_that_were_asked_for(tmp_path, bert_serving):
     (tmp_path / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n", "utf-8")
-    size = ("--vocabulary", tmp_path / "vocab.txt", "--layers", 1, "--heads", 1)
+    size = ("--vocabulary", tmp_path / "vocab.txt", "--num-hidden-layers", 1, "--num-attention-heads", 1)
     tables = {}
     for initializer in ("random", "sinusoids"):
-        asked = ("--position-initializer", initializer, "--width", 8, "--to", tmp_path / initializer)
+        asked = ("--position-initializer", initializer, "--hidden-size", 8, "--to", tmp_path / initializer)
         ended = bert_serving("encoders", "new", *size, *asked)
         assert (ended.status, ended.err) == (0, "")
         layer = load_encoder(find_encoder_folder(EncoderConfig(path=tmp_path / initializer))).layer
@@ -237,9 +250,13 @@ def test_a_new_encoder_gets_the_position_embeddings_that_were_asked_for(tmp_path
     assert tables["random"][0].std() < 0.03
     # At the first position all sines are 0 and all cosines 1.
     np.testing.assert_allclose(tables["sinusoids"][0], [0] * 4 + [0.05 * 2**0.5] * 4, atol=1e-6)
-    ended = bert_serving("encoders", "new", *size, "--position-initializer", "sinusoids", "--width", 3, "--to", "new")
+    ended = bert_serving(
+        "encoders", "new", *size, "--position-initializer", "sinusoids", "--hidden-size", 3, "--to", "new"
+    )
     assert ended.status == 2
-    assert ended.err.strip() == "error: --position-initializer sinusoids needs an even --width of at least 4, not 3"
+    assert (
+        ended.err.strip() == "error: --position-initializer sinusoids needs an even --hidden-size of at least 4, not 3"
+    )
 
 
 # === A run ===
@@ -251,7 +268,7 @@ def pretrained(tmp_path_factory):
     from bert_serving.pretraining.pretrain import pretrain
 
     folder = tmp_path_factory.mktemp("pretraining")
-    config = load_pretraining_file(write_run_file(folder, SIZE, share=0.25))
+    config = load_pretraining_file(write_run_file(folder, SIZE, mask_selection_rate=0.25))
     return folder / "out", pretrain(config, folder / "out")
 
 
@@ -262,7 +279,7 @@ def test_pretraining_learns_and_writes_an_encoder_that_fine_tuning_takes(pretrai
     names = {"encoder", "encoder.json", "preprocessing", "encoder_with_mlm", "mlm_head.safetensors", "history.json"}
     assert names <= {path.name for path in folder.iterdir()}
     loaded = load_encoder(find_encoder_folder(EncoderConfig(path=folder)))
-    assert loaded.architecture.layers == 1
+    assert loaded.architecture.num_hidden_layers == 1
 
 
 class _Killed(Observer):
@@ -276,7 +293,7 @@ def test_a_pretraining_that_was_killed_ends_like_one_that_was_not(pretrained, tm
     from bert_serving.pretraining.pretrain import pretrain
 
     folder, history = pretrained
-    config = load_pretraining_file(write_run_file(tmp_path, SIZE, share=0.25))
+    config = load_pretraining_file(write_run_file(tmp_path, SIZE, mask_selection_rate=0.25))
     out = tmp_path / "out"
     with pytest.raises(EncoderError, match="out: there is nothing to resume; leave --resume out"):
         pretrain(config, out, resume=True)
@@ -343,7 +360,7 @@ def test_the_encoder_with_its_head_guesses_by_tf_hubs_interface(pretrained):
 @pytest.mark.slow
 def test_pretraining_goes_on_from_an_encoder_with_its_head(pretrained, tmp_path, bert_serving):
     folder, history = pretrained
-    run_file = write_run_file(tmp_path, f'path = "{folder}"', share=0.25, packed=False, whole_words=True)
+    run_file = write_run_file(tmp_path, f'path = "{folder}"', mask_selection_rate=0.25, packed=False, whole_words=True)
     ended = bert_serving(
         "pretrain",
         run_file,

@@ -142,7 +142,7 @@ def test_a_version_is_never_overwritten(export, other_export, to):
     assert published(to) == before
 
 
-def test_the_same_export_is_recognised(export, other_export, to):
+def test_the_same_export_is_recognized(export, other_export, to):
     destination = publication.destination_of(export, open_place(to))
     assert not publication.already_published(export, destination)
     send(export, to)

@@ -1,18 +1,18 @@
-"""Answers to rows, made up but of a known kind, for tests of the analyses after training."""
+"""Answers to rows, made up but of a known kind, for tests of the analyzes after training."""
 
 import numpy as np
 
 from bert_serving.contract import Head
-from bert_serving.data.table import LabelledTable
+from bert_serving.data.table import LabeledTable
 from bert_serving.evaluation.predictions import Predictions
 
 NAMES = ("anger", "fear", "joy", "love", "sadness", "surprise")
 
 
-def table(labels, texts=None, pairs=None, **columns) -> LabelledTable:
+def table(labels, texts=None, pairs=None, **columns) -> LabeledTable:
     """Rows with these labels."""
     texts = texts or [f"text {number}" for number in range(len(labels))]
-    return LabelledTable(list(texts), pairs, list(labels), "rows.tsv", columns)
+    return LabeledTable(list(texts), pairs, list(labels), "rows.tsv", columns)
 
 
 def classified(rows: int = 600, classes: int = 3, *, seed: int = 0, sure: float = 2.0, **kept) -> Predictions:

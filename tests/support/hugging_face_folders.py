@@ -111,7 +111,7 @@ def random_tensors(config: Mapping[str, Any], outputs: int) -> dict[str, np.ndar
     architecture, family = read_architecture(config, {}), FAMILIES[config["model_type"]]
     random = np.random.default_rng(7)
     shapes = {variable.name: tuple(variable.shape) for variable in build_network(architecture).variables}
-    names = family.weight_names(architecture.layers, projection=architecture.has_projection)
+    names = family.weight_names(architecture.num_hidden_layers, projection=architecture.has_projection)
     tensors = {
         f"{family.prefix}{theirs}": _value(random, theirs, _their_shape(f"{ours}:0", shapes, architecture))
         for theirs, ours in names.items()
@@ -132,5 +132,5 @@ def _their_shape(ours: str, shapes: Mapping[str, tuple[int, ...]], architecture:
     if not ours.endswith("/kernel:0"):
         return (int(np.prod(shape)),) if "self_attention/" in ours else shape
     if "self_attention/" in ours:
-        return (architecture.width, architecture.width)
+        return (architecture.hidden_size, architecture.hidden_size)
     return shape[::-1]

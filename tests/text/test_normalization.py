@@ -1,4 +1,4 @@
-"""The user's own normalisation: found, refused, carried into the SavedModel when it is TensorFlow's."""
+"""The user's own normalization: found, refused, carried into the SavedModel when it is TensorFlow's."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from bert_serving.observer import Observer
 from bert_serving.saved_model.export import export_run
 from bert_serving.saved_model.reader import ExportedModel
 from bert_serving.saved_model.writer import ExportOptions
-from bert_serving.text.normalisation import find_normalisation, is_normalised, write_normalised
+from bert_serving.text.normalization import find_normalization, is_normalized, write_normalized
 from bert_serving.text.preprocessing import load_preprocessing
 from bert_serving.training.loading import load_classifier
 from bert_serving.training.run import train
@@ -91,34 +91,34 @@ def module(tmp_path_factory):
         ("read", "ReadFile (reads files)"),
     ],
 )
-def test_a_function_that_cannot_normalise_is_refused(module, function, problem):
+def test_a_function_that_cannot_normalize_is_refused(module, function, problem):
     with pytest.raises(RunFileError) as raised:
-        find_normalisation(f"{module}:{function}")
+        find_normalization(f"{module}:{function}")
     assert problem in str(raised.value)
-    assert str(raised.value).startswith(f"encoder.normalise: {module}:{function} ")
+    assert str(raised.value).startswith(f"encoder.normalizer: {module}:{function} ")
     assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize(("name", "problem"), [("absent_module:f", "ModuleNotFoundError"), ("no.py:f", "FileNotFound")])
 def test_a_module_that_is_not_there_is_told(name, problem):
     with pytest.raises(RunFileError, match=problem):
-        find_normalisation(name)
+        find_normalization(name)
 
 
 def test_functions_of_modules_and_files_are_found_and_told_apart(module, monkeypatch):
     monkeypatch.syspath_prepend(module.parent)
-    assert find_normalisation("cleaning:without_tags").in_graph
-    assert find_normalisation(f"{module}:without_tags").in_graph
-    assert not find_normalisation(f"{module}:python_without_tags").in_graph
+    assert find_normalization("cleaning:without_tags").in_graph
+    assert find_normalization(f"{module}:without_tags").in_graph
+    assert not find_normalization(f"{module}:python_without_tags").in_graph
 
 
-def test_a_preprocessing_normalises_first_and_its_word_pieces_are_cached(module, encoder_folder, tmp_path, monkeypatch):
+def test_a_preprocessing_normalizes_first_and_its_word_pieces_are_cached(module, encoder_folder, tmp_path, monkeypatch):
     inner = load_preprocessing(encoder_folder / "preprocessing")
-    found = find_normalisation(f"{module}:without_tags")
+    found = find_normalization(f"{module}:without_tags")
     for name in ("one", "two"):
-        write_normalised(inner.folder, found, tmp_path / name, sha256=folder_sha256(inner.folder))
-    assert is_normalised(tmp_path / "one", found.name)
-    assert not is_normalised(tmp_path / "one", "another:function")
+        write_normalized(inner.folder, found, tmp_path / name, sha256=folder_sha256(inner.folder))
+    assert is_normalized(tmp_path / "one", found.name)
+    assert not is_normalized(tmp_path / "one", "another:function")
     one, two = (load_preprocessing(tmp_path / name) for name in ("one", "two"))
     for mine, theirs in zip(one.token_rows(TAGGED, None, 16), inner.token_rows(PLAIN, None, 16), strict=True):
         np.testing.assert_array_equal(mine, theirs)
@@ -136,29 +136,31 @@ def test_a_preprocessing_normalises_first_and_its_word_pieces_are_cached(module,
 def test_a_name_without_module_or_function_is_told(encoder_folder, rows, tmp_path, name):
     path = write_run_file(tmp_path, encoder_folder, rows)
     with pytest.raises(RunFileError, match=r"expected module:function or file\.py:function, got"):
-        load_run_file(path, [f"encoder.normalise={name}"])
+        load_run_file(path, [f"encoder.normalizer={name}"])
 
 
-def test_a_run_in_python_normalises_and_is_not_exported(module, encoder_folder, rows, tmp_path):
+def test_a_run_in_python_normalizes_and_is_not_exported(module, encoder_folder, rows, tmp_path):
     (tmp_path / "cleaning.py").write_bytes(module.read_bytes())
     tagged = [(f"<i>{text}</i>", label) for text, label in rows]
     path = write_run_file(tmp_path, encoder_folder, tagged, epochs=1)
-    settings = ["encoder.normalise=cleaning.py:python_without_tags", "encoder.cache_tokens=true"]
+    settings = ["encoder.normalizer=cleaning.py:python_without_tags", "encoder.cache_tokens=true"]
     trained = train(load_run_file(path, settings), tmp_path / "run")
     answers = trained.classifier.predict(TAGGED)
     np.testing.assert_allclose(trained.classifier.predict(PLAIN), answers, atol=1e-6)
-    with pytest.raises(ExportError, match=r"encoder\.normalise is a function in Python, which no SavedModel can carry"):
+    with pytest.raises(
+        ExportError, match=r"encoder\.normalizer is a function in Python, which no SavedModel can carry"
+    ):
         export_run(trained.run, ExportOptions(tmp_path / "models", "python"), observer=Observer())
     assert not (tmp_path / "models").exists()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("graph", ["ragged", "trimmed"])
-def test_an_export_carries_the_normalisation(module, encoder_folder, rows, tmp_path, bert_serving, graph):
+def test_an_export_carries_the_normalization(module, encoder_folder, rows, tmp_path, bert_serving, graph):
     own = tmp_path / "cleaning.py"
     own.write_bytes(module.read_bytes())
     path = write_run_file(tmp_path, encoder_folder, rows, epochs=1)
-    settings = ["encoder.normalise=cleaning.py:without_tags", "encoder.cache_tokens=true"]
+    settings = ["encoder.normalizer=cleaning.py:without_tags", "encoder.cache_tokens=true"]
     trained = train(load_run_file(path, settings), tmp_path / "run")
     own.unlink()
     ended = bert_serving("export", trained.run.path, "--to", "models", "--name", "own", "--graph", graph)

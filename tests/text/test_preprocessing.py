@@ -231,7 +231,7 @@ def test_pairs_are_cut_and_counted_together(lower):
     assert words[:7].tolist() == [2, 5, 3, 9, 6, 7, 3]
 
 
-def test_more_texts_than_a_tokenisation_batch_stay_in_order(lower):
+def test_more_texts_than_a_tokenization_batch_stay_in_order(lower):
     texts = [("good", "very bad", "")[number % 3] for number in range(2500)]
     expected = [([2, 5, 3], [2, TOKENS.index("very"), 6, 3], [2, 3])[number % 3] for number in range(2500)]
     assert rows_of(lower, texts, length=8) == expected

@@ -65,7 +65,7 @@ def test_an_encoder_without_word_embeddings_is_refused_in_one_line():
     ],
 )
 def test_what_it_cannot_be_combined_with_is_named(table, key, value):
-    tables = {"data": {"train": "t.tsv"}, "encoder": {"name": "x"}, "training": {"adversarial_norm": 1.0}}
+    tables = {"data": {"train": "t.tsv"}, "encoder": {"name": "x"}, "training": {"adversarial_epsilon": 1.0}}
     tables[table][key] = value
     with pytest.raises(RunFileError, match=rf"change {table}\.{key}"):
         parse_run_config(tables)

@@ -13,7 +13,7 @@ from bert_serving.training.loading import load_classifier
 from bert_serving.training.loop import Examples, validation_scores
 from bert_serving.training.run import train
 
-OPTIONS = ("training.epochs=3", "training.average_epochs=2", "training.best_metric=loss")
+OPTIONS = ("training.epochs=3", "training.average_last_epochs=2", "training.best_metric=loss")
 
 
 @pytest.fixture(scope="module")

@@ -54,8 +54,8 @@ def test_a_head_alone_learns_faster(width):
     ("settings", "expected"),
     [
         ({"epochs": 3}, Schedule(300, 30, 3e-5)),
-        ({"epochs": 3, "warmup_share": 0}, Schedule(300, 0, 3e-5)),
-        ({"epochs": 1, "warmup_share": 0.999}, Schedule(100, 99, 3e-5)),
+        ({"epochs": 3, "warmup_ratio": 0}, Schedule(300, 0, 3e-5)),
+        ({"epochs": 1, "warmup_ratio": 0.999}, Schedule(100, 99, 3e-5)),
         ({"epochs": 2, "learning_rate": 0.5}, Schedule(200, 20, 0.5)),
     ],
 )
@@ -108,7 +108,7 @@ def test_ten_of_sixteen_tensors_of_each_block_are_not_decayed():
 @pytest.mark.parametrize("mixed_precision", ["float32", "float16"])
 def test_renamed_layers_that_would_be_decayed_are_refused(mixed_precision):
     network = build_network(Architecture(20, 1, 8, 2, 16, 32))
-    names = [each.name.replace("layer_norm", "normalisation") for each in network.trainable_variables]
+    names = [each.name.replace("layer_norm", "normalization") for each in network.trainable_variables]
     variables = [tf.Variable(0.0, name=name.removesuffix(":0")) for name in names]
     optimizer = create_optimizer(Schedule(10, 1, 0.1), TrainingConfig(mixed_precision=mixed_precision))
     with pytest.raises(TrainingError) as raised:
@@ -135,7 +135,7 @@ def test_weight_decay_of_the_run_file_arrives(weight_decay, name, decays):
     ("norm", "gradient"), [(1.0, [0.6, 0.8]), (0.25, [0.15, 0.2]), (100, [3.0, 4.0]), (0, [3.0, 4.0])]
 )
 def test_gradients_are_cut_at_the_norm_of_the_run_file(mixed_precision, norm, gradient):
-    config = TrainingConfig(gradient_norm=norm, weight_decay=0, mixed_precision=mixed_precision)
+    config = TrainingConfig(max_grad_norm=norm, weight_decay=0, mixed_precision=mixed_precision)
     optimizer = create_optimizer(Schedule(1000, 0, 1.0), config)
     variables = [tf.Variable(1.0, name="a"), tf.Variable(1.0, name="b")]
     optimizer.minimize(lambda: 3.0 * variables[0] + 4.0 * variables[1], variables)
@@ -163,6 +163,6 @@ def test_a_scaled_step_without_a_finite_gradient_is_left_out():
 
 def test_a_step_is_adamws():
     """Kingma and Ba (arXiv:1412.6980) with decoupled decay (arXiv:1711.05101); after one step both moments are the gradient's."""
-    config = TrainingConfig(gradient_norm=0, weight_decay=0.1)
+    config = TrainingConfig(max_grad_norm=0, weight_decay=0.1)
     moved = step_of(tf.Variable([2.0, 2.0], name="kernel"), [0.5, -3.0], config)
     np.testing.assert_allclose(moved, np.array([1, -1]) + 0.1 * 2.0, atol=1e-4 + ADAM_EPSILON)

@@ -10,7 +10,7 @@ from bert_serving.clients.grpc_client import GrpcClient
 from bert_serving.clients.rest_client import RestClient
 from bert_serving.config import DataConfig, load_run_file
 from bert_serving.contract import Head
-from bert_serving.data.table import LabelledTable, read_table, table_sha256
+from bert_serving.data.table import LabeledTable, read_table, table_sha256
 from bert_serving.errors import EncoderError, RunFolderError
 from bert_serving.evaluation.scores import evaluate
 from bert_serving.model_server.config.options import ModelConfig, ServerOptions
@@ -213,7 +213,7 @@ def test_a_folder_that_tensorflow_takes_for_a_pattern_is_refused_before_training
 )
 def test_a_digest_of_data_is_what_it_was_in_the_runs_of_old(pairs, labels, expected):
     """A run that was trained by an earlier release still knows its data; quotes and half a character are the hard texts."""
-    table = LabelledTable(['say "it\'s"', "caf\u00e9 \ud83d\n"], pairs, labels, "")
+    table = LabeledTable(['say "it\'s"', "caf\u00e9 \ud83d\n"], pairs, labels, "")
     assert table_sha256(table) == expected
 
 

@@ -366,7 +366,7 @@ def test_class_weights_of_the_run_file_arrive(make, rows, encoder_without_dropou
 
 def test_a_loss_that_is_no_number_ends_the_run(make, tmp_path):
     with pytest.raises(TrainingError) as raised:
-        train(make(learning_rate=1e30, warmup_share=0), tmp_path / "run")
+        train(make(learning_rate=1e30, warmup_ratio=0), tmp_path / "run")
     message = str(raised.value)
     assert message.startswith("the loss is nan after epoch 1; lower training.learning_rate (now 1e+30)")
     assert not RunFolder(tmp_path / "run").is_complete
@@ -374,7 +374,7 @@ def test_a_loss_that_is_no_number_ends_the_run(make, tmp_path):
 
 def test_weights_that_are_no_numbers_after_the_last_step_end_the_run_too(make, tmp_path):
     """One step an epoch: its loss is measured before the step spoils the weights."""
-    config = make(learning_rate=1e38, warmup_share=0, batch_size=40, epochs=1)
+    config = make(learning_rate=1e38, warmup_ratio=0, batch_size=40, epochs=1)
     with pytest.raises(TrainingError, match="loss is nan after epoch 1"):
         train(config, tmp_path / "run")
 

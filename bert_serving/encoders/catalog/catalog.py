@@ -15,16 +15,16 @@ class CatalogEntry:
     """One pretrained encoder that can be asked for by name."""
 
     name: str
-    layers: int
-    width: int
+    num_hidden_layers: int
+    hidden_size: int
     """size of a token's vector"""
-    heads: int
+    num_attention_heads: int
     """attention heads of each layer"""
     parameters: int | None = None
     """numbers in its weights; None where that is not known"""
-    vocabulary_size: int
+    vocab_size: int
     languages: tuple[str, ...]
-    licence: str
+    license: str
     """SPDX identifier"""
     cased: bool
     """false: texts are lower-cased before they are split"""
@@ -37,13 +37,13 @@ class CatalogEntry:
 def _of_hub(model: HubModel) -> CatalogEntry:
     return CatalogEntry(
         name=model.name,
-        layers=model.layers,
-        width=model.width,
-        heads=model.heads,
+        num_hidden_layers=model.num_hidden_layers,
+        hidden_size=model.hidden_size,
+        num_attention_heads=model.num_attention_heads,
         parameters=model.parameters,
-        vocabulary_size=model.preprocessor.vocabulary_size,
+        vocab_size=model.preprocessor.vocab_size,
         languages=model.preprocessor.languages,
-        licence="Apache-2.0",
+        license="Apache-2.0",
         cased=model.preprocessor.cased,
         sources=model.sources,
         aliases=model.aliases,
@@ -52,13 +52,13 @@ def _of_hub(model: HubModel) -> CatalogEntry:
 
 _MINILM = CatalogEntry(
     name="all-MiniLM-L6-v2",
-    layers=6,
-    width=384,
-    heads=12,
+    num_hidden_layers=6,
+    hidden_size=384,
+    num_attention_heads=12,
     parameters=count_parameters(30522, 6, 384),
-    vocabulary_size=30522,
+    vocab_size=30522,
     languages=("English",),
-    licence="Apache-2.0",
+    license="Apache-2.0",
     cased=False,
     # The wheel first, unlike elsewhere: its bytes are fixed, and wherever this project could be installed it is to be had.
     sources=(
@@ -85,9 +85,9 @@ _LANGUAGE_CODES = {"English": "en", "104 languages": "multilingual"}
 
 
 def terms_of(entry: CatalogEntry) -> Terms:
-    """Licence and languages of an entry, in the words of a model hub."""
+    """License and languages of an entry, in the words of a model hub."""
     codes = tuple(_LANGUAGE_CODES[language] for language in entry.languages if language in _LANGUAGE_CODES)
-    return Terms(entry.licence.lower(), codes)
+    return Terms(entry.license.lower(), codes)
 
 
 def hub_name(name: str) -> str | None:

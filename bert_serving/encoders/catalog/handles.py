@@ -43,7 +43,7 @@ class Handle:
         name: what people call it.
         key: names it in the cache; the same for all names of one encoder.
         sources: where it comes from, tried in this order.
-        terms: its licence and languages, as far as they are known.
+        terms: its license and languages, as far as they are known.
     """
 
     name: str
@@ -205,7 +205,7 @@ def _hub(asked: _Asked, preprocessing: _Asked | None) -> Handle:
 
 
 def _key(spelled: str) -> str:
-    """A name in the cache that a reader recognises and that no other handle has."""
+    """A name in the cache that a reader recognizes and that no other handle has."""
     return f"{_plain(spelled.rpartition('://')[2])[:80]}-{hashlib.sha256(spelled.encode()).hexdigest()[:12]}"
 
 

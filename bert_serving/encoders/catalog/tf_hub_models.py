@@ -20,7 +20,7 @@ class Preprocessor:
     """publisher/model/version on TF Hub"""
     kaggle: str
     """kagglehub's handle"""
-    vocabulary_size: int
+    vocab_size: int
     languages: tuple[str, ...] = ("English",)
     cased: bool = False
 
@@ -45,9 +45,9 @@ class HubModel:
     newest: int
     kaggle: str | None
     mirror: str | None
-    layers: int
-    width: int
-    heads: int
+    num_hidden_layers: int
+    hidden_size: int
+    num_attention_heads: int
     parameters: int | None
     preprocessor: Preprocessor
 
@@ -78,25 +78,25 @@ class HubModel:
 UNCASED = Preprocessor(
     hub="tensorflow/bert_en_uncased_preprocess/3",
     kaggle="tensorflow/bert/tensorFlow2/en-uncased-preprocess/3",
-    vocabulary_size=30522,
+    vocab_size=30522,
 )
 CASED = Preprocessor(
     hub="tensorflow/bert_en_cased_preprocess/3",
     kaggle="tensorflow/bert/tensorFlow2/en-cased-preprocess/3",
-    vocabulary_size=28996,
+    vocab_size=28996,
     cased=True,
 )
 MULTILINGUAL = Preprocessor(
     hub="tensorflow/bert_multi_cased_preprocess/3",
     kaggle="tensorflow/bert/tensorFlow2/multi-cased-preprocess/3",
-    vocabulary_size=119547,
+    vocab_size=119547,
     languages=("104 languages",),
     cased=True,
 )
 ALBERT = Preprocessor(
     hub="tensorflow/albert_en_preprocess/3",
     kaggle="tensorflow/albert/tensorFlow2/en-preprocess/3",
-    vocabulary_size=30000,
+    vocab_size=30000,
 )
 
 _POSITIONS = 512
@@ -105,16 +105,16 @@ _SMALL_HEADS = {128: 2, 256: 4, 512: 8, 768: 12}
 
 
 def count_parameters(
-    vocabulary_size: int, layers: int, width: int, *, embedding_width: int | None = None, inner: int | None = None
+    vocab_size: int, layers: int, width: int, *, embedding_width: int | None = None, inner: int | None = None
 ) -> int:
-    """Variables of a BERT with its pooler: embeddings, their normalisation and projection, layers.
+    """Variables of a BERT with its pooler: embeddings, their normalization and projection, layers.
 
     >>> count_parameters(30522, 12, 768)
     109482240
     """
     embedding = embedding_width or width
     inner = inner or 4 * width
-    embeddings = (vocabulary_size + _POSITIONS + _TYPES + 2) * embedding
+    embeddings = (vocab_size + _POSITIONS + _TYPES + 2) * embedding
     projection = 0 if embedding == width else (embedding + 1) * width
     attention = 4 * (width + 1) * width
     dense = (width + 1) * inner + (inner + 1) * width
@@ -130,10 +130,10 @@ def _bert(
         newest=4,
         kaggle=f"tensorflow/bert/tensorFlow2/{kaggle}/3",
         mirror=mirror,
-        layers=layers,
-        width=width,
-        heads=heads,
-        parameters=count_parameters(preprocessor.vocabulary_size, layers, width),
+        num_hidden_layers=layers,
+        hidden_size=width,
+        num_attention_heads=heads,
+        parameters=count_parameters(preprocessor.vocab_size, layers, width),
         preprocessor=preprocessor,
     )
 
@@ -148,26 +148,26 @@ def _small(layers: int, width: int) -> HubModel:
         # Not "en-uncased-l-12-h-768-a-12", which is BERT's own base model.
         kaggle=f"tensorflow/bert/tensorFlow2/bert-en-uncased-{size.lower().replace('_', '-')}/1",
         mirror=f"google/bert_uncased_{size}",
-        layers=layers,
-        width=width,
-        heads=heads,
-        parameters=count_parameters(UNCASED.vocabulary_size, layers, width),
+        num_hidden_layers=layers,
+        hidden_size=width,
+        num_attention_heads=heads,
+        parameters=count_parameters(UNCASED.vocab_size, layers, width),
         preprocessor=UNCASED,
     )
 
 
 def _albert(size: str, layers: int, width: int, heads: int, inner: int | None = None) -> HubModel:
     # One layer's weights serve all; which version of the Hugging Face Hub's models these are is not known for certain.
-    parameters = count_parameters(ALBERT.vocabulary_size, 1, width, embedding_width=128, inner=inner)
+    parameters = count_parameters(ALBERT.vocab_size, 1, width, embedding_width=128, inner=inner)
     return HubModel(
         name=f"albert_en_{size}",
         hub=f"tensorflow/albert_en_{size}/2",
         newest=3,
         kaggle=None,
         mirror=None,
-        layers=layers,
-        width=width,
-        heads=heads,
+        num_hidden_layers=layers,
+        hidden_size=width,
+        num_attention_heads=heads,
         parameters=parameters,
         preprocessor=ALBERT,
     )
@@ -180,10 +180,10 @@ def _electra(size: str, width: int, heads: int, embedding_width: int) -> HubMode
         newest=2,
         kaggle=None,
         mirror=f"google/electra-{size}-discriminator",
-        layers=12,
-        width=width,
-        heads=heads,
-        parameters=count_parameters(UNCASED.vocabulary_size, 12, width, embedding_width=embedding_width),
+        num_hidden_layers=12,
+        hidden_size=width,
+        num_attention_heads=heads,
+        parameters=count_parameters(UNCASED.vocab_size, 12, width, embedding_width=embedding_width),
         preprocessor=UNCASED,
     )
 
@@ -195,10 +195,10 @@ def _expert(name: str, kaggle: str) -> HubModel:
         newest=2,
         kaggle=f"google/experts-bert/tensorFlow2/{kaggle}/2",
         mirror=None,
-        layers=12,
-        width=768,
-        heads=12,
-        parameters=count_parameters(UNCASED.vocabulary_size, 12, 768),
+        num_hidden_layers=12,
+        hidden_size=768,
+        num_attention_heads=12,
+        parameters=count_parameters(UNCASED.vocab_size, 12, 768),
         preprocessor=UNCASED,
     )
 
@@ -210,9 +210,9 @@ def _talking_heads(size: str, layers: int, width: int, heads: int) -> HubModel:
         newest=2,
         kaggle=None,
         mirror=None,
-        layers=layers,
-        width=width,
-        heads=heads,
+        num_hidden_layers=layers,
+        hidden_size=width,
+        num_attention_heads=heads,
         parameters=None,
         preprocessor=UNCASED,
     )

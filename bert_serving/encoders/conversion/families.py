@@ -94,12 +94,12 @@ def _dense(theirs: str, ours: str) -> dict[str, str]:
 
 
 _BERT_SIZES = {
-    "vocabulary_size": "vocab_size",
-    "layers": "num_hidden_layers",
-    "width": "hidden_size",
-    "heads": "num_attention_heads",
-    "inner_width": "intermediate_size",
-    "positions": "max_position_embeddings",
+    "vocab_size": "vocab_size",
+    "num_hidden_layers": "num_hidden_layers",
+    "hidden_size": "hidden_size",
+    "num_attention_heads": "num_attention_heads",
+    "intermediate_size": "intermediate_size",
+    "max_position_embeddings": "max_position_embeddings",
 }
 _BERT_LAYER = {bert: ours for bert, _, _, ours in _LAYER}
 _HEADS = ("classifier.", "qa_outputs.")
@@ -131,7 +131,13 @@ FAMILIES = {
         prefix="distilbert.",
         layers="transformer.layer",
         layer={distilbert: ours for _, distilbert, _, ours in _LAYER},
-        sizes=_BERT_SIZES | {"layers": "n_layers", "width": "dim", "heads": "n_heads", "inner_width": "hidden_dim"},
+        sizes=_BERT_SIZES
+        | {
+            "num_hidden_layers": "n_layers",
+            "hidden_size": "dim",
+            "num_attention_heads": "n_heads",
+            "intermediate_size": "hidden_dim",
+        },
         left_out=("vocab_transform.", "vocab_layer_norm.", "vocab_projector.", "pre_classifier.", *_HEADS),
         classifier=ClassifierNames(pooler="pre_classifier", activation="relu"),
         has_types=False,

@@ -71,7 +71,7 @@ def convert_folder(source: Path, target: Path) -> None:
 
 
 def keep_documents(source: Path, target: Path) -> None:
-    """Copies the licence and the model's page, which go wherever the weights go."""
+    """Copies the license and the model's page, which go wherever the weights go."""
     for name in DOCUMENTS:
         if (source / name).is_file():
             shutil.copyfile(source / name, target / name)
@@ -82,7 +82,7 @@ def settle(arrived: Path, target: Path) -> None:
 
     Args:
         arrived: folder that `sources.fetch` filled; its files may be moved.
-        target: folder to fill; keeps the licence, the model's page and the commit.
+        target: folder to fill; keeps the license, the model's page and the commit.
 
     Raises:
         EncoderError: what arrived is no encoder.

@@ -64,7 +64,7 @@ def convert_hugging_face(source: Path, target: Path) -> None:
     """
     config, settings, architecture = read_description(source)
     sentencepiece = uses_sentencepiece(source, config)
-    check_tokenizer(source, vocabulary_size=architecture.vocabulary_size, sentencepiece=sentencepiece)
+    check_tokenizer(source, vocab_size=architecture.vocab_size, sentencepiece=sentencepiece)
     weights = rename_weights(
         read_safetensors(source),
         architecture,
@@ -79,7 +79,7 @@ def convert_hugging_face(source: Path, target: Path) -> None:
         source,
         target / PREPROCESSING,
         settings,
-        vocabulary_size=architecture.vocabulary_size,
+        vocab_size=architecture.vocab_size,
         sentencepiece=sentencepiece,
     )
     architecture.save(target / DESCRIPTION)
@@ -135,7 +135,7 @@ def read_architecture(config: Mapping[str, Any], tokenizer: Mapping[str, Any]) -
         sizes: dict[str, Any] = {ours: int(config[theirs]) for ours, theirs in family.sizes.items()}
         architecture = Architecture(
             **sizes,
-            types=int(config.get("type_vocab_size", 2)),
+            type_vocab_size=int(config.get("type_vocab_size", 2)),
             activation=_ACTIVATIONS[config[activation_key]],
             dropout=float(config.get("hidden_dropout_prob", config.get("dropout", 0.1))),
             attention_dropout=float(config.get("attention_probs_dropout_prob", config.get("attention_dropout", 0.1))),
@@ -148,11 +148,14 @@ def read_architecture(config: Mapping[str, Any], tokenizer: Mapping[str, Any]) -
         ) from None
     except (TypeError, ValueError) as error:
         raise EncoderError(f"config.json: a size is not a number: {error}") from None
-    if architecture.layers < 1:
-        raise EncoderError(f"config.json: {family.sizes['layers']} is {architecture.layers}, expected 1 or more")
-    if architecture.heads < 1 or architecture.width % architecture.heads:
+    if architecture.num_hidden_layers < 1:
         raise EncoderError(
-            f"config.json: {family.sizes['heads']} {architecture.heads} does not divide {family.sizes['width']} {architecture.width}"
+            f"config.json: {family.sizes['num_hidden_layers']} is {architecture.num_hidden_layers}, expected 1 or more"
+        )
+    if architecture.num_attention_heads < 1 or architecture.hidden_size % architecture.num_attention_heads:
+        raise EncoderError(
+            f"config.json: {family.sizes['num_attention_heads']} {architecture.num_attention_heads} does not divide "
+            f"{family.sizes['hidden_size']} {architecture.hidden_size}"
         )
     return architecture
 
@@ -178,7 +181,7 @@ def rename_weights(
         EncoderError: a tensor is missing or unknown; all are named.
     """
     family = FAMILIES[model_type]
-    names = family.weight_names(architecture.layers, projection=architecture.has_projection)
+    names = family.weight_names(architecture.num_hidden_layers, projection=architecture.has_projection)
     found = {
         _modern(name.removeprefix(family.prefix)): tensor
         for name, tensor in tensors.items()
@@ -193,7 +196,7 @@ def rename_weights(
     if problems:
         shown = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
         raise EncoderError(
-            f"{file}: the tensors are not those of a {model_type} with {architecture.layers} layers: {shown}"
+            f"{file}: the tensors are not those of a {model_type} with {architecture.num_hidden_layers} layers: {shown}"
         )
     try:
         renamed = {f"{ours}:0": _reshape(found[theirs], ours, architecture) for theirs, ours in names.items()}
@@ -203,7 +206,7 @@ def rename_weights(
 
 
 def _modern(name: str) -> str:
-    """A tensor's name as PyTorch has it; the first checkpoints name a normalisation's scale and shift as TensorFlow does."""
+    """A tensor's name as PyTorch has it; the first checkpoints name a normalization's scale and shift as TensorFlow does."""
     for old, new in ((".gamma", ".weight"), (".beta", ".bias")):
         if name.endswith(old):
             return name.removesuffix(old) + new
@@ -214,10 +217,12 @@ def _neutral_weights(family: Family, architecture: Architecture, *, has_pooler: 
     """Weights of the parts that an encoder lacks, such that these change nothing, or little."""
     weights: dict[str, np.ndarray] = {}
     if not family.has_types:
-        weights["type_embeddings/embeddings:0"] = np.zeros((architecture.types, architecture.width), np.float32)
+        weights["type_embeddings/embeddings:0"] = np.zeros(
+            (architecture.type_vocab_size, architecture.hidden_size), np.float32
+        )
     if not has_pooler:
-        weights["pooler_transform/kernel:0"] = np.eye(architecture.width, dtype=np.float32)
-        weights["pooler_transform/bias:0"] = np.zeros(architecture.width, np.float32)
+        weights["pooler_transform/kernel:0"] = np.eye(architecture.hidden_size, dtype=np.float32)
+        weights["pooler_transform/bias:0"] = np.zeros(architecture.hidden_size, np.float32)
     return weights
 
 
@@ -302,12 +307,12 @@ def _check_tokenizer(tokenizer: Mapping[str, Any]) -> None:
 
 
 def _reshape(tensor: np.ndarray, name: str, architecture: Architecture) -> np.ndarray:
-    heads, head_width = architecture.heads, architecture.width // architecture.heads
+    heads, head_width = architecture.num_attention_heads, architecture.hidden_size // architecture.num_attention_heads
     if name.endswith("/kernel"):
         tensor = tensor.T
     if "/self_attention/attention_output/kernel" in name:
-        return tensor.reshape(heads, head_width, architecture.width)
+        return tensor.reshape(heads, head_width, architecture.hidden_size)
     if "/self_attention/" in name and "attention_output" not in name:
-        leading = [architecture.width] if name.endswith("/kernel") else []
+        leading = [architecture.hidden_size] if name.endswith("/kernel") else []
         return tensor.reshape([*leading, heads, head_width])
     return tensor

@@ -63,7 +63,7 @@ class _Backbone:
     types: bool = True
     pooler: bool = True
     activation: str = "gelu_tanh"
-    vocabulary_key: str = "vocabulary_size"
+    vocabulary_key: str = "vocab_size"
     shared_layers: bool = False
 
 
@@ -128,13 +128,13 @@ def _architecture(
             raise EncoderError(f"{source}/config.json: {key} is {config[key]!r}, only 1 can be converted")
     try:
         architecture = Architecture(
-            vocabulary_size=int(config[backbone.vocabulary_key]),
-            layers=int(config["num_layers"]),
-            width=int(config["hidden_dim"]),
-            heads=int(config["num_heads"]),
-            inner_width=int(config["intermediate_dim"]),
-            positions=int(config["max_sequence_length"]),
-            types=int(config.get("num_segments", 2)),
+            vocab_size=int(config[backbone.vocabulary_key]),
+            num_hidden_layers=int(config["num_layers"]),
+            hidden_size=int(config["hidden_dim"]),
+            num_attention_heads=int(config["num_heads"]),
+            intermediate_size=int(config["intermediate_dim"]),
+            max_position_embeddings=int(config["max_sequence_length"]),
+            type_vocab_size=int(config.get("num_segments", 2)),
             activation=backbone.activation,
             dropout=float(config.get("dropout", 0.1)),
             attention_dropout=float(config.get("dropout", 0.1)),
@@ -161,7 +161,7 @@ def _paths(backbone: _Backbone, architecture: Architecture) -> dict[str, str]:
         paths[next(dense)] = "embedding_projection"
     if backbone.pooler:
         paths[next(dense)] = "pooler_transform"
-    for number in range(1 if backbone.shared_layers else architecture.layers):
+    for number in range(1 if backbone.shared_layers else architecture.num_hidden_layers):
         theirs = f"transformer_encoder_{number}" if number else "transformer_encoder"
         ours = "transformer" if backbone.shared_layers else f"transformer/layer_{number}"
         paths |= {f"{theirs}/{part}": f"{ours}/{name}" for part, name in _LAYER.items()}
@@ -188,10 +188,12 @@ def _read_weights(path: Path, backbone: _Backbone, architecture: Architecture) -
     except OSError as error:
         raise EncoderError(f"{path}: cannot read the weights: {' '.join(str(error).split())}; fetch it again") from None
     if not backbone.types:
-        weights["type_embeddings/embeddings:0"] = np.zeros((architecture.types, architecture.width), np.float32)
+        weights["type_embeddings/embeddings:0"] = np.zeros(
+            (architecture.type_vocab_size, architecture.hidden_size), np.float32
+        )
     if not backbone.pooler:
-        weights["pooler_transform/kernel:0"] = np.eye(architecture.width, dtype=np.float32)
-        weights["pooler_transform/bias:0"] = np.zeros(architecture.width, np.float32)
+        weights["pooler_transform/kernel:0"] = np.eye(architecture.hidden_size, dtype=np.float32)
+        weights["pooler_transform/bias:0"] = np.zeros(architecture.hidden_size, np.float32)
     return weights
 
 
@@ -207,7 +209,7 @@ def _array(file: h5py.File, layer: str, place: int) -> np.ndarray:
 def _vocabulary(source: Path, scratch: Path, architecture: Architecture) -> Path:
     """The vocabulary, checked, under the name that its asset is to have."""
     if (source / _SENTENCEPIECES).is_file():
-        read_sentencepiece(source / _SENTENCEPIECES, expected_size=architecture.vocabulary_size)
+        read_sentencepiece(source / _SENTENCEPIECES, expected_size=architecture.vocab_size)
         return Path(shutil.copy(source / _SENTENCEPIECES, scratch / SENTENCEPIECE_FILE))
-    read_vocabulary(source / _WORDPIECES, expected_size=architecture.vocabulary_size)
+    read_vocabulary(source / _WORDPIECES, expected_size=architecture.vocab_size)
     return Path(shutil.copy(source / _WORDPIECES, scratch / VOCABULARY_FILE))

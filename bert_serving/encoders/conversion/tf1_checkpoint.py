@@ -63,7 +63,7 @@ def convert_checkpoint(source: Path, target: Path) -> None:
     settings = {"do_lower_case": not _has_capitals(tokens)} | read_tokenizer_settings(source)
     check_wordpiece_rules(source)
     architecture = read_architecture(config, settings)
-    read_vocabulary(source / VOCABULARY_FILE, expected_size=architecture.vocabulary_size)
+    read_vocabulary(source / VOCABULARY_FILE, expected_size=architecture.vocab_size)
     weights = rename_weights(read_checkpoint(source), architecture, file=_PREFERRED, pooler_may_lack=True)
     network = rebuild_network(architecture, weights)
     target.mkdir(parents=True, exist_ok=True)

@@ -172,7 +172,7 @@ def _table(tokenizer: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def write_tokenizer(
-    folder: Path, target: Path, settings: Mapping[str, Any], *, vocabulary_size: int, sentencepiece: bool
+    folder: Path, target: Path, settings: Mapping[str, Any], *, vocab_size: int, sentencepiece: bool
 ) -> None:
     """Writes the preprocessing SavedModel of a Hugging Face folder.
 
@@ -180,7 +180,7 @@ def write_tokenizer(
         folder: the Hugging Face folder.
         target: folder to create.
         settings: as `read_tokenizer_settings` gives them.
-        vocabulary_size: rows of the encoder's embedding table.
+        vocab_size: rows of the encoder's embedding table.
         sentencepiece: whether the tokenizer is ALBERT's rather than BERT's.
 
     Raises:
@@ -190,15 +190,15 @@ def write_tokenizer(
         # The asset of a SavedModel keeps the name of the file that it was made of.
         if sentencepiece:
             path = _file(folder, SENTENCEPIECE_FILE, Path(scratch), _sentencepiece_of)
-            read_sentencepiece(path, expected_size=vocabulary_size)
+            read_sentencepiece(path, expected_size=vocab_size)
             write_sentencepiece_preprocessing(path, target, rules=albert_rules(settings))
         else:
             path = _file(folder, VOCABULARY_FILE, Path(scratch), _wordpieces_of)
-            read_vocabulary(path, expected_size=vocabulary_size)
+            read_vocabulary(path, expected_size=vocab_size)
             write_preprocessing(path, target, lower_case=bool(settings.get("do_lower_case", True)))
 
 
-def check_tokenizer(folder: Path, *, vocabulary_size: int, sentencepiece: bool) -> None:
+def check_tokenizer(folder: Path, *, vocab_size: int, sentencepiece: bool) -> None:
     """Checks a vocabulary before any long work.
 
     Raises:
@@ -207,10 +207,10 @@ def check_tokenizer(folder: Path, *, vocabulary_size: int, sentencepiece: bool) 
     with TemporaryDirectory() as scratch:
         if sentencepiece:
             path = _file(folder, SENTENCEPIECE_FILE, Path(scratch), _sentencepiece_of)
-            read_sentencepiece(path, expected_size=vocabulary_size)
+            read_sentencepiece(path, expected_size=vocab_size)
         else:
             path = _file(folder, VOCABULARY_FILE, Path(scratch), _wordpieces_of)
-            read_vocabulary(path, expected_size=vocabulary_size)
+            read_vocabulary(path, expected_size=vocab_size)
 
 
 def _file(folder: Path, name: str, scratch: Path, content_of: Any) -> Path:

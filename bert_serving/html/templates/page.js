@@ -253,7 +253,7 @@
 
   // === Charts ===
 
-  const colour = (name) => {
+  const color = (name) => {
     const probe = make("span", { style: `color: var(${name}); display: none` });
     document.body.append(probe);
     const value = getComputedStyle(probe).color;
@@ -261,7 +261,7 @@
     return value;
   };
   const chartConfig = () => {
-    const [ink, quiet, line, accent] = ["--ink", "--quiet", "--line", "--for-fill"].map(colour);
+    const [ink, quiet, line, accent] = ["--ink", "--quiet", "--line", "--for-fill"].map(color);
     const font = getComputedStyle(document.body).fontFamily;
     const words = { labelColor: quiet, titleColor: quiet, labelFont: font, titleFont: font, titleFontWeight: 500, labelFontSize: 12, titleFontSize: 12 };
     return {

@@ -24,7 +24,7 @@ from bert_serving.model_server.inference.servable import Servable
 # A client that had company so recently is not taken for the only one.
 _COMPANY_SECONDS = 0.25
 # The share of a batch's time for which the next one waits for company.
-_PATIENCE = 0.25
+_MAX_WAIT = 0.25
 
 # Which requests may share a batch: the servable's id first, then the signature; empty for those that each run on their own.
 _Key = tuple[Hashable, ...]
@@ -189,8 +189,8 @@ class Executor:
             return now  # only dropped ones were left: away with it
         traffic = self._traffic_of(first)
         # While a batch runs, the processor is busy and the next one can grow for nothing.
-        patience = _PATIENCE * traffic.seconds if traffic.running else 0.0
-        return queue.ready_at(alone=now - traffic.company > _COMPANY_SECONDS, patience=patience)
+        max_wait = _MAX_WAIT * traffic.seconds if traffic.running else 0.0
+        return queue.ready_at(alone=now - traffic.company > _COMPANY_SECONDS, max_wait=max_wait)
 
     def _traffic_of(self, task: BatchTask) -> _Traffic:
         return self._traffic.setdefault(task.inference.servable, _Traffic())

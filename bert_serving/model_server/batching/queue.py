@@ -55,19 +55,19 @@ class TaskQueue:
         """A task that waits; None when all were dropped."""
         return self._short.first() or self._long.first()
 
-    def ready_at(self, *, alone: bool, patience: float = 0.0) -> float:
+    def ready_at(self, *, alone: bool, max_wait: float = 0.0) -> float:
         """When the next batch should run, on the clock of time.monotonic.
 
         Args:
             alone: one client only, whom waiting for others would delay for nothing.
-            patience: seconds that a task may wait for company, where the parameters say less.
+            max_wait: seconds that a task may wait for company, where the parameters say less.
         """
         parameters, first = self.parameters, self._short.first()
         if parameters is None or first is None or alone or self._long.first() is not None:
             return 0.0
         if self._short.rows >= parameters.execution_batch_size:
             return 0.0
-        return first.enqueued + max(parameters.batch_timeout_micros / 1e6, patience)
+        return first.enqueued + max(parameters.batch_timeout_micros / 1e6, max_wait)
 
     def take(self) -> list[BatchTask]:
         """The tasks of the next batch; empty when all were dropped.

@@ -8,7 +8,7 @@ import sys
 def give_back() -> None:
     """Frees what nothing refers to any more and returns free memory to the system, where the C library can.
 
-    A loaded SavedModel holds cycles, which only the collector ends. What TensorFlow needs for a while to optimise the
+    A loaded SavedModel holds cycles, which only the collector ends. What TensorFlow needs for a while to optimize the
     graphs of a new version stays with the process otherwise.
     """
     gc.collect()

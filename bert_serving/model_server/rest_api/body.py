@@ -53,12 +53,12 @@ class BodyReader:
         parts: list[bytes] = []
         size = 0
         began = asyncio.get_running_loop().time()
-        async with asyncio.timeout(self.seconds) as patience:
+        async with asyncio.timeout(self.seconds) as deadline:
             async for chunk in request.stream():
                 size += len(chunk)
                 self._check_size(size)
                 parts.append(chunk)
-                patience.reschedule(began + self.seconds + size / self.least_rate)
+                deadline.reschedule(began + self.seconds + size / self.least_rate)
         return b"".join(parts)
 
     def unzipped(self, body: bytes) -> bytes:

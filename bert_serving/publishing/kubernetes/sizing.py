@@ -9,7 +9,7 @@ MEBI = 1 << 20
 
 # benchmarks/memory_of_versions.py: the embedded server with ragged exports of all-MiniLM-L6-v2, all four signatures warm: 666 MiB with a
 # model of nothing, 2,240 with a version of 93 MB (float32), 3,357 with two of them, 1,739 with one of 47 MB (bfloat16). TensorFlow
-# optimises the graph, in which the weights lie, anew for each signature. A line through both sizes; the stock server needs less.
+# optimizes the graph, in which the weights lie, anew for each signature. A line through both sizes; the stock server needs less.
 SERVER_BYTES = 670 * MEBI
 """of a server without a model"""
 VERSION_BYTES = 560 * MEBI

@@ -34,7 +34,7 @@ class GateRules(BaseModel):
     name: str
     """of the data set, for the report"""
     data: Annotated[tuple[Path, ...], Field(min_length=1)]
-    """labelled text, relative to the gate file"""
+    """labeled text, relative to the gate file"""
     golden: tuple[Path, ...] = ()
     """texts each of which must get its label"""
     text: str = "text"

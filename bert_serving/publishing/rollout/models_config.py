@@ -148,7 +148,7 @@ class Step:
 def plan(now: Served, loaded: Sequence[int], labels: Mapping[str, int], *, load: Sequence[int] = ()) -> list[Step]:
     """The steps from one set of labels to another, none of which a server refuses.
 
-    A server refuses a label of a version that is not AVAILABLE; so a version is added, waited for, and labelled last. The version
+    A server refuses a label of a version that is not AVAILABLE; so a version is added, waited for, and labeled last. The version
     that a label leaves stays loaded: going back takes no time. Versions that an earlier move left are unloaded first, so that a
     server never holds more than it must.
 
@@ -160,10 +160,10 @@ def plan(now: Served, loaded: Sequence[int], labels: Mapping[str, int], *, load:
     """
     left_behind = {now.labels[label] for label in now.labels if labels.get(label) != now.labels[label]}
     wanted = {*labels.values(), *left_behind, *load}
-    labelled = set(now.labels.values())
+    labeled = set(now.labels.values())
     # Where no label was in use, clients ask for the latest version, so nothing that serves is taken away.
-    kept = set(loaded) if not labelled else set(loaded) & (labelled | wanted)
-    final = wanted | (kept if not labelled else set())
+    kept = set(loaded) if not labeled else set(loaded) & (labeled | wanted)
+    final = wanted | (kept if not labeled else set())
     steps = []
     unloaded = sorted(set(loaded) - kept)
     added = sorted(wanted - set(loaded))

@@ -7,7 +7,7 @@ from bert_serving.contract import Precision
 from bert_serving.data.batches import sorted_batches
 from bert_serving.errors import ExportError
 from bert_serving.saved_model.graphs.dense import Arithmetic, FloatArithmetic
-from bert_serving.saved_model.graphs.quantized import ObservingArithmetic, QuantisedArithmetic, Ranges
+from bert_serving.saved_model.graphs.quantized import ObservingArithmetic, QuantizedArithmetic, Ranges
 from bert_serving.saved_model.graphs.ragged import end_to_end, ragged_encoder
 from bert_serving.saved_model.verification.agreement import Reference
 
@@ -29,7 +29,7 @@ def arithmetic_of(precision: Precision, classifier: Classifier, reference: Refer
             "int8 measures its ranges on texts, and there are none; put the run's validation data where its run file says, give --texts "
             "for a Hugging Face folder, or choose another --precision"
         )
-    return QuantisedArithmetic(measured_ranges(classifier, reference.part(0, MOST_TEXTS)))
+    return QuantizedArithmetic(measured_ranges(classifier, reference.part(0, MOST_TEXTS)))
 
 
 def measured_ranges(classifier: Classifier, reference: Reference) -> Ranges:

@@ -1,6 +1,6 @@
 """The dense layers of the ragged graph in 8-bit integers.
 
-Static quantisation: what a layer sees is rounded to 255 steps of a range that was measured beforehand on texts, a kernel to 255 steps of
+Static quantization: what a layer sees is rounded to 255 steps of a range that was measured beforehand on texts, a kernel to 255 steps of
 each column's own range. One oneDNN operation multiplies, and adds bias, activation and residual in float32 before anything is written.
 A range that is fixed keeps an answer the same whatever other texts are in its batch, and lets oneDNN keep its compiled kernels, of which
 it has one for each range.
@@ -10,8 +10,8 @@ the kernel's rows multiplied by it, which shares the difficulty between the two:
 feed-forward layers that cannot be done, because the activation is rounded where it is made; there a few widest columns are left in
 float32, as in LLM.int8() (Dettmers et al., 2022), but always the same ones.
 
-Processors without VNNI multiply by `vpmaddubsw`, which adds the products of two neighbouring inputs in 16 bits and saturates. Kernels
-are therefore scaled by the greatest sum of two neighbours, not by the greatest value: no input can then saturate, and the integers are
+Processors without VNNI multiply by `vpmaddubsw`, which adds the products of two neighboring inputs in 16 bits and saturates. Kernels
+are therefore scaled by the greatest sum of two neighbors, not by the greatest value: no input can then saturate, and the integers are
 the same on every processor. Other engines halve the kernel's range for the same reason (ONNX Runtime's `reduce_range`).
 """
 
@@ -28,7 +28,7 @@ OPERATION = "_QuantizedMatMul"
 """whose first TensorFlow Serving is the first for such a graph"""
 _STEPS = 127
 LARGEST_PAIR = 128
-"""largest sum of two neighbours of one sign in a kernel of 8-bit integers that cannot saturate: 255 * 128 < 2**15"""
+"""largest sum of two neighbors of one sign in a kernel of 8-bit integers that cannot saturate: 255 * 128 < 2**15"""
 # Ranges and factors of columns that are always zero.
 _SMALLEST = 1e-6
 _FUSED = {"gelu": "GeluExact", "gelu_tanh": "GeluApproximate", "relu": "Relu", "tanh": "Tanh"}
@@ -146,7 +146,7 @@ class _Product:
 
 
 @dataclass(frozen=True)
-class QuantisedDense:
+class QuantizedDense:
     """A dense layer that rounds its input.
 
     Attributes:
@@ -158,7 +158,7 @@ class QuantisedDense:
     steps: tf.Tensor
 
     @classmethod
-    def of(cls, weights: Weights, ranges: np.ndarray, share: float) -> "QuantisedDense":
+    def of(cls, weights: Weights, ranges: np.ndarray, share: float) -> "QuantizedDense":
         """Rounds a kernel.
 
         Args:
@@ -193,7 +193,7 @@ class QuantisedDense:
 
 
 @dataclass(frozen=True)
-class _QuantisedFeedForward:
+class _QuantizedFeedForward:
     """Feed-forward layers between which 8-bit integers are written, but for a few columns.
 
     Attributes:
@@ -201,7 +201,7 @@ class _QuantisedFeedForward:
         wide: the layers of these columns alone, without the outer bias.
     """
 
-    inner: QuantisedDense
+    inner: QuantizedDense
     outer: _Product
     activation: str
     wide: FeedForward
@@ -214,7 +214,7 @@ class _QuantisedFeedForward:
 
 
 @dataclass(frozen=True)
-class QuantisedArithmetic:
+class QuantizedArithmetic:
     """8-bit integers in the dense layers of the Transformer; float32 between them.
 
     Attributes:
@@ -230,15 +230,15 @@ class QuantisedArithmetic:
     dtype: tf.DType = tf.float32
 
     def dense(self, weights: Weights) -> Dense:
-        return QuantisedDense.of(weights, self.all_ranges[weights.name], self.share)
+        return QuantizedDense.of(weights, self.all_ranges[weights.name], self.share)
 
     def feed_forward(self, inner: Weights, outer: Weights, activation: str) -> FeedForward:
         ranges = self.all_ranges[outer.name]
         in_float = max(1, round(len(ranges) * self.wide_columns))
         rest, wide = (np.sort(each) for each in np.split(np.argsort(ranges), [-in_float]))
         widest = max(float(ranges[rest].max()), _SMALLEST)
-        return _QuantisedFeedForward(
-            QuantisedDense.of(inner.outputs(rest), self.all_ranges[inner.name], self.share),
+        return _QuantizedFeedForward(
+            QuantizedDense.of(inner.outputs(rest), self.all_ranges[inner.name], self.share),
             _Product.of(outer.kernel[rest], outer.bias, widest),
             activation,
             FloatArithmetic(tf.float32).feed_forward(

@@ -40,7 +40,7 @@ _STEP_BOUNDARIES = [float(_SHAPES_OF_AN_OCTAVE * step // 2 + 1) for step in _STE
 
 @dataclass(frozen=True)
 class _Norm:
-    """Layer normalisation, in float32.
+    """Layer normalization, in float32.
 
     Written so that TensorFlow's optimizer does not take it for one it knows how to fuse: its fused kernel ignores epsilon and
     computes with 0.001, which is far off for BERT's small embeddings.
@@ -94,7 +94,7 @@ class RaggedEncoder(tf.Module):
             architecture: its size.
             weights: by the variable names of TF Hub's BERT encoders.
             pooling: what becomes of the last layer.
-            arithmetic: of the dense layers; layer normalisation stays float32.
+            arithmetic: of the dense layers; layer normalization stays float32.
             sequence_length: no row has more tokens.
             traced: as a graph; otherwise the arithmetic sees the numbers themselves.
         """
@@ -104,7 +104,7 @@ class RaggedEncoder(tf.Module):
         self._dtype = arithmetic.dtype
         self._chains = _CHAINS_SHORT if sequence_length <= _SHORT_SEQUENCE else _CHAINS_LONG
         # In float32 the optimizer fuses the factor and the mask with the matrix product; in bfloat16 it cannot.
-        factor = (architecture.width // architecture.heads) ** -0.5
+        factor = (architecture.hidden_size // architecture.num_attention_heads) ** -0.5
         self._factor = factor if self._dtype == tf.float32 else None
         self._folded = 1.0 if self._dtype == tf.float32 else factor
         self._pooler_activation = ACTIVATIONS[architecture.pooler_activation]
@@ -149,15 +149,15 @@ class RaggedEncoder(tf.Module):
     def _chain(self) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
         """A function from embeddings [tokens, H] and lengths [B] of some rows, perhaps of none, to their pooled output [B, H]."""
         # Constants of the graph around the chains, so that these share them.
-        last = None if self._pooling in _OF_ALL_TOKENS else self._size.layers - 1
+        last = None if self._pooling in _OF_ALL_TOKENS else self._size.num_hidden_layers - 1
         layers = [
             self._table.layer(number, self._size, self._folded, only_first=number == last)
-            for number in range(self._size.layers)
+            for number in range(self._size.num_hidden_layers)
         ]
         pooler = self._table.dense("pooler_transform") if self._pooling is Pooling.POOLER else None
 
         def pooled(x: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
-            layout = _Layout(lengths, self._size.heads)
+            layout = _Layout(lengths, self._size.num_attention_heads)
             *first_layers, last_layer = layers
             for layer in first_layers:
                 x = layer.around(x, self._attention(layer, x, layout))
@@ -167,7 +167,7 @@ class RaggedEncoder(tf.Module):
             x = last_layer.around(layout.first(x), self._attention_of_first(last_layer, x, layout))
             return x if pooler is None else self._pooler_activation(tf.cast(pooler(x), tf.float32))
 
-        specification = [tf.TensorSpec([None, self._size.width]), tf.TensorSpec([None], tf.int32)]
+        specification = [tf.TensorSpec([None, self._size.hidden_size]), tf.TensorSpec([None], tf.int32)]
         return self._function(pooled, specification)
 
     def _function(self, call: Callable[..., tf.Tensor], specification: list[tf.TensorSpec]) -> Callable[..., tf.Tensor]:
@@ -176,7 +176,7 @@ class RaggedEncoder(tf.Module):
     def _embed(self, word_ids: tf.Tensor, type_ids: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
         """Sums of embeddings, float32 [tokens, H]."""
         words = tf.gather(self.word_embeddings, word_ids)
-        places = tf.gather(self.position_embeddings, type_ids * self._size.positions + positions)
+        places = tf.gather(self.position_embeddings, type_ids * self._size.max_position_embeddings + positions)
         return tf.cast(words, tf.float32) + tf.cast(places, tf.float32)
 
     def _attention(self, layer: _Layer, x: tf.Tensor, layout: "_Layout") -> tf.Tensor:
@@ -189,9 +189,9 @@ class RaggedEncoder(tf.Module):
         """Context of each row's first token, [B, H]."""
         to_query, key_value = layer.attention_inputs
         key, value = layout.split_heads(key_value(x), parts=2)
-        heads = self._size.heads
-        query = tf.reshape(to_query(layout.first(x)), [layout.rows, heads, 1, self._size.width // heads])
-        return tf.reshape(self._attend(query, key, value, layout), [layout.rows, self._size.width])
+        heads = self._size.num_attention_heads
+        query = tf.reshape(to_query(layout.first(x)), [layout.rows, heads, 1, self._size.hidden_size // heads])
+        return tf.reshape(self._attend(query, key, value, layout), [layout.rows, self._size.hidden_size])
 
     def _attend(self, query: tf.Tensor, key: tf.Tensor, value: tf.Tensor, layout: "_Layout") -> tf.Tensor:
         """Attention of queries [B, heads, Q, D] to keys and values [B, heads, T, D]."""
@@ -260,7 +260,7 @@ class _WeightTable:
         inputs = [[query], [key, value]] if only_first else [[query, key, value]]
         output_name = f"{name}/self_attention/attention_output"
         output_kernel, output_bias = (self._weights[f"{output_name}/{part}:0"] for part in ("kernel", "bias"))
-        output = Weights(output_name, output_kernel.reshape(-1, architecture.width), output_bias)
+        output = Weights(output_name, output_kernel.reshape(-1, architecture.hidden_size), output_bias)
         return _Layer(
             attention_inputs=tuple(self._arithmetic.dense(_side_by_side(parts)) for parts in inputs),
             attention_output=self._arithmetic.dense(output),

@@ -60,13 +60,13 @@ def adopted_card(manifest: Manifest, provenance: AdoptedProvenance) -> str:
     encoder = provenance.encoder
     metadata = _metadata(encoder, "text-classification", ("tensorflow-serving",))
     writer = f" with transformers {plain(provenance.transformers)}" if provenance.transformers else ""
-    licence = plain(encoder.license) if encoder.license else "not known to this card"
+    license = plain(encoder.license) if encoder.license else "not known to this card"
     origin = [
         (
             "made of",
             f"{plain(encoder.name)}, a {plain(provenance.architecture)} saved{writer}; sha256 `{encoder.sha256}`",
         ),
-        ("licence", licence),
+        ("license", license),
     ]
     limits = [
         "it was not measured here: its scores, its data and its limits are those of the model that it was made of"
@@ -195,7 +195,7 @@ def _encoder_rows(provenance: Provenance) -> list[tuple[str, str]]:
     return [
         ("encoder", f"{plain(encoder.name)}, {how}; sha256 of its variables before training `{encoder.sha256}`"),
         (
-            "licence",
+            "license",
             f"of the encoder: {plain(encoder.license) if encoder.license else 'not known'}; of the data: not known to this card",
         ),
         (
@@ -232,7 +232,7 @@ def _verdict(manifest: Manifest) -> str:
         return "no"
     return (
         f"in a fresh process: {found.golden_texts} awkward texts (empty, very long, broken UTF-8, ...) get the probabilities of "
-        f"the trained model, largest difference {found.largest_difference or 0:.1e}"
+        f"the trained model, largest difference {found.max_probability_difference or 0:.1e}"
     )
 
 

@@ -77,7 +77,7 @@ def compare(model: "ExportedModel", reference: Reference, head: Head) -> Agreeme
     scale = max(1.0, float(np.abs(expected).max(initial=0))) if head is Head.REGRESSION else 1.0
     return Agreement(
         rows=len(expected),
-        largest_difference=float(np.abs(answers - expected).max()) / scale,
+        max_probability_difference=float(np.abs(answers - expected).max()) / scale,
         changed_labels=int((_labels(answers, head) != _labels(expected, head)).any(axis=1).sum()),
     )
 

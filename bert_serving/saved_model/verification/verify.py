@@ -67,7 +67,7 @@ def verify(folder: Path, *, minimum_tf_serving: str | None = None, reference: Pa
         problems += [] if golden else ["assets.extra/golden.json is missing"]
         return Verification(passed=False, problems=tuple(problems), oldest_tf_serving=audit.oldest_tf_serving)
     limits = manifest.limits or Limits.of(manifest.precision)
-    answers = _Answers(model, golden, limits.largest_difference)
+    answers = _Answers(model, golden, limits.max_probability_difference)
     problems = answers.problems()
     agreement = None
     if reference is not None and not problems:
@@ -77,7 +77,7 @@ def verify(folder: Path, *, minimum_tf_serving: str | None = None, reference: Pa
         passed=not problems,
         problems=tuple(problems),
         golden_texts=len(golden.texts),
-        largest_difference=answers.largest_difference,
+        max_probability_difference=answers.max_probability_difference,
         agreement=agreement,
         oldest_tf_serving=audit.oldest_tf_serving,
     )
@@ -176,15 +176,15 @@ def check_agreement(agreement: Agreement, limits: Limits) -> list[str]:
     """Problems with the answers to validation texts."""
     problems = []
     # Not a number must fail, too.
-    if not agreement.largest_difference <= limits.largest_difference:
+    if not agreement.max_probability_difference <= limits.max_probability_difference:
         problems.append(
             f"a probability of {agreement.rows:,} validation texts differs from the model in memory by "
-            f"{agreement.largest_difference:.2g}, limit {limits.largest_difference:.2g} (export.largest_difference)"
+            f"{agreement.max_probability_difference:.2g}, limit {limits.max_probability_difference:.2g} (export.max_probability_difference)"
         )
-    if agreement.changed_labels > limits.changed_labels * agreement.rows:
+    if agreement.changed_labels > limits.max_label_change_rate * agreement.rows:
         problems.append(
             f"{agreement.changed_labels} of {agreement.rows:,} validation texts get another answer than from the model in memory, "
-            f"limit {limits.changed_labels:.2%} (export.changed_labels)"
+            f"limit {limits.max_label_change_rate:.2%} (export.max_label_change_rate)"
         )
     return problems
 
@@ -233,7 +233,7 @@ class _Answers:
     model: "ExportedModel"
     golden: "Golden"
     limit: float
-    largest_difference: float = 0.0
+    max_probability_difference: float = 0.0
 
     def problems(self) -> list[str]:
         problems = []
@@ -260,7 +260,9 @@ class _Answers:
 
     def _compare(self, found: np.ndarray, expected: np.ndarray, what: str) -> list[str]:
         if found.shape == expected.shape and found.size:
-            self.largest_difference = max(self.largest_difference, float(np.abs(found - expected).max()))
+            self.max_probability_difference = max(
+                self.max_probability_difference, float(np.abs(found - expected).max())
+            )
         # A regression's value has no scale of its own, so the limit grows with it.
         scale = max(1.0, float(np.abs(expected).max(initial=0)))
         return _far(found, expected, what, self.limit * scale)

@@ -34,10 +34,10 @@ def test_a_name_like_no_other_is_answered_with_the_way_to_the_list():
 @pytest.mark.parametrize("entry", CATALOG.values(), ids=list(CATALOG))
 def test_every_entry_is_complete(entry):
     assert CATALOG[entry.name] is entry
-    assert min(entry.layers, entry.width, entry.heads, entry.vocabulary_size) > 0
-    assert entry.width % entry.heads == 0
+    assert min(entry.num_hidden_layers, entry.hidden_size, entry.num_attention_heads, entry.vocab_size) > 0
+    assert entry.hidden_size % entry.num_attention_heads == 0
     assert entry.languages
-    assert entry.licence
+    assert entry.license
     assert entry.sources
     assert (entry.parameters is None) is entry.name.startswith("talking-heads")
     for source in entry.sources:
@@ -98,7 +98,9 @@ def test_the_24_small_encoders_of_hugging_face_are_mirrors_of_tf_hubs():
 def test_sizes_are_those_that_names_tell():
     for name, entry in CATALOG.items():
         if found := re.search(r"L-(\d+)_H-(\d+)_A-(\d+)", name):
-            assert (entry.layers, entry.width, entry.heads) == tuple(map(int, found.groups()))
+            assert (entry.num_hidden_layers, entry.hidden_size, entry.num_attention_heads) == tuple(
+                map(int, found.groups())
+            )
 
 
 @pytest.mark.parametrize(
@@ -123,8 +125,9 @@ def test_minilm_comes_from_the_package_index_first_and_from_hugging_face_second(
 
 
 def test_nothing_heavy_is_imported_to_fetch_an_encoder():
-    modules = "catalog, handles, sources, cache, weights_file"
-    code = f"import sys; from bert_serving.encoders import {modules}; print(sorted(sys.modules))"
+    modules = "cache, encoders.catalog.catalog, encoders.catalog.handles, encoders.download.sources, encoders.safetensors_file"
+    imports = "; ".join(f"import bert_serving.{module}" for module in modules.split(", "))
+    code = f"import sys; {imports}; print(sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     for heavy in ("tensorflow", "tf_keras", "pandas", "torch"):
         assert f"'{heavy}'" not in done.stdout

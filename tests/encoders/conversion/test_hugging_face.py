@@ -109,7 +109,12 @@ def test_variables_have_the_names_of_tf_hubs_encoders(minilm):
 
 def test_the_architecture_is_that_of_the_configuration(minilm):
     assert Architecture.load(minilm / "encoder.json") == Architecture(
-        vocabulary_size=30522, layers=6, width=384, heads=12, inner_width=1536, positions=512
+        vocab_size=30522,
+        num_hidden_layers=6,
+        hidden_size=384,
+        num_attention_heads=12,
+        intermediate_size=1536,
+        max_position_embeddings=512,
     )
 
 

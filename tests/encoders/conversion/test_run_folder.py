@@ -85,7 +85,7 @@ def test_training_starts_with_the_weights_of_the_run_that_encoder_path_names(tra
     assert train(config, tmp_path / "second", resume=True).metrics == second.metrics
 
 
-def test_licence_and_languages_go_from_run_to_run(trained, tmp_path):
+def test_license_and_languages_go_from_run_to_run(trained, tmp_path):
     # Of the same name, so that the conversion is in the cache.
     copy = shutil.copytree(trained.run.path, tmp_path / trained.run.path.name)
     assert find_encoder_folder(EncoderConfig(path=copy)).terms == Terms()

@@ -24,7 +24,7 @@ from bert_serving.encoders.loading import find_encoder_folder, load_encoder
 from bert_serving.encoders.trust import check_harmless
 from bert_serving.errors import EncoderError, SourceError
 from bert_serving.text.preprocessing import (
-    NormalisedPreprocessing,
+    NormalizedPreprocessing,
     load_preprocessing,
     write_sentencepiece_preprocessing,
 )
@@ -356,8 +356,8 @@ def test_preprocessing_of_our_own_passes_the_audit(trained, encoder_folder, tmp_
     write_sentencepiece_preprocessing(tmp_path / "spiece.model", tmp_path / "albert", rules=TextRules())
     check_harmless(tmp_path / "albert")
     inner = load_preprocessing(encoder_folder / "preprocessing").model
-    tf.saved_model.save(NormalisedPreprocessing(inner, tf.strings.strip), str(tmp_path / "normalised"))
-    check_harmless(tmp_path / "normalised")
+    tf.saved_model.save(NormalizedPreprocessing(inner, tf.strings.strip), str(tmp_path / "normalized"))
+    check_harmless(tmp_path / "normalized")
 
 
 # === Offline ===

@@ -304,8 +304,8 @@ def test_a_server_that_has_gone_is_told(browser, base):  # noqa: F811
     browser.console()  # the browser itself reports the refused connection
 
 
-def brightness(colour):
-    channels = [int(part) / 255 for part in colour[colour.index("(") + 1 : -1].split(",")[:3]]
+def brightness(color):
+    channels = [int(part) / 255 for part in color[color.index("(") + 1 : -1].split(",")[:3]]
     linear = [each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in channels]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 

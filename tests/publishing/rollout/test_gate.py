@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bert_serving.contract import Head
-from bert_serving.data.table import LabelledTable
+from bert_serving.data.table import LabeledTable
 from bert_serving.errors import GateError, RunFileError
 from bert_serving.evaluation.predictions import Predictions
 from bert_serving.publishing.rollout.gate import GateRules, Latency, judge, load_gate, measure_latency
@@ -19,7 +19,7 @@ TRUE = ["a"] * 6 + ["b"] * 4
 def answered(letters, head=Head.SOFTMAX):
     """A model that answers these labels with probability 0.9."""
     values = np.array([[0.9, 0.1] if letter == "a" else [0.1, 0.9] for letter in letters])
-    return Predictions(head, LABELS, LabelledTable(TEXTS[: len(letters)], None, TRUE[: len(letters)], "x"), values)
+    return Predictions(head, LABELS, LabeledTable(TEXTS[: len(letters)], None, TRUE[: len(letters)], "x"), values)
 
 
 def rules(**given):

@@ -181,7 +181,7 @@ def test_prune_keeps_what_is_needed(bert_serving, servers, base):
     assert "would remove: 2, 3, 4" in bert_serving(*words, "--dry-run").out
     assert numbers() == [1, 2, 3, 4, 5, 6]
     assert "removed: 2, 3, 4" in bert_serving(*words).out
-    assert numbers() == [1, 5, 6], "version 1 is labelled"
+    assert numbers() == [1, 5, 6], "version 1 is labeled"
     assert "removed: none" in bert_serving(*words).out
     for words, message in (
         (["prune", base, "--keep", 0], "--keep 0: keep at least 1 version"),

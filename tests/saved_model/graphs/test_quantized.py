@@ -16,7 +16,7 @@ from bert_serving.saved_model.export import export_run
 from bert_serving.saved_model.graphs import quantized
 from bert_serving.saved_model.graphs.calibration import arithmetic_of, measured_ranges
 from bert_serving.saved_model.graphs.dense import ACTIVATIONS, FloatArithmetic, Weights
-from bert_serving.saved_model.graphs.quantized import QuantisedArithmetic, _Product
+from bert_serving.saved_model.graphs.quantized import QuantizedArithmetic, _Product
 from bert_serving.saved_model.graphs.ragged import ragged_encoder
 from bert_serving.saved_model.manifest import load_manifest
 from bert_serving.saved_model.reader import ExportedModel
@@ -62,21 +62,21 @@ def ranges(x, activation="gelu"):
 @pytest.mark.parametrize("x", [NORMAL, UNEVEN, NORMAL[:1], NORMAL[:0]], ids=["even", "uneven", "one row", "no row"])
 def test_a_dense_layer_is_near_the_one_in_float32(x):
     expected = FLOAT32.dense(INNER_LAYER)(tf.constant(x)).numpy()
-    found = called(QuantisedArithmetic({"inner": np.abs(x).max(axis=0, initial=0)}).dense(INNER_LAYER), x)
+    found = called(QuantizedArithmetic({"inner": np.abs(x).max(axis=0, initial=0)}).dense(INNER_LAYER), x)
     assert (found.shape, found.dtype) == (expected.shape, np.float32)
     assert not len(x) or 0 < error(found, expected) < 0.03
 
 
 def test_one_wide_column_does_not_take_the_steps_from_the_others():
-    wide = QuantisedArithmetic({"inner": np.abs(UNEVEN).max(axis=0)})
-    even = QuantisedArithmetic({"inner": np.full(INPUTS, np.abs(UNEVEN).max(), np.float32)})
+    wide = QuantizedArithmetic({"inner": np.abs(UNEVEN).max(axis=0)})
+    even = QuantizedArithmetic({"inner": np.full(INPUTS, np.abs(UNEVEN).max(), np.float32)})
     expected = FLOAT32.dense(INNER_LAYER)(tf.constant(UNEVEN)).numpy()
     errors = [error(called(each.dense(INNER_LAYER), UNEVEN), expected) for each in (wide, even)]
     assert errors[0] < errors[1] / 1.5
 
 
 def test_the_residual_is_added_in_float32():
-    layer = QuantisedArithmetic({"inner": np.abs(NORMAL).max(axis=0)}).dense(INNER_LAYER)
+    layer = QuantizedArithmetic({"inner": np.abs(NORMAL).max(axis=0)}).dense(INNER_LAYER)
     residual = RANDOM.normal(size=(ROWS, INNER), scale=1000).astype(np.float32)
     np.testing.assert_allclose(called(layer.onto, residual, NORMAL), residual + called(layer, NORMAL), atol=1e-3)
 
@@ -84,14 +84,14 @@ def test_the_residual_is_added_in_float32():
 @pytest.mark.parametrize("activation", list(ACTIVATIONS))
 def test_feed_forward_layers_are_near_those_in_float32(activation):
     expected = FLOAT32.feed_forward(INNER_LAYER, OUTER_LAYER, activation)(tf.constant(NORMAL)).numpy()
-    layers = QuantisedArithmetic(ranges(NORMAL, activation)).feed_forward(INNER_LAYER, OUTER_LAYER, activation)
+    layers = QuantizedArithmetic(ranges(NORMAL, activation)).feed_forward(INNER_LAYER, OUTER_LAYER, activation)
     found = called(layers, NORMAL)
     assert found.dtype == np.float32
     assert error(found, expected) < 0.02
 
 
 def test_what_is_out_of_range_becomes_the_end_of_the_range():
-    layer = QuantisedArithmetic({"inner": np.ones(INPUTS, np.float32)}).dense(INNER_LAYER)
+    layer = QuantizedArithmetic({"inner": np.ones(INPUTS, np.float32)}).dense(INNER_LAYER)
     ends = np.sign(NORMAL)
     np.testing.assert_array_equal(called(layer, 1000 * ends), called(layer, 1e9 * ends))
     assert np.abs(called(layer, 1000 * ends)).max() < 100
@@ -146,9 +146,9 @@ def test_a_kernel_that_uses_the_whole_range_would_saturate():
 ANSWERS_WITHOUT_VNNI = """
 import sys, numpy as np, tensorflow as tf
 from bert_serving.saved_model.graphs.dense import Weights
-from bert_serving.saved_model.graphs.quantized import QuantisedArithmetic
+from bert_serving.saved_model.graphs.quantized import QuantizedArithmetic
 given = dict(np.load(sys.argv[1]))
-arithmetic = QuantisedArithmetic({"inner": given["inner_range"], "outer": given["outer_range"]})
+arithmetic = QuantizedArithmetic({"inner": given["inner_range"], "outer": given["outer_range"]})
 layers = [Weights(name, given[name + "_kernel"], given[name + "_bias"]) for name in ("inner", "outer")]
 feed_forward = tf.function(arithmetic.feed_forward(*layers, "gelu").__call__, autograph=False)
 np.save(sys.argv[2], feed_forward(tf.constant(given["x"])).numpy())
@@ -175,7 +175,7 @@ def test_layers_answer_alike_on_processors_without_vnni(instructions, tmp_path):
         check=True,
         capture_output=True,
     )
-    here = called(QuantisedArithmetic(measured).feed_forward(INNER_LAYER, OUTER_LAYER, "gelu"), NORMAL)
+    here = called(QuantizedArithmetic(measured).feed_forward(INNER_LAYER, OUTER_LAYER, "gelu"), NORMAL)
     # One step of rounding at most: the activation between the layers is computed by other float instructions.
     assert error(np.load(tmp_path / "answers.npy"), here) < 0.002
 
@@ -192,8 +192,8 @@ def reference(trained):
 def test_ranges_are_the_largest_magnitudes_on_the_way_through_the_encoder(trained, reference):
     found = measured_ranges(trained.classifier, reference)
     architecture = trained.classifier.encoder.architecture
-    assert len(found) == 4 * architecture.layers + (trained.classifier.options.pooling in ("pooler", "cls"))
-    # The first layer sees the normalised embeddings, as in the Keras network.
+    assert len(found) == 4 * architecture.num_hidden_layers + (trained.classifier.options.pooling in ("pooler", "cls"))
+    # The first layer sees the normalized embeddings, as in the Keras network.
     rows, _ = trained.classifier.tokenize(reference.texts)
     inputs = trained.classifier.batch(rows, range(len(rows)))
     network = trained.classifier.encoder.layer(inputs)
@@ -232,7 +232,7 @@ def test_an_int8_export_agrees_and_says_what_it_needs(export, trained):
     folder = export(minimum_tf_serving="2.17")
     manifest = load_manifest(folder)
     assert (manifest.precision, manifest.verification.passed) == (Precision.INT8, True)
-    assert (manifest.oldest_tf_serving, manifest.limits.largest_difference) == ("2.17", 0.5)
+    assert (manifest.oldest_tf_serving, manifest.limits.max_probability_difference) == ("2.17", 0.5)
     assert "_QuantizedMatMul" in audit_operations(folder).operations
     texts = ["good film", "bad " * 9, *trained.splits.test.texts]
     exported = ExportedModel(folder)

@@ -16,7 +16,14 @@ from bert_serving.saved_model.graphs.dense import FloatArithmetic
 from bert_serving.saved_model.graphs.ragged import RaggedEncoder
 from bert_serving.saved_model.verification.operations import read_meta_graph
 
-SIZE = Architecture(vocabulary_size=40, layers=2, width=16, heads=4, inner_width=32, positions=300)
+SIZE = Architecture(
+    vocab_size=40,
+    num_hidden_layers=2,
+    hidden_size=16,
+    num_attention_heads=4,
+    intermediate_size=32,
+    max_position_embeddings=300,
+)
 FLOAT32 = FloatArithmetic(tf.float32)
 BATCHES = {
     "one short row": [2],
@@ -61,8 +68,8 @@ def ragged(network, activation="gelu", *, pooling=Pooling.POOLER, arithmetic=FLO
 def batch_of(lengths):
     """Flat word ids, type ids and positions, and the same rows padded."""
     random = np.random.default_rng(sum(lengths))
-    words = [random.integers(0, SIZE.vocabulary_size, size) for size in lengths]
-    types = [random.integers(0, SIZE.types, size) for size in lengths]
+    words = [random.integers(0, SIZE.vocab_size, size) for size in lengths]
+    types = [random.integers(0, SIZE.type_vocab_size, size) for size in lengths]
     positions = [np.arange(size) for size in lengths]
     flat = [tf.constant(np.concatenate(rows), tf.int32) for rows in (words, types, positions)]
     padded = {
@@ -113,7 +120,7 @@ def test_every_activation_equals_the_padded_network(activation, network):
 
 def test_an_empty_batch_has_an_empty_answer(network):
     nothing = tf.zeros([0], tf.int32)
-    assert graph_of(ragged(network("gelu")))(nothing, nothing, nothing, nothing).shape == (0, SIZE.width)
+    assert graph_of(ragged(network("gelu")))(nothing, nothing, nothing, nothing).shape == (0, SIZE.hidden_size)
 
 
 def test_bfloat16_stays_near_float32_and_halves_the_weights(network):
@@ -140,11 +147,11 @@ def test_all_chains_and_signatures_share_one_copy_of_the_weights(network, tmp_pa
     meta_graph = read_meta_graph(tmp_path / "model")
     nodes = [node for function in meta_graph.graph_def.library.function for node in function.node_def]
     shapes = [tf.TensorShape(node.attr["value"].tensor.tensor_shape).as_list() for node in nodes if node.op == "Const"]
-    assert shapes.count([SIZE.inner_width, SIZE.width]) == SIZE.layers
+    assert shapes.count([SIZE.intermediate_size, SIZE.hidden_size]) == SIZE.num_hidden_layers
 
 
-def test_the_optimizer_fuses_matrix_products_and_leaves_layer_normalisation_alone(network):
-    """TensorFlow's fused layer normalisation computes with an epsilon of 0.001, whatever the graph says."""
+def test_the_optimizer_fuses_matrix_products_and_leaves_layer_normalization_alone(network):
+    """TensorFlow's fused layer normalization computes with an epsilon of 0.001, whatever the graph says."""
     weights = {variable.name: variable.numpy() for variable in network("gelu").variables}
     flat, _ = batch_of([5, 9])
     flat = [each.numpy() for each in flat]

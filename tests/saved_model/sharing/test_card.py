@@ -97,7 +97,7 @@ def test_every_export_carries_its_card(exported, manifest, provenance):
 # === What it says ===
 
 
-def test_a_hub_reads_the_scores_licence_and_language_from_the_metadata(manifest, provenance, trained):
+def test_a_hub_reads_the_scores_license_and_language_from_the_metadata(manifest, provenance, trained):
     entry = CATALOG["all-MiniLM-L6-v2"]
     origin = EncoderOrigin(name=entry.name, sha256="0" * 64, **dataclasses.asdict(terms_of(entry)))
     card = ModelCard(classifier_card(manifest.model_copy(update={"encoder": origin}), provenance))

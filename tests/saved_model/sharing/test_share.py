@@ -248,7 +248,7 @@ def test_share_has_help(bert_serving):
     assert "Usage: bert-serving share" in out
 
 
-def test_the_card_of_a_shared_encoder_carries_licence_and_language_on(trained, tmp_path):
+def test_the_card_of_a_shared_encoder_carries_license_and_language_on(trained, tmp_path):
     run = RunFolder(shutil.copytree(trained.run.path, tmp_path / trained.run.path.name))
     facts = run.read_json("run.json")
     facts["encoder"] |= {"license": "mit", "languages": ["en", "de"]}

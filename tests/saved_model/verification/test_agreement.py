@@ -69,35 +69,38 @@ def test_difference_and_changed_answers_are_those_of_the_head(head, expected, fo
     texts = Reference(tuple("ab"[: len(expected)]), None, np.array(expected, np.float32))
     result = compare(Answers(found), texts, head)
     assert (result.rows, result.changed_labels) == (len(expected), changed)
-    assert result.largest_difference == pytest.approx(difference, abs=1e-6)
+    assert result.max_probability_difference == pytest.approx(difference, abs=1e-6)
 
 
 @pytest.mark.parametrize(
     ("found", "problems"),
     [
-        (Agreement(rows=1000, largest_difference=0.02, changed_labels=2), []),
+        (Agreement(rows=1000, max_probability_difference=0.02, changed_labels=2), []),
         (
-            Agreement(rows=1000, largest_difference=0.0201, changed_labels=0),
+            Agreement(rows=1000, max_probability_difference=0.0201, changed_labels=0),
             [
-                "a probability of 1,000 validation texts differs from the model in memory by 0.02, limit 0.02 (export.largest_difference)"
+                "a probability of 1,000 validation texts differs from the model in memory by 0.02, limit 0.02 "
+                "(export.max_probability_difference)"
             ],
         ),
         (
-            Agreement(rows=1000, largest_difference=0.0, changed_labels=3),
+            Agreement(rows=1000, max_probability_difference=0.0, changed_labels=3),
             [
-                "3 of 1,000 validation texts get another answer than from the model in memory, limit 0.20% (export.changed_labels)"
+                "3 of 1,000 validation texts get another answer than from the model in memory, limit 0.20% (export.max_label_change_rate)"
             ],
         ),
     ],
 )
 def test_more_than_the_limits_allow_is_a_problem(found, problems):
-    limits = Limits.of(Precision.BFLOAT16, changed_labels=0.002)
+    limits = Limits.of(Precision.BFLOAT16, max_label_change_rate=0.002)
     assert check_agreement(found, limits) == problems
 
 
 def test_not_a_number_is_a_problem():
-    limits = Limits(largest_difference=1.0, changed_labels=1.0)
-    assert len(check_agreement(Agreement(rows=1, largest_difference=float("nan"), changed_labels=0), limits)) == 1
+    limits = Limits(max_probability_difference=1.0, max_label_change_rate=1.0)
+    assert (
+        len(check_agreement(Agreement(rows=1, max_probability_difference=float("nan"), changed_labels=0), limits)) == 1
+    )
 
 
 def test_of_many_rows_a_sample_is_drawn_without_repetition():
@@ -121,7 +124,7 @@ def test_a_reference_comes_back_as_it_was_written(tmp_path):
 def test_an_export_says_how_far_its_answers_to_validation_texts_are_from_the_models(exported):
     found = load_manifest(exported).verification.agreement
     assert (found.rows, found.changed_labels) == (10, 0)
-    assert found.largest_difference < 1e-6
+    assert found.max_probability_difference < 1e-6
 
 
 def test_no_training_data_is_published(exported, rows):
@@ -132,7 +135,7 @@ def test_no_training_data_is_published(exported, rows):
 
 def test_an_export_beyond_the_limits_of_the_run_file_is_not_published(export, tmp_path):
     with pytest.raises(VerificationError, match=r"differ from the model in memory by .*, limit 1e-12"):
-        export(precision=Precision.BFLOAT16, largest_difference=1e-12)
+        export(precision=Precision.BFLOAT16, max_probability_difference=1e-12)
     assert list((tmp_path / "models" / "tiny").iterdir()) == []
 
 
@@ -144,8 +147,8 @@ def test_changed_answers_beyond_the_limit_stop_an_export(export, monkeypatch, tm
 
 
 def test_limits_travel_with_the_export(export):
-    folder = export(largest_difference=0.5, changed_labels=0.25)
-    assert load_manifest(folder).limits == Limits(largest_difference=0.5, changed_labels=0.25)
+    folder = export(max_probability_difference=0.5, max_label_change_rate=0.25)
+    assert load_manifest(folder).limits == Limits(max_probability_difference=0.5, max_label_change_rate=0.25)
 
 
 def test_without_validation_data_the_golden_texts_decide_and_a_note_says_so(export, monkeypatch, trained):
@@ -202,7 +205,7 @@ def test_auto_tries_int8_where_every_server_has_its_operation(export, monkeypatc
 @pytest.mark.slow
 def test_auto_passes_over_a_precision_that_does_not_agree(export):
     notes = Notes()
-    folder = export(notes, precision=Precision.AUTO, largest_difference=1e-5)
+    folder = export(notes, precision=Precision.AUTO, max_probability_difference=1e-5)
     assert load_manifest(folder).precision is Precision.FLOAT32
     assert notes.notes == [LEFT_OUT, "precision bfloat16 does not agree with the model in memory"]
 

@@ -35,7 +35,7 @@ def problems_of(folder, **options):
 def test_an_export_passed_in_a_fresh_process_before_it_was_published(exported):
     verdict = load_manifest(exported).verification
     assert (verdict.passed, verdict.problems, verdict.golden_texts) == (True, (), 12)
-    assert 0 <= verdict.largest_difference <= 2e-6
+    assert 0 <= verdict.max_probability_difference <= 2e-6
 
 
 def test_the_fresh_process_has_nothing_of_this_one_but_the_folder(exported, tmp_path, monkeypatch):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from bert_serving.clients.refusal import check_texts
+from bert_serving.clients.errors import check_texts
 from bert_serving.errors import InvalidRequest
 
 # TensorFlow Serving has no limit worth the name, but what stands before a server often has.
@@ -11,7 +11,7 @@ _MOST_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
+class PredictRequest:
     """Texts for a model.
 
     Attributes:
@@ -42,7 +42,7 @@ class Question:
         if self.texts and not self.model:
             raise InvalidRequest("The model's name is empty: give the name that the server was started with")
 
-    def parts(self, most_rows: int) -> Iterator["Question"]:
+    def parts(self, most_rows: int) -> Iterator["PredictRequest"]:
         """The same question as several of at most so many rows and about a megabyte; none when there are no texts."""
         start = size = 0
         for row, text in enumerate(self.texts):
@@ -54,6 +54,6 @@ class Question:
         if start < len(self.texts):
             yield self._rows(slice(start, len(self.texts)))
 
-    def _rows(self, rows: slice) -> "Question":
+    def _rows(self, rows: slice) -> "PredictRequest":
         pairs = None if self.text_pairs is None else self.text_pairs[rows]
         return replace(self, texts=self.texts[rows], text_pairs=pairs)

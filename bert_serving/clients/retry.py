@@ -28,7 +28,7 @@ class TryAgainError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patience:
+class RetryPolicy:
     """How long a client tries.
 
     Attributes:
@@ -69,7 +69,7 @@ class Patience:
         return wait
 
 
-def ask(send: Callable[[float], T], patience: Patience) -> T:
+def ask(send: Callable[[float], T], policy: RetryPolicy) -> T:
     """The answer of `send`, which is given the seconds that it may take.
 
     Raises:
@@ -78,14 +78,14 @@ def ask(send: Callable[[float], T], patience: Patience) -> T:
     began, tries = time.monotonic(), 0
     while True:
         try:
-            return send(patience.seconds())
+            return send(policy.seconds())
         except TryAgainError as failed:
-            wait = patience.wait(failed, tries=tries, began=began)
+            wait = policy.wait(failed, tries=tries, began=began)
         tries += 1
         time.sleep(wait)
 
 
-async def ask_async(send: Callable[[float], Awaitable[T]], patience: Patience) -> T:
+async def ask_async(send: Callable[[float], Awaitable[T]], policy: RetryPolicy) -> T:
     """The same on an event loop.
 
     Raises:
@@ -94,9 +94,9 @@ async def ask_async(send: Callable[[float], Awaitable[T]], patience: Patience) -
     began, tries = time.monotonic(), 0
     while True:
         try:
-            return await send(patience.seconds())
+            return await send(policy.seconds())
         except TryAgainError as failed:
-            wait = patience.wait(failed, tries=tries, began=began)
+            wait = policy.wait(failed, tries=tries, began=began)
         tries += 1
         await asyncio.sleep(wait)
 

@@ -1,4 +1,4 @@
-"""The user's own normalisation: a function, named in the run file, that changes texts before they are cut into word pieces.
+"""The user's own normalization: a function, named in the run file, that changes texts before they are cut into word pieces.
 
 A function from string tensors to string tensors becomes part of the preprocessing SavedModel, and with it of every export. One from
 `str` to `str` runs in Python alone.
@@ -17,18 +17,20 @@ import tensorflow as tf
 from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
 
 from bert_serving.errors import RunFileError
-from bert_serving.text.preprocessing import NormalisedPreprocessing, load_preprocessing
+from bert_serving.text.preprocessing import NormalizedPreprocessing, load_preprocessing
 from bert_serving.unsafe_operations import unsafe_operations
 
-RECORD = "normalisation.json"
-"""beside a preprocessing SavedModel with a normalisation: which function, around which preprocessing"""
+RECORD = "normalization.json"
+"""beside a preprocessing SavedModel with a normalization: which function, around which preprocessing"""
 
-_SOURCE = "encoder.normalise"
+# Its name in earlier versions.
+_FORMER_RECORD = "normalisation.json"
+_SOURCE = "encoder.normalizer"
 _TRIED = ("Good film", " B\u00fccher\u00a0&amp; <b>more</b>", "")
 
 
 @dataclass(frozen=True)
-class Normalisation:
+class Normalization:
     """A function of the user's.
 
     Attributes:
@@ -42,7 +44,7 @@ class Normalisation:
     in_graph: bool
 
 
-def find_normalisation(name: str) -> Normalisation:
+def find_normalization(name: str) -> Normalization:
     """Imports a function and finds out whether it can be part of a graph.
 
     Args:
@@ -57,7 +59,7 @@ def find_normalisation(name: str) -> Normalisation:
             function, input_signature=[tf.TensorSpec([None], tf.string)], autograph=False
         ).get_concrete_function()
     except Exception as error:  # The function is the user's and may raise anything.
-        return _python_normalisation(name, function, error)
+        return _python_normalization(name, function, error)
     found = graph.structured_outputs
     if not isinstance(found, tf.Tensor) or found.dtype != tf.string:
         raise _problem(
@@ -70,17 +72,17 @@ def find_normalisation(name: str) -> Normalisation:
             name, f"uses what no server should run: {listed}; use tf.strings, or plain Python from str to str"
         )
     if graph.captured_inputs:
-        raise _problem(name, "uses a variable or a table from outside; a normalisation must do with string operations")
+        raise _problem(name, "uses a variable or a table from outside; a normalization must do with string operations")
     _check_rows(name, graph)
-    return Normalisation(name, function, in_graph=True)
+    return Normalization(name, function, in_graph=True)
 
 
-def write_normalised(preprocessing: Path, normalisation: Normalisation, target: Path, *, sha256: str) -> None:
-    """Writes a preprocessing SavedModel that normalises first.
+def write_normalized(preprocessing: Path, normalization: Normalization, target: Path, *, sha256: str) -> None:
+    """Writes a preprocessing SavedModel that normalizes first.
 
     Args:
         preprocessing: the SavedModel to put it before.
-        normalisation: one that can be part of a graph.
+        normalization: one that can be part of a graph.
         target: folder to create.
         sha256: digest of `preprocessing`, for the record beside the SavedModel.
 
@@ -88,15 +90,15 @@ def write_normalised(preprocessing: Path, normalisation: Normalisation, target: 
         EncoderError: `preprocessing` cannot be loaded.
     """
     inner = load_preprocessing(preprocessing)
-    tf.saved_model.save(NormalisedPreprocessing(inner.model, normalisation.function), str(target))
-    record = {"function": normalisation.name, "preprocessing_sha256": sha256}
+    tf.saved_model.save(NormalizedPreprocessing(inner.model, normalization.function), str(target))
+    record = {"function": normalization.name, "preprocessing_sha256": sha256}
     (target / RECORD).write_text(json.dumps(record, indent=2) + "\n", "utf-8")
 
 
-def is_normalised(preprocessing: Path, name: str) -> bool:
-    """Whether `write_normalised` wrote this folder with the function of that name."""
-    record = preprocessing / RECORD
-    return record.is_file() and json.loads(record.read_text("utf-8"))["function"] == name
+def is_normalized(preprocessing: Path, name: str) -> bool:
+    """Whether `write_normalized` wrote this folder with the function of that name."""
+    records = (preprocessing / record for record in (RECORD, _FORMER_RECORD))
+    return any(json.loads(record.read_text("utf-8"))["function"] == name for record in records if record.is_file())
 
 
 def _import(name: str) -> Callable[[Any], Any]:
@@ -116,7 +118,7 @@ def _import(name: str) -> Callable[[Any], Any]:
     return function
 
 
-def _python_normalisation(name: str, function: Callable[[Any], Any], refusal: Exception) -> Normalisation:
+def _python_normalization(name: str, function: Callable[[Any], Any], refusal: Exception) -> Normalization:
     try:
         found = [function(text) for text in _TRIED]
     except Exception as error:  # As above.
@@ -126,7 +128,7 @@ def _python_normalisation(name: str, function: Callable[[Any], Any], refusal: Ex
     wrong = [each for each in found if not isinstance(each, str)]
     if wrong:
         raise _problem(name, f"gives {_described(wrong[0])} for a str; it must give a str")
-    return Normalisation(name, function, in_graph=False)
+    return Normalization(name, function, in_graph=False)
 
 
 def _check_rows(name: str, graph: Callable[[tf.Tensor], tf.Tensor]) -> None:
