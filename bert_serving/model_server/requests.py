@@ -11,8 +11,8 @@ from google.protobuf.message import Message
 from bert_serving.model_server.batching.executor import Executor
 from bert_serving.model_server.config.limits import Limits
 from bert_serving.model_server.inference.inference import Inference
-from bert_serving.model_server.inference.status_code import Failure, failure_of
-from bert_serving.model_server.observability.events import Exchange, Exchanges, now
+from bert_serving.model_server.inference.status_code import Status, status_of
+from bert_serving.model_server.observability.events import RequestEvent, RequestEvents, now
 
 T = TypeVar("T")
 
@@ -49,21 +49,21 @@ def _ignore(call: Call, response: Any) -> None:
     """For those whom answers do not concern."""
 
 
-class Gateway:
+class RequestHandler:
     """Runs requests of both protocols."""
 
-    def __init__(self, executor: Executor, limits: Limits, exchanges: Exchanges, answered: Answered = _ignore):
-        """Makes a gateway.
+    def __init__(self, executor: Executor, limits: Limits, events: RequestEvents, answered: Answered = _ignore):
+        """Makes a handler.
 
         Args:
             executor: what runs the requests.
             limits: what one request may ask for.
-            exchanges: is told how each request ended.
+            events: is told how each request ended.
             answered: called on the event loop with each call that was answered, and its response, behind the answer; must be quick.
         """
         self.limits = limits
         self._executor = executor
-        self._exchanges = exchanges
+        self._exchanges = events
         self._answered = answered
 
     def begin(self, entrypoint: str, method: str, model: str, client: str) -> Call:
@@ -92,16 +92,16 @@ class Gateway:
         self._note(call, seconds, "OK", "")
         self._answered(call, response)
 
-    def failed(self, call: Call, error: Exception) -> Failure:
+    def failed(self, call: Call, error: Exception) -> Status:
         """The request gets an error; gives what it is on the wire."""
-        failure = failure_of(error)
-        self._note(call, now() - call.started, failure.code, failure.message)
-        return failure
+        status = status_of(error)
+        self._note(call, now() - call.started, status.code, status.message)
+        return status
 
     def _note(self, call: Call, seconds: float, status: str, message: str) -> None:
         inference = call.inference
         self._exchanges.note(
-            Exchange(
+            RequestEvent(
                 entrypoint=call.entrypoint,
                 method=call.method,
                 model=call.model,

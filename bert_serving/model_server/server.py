@@ -27,10 +27,10 @@ from bert_serving.model_server.models.reload import ConfigFile
 from bert_serving.model_server.models.store import ModelStore
 from bert_serving.model_server.models.watcher import Watcher
 from bert_serving.model_server.observability.access_log import AccessLog
-from bert_serving.model_server.observability.events import Exchanges
+from bert_serving.model_server.observability.events import RequestEvents
 from bert_serving.model_server.observability.request_log import RequestLog
 from bert_serving.model_server.page.page import page_documents
-from bert_serving.model_server.requests import Call, Gateway
+from bert_serving.model_server.requests import Call, RequestHandler
 from bert_serving.model_server.rest_api.app import Document, RestOptions, build_rest_app
 from bert_serving.model_server.rest_api.connection import KEEP_ALIVE_SECONDS, PatientProtocol
 from bert_serving.model_server.rest_api.routes import RestApi
@@ -65,9 +65,9 @@ class ModelServer:
         self._workers = Workers(options.rest_threads, most_waiting=options.max_waiting_requests)
         threads = options.max_threads if options.batching is None else options.batching.num_batch_threads
         self._executor = Executor(threads, most_waiting=options.max_waiting_requests, on_batch=self._note_batch)
-        self._exchanges = Exchanges()
+        self._exchanges = RequestEvents()
         self._request_log: RequestLog | None = None
-        self._gateway = Gateway(self._executor, options.limits, self._exchanges, self._log_request)
+        self._handler = RequestHandler(self._executor, options.limits, self._exchanges, self._log_request)
         self._api = RestApi(self.store)
         self._metrics: Metrics | None = None
         self._access_log: AccessLog | None = None
@@ -189,7 +189,7 @@ class ModelServer:
             *options.grpc_channel_arguments,
         ]
         server = grpc.aio.server(options=arguments)
-        add_services(server, self.store, self._workers, self._gateway, tensor_content=options.tensor_content)
+        add_services(server, self.store, self._workers, self._handler, tensor_content=options.tensor_content)
         await self._add_health(server)
         if options.port is not None:
             self.grpc_port = _bind_grpc(server, f"{options.host or '[::]'}:{options.port}", options.tls)
@@ -211,7 +211,7 @@ class ModelServer:
         options = RestOptions(
             timeout=self.options.rest_timeout, cors=self.options.rest_cors, documents=self._documents()
         )
-        app = build_rest_app(self._api, self._workers, self._gateway, options)
+        app = build_rest_app(self._api, self._workers, self._handler, options)
         config = uvicorn.Config(
             app,
             log_config=None,

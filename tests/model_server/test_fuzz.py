@@ -19,7 +19,7 @@ from bert_serving.model_server.inference.classify import classify
 from bert_serving.model_server.inference.inference import Inference
 from bert_serving.model_server.inference.predict import predict
 from bert_serving.model_server.inference.regress import regress
-from bert_serving.model_server.inference.status_code import failure_of
+from bert_serving.model_server.inference.status_code import status_of
 from bert_serving.model_server.models.store import ModelStore
 from bert_serving.model_server.rest_api.routes import RestApi
 
@@ -41,7 +41,7 @@ def check_rest(store, method, path, body):
         reply = RestApi(store).prepare(method, path, body)
         status = (reply.run() if isinstance(reply, Inference) else reply).status
     except Exception as error:
-        status = http_status(failure_of(error).code)
+        status = http_status(status_of(error).code)
     # 501: a data type that JSON cannot carry, as in the reference.
     assert status < 500 or status == 501, body
 
@@ -51,7 +51,7 @@ def check_grpc(servable, answer, request):
     try:
         answer(servable, request)
     except Exception as error:
-        code = failure_of(error).code
+        code = status_of(error).code
     assert code not in ("INTERNAL", "UNKNOWN", "DATA_LOSS"), request
 
 

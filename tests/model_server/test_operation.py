@@ -34,8 +34,8 @@ from bert_serving.model_server.config.monitoring import DEFAULT_PATH
 from bert_serving.model_server.config.options import ModelConfig, ServerOptions
 from bert_serving.model_server.config.tls import Tls, read_tls
 from bert_serving.model_server.models.store import ModelStore, State
-from bert_serving.model_server.observability.events import Exchanges
-from bert_serving.model_server.requests import Gateway
+from bert_serving.model_server.observability.events import RequestEvents
+from bert_serving.model_server.requests import RequestHandler
 from bert_serving.model_server.rest_api.body import BodyReader
 from bert_serving.model_server.rest_api.connection import PatientProtocol
 from bert_serving.model_server.server import ServerThread
@@ -257,12 +257,14 @@ def test_requests_that_are_cancelled_or_expire_are_counted_and_logged(base, tmp_
 
 def test_an_answer_does_not_wait_until_it_is_counted_and_logged():
     order = []
-    exchanges = Exchanges()
-    exchanges.listen(lambda exchange: order.append(exchange.status))
-    gateway = Gateway(Executor(1, most_waiting=1), Limits(), exchanges, lambda call, response: order.append(response))
+    events = RequestEvents()
+    events.listen(lambda event: order.append(event.status))
+    handler = RequestHandler(
+        Executor(1, most_waiting=1), Limits(), events, lambda call, response: order.append(response)
+    )
 
     async def answer():
-        gateway.succeeded(gateway.begin("GRPC", "Predict", "half_plus_two", "client"), "response")
+        handler.succeeded(handler.begin("GRPC", "Predict", "half_plus_two", "client"), "response")
         order.append("sent")
         await asyncio.sleep(0)
 

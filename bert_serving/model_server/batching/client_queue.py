@@ -9,7 +9,7 @@ _Line = deque[BatchTask]
 _Host = OrderedDict[str, _Line]
 
 
-class TaskLane:
+class ClientQueue:
     """A queue in which a client that sends much only delays itself.
 
     Hosts take turns, and so do the connections of a host: many connections give a host no more than one would. Within a connection the

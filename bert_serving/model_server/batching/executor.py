@@ -22,7 +22,7 @@ from bert_serving.model_server.inference.inference import Inference, T
 from bert_serving.model_server.inference.servable import Servable
 
 # A client that had company so recently is not taken for the only one.
-_COMPANY_SECONDS = 0.25
+_CONCURRENT_SECONDS = 0.25
 # The share of a batch's time for which the next one waits for company.
 _MAX_WAIT = 0.25
 
@@ -61,14 +61,14 @@ class _Traffic:
     Attributes:
         running: batches that run.
         seconds: how long the last one ran.
-        company: when there was last more than one.
-        lonely: signatures with outputs that cannot be parted.
+        last_concurrent: when there was last more than one.
+        unbatchable: signatures with outputs that cannot be parted.
     """
 
     running: int = 0
     seconds: float = 0.0
-    company: float = float("-inf")
-    lonely: set[Hashable] = field(default_factory=set)
+    last_concurrent: float = float("-inf")
+    unbatchable: set[Hashable] = field(default_factory=set)
 
 
 class Executor:
@@ -145,7 +145,7 @@ class Executor:
             # Requests of other lengths or for other outputs have queues of their own, which must not add up without limit.
             others = [(each_key, each) for each_key, each in self._queues.items() if _same_servable(each_key, key)]
             if traffic.running or any(each.rows for _, each in others):
-                traffic.company = time.monotonic()
+                traffic.last_concurrent = time.monotonic()
             elsewhere = sum(each.rows for each_key, each in others if _same_signature(each_key, key)) - queue.rows
             evicted = queue.push(task, elsewhere=elsewhere)
             self._queues[key] = queue
@@ -190,7 +190,7 @@ class Executor:
         traffic = self._traffic_of(first)
         # While a batch runs, the processor is busy and the next one can grow for nothing.
         max_wait = _MAX_WAIT * traffic.seconds if traffic.running else 0.0
-        return queue.ready_at(alone=now - traffic.company > _COMPANY_SECONDS, max_wait=max_wait)
+        return queue.ready_at(alone=now - traffic.last_concurrent > _CONCURRENT_SECONDS, max_wait=max_wait)
 
     def _traffic_of(self, task: BatchTask) -> _Traffic:
         return self._traffic.setdefault(task.inference.servable, _Traffic())
@@ -251,7 +251,7 @@ class Executor:
         with self._changed:
             traffic = self._traffic.get(task.inference.servable)
             if traffic is not None:
-                traffic.lonely.add(_kind(task.inference))
+                traffic.unbatchable.add(_kind(task.inference))
 
 
 def _rows(inference: Inference[Any]) -> int:
@@ -273,7 +273,7 @@ def _kind(inference: Inference[Any]) -> Hashable:
 def _queue_key(task: BatchTask, traffic: _Traffic) -> _Key:
     inference = task.inference
     parameters = inference.servable.batching
-    if parameters is None or _kind(inference) in traffic.lonely:
+    if parameters is None or _kind(inference) in traffic.unbatchable:
         task.rows = 0
     if not task.rows or parameters is None:
         return ()

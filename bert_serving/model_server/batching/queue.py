@@ -1,7 +1,7 @@
 """A queue of tasks that may share a batch."""
 
 from bert_serving.errors import InvalidRequest, ServerUnavailable
-from bert_serving.model_server.batching.client_queue import TaskLane
+from bert_serving.model_server.batching.client_queue import ClientQueue
 from bert_serving.model_server.batching.task import BatchTask
 from bert_serving.model_server.config.batching import BatchingParameters
 
@@ -21,7 +21,7 @@ class TaskQueue:
         """
         self.parameters = parameters
         self._most_waiting = most_waiting
-        self._short, self._long = TaskLane(), TaskLane()
+        self._short, self._long = ClientQueue(), ClientQueue()
         self._owed = False
 
     def __len__(self) -> int:

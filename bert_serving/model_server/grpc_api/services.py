@@ -20,13 +20,13 @@ from bert_serving.model_server.inference.metadata import check_metadata_request,
 from bert_serving.model_server.inference.multi_inference import multi_inference_spec, prepare_multi_inference
 from bert_serving.model_server.inference.predict import prepare_predict
 from bert_serving.model_server.inference.regress import prepare_regress
-from bert_serving.model_server.inference.status_code import failure_of
+from bert_serving.model_server.inference.status_code import status_of
 from bert_serving.model_server.inference.tensors import declared_bytes
 from bert_serving.model_server.models.reload import reload_config
 from bert_serving.model_server.models.status import model_status
 from bert_serving.model_server.models.store import ModelStore
 from bert_serving.model_server.observability.events import now
-from bert_serving.model_server.requests import Call, Gateway
+from bert_serving.model_server.requests import Call, RequestHandler
 from bert_serving.model_server.thread_pool import Workers
 
 T = TypeVar("T")
@@ -49,16 +49,16 @@ class _Service:
         try:
             return work(request)
         except Exception as error:
-            failure = failure_of(error)
-        return await context.abort(grpc.StatusCode[failure.code], _cut(failure.message))
+            status = status_of(error)
+        return await context.abort(grpc.StatusCode[status.code], _cut(status.message))
 
 
 class PredictionService(_Service, prediction_service_pb2_grpc.PredictionServiceServicer):
     """Inference."""
 
-    def __init__(self, store: ModelStore, workers: Workers, gateway: Gateway, *, tensor_content: bool = False):
+    def __init__(self, store: ModelStore, workers: Workers, handler: RequestHandler, *, tensor_content: bool = False):
         super().__init__(store, workers)
-        self._gateway = gateway
+        self._handler = handler
         self._tensor_content = tensor_content
 
     async def Predict(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
@@ -72,7 +72,7 @@ class PredictionService(_Service, prediction_service_pb2_grpc.PredictionServiceS
 
     async def MultiInference(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
         name = request.tasks[0].model_spec.name if request.tasks else ""
-        call = self._gateway.begin("GRPC", "MultiInference", name, context.peer())
+        call = self._handler.begin("GRPC", "MultiInference", name, context.peer())
         return await self._answered(context, call, self._run_tasks(call, request))
 
     async def GetModelMetadata(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
@@ -85,33 +85,33 @@ class PredictionService(_Service, prediction_service_pb2_grpc.PredictionServiceS
         prepare: Callable[[Any], Inference[Any]],
         request: Any,
     ) -> Any:
-        call = self._gateway.begin("GRPC", method, request.model_spec.name, context.peer())
+        call = self._handler.begin("GRPC", method, request.model_spec.name, context.peer())
         return await self._answered(context, call, self._run(call, prepare, request))
 
     async def _answered(self, context: grpc.aio.ServicerContext, call: Call, work: Awaitable[Any]) -> Any:
         try:
             response = await work
-            self._gateway.succeeded(call, response)
+            self._handler.succeeded(call, response)
             return response
         except asyncio.CancelledError:
-            self._gateway.failed(call, _ending(call, context))
+            self._handler.failed(call, _ending(call, context))
             raise
         except Exception as error:
-            failure = self._gateway.failed(call, error)
-        return await context.abort(grpc.StatusCode[failure.code], _cut(failure.message))
+            status = self._handler.failed(call, error)
+        return await context.abort(grpc.StatusCode[status.code], _cut(status.message))
 
     async def _run(self, call: Call, prepare: Callable[[Any], Inference[Any]], request: Any) -> Any:
-        return await self._gateway.run(call, await self._prepared(prepare, request))
+        return await self._handler.run(call, await self._prepared(prepare, request))
 
     async def _run_tasks(self, call: Call, request: Any) -> inference_pb2.MultiInferenceResponse:
         inferences = await self._prepared(self._multi_inference, request)
-        results = await asyncio.gather(*(self._gateway.run(call, each) for each in inferences))
+        results = await asyncio.gather(*(self._handler.run(call, each) for each in inferences))
         call.request = request
         return inference_pb2.MultiInferenceResponse(results=results)
 
     async def _prepared(self, prepare: Callable[[Any], T], request: Any) -> T:
         declared = _declared(request)
-        self._gateway.limits.check_declared(declared)
+        self._handler.limits.check_declared(declared)
         unpacked = sum(size for _, size in declared.values())
         small = max(request.ByteSize(), unpacked) <= _SMALL
         return prepare(request) if small else await self._workers.run(prepare, request)
@@ -147,18 +147,18 @@ class ModelService(_Service, model_service_pb2_grpc.ModelServiceServicer):
         try:
             return await asyncio.to_thread(reload_config, self._store, request, timeout=context.time_remaining())
         except Exception as error:
-            failure = failure_of(error)
-        return await context.abort(grpc.StatusCode[failure.code], _cut(failure.message))
+            status = status_of(error)
+        return await context.abort(grpc.StatusCode[status.code], _cut(status.message))
 
     def _status(self, request: Any) -> Any:
         return model_status(self._store, _spec(request))
 
 
 def add_services(
-    server: grpc.aio.Server, store: ModelStore, workers: Workers, gateway: Gateway, *, tensor_content: bool
+    server: grpc.aio.Server, store: ModelStore, workers: Workers, handler: RequestHandler, *, tensor_content: bool
 ) -> None:
     """Registers both services."""
-    prediction = PredictionService(store, workers, gateway, tensor_content=tensor_content)
+    prediction = PredictionService(store, workers, handler, tensor_content=tensor_content)
     registry = TolerantRegistry(server)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(prediction, registry)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(store, workers), registry)

@@ -12,7 +12,7 @@ _log = logging.getLogger("bert_serving.model_server")
 
 
 @dataclass(frozen=True)
-class Failure:
+class Status:
     """A refused request.
 
     Attributes:
@@ -24,25 +24,25 @@ class Failure:
     message: str
 
 
-def failure_of(error: Exception) -> Failure:
-    """The failure that `error` stands for; anything unforeseen is INTERNAL and goes to the log with its traceback."""
+def status_of(error: Exception) -> Status:
+    """The status that `error` stands for; anything unforeseen is INTERNAL and goes to the log with its traceback."""
     if isinstance(error, errors.BertServingError):
-        return Failure(errors.grpc_code(error), str(error))
+        return Status(errors.grpc_code(error), str(error))
     if isinstance(error, tf.errors.OpError):
-        return Failure(error_codes_pb2.Code.Name(error.error_code), error.message)
+        return Status(error_codes_pb2.Code.Name(error.error_code), error.message)
     _log.error("Unforeseen %s while answering a request: %s", type(error).__name__, error, exc_info=error)
-    return Failure("INTERNAL", f"{type(error).__name__}: {error}")
+    return Status("INTERNAL", f"{type(error).__name__}: {error}")
 
 
-def load_failure_of(error: Exception) -> Failure:
-    """The failure of a version that could not be loaded; never logs, and always one line."""
+def load_status(error: Exception) -> Status:
+    """The status of a version that could not be loaded; never logs, and always one line."""
     if isinstance(error, errors.BertServingError | tf.errors.OpError):
-        failure = failure_of(error)
+        status = status_of(error)
     elif isinstance(error, OSError):
-        failure = Failure("NOT_FOUND", str(error))
+        status = Status("NOT_FOUND", str(error))
     elif isinstance(error, RuntimeError | ValueError | TypeError):
         # TensorFlow's loader raises these for a SavedModel that is damaged or lacks the tags.
-        failure = Failure("INVALID_ARGUMENT", str(error))
+        status = Status("INVALID_ARGUMENT", str(error))
     else:
-        failure = Failure("INTERNAL", f"{type(error).__name__}: {error}")
-    return Failure(failure.code, " ".join(failure.message.split()))
+        status = Status("INTERNAL", f"{type(error).__name__}: {error}")
+    return Status(status.code, " ".join(status.message.split()))

@@ -21,7 +21,7 @@ def load_version(name: str, record: VersionRecord, options: ServerOptions) -> Se
     """Loads and warms up a version; whatever fails here must keep it out of service.
 
     Raises:
-        Exception: of any kind that a damaged SavedModel provokes; `failure.load_failure_of` names them.
+        Exception: of any kind that a damaged SavedModel provokes; `status.load_status` names them.
     """
     _audit(name, record, options)
     servable = Servable.load(

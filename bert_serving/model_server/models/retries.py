@@ -36,7 +36,7 @@ class LoadAttempts:
         self._failed: dict[tuple[str, int], _Failed] = {}
 
     def failed(self, name: str, version: int, contents: Fingerprint) -> None:
-        """Notes a failure; `contents` are the files that were there when the try began."""
+        """Notes a status; `contents` are the files that were there when the try began."""
         before = self._failed.get((name, version))
         tries = before.tries + 1 if before is not None and before.contents == contents else 1
         self._failed[name, version] = _Failed(tries, self._clock() + self._interval, contents)

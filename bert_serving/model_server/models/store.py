@@ -12,7 +12,7 @@ from tensorflow_serving.apis import model_pb2
 
 from bert_serving.errors import InputError, InvalidRequest, LoadError, ServableNotFound
 from bert_serving.model_server.models import memory
-from bert_serving.model_server.inference.status_code import Failure, load_failure_of
+from bert_serving.model_server.inference.status_code import Status, load_status
 from bert_serving.model_server.models.retries import LoadAttempts, fingerprint
 from bert_serving.model_server.config.options import ModelConfig, ServerOptions
 from bert_serving.model_server.inference.servable import Servable
@@ -241,7 +241,7 @@ class ModelStore:
         except Exception as error:  # whatever a SavedModel holds, it must not take the other models down
             with self._changing:
                 self._attempts.failed(name, record.version, contents)
-                self._note_failure(name, record, load_failure_of(error))
+                self._note_failure(name, record, load_status(error))
                 self._settle(name, record.version)
             return
         with self._changing:
@@ -265,12 +265,12 @@ class ModelStore:
         if before is None or before.servable is None:
             self._table.put(name, record)
 
-    def _note_failure(self, name: str, record: VersionRecord, failure: Failure) -> None:
-        _log.error("%s version %d failed to load: %s", name, record.version, failure.message)
+    def _note_failure(self, name: str, record: VersionRecord, status: Status) -> None:
+        _log.error("%s version %d failed to load: %s", name, record.version, status.message)
         before = self._table.get(name, record.version)
         stays = before is not None and before.servable is not None
         ended = before if before is not None and stays else replace(record, state=END)
-        self._table.put(name, replace(ended, error_code=failure.code, error_message=failure.message))
+        self._table.put(name, replace(ended, error_code=status.code, error_message=status.message))
 
     def _settle(self, name: str, version: int) -> None:
         self._loading.discard((name, version))

@@ -20,7 +20,7 @@ from bert_serving.saved_model.warmup import MOST_RECORDS
 def replay_warmup(servable: Servable, version_folder: Path, *, iterations: int = 1) -> int:
     """Replays the warmup requests of a version against it, in order; returns how many there were.
 
-    The requests' own model name and version do not matter. Any failure means that the version must not be served. Zero iterations mean one,
+    The requests' own model name and version do not matter. Any status means that the version must not be served. Zero iterations mean one,
     as in TensorFlow Serving.
 
     Raises:

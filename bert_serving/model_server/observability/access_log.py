@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TextIO
 
 from bert_serving.errors import InputError
-from bert_serving.model_server.observability.events import Exchange
+from bert_serving.model_server.observability.events import RequestEvent
 
 _log = logging.getLogger("bert_serving.model_server")
 
 
 class AccessLog:
-    """Writes exchanges to a file; a disk that is full costs lines, never answers."""
+    """Writes events to a file; a disk that is full costs lines, never answers."""
 
     def __init__(self, path: Path):
         """Opens the file for appending.
@@ -29,22 +29,22 @@ class AccessLog:
             raise InputError(f"Cannot write the access log {path}: {error.strerror}") from None
         self._failing = False
 
-    def note(self, exchange: Exchange) -> None:
+    def note(self, event: RequestEvent) -> None:
         """Writes a line."""
         line = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            "entrypoint": exchange.entrypoint,
-            "method": exchange.method,
-            "model": exchange.model,
-            "version": exchange.version,
-            "signature": exchange.signature,
-            "status": exchange.status,
-            "milliseconds": round(exchange.seconds * 1e3, 3),
-            "rows": exchange.rows,
-            "client": exchange.client,
+            "entrypoint": event.entrypoint,
+            "method": event.method,
+            "model": event.model,
+            "version": event.version,
+            "signature": event.signature,
+            "status": event.status,
+            "milliseconds": round(event.seconds * 1e3, 3),
+            "rows": event.rows,
+            "client": event.client,
         }
-        if exchange.message:
-            line["message"] = exchange.message[:200]
+        if event.message:
+            line["message"] = event.message[:200]
         try:
             self._file.write(json.dumps(line, ensure_ascii=True) + "\n")
             self._failing = False

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Exchange:
+class RequestEvent:
     """One request and how it ended.
 
     Attributes:
@@ -36,11 +36,11 @@ class Exchange:
     runtime: float = 0.0
 
 
-Listener = Callable[[Exchange], object]
+Listener = Callable[[RequestEvent], object]
 
 
-class Exchanges:
-    """Tells every listener of every exchange."""
+class RequestEvents:
+    """Tells every listener of every event."""
 
     def __init__(self) -> None:
         self._listeners: list[Listener] = []
@@ -49,12 +49,12 @@ class Exchanges:
         """Adds a listener; it is called on the event loop and must be quick."""
         self._listeners.append(listener)
 
-    def note(self, exchange: Exchange) -> None:
-        """Tells of an exchange."""
+    def note(self, event: RequestEvent) -> None:
+        """Tells of an event."""
         for listener in self._listeners:
-            listener(exchange)
+            listener(event)
 
 
 def now() -> float:
-    """Seconds on the clock by which exchanges are measured."""
+    """Seconds on the clock by which events are measured."""
     return time.perf_counter()

@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 
 from bert_serving.model_server.batching.executor import BatchRun, Executor
 from bert_serving.model_server.models.store import ModelStore, State, VersionRecord
-from bert_serving.model_server.observability.events import Exchange
+from bert_serving.model_server.observability.events import RequestEvent
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -77,20 +77,20 @@ class Metrics:
         warmups = self._histogram("model_warmup_latency", "Microseconds of a version's warmup", _LOAD, _MICROSECONDS)
         _LoadAttempts(store, loads, warmups)
 
-    def note_exchange(self, exchange: Exchange) -> None:
+    def note_exchange(self, event: RequestEvent) -> None:
         """Counts a request."""
-        model = self._labels(exchange)
-        self._requests.labels(*model, exchange.status, exchange.entrypoint).inc()
-        if exchange.status == "OK":
-            self._latency.labels(*model, exchange.method, exchange.entrypoint).observe(exchange.seconds * 1e6)
-            method = _METHODS.get(exchange.method, exchange.method)
-            self._runtime.labels(*model, method, _RUNTIME).observe(exchange.runtime * 1e6)
+        model = self._labels(event)
+        self._requests.labels(*model, event.status, event.entrypoint).inc()
+        if event.status == "OK":
+            self._latency.labels(*model, event.method, event.entrypoint).observe(event.seconds * 1e6)
+            method = _METHODS.get(event.method, event.method)
+            self._runtime.labels(*model, method, _RUNTIME).observe(event.runtime * 1e6)
 
-    def _labels(self, exchange: Exchange) -> tuple[str, str, str]:
-        if exchange.version is not None:
-            return exchange.model, str(exchange.version), exchange.signature
+    def _labels(self, event: RequestEvent) -> tuple[str, str, str]:
+        if event.version is not None:
+            return event.model, str(event.version), event.signature
         # A client chooses the names; only those of models that are there may become labels.
-        return exchange.model if self._store.config(exchange.model) is not None else "", "", ""
+        return event.model if self._store.config(event.model) is not None else "", "", ""
 
     def note_batch(self, run: BatchRun) -> None:
         """Counts a run."""

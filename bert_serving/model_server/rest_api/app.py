@@ -11,8 +11,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bert_serving.errors import Cancelled, DeadlineExceeded, InvalidRequest, ServerUnavailable, http_status
 from bert_serving.model_server.inference.inference import Inference
-from bert_serving.model_server.inference.status_code import Failure
-from bert_serving.model_server.requests import Gateway
+from bert_serving.model_server.inference.status_code import Status
+from bert_serving.model_server.requests import RequestHandler
 from bert_serving.model_server.rest_api.body import BodyReader, BodyTooLargeError, BodyTooSlowError
 from bert_serving.model_server.rest_api.json_text import quoted, write_json
 from bert_serving.model_server.rest_api.routes import InferenceTarget, Reply, RestApi, inference_target, refusal
@@ -62,9 +62,9 @@ class RestOptions:
     documents: Mapping[str, Document] = field(default_factory=dict)
 
 
-def build_rest_app(api: RestApi, workers: Workers, gateway: Gateway, options: RestOptions) -> ASGIApp:
+def build_rest_app(api: RestApi, workers: Workers, handler: RequestHandler, options: RestOptions) -> ASGIApp:
     """One endpoint for everything, so that `api` alone decides what a path means."""
-    endpoint = _Endpoint(api, workers, gateway, options)
+    endpoint = _Endpoint(api, workers, handler, options)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         response = await endpoint.answer(Request(scope, receive))
@@ -74,12 +74,12 @@ def build_rest_app(api: RestApi, workers: Workers, gateway: Gateway, options: Re
 
 
 class _Endpoint:
-    def __init__(self, api: RestApi, workers: Workers, gateway: Gateway, options: RestOptions):
+    def __init__(self, api: RestApi, workers: Workers, handler: RequestHandler, options: RestOptions):
         self._api = api
         self._workers = workers
-        self._gateway = gateway
+        self._handler = handler
         self._options = options
-        self._bodies = BodyReader(gateway.limits.most_bytes)
+        self._bodies = BodyReader(handler.limits.most_bytes)
 
     async def answer(self, request: Request) -> Response:
         path = _raw_path(request)
@@ -109,19 +109,19 @@ class _Endpoint:
         return prepared if isinstance(prepared, Reply) else refusal(InvalidRequest("No inference"))
 
     async def _infer(self, request: Request, path: str, target: InferenceTarget) -> Reply:
-        call = self._gateway.begin("REST", target.method, target.model, _client(request))
+        call = self._handler.begin("REST", target.method, target.model, _client(request))
         try:
             inference = await self._inference(request, path)
-            reply = await self._unless_gone(request, self._gateway.run(call, inference))
+            reply = await self._unless_gone(request, self._handler.run(call, inference))
         except ClientDisconnect:
-            self._gateway.failed(call, Cancelled("The client has gone"))
+            self._handler.failed(call, Cancelled("The client has gone"))
             raise
         except asyncio.CancelledError:
             # Only the server's end cancels; what has no answer by then gets this one.
-            return _failed_reply(self._gateway.failed(call, ServerUnavailable("The server stops: ask again later")))
+            return _failed_reply(self._handler.failed(call, ServerUnavailable("The server stops: ask again later")))
         except Exception as error:
-            return _failed_reply(self._gateway.failed(call, error), error)
-        self._gateway.succeeded(call, reply)
+            return _failed_reply(self._handler.failed(call, error), error)
+        self._handler.succeeded(call, reply)
         return reply
 
     async def _inference(self, request: Request, path: str) -> Inference[Reply]:
@@ -192,12 +192,12 @@ def _preflight_status(request: Request) -> int:
     return 200 if origin.startswith(("http://", "https://")) else 400
 
 
-def _failed_reply(failure: Failure, error: Exception | None = None) -> Reply:
+def _failed_reply(status: Status, error: Exception | None = None) -> Reply:
     match error:
         case BodyTooLargeError():
-            status = _TOO_LARGE
+            http = _TOO_LARGE
         case BodyTooSlowError():
-            status = _TOO_SLOW
+            http = _TOO_SLOW
         case _:
-            status = http_status(failure.code)
-    return Reply(status, write_json({"error": quoted(failure.message)}) + "\n")
+            http = http_status(status.code)
+    return Reply(http, write_json({"error": quoted(status.message)}) + "\n")

@@ -14,7 +14,7 @@ from bert_serving.model_server.inference.classify import prepare_classify
 from bert_serving.model_server.inference.inference import Inference
 from bert_serving.model_server.inference.metadata import metadata_json, model_metadata
 from bert_serving.model_server.inference.regress import prepare_regress
-from bert_serving.model_server.inference.status_code import failure_of
+from bert_serving.model_server.inference.status_code import status_of
 from bert_serving.model_server.models.status import model_status, status_json
 from bert_serving.model_server.models.store import ModelStore, State
 from bert_serving.model_server.rest_api.json_examples import read_examples
@@ -152,8 +152,8 @@ class RestApi:
 
 def refusal(error: Exception) -> Reply:
     """The reply that an error becomes."""
-    failure = failure_of(error)
-    return Reply(http_status(failure.code), write_json({"error": quoted(failure.message)}) + "\n")
+    status = status_of(error)
+    return Reply(http_status(status.code), write_json({"error": quoted(status.message)}) + "\n")
 
 
 def _ok(node: Node) -> Reply:
