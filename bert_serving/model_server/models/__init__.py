@@ -1,0 +1,1 @@
+"""The models of a server: versions that come and go, their states and labels."""
