@@ -10,8 +10,6 @@ from support.paths import ROOT
 from bert_serving.config import load_run_file
 from bert_serving.pretraining.run_file import load_pretraining_file
 
-ROOT = ROOT
-
 
 def test_the_page_of_run_files_is_up_to_date():
     sys.path.insert(0, str(ROOT / "docs"))
@@ -34,6 +32,8 @@ def test_every_run_file_of_pretraining_is_valid(path: Path):
 
 
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+GENERATED = {"run_files.md", "pretraining_files.md"}
+WRITTEN_PAGES = [page for page in PAGES if page.name not in GENERATED | {"CHANGELOG.md"}]
 
 
 @pytest.mark.parametrize("page", [str(page.relative_to(ROOT)) for page in PAGES])
@@ -42,3 +42,149 @@ def test_every_link_leads_somewhere(page: str):
     targets = [target.split("#")[0] for target in re.findall(r"\]\(([^)]+)\)", text) if "://" not in target]
     missing = [target for target in targets if target and not (ROOT / page).parent.joinpath(target).exists()]
     assert not missing
+
+
+@pytest.mark.parametrize("page", [str(page.relative_to(ROOT)) for page in PAGES])
+def test_every_anchor_leads_to_a_heading(page: str):
+    text = (ROOT / page).read_text("utf-8")
+    links = [target.partition("#") for target in re.findall(r"\]\(([^)]+)\)", text) if "://" not in target]
+    missing = [
+        f"{path}#{anchor}"
+        for path, _, anchor in links
+        if anchor and anchor not in _anchors((ROOT / page).parent / path if path else ROOT / page)
+    ]
+    assert not missing
+
+
+@pytest.mark.parametrize("page", [str(page.relative_to(ROOT)) for page in WRITTEN_PAGES])
+def test_prose_wraps_at_100_columns(page: str):
+    too_long = [line for line in _prose((ROOT / page).read_text("utf-8")) if len(line) > 100 and " " in line.strip()]
+    assert not too_long
+
+
+def test_every_page_of_the_docs_is_linked():
+    linked = {
+        (page.parent / target.partition("#")[0]).resolve()
+        for page in PAGES
+        for target in re.findall(r"\]\(([^)]+)\)", page.read_text("utf-8"))
+    }
+    assert not {page for page in (ROOT / "docs").glob("*.md") if page.resolve() not in linked}
+
+
+# --- The architecture ---
+
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
+PACKAGE = ROOT / "bert_serving"
+
+
+def test_every_path_of_the_architecture_exists():
+    paths = [code for code in _codes(ARCHITECTURE.read_text("utf-8")) if _is_path(code)]
+    assert len(paths) > 50
+    assert not [path for path in paths if _file(path) is None]
+
+
+def test_every_name_of_the_architecture_is_in_its_file():
+    table = ARCHITECTURE.read_text("utf-8").partition("## Where to add")[2]
+    missing, names, file = [], 0, None
+    for code in _codes(table):
+        if _is_path(code):
+            file = _file(code)
+        elif code.isidentifier():
+            names += 1
+            assert file is not None
+            if not re.search(rf"^ *(?:class|def) {code}\b|^{code}\b.*=", file.read_text("utf-8"), re.MULTILINE):
+                missing.append(f"{code} in {file}")
+    assert names > 10
+    assert not missing
+
+
+def test_every_folder_of_the_package_is_in_the_architecture():
+    folders = {path.parent.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py")} - {Path()}
+    assert not {f"{folder}/" for folder in folders} - set(_codes(ARCHITECTURE.read_text("utf-8")))
+
+
+def _codes(text: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", text)
+
+
+def _is_path(code: str) -> bool:
+    return " " not in code and (code.endswith(("/", ".py", ".md")) or code == ".importlinter")
+
+
+def _file(path: str) -> Path | None:
+    return next((folder / path for folder in (PACKAGE, ROOT) if (folder / path).exists()), None)
+
+
+# --- The words ---
+
+# Earlier words with today's. A line with both is an alias.
+WORDS = {
+    r"warmup_share": "warmup_ratio",
+    r"validation_share": "validation_fraction",
+    r"gradient_norm": "max_grad_norm",
+    r"adversarial_norm": "adversarial_epsilon",
+    r"average_epochs": "average_last_epochs",
+    r"unfreeze_layers": "gradual_unfreezing",
+    r"export\.changed_labels": "max_label_change_rate",
+    r"largest_difference": "max_probability_difference",
+    r"\w*normalise\w*": "normalize",
+    r"inner_width": "intermediate_size",
+    r"--patience": "--retry-timeout",
+    r"Exchange\b": "RequestEvent",
+    r"Gateway(?! API)": "RequestHandler",
+    r"TaskLane": "ClientQueue",
+    r"lonely": "unbatchable",
+    r"Shadow": "comparison",
+    r"the model says": "predicted label",
+}
+NEW_WORDS = {*WORDS.values(), "hidden_size", "num_attention_heads", "num_hidden_layers", "max_position_embeddings"} | {
+    "type_vocab_size",
+    "normalizer",
+    "max_train_rows",
+    "stochastic weight averaging",
+    "temperature scaling",
+    "gradient clipping",
+    "dynamic padding",
+    "tf_hub",
+    "hugging_face_hub",
+}
+
+
+@pytest.fixture(scope="module")
+def texts() -> dict[str, str]:
+    """All that people read, by path."""
+    folders = [PACKAGE, *(ROOT / name for name in ("docs", "export", "benchmarks"))]
+    kinds = {".py", ".md", ".toml", ".html", ".js", ".css"}
+    files = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(path for folder in folders for path in folder.rglob("*"))]
+    return {str(path.relative_to(ROOT)): path.read_text("utf-8") for path in files if path.suffix in kinds}
+
+
+@pytest.mark.parametrize("earlier", WORDS)
+def test_earlier_words_are_in_alias_tables_alone(texts: dict[str, str], earlier: str):
+    used = [
+        f"{path}: {line.strip()}"
+        for path, text in texts.items()
+        for line in text.splitlines()
+        if re.search(rf"(?<!\w){earlier}", line) and WORDS[earlier] not in line
+    ]
+    assert not used
+
+
+@pytest.mark.parametrize("word", sorted(NEW_WORDS))
+def test_todays_words_are_in_use(texts: dict[str, str], word: str):
+    assert any(word in text for text in texts.values())
+
+
+# --- Parts of a page ---
+
+
+def _prose(page: str) -> list[str]:
+    """A page's lines without code blocks, tables, headings and pictures."""
+    without_code = re.sub(r"^ *```.*?^ *```", "", page, flags=re.MULTILINE | re.DOTALL)
+    return [line for line in without_code.splitlines() if not line.lstrip().startswith(("|", "#", "!["))]
+
+
+def _anchors(page: Path) -> set[str]:
+    """Anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.M | re.S), re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
