@@ -29,8 +29,8 @@ CHANGES: dict[str, dict[str, int] | None] = {
     "num_batch_threads 4": {"num_batch_threads": 4},
 }
 # Flags of every server but those that say otherwise.
-FLAGS = {"tensorflow_intra_op_parallelizm": 1, "tensorflow_inter_op_parallelizm": 2}
-OTHER_FLAGS = {"two intra-op threads": {"tensorflow_intra_op_parallelizm": 2}}
+FLAGS = {"tensorflow_intra_op_parallelism": 1, "tensorflow_inter_op_parallelism": 2}
+OTHER_FLAGS = {"two intra-op threads": {"tensorflow_intra_op_parallelism": 2}}
 
 
 def flags(title: str, path: Path) -> list[str]:

@@ -59,8 +59,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, required=True, help="a finished run with a BERT encoder")
     given = parser.parse_args()
-    tf.config.threading.set_intra_op_parallelizm_threads(THREADS)
-    tf.config.threading.set_inter_op_parallelizm_threads(THREADS)
+    tf.config.threading.set_intra_op_parallelism_threads(THREADS)
+    tf.config.threading.set_inter_op_parallelism_threads(THREADS)
     classifier = load_classifier(RunFolder(given.run))
     print(f"{'rows':>4} {'tokens':>6}  {'':<16} {'ms':>8} {'first, s':>9}")
     for rows, length in SHAPES:

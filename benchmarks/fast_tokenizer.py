@@ -40,8 +40,8 @@ def main() -> None:
         "--run", type=Path, required=True, help="a finished run whose encoder has an uncased WordPiece vocabulary"
     )
     given = parser.parse_args()
-    tf.config.threading.set_intra_op_parallelizm_threads(THREADS)
-    tf.config.threading.set_inter_op_parallelizm_threads(THREADS)
+    tf.config.threading.set_intra_op_parallelism_threads(THREADS)
+    tf.config.threading.set_inter_op_parallelism_threads(THREADS)
     run = RunFolder(given.run)
     config, classifier = run.config(), load_classifier(run)
     texts = load_validation(config.data, config.head.kind, config.training.seed).texts[:TEXTS]

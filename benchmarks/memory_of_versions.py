@@ -30,7 +30,7 @@ def resident(version: Path, copies: int) -> int:
         for number in range(1, copies + 1):
             shutil.copytree(version, base / str(number))
         config.write_text(_CONFIG.format(base=base), "utf-8")
-        flags = [f"--model_config_file={config}", "--tensorflow_intra_op_parallelizm=1"]
+        flags = [f"--model_config_file={config}", "--tensorflow_intra_op_parallelism=1"]
         with ModelServerProcess(base, "model", program=EMBEDDED, extra_flags=flags, start_timeout=600) as server:
             return round(resident_mebi(server.process_id))
 

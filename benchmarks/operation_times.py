@@ -33,7 +33,7 @@ class Session:
     """A signature in a session, which can be traced."""
 
     def __init__(self, folder: Path):
-        options = tf.compat.v1.ConfigProto(intra_op_parallelizm_threads=THREADS, inter_op_parallelizm_threads=THREADS)
+        options = tf.compat.v1.ConfigProto(intra_op_parallelism_threads=THREADS, inter_op_parallelism_threads=THREADS)
         self._session = tf.compat.v1.Session(graph=tf.Graph(), config=options)
         with self._session.graph.as_default():
             loaded = tf.compat.v1.saved_model.load(self._session, [contract.SERVING_TAG], str(folder))

@@ -1,7 +1,7 @@
 """How much the model server adds to a model: latency of one client, throughput of many, and the tail at half load.
 
     python benchmarks/server_load.py --model models/emotion --data data/emotion/test.tsv \\
-        --flag=--enable_batching --flag=--tensorflow_intra_op_parallelizm=1
+        --flag=--enable_batching --flag=--tensorflow_intra_op_parallelism=1
 
 Processes take turns: the model alone (batch 1 and batch 32), with TensorFlow's own number of threads and with one intra-op thread, of which
 the better counts; the server, asked by one client with gRPC's blocking stub or http.client, and by many clients on an event loop; and, for
@@ -65,7 +65,7 @@ def load(version: Path, intra_op_threads: int) -> Callable[[list[str]], None]:
     import tensorflow as tf
     import tensorflow_text  # noqa: F401
 
-    tf.config.threading.set_intra_op_parallelizm_threads(intra_op_threads)
+    tf.config.threading.set_intra_op_parallelism_threads(intra_op_threads)
     function = tf.saved_model.load(str(version)).signatures["serving_default"]
 
     def ask(batch: list[str]) -> None:

@@ -87,8 +87,8 @@ def saved_model(folder: Path) -> Answer:
     import tensorflow as tf
     import tensorflow_text  # noqa: F401
 
-    tf.config.threading.set_intra_op_parallelizm_threads(THREADS)
-    tf.config.threading.set_inter_op_parallelizm_threads(THREADS)
+    tf.config.threading.set_intra_op_parallelism_threads(THREADS)
+    tf.config.threading.set_inter_op_parallelism_threads(THREADS)
     loaded = tf.saved_model.load(str(folder))
     predict = loaded.signatures["serving_default"]
     # The signature lives as long as what it was loaded from.
@@ -146,8 +146,8 @@ def keras_hub(model: Path, settings: dict[str, int]) -> Answer:
     import keras_hub
     import tensorflow as tf
 
-    tf.config.threading.set_intra_op_parallelizm_threads(THREADS)
-    tf.config.threading.set_inter_op_parallelizm_threads(THREADS)
+    tf.config.threading.set_intra_op_parallelism_threads(THREADS)
+    tf.config.threading.set_inter_op_parallelism_threads(THREADS)
     classifier = keras_hub.models.BertTextClassifier.from_preset(
         str(model), num_classes=settings["labels"], activation="softmax"
     )
@@ -265,7 +265,7 @@ def peak() -> dict[str, float]:
     """GFLOP/s of matrix products of 2,048 x 2,048 in TensorFlow."""
     import tensorflow as tf
 
-    tf.config.threading.set_intra_op_parallelizm_threads(THREADS)
+    tf.config.threading.set_intra_op_parallelism_threads(THREADS)
     size, found = 2048, {}
     for dtype in (tf.float32, tf.bfloat16):
         one = tf.cast(tf.random.normal([size, size]), dtype)

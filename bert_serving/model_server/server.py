@@ -88,7 +88,7 @@ class ModelServer:
         if self.options.tls is not None:
             # gRPC itself says of a bad key only that it cannot listen.
             self.options.tls.context()
-        _set_parallelizm(self.options)
+        _set_parallelism(self.options)
         self._start_observing()
         await self._wait_for_versions()
         await self._workers.run(self.store.load)
@@ -300,14 +300,14 @@ class ServerThread:
         self._loop.close()
 
 
-def _set_parallelizm(options: ServerOptions) -> None:
+def _set_parallelism(options: ServerOptions) -> None:
     try:
-        if options.intra_op_parallelizm:
-            tf.config.threading.set_intra_op_parallelizm_threads(options.intra_op_parallelizm)
-        if options.inter_op_parallelizm:
-            tf.config.threading.set_inter_op_parallelizm_threads(options.inter_op_parallelizm)
+        if options.intra_op_parallelism:
+            tf.config.threading.set_intra_op_parallelism_threads(options.intra_op_parallelism)
+        if options.inter_op_parallelism:
+            tf.config.threading.set_inter_op_parallelism_threads(options.inter_op_parallelism)
     except RuntimeError:
-        _log.warning("TensorFlow has already started its threads: the parallelizm options have no effect")
+        _log.warning("TensorFlow has already started its threads: the parallelism options have no effect")
 
 
 def _bind_grpc(server: grpc.aio.Server, address: str, tls: Tls | None = None) -> int:

@@ -86,13 +86,13 @@ def parse_flags(arguments: Sequence[str]) -> Flags:
 
 def _options(values: argparse.Namespace) -> ServerOptions:
     intra, inter, session = (
-        values.tensorflow_intra_op_parallelizm,
-        values.tensorflow_inter_op_parallelizm,
-        values.tensorflow_session_parallelizm,
+        values.tensorflow_intra_op_parallelism,
+        values.tensorflow_inter_op_parallelism,
+        values.tensorflow_session_parallelism,
     )
     if session and intra and inter:
         raise InputError(
-            "--tensorflow_session_parallelizm sets both kinds of parallelizm: "
+            "--tensorflow_session_parallelism sets both kinds of parallelism: "
             "give either it, or the intra and inter flags"
         )
     if not (intra or inter):
@@ -106,8 +106,8 @@ def _options(values: argparse.Namespace) -> ServerOptions:
         rest_api_port=values.rest_api_port or None,
         grpc_socket_path=values.grpc_socket_path or None,
         grpc_channel_arguments=values.grpc_channel_arguments,
-        intra_op_parallelizm=intra,
-        inter_op_parallelizm=inter,
+        intra_op_parallelism=intra,
+        inter_op_parallelism=inter,
         enable_model_warmup=values.enable_model_warmup,
         warmup_iterations=values.num_request_iterations_for_warmup,
         saved_model_tags=tuple(values.saved_model_tags.split(",")),
@@ -240,9 +240,9 @@ def _build_parser() -> argparse.ArgumentParser:
     add("request_log_max_bytes", _positive, MOST_BYTES, "what the files of a request log may take together")
     add("allow_unsafe_operations", _boolean, False, "load models that touch files or run code")
     add("saved_model_tags", str, contract.SERVING_TAG, "tags of the meta graph, with commas between")
-    add("tensorflow_session_parallelizm", _count, 0, "sets both of the next two; 0 is automatic")
-    add("tensorflow_intra_op_parallelizm", _count, 0, "threads within an operation; 0 is automatic")
-    add("tensorflow_inter_op_parallelizm", _count, 0, "operations side by side; 0 is automatic")
+    add("tensorflow_session_parallelism", _count, 0, "sets both of the next two; 0 is automatic")
+    add("tensorflow_intra_op_parallelism", _count, 0, "threads within an operation; 0 is automatic")
+    add("tensorflow_inter_op_parallelism", _count, 0, "operations side by side; 0 is automatic")
     add("enable_model_warmup", _boolean, True, "replay the warmup requests of a version before it is available")
     add("num_request_iterations_for_warmup", _count, 1, "how often to replay each of them")
     add("enable_serialization_as_tensor_content", _boolean, False, "answer Predict with tensor_content")

@@ -64,8 +64,8 @@ class ServerOptions:
         grpc_socket_path: also answer gRPC on this Unix socket.
         grpc_channel_arguments: name and value pairs for the gRPC server.
         max_threads: how many requests are worked on at the same time; the others wait.
-        intra_op_parallelizm: threads within one operation; 0 leaves it to TensorFlow.
-        inter_op_parallelizm: operations side by side; 0 leaves it to TensorFlow.
+        intra_op_parallelism: threads within one operation; 0 leaves it to TensorFlow.
+        inter_op_parallelism: operations side by side; 0 leaves it to TensorFlow.
         enable_model_warmup: replay `assets.extra/tf_serving_warmup_requests` before a version is AVAILABLE.
         warmup_iterations: how often each warmup request is replayed.
         saved_model_tags: tags of the meta graph to load.
@@ -103,8 +103,8 @@ class ServerOptions:
     grpc_socket_path: str | None = None
     grpc_channel_arguments: tuple[tuple[str, str | int], ...] = ()
     max_threads: int = 4 * (os.cpu_count() or 1)
-    intra_op_parallelizm: int = 0
-    inter_op_parallelizm: int = 0
+    intra_op_parallelism: int = 0
+    inter_op_parallelism: int = 0
     enable_model_warmup: bool = True
     warmup_iterations: int = 1
     saved_model_tags: tuple[str, ...] = (contract.SERVING_TAG,)

@@ -133,7 +133,7 @@ def _top(deployed: Deployed) -> str:
     amounts = {"cpu": str(sizing.processors), "memory": f"{sizing.memory}Mi"}
     server = "/spec/template/spec/containers/0"
     arguments = {
-        "tensorflow_inter_op_parallelizm": sizing.processors,
+        "tensorflow_inter_op_parallelism": sizing.processors,
         "rest_api_num_threads": sizing.threads,
         "grpc_max_threads": sizing.threads,
     }

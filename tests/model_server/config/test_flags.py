@@ -31,15 +31,15 @@ def test_the_ports_are_those_of_tensorflow_serving_when_not_given():
         (["--enable_model_warmup=false"], "enable_model_warmup", False),
         (["--enable_model_warmup"], "enable_model_warmup", True),
         (["--load_retry_interval_micros=-1"], "load_retry_interval", 0.0),
-        (["--tensorflow_session_parallelizm=3"], "inter_op_parallelizm", 3),
-        (["--tensorflow_session_parallelizm=3", "--tensorflow_intra_op_parallelizm=1"], "intra_op_parallelizm", 1),
-        (["--tensorflow_session_parallelizm=3", "--tensorflow_intra_op_parallelizm=1"], "inter_op_parallelizm", 0),
+        (["--tensorflow_session_parallelism=3"], "inter_op_parallelism", 3),
+        (["--tensorflow_session_parallelism=3", "--tensorflow_intra_op_parallelism=1"], "intra_op_parallelism", 1),
+        (["--tensorflow_session_parallelism=3", "--tensorflow_intra_op_parallelism=1"], "inter_op_parallelism", 0),
         (["--enable_serialization_as_tensor_content"], "tensor_content", True),
         (["--num_request_iterations_for_warmup=3"], "warmup_iterations", 3),
-        (["--tensorflow_intra_op_parallelizm=2"], "intra_op_parallelizm", 2),
-        (["--tensorflow_inter_op_parallelizm=3"], "inter_op_parallelizm", 3),
-        (["--tensorflow_session_parallelizm=4"], "intra_op_parallelizm", 4),
-        (["--tensorflow_session_parallelizm=4"], "inter_op_parallelizm", 4),
+        (["--tensorflow_intra_op_parallelism=2"], "intra_op_parallelism", 2),
+        (["--tensorflow_inter_op_parallelism=3"], "inter_op_parallelism", 3),
+        (["--tensorflow_session_parallelism=4"], "intra_op_parallelism", 4),
+        (["--tensorflow_session_parallelism=4"], "inter_op_parallelism", 4),
         (["--grpc_max_threads=5"], "max_threads", 5),
         (["--file_system_poll_wait_seconds=0"], "file_system_poll_wait_seconds", 0),
         (["--max_num_load_retries=2"], "max_num_load_retries", 2),
@@ -104,7 +104,7 @@ def test_a_flag_sets_its_option(arguments, attribute, value):
         (["--rest_api_timeout_in_ms=0"], "'0' is not a whole number of at least 1"),
         (["--audit_for_tf_serving=new"], "'new' is not a version"),
         (
-            [f"--tensorflow_{kind}_parallelizm=1" for kind in ("session", "intra_op", "inter_op")],
+            [f"--tensorflow_{kind}_parallelism=1" for kind in ("session", "intra_op", "inter_op")],
             "give either it, or",
         ),
         (["--load_retry_interval_micros=soon"], "'soon' is not a whole number"),
@@ -139,8 +139,8 @@ port grpc_socket_path rest_api_port rest_api_num_threads rest_api_timeout_in_ms 
 grpc_channel_arguments model_name model_base_path model_config_file model_config_file_poll_wait_seconds
 file_system_poll_wait_seconds saved_model_tags allow_version_labels_for_unavailable_models num_load_threads num_unload_threads
 max_num_load_retries load_retry_interval_micros flush_filesystem_caches enable_batching batching_parameters_file
-enable_per_model_batching_parameters tensorflow_session_parallelizm tensorflow_intra_op_parallelizm
-tensorflow_inter_op_parallelizm tensorflow_session_config_file per_process_gpu_memory_fraction platform_config_file
+enable_per_model_batching_parameters tensorflow_session_parallelism tensorflow_intra_op_parallelism
+tensorflow_inter_op_parallelism tensorflow_session_config_file per_process_gpu_memory_fraction platform_config_file
 thread_pool_factory_config_file mixed_precision xla_cpu_compilation_enabled xla_gpu_compilation_enabled
 remove_unused_fields_from_bundle_metagraph prefer_tflite_model enable_model_warmup num_request_iterations_for_warmup
 ssl_config_file use_alts_credentials monitoring_config_file enable_profiler enable_grpc_healthcheck_service

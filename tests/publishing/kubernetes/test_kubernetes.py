@@ -93,8 +93,8 @@ def test_a_server_has_all_that_one_needs_in_production(name):
         assert server["lifecycle"]["preStop"]["exec"]["command"] == ["sleep", "15"]
         flags = dict(each.split("=", 1) for each in server["args"])
         for flag in (
-            "tensorflow_intra_op_parallelizm",
-            "tensorflow_inter_op_parallelizm",
+            "tensorflow_intra_op_parallelism",
+            "tensorflow_inter_op_parallelism",
             "rest_api_num_threads",
             "grpc_max_threads",
         ):
