@@ -1,8 +1,10 @@
-"""What each number of serving/batching_parameters.txt does: throughput of 32 clients and latency of one, as ratios to that file.
+"""Effect of each batching parameter in serving/batching_parameters.txt, as ratios to that file.
 
-    python benchmarks/batching_parameters.py --model models/bike_shop --data bert_serving/data/sample/test.tsv
+    python benchmarks/batching_parameters.py --model models/bike_shop \\
+        --data bert_serving/data/sample/test.tsv
 
-One embedded server for each setting, all started at once; each is asked in turns while the others wait.
+Measures the throughput of 32 clients and the latency of one. One embedded server for each setting,
+all started at once; requests go to one at a time while the others wait.
 """
 
 import argparse
@@ -28,13 +30,13 @@ CHANGES: dict[str, dict[str, int] | None] = {
     "num_batch_threads 1": {"num_batch_threads": 1},
     "num_batch_threads 4": {"num_batch_threads": 4},
 }
-# Flags of every server but those that say otherwise.
+# Flags of every server; OTHER_FLAGS overrides them.
 FLAGS = {"tensorflow_intra_op_parallelism": 1, "tensorflow_inter_op_parallelism": 2}
 OTHER_FLAGS = {"two intra-op threads": {"tensorflow_intra_op_parallelism": 2}}
 
 
 def flags(title: str, path: Path) -> list[str]:
-    """Flags of a server with some numbers changed; writes its parameters file."""
+    """Flags of a server with changed parameters; writes its batching parameters file."""
     change = CHANGES.get(title, {})
     threads = [f"--{name}={value}" for name, value in (FLAGS | OTHER_FLAGS.get(title, {})).items()]
     if change is None:
@@ -47,7 +49,7 @@ def flags(title: str, path: Path) -> list[str]:
 
 
 def main() -> None:
-    """Starts every server, measures in turns, prints a table."""
+    """Starts every server, measures them in turns and prints a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True, help="base path: the folder above the versions")
     parser.add_argument("--data", type=Path, required=True, help="TSV file; its first column is the text")
@@ -87,7 +89,7 @@ def main() -> None:
         rates: dict[str, list[float]] = {subject.name: [] for subject in subjects}
         alone: dict[str, list[float]] = {subject.name: [] for subject in subjects}
         for number in range(given.rounds):
-            # Backwards every other time, so that nobody always comes after the same neighbor.
+            # The order is reversed every other round, so that no server always follows the same one.
             for subject in subjects[:: -1 if number % 2 else 1]:
                 many, one = (subject.ask(f"clients {number_of} {given.seconds}") for number_of in (CLIENTS, 1))
                 rates[subject.name].append(many["rows"] / many["seconds"])

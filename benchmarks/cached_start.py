@@ -1,10 +1,11 @@
-"""How much sooner a run with `encoder.cache_tokens` starts when its word pieces are on disk already.
+"""Start-up time of a training run with and without its word pieces cached (`encoder.cache_tokens`).
 
-    python benchmarks/cached_start.py export/imdb_cached.toml [--set data.folder=/path/to/imdb] [--rounds 5]
+    python benchmarks/cached_start.py export/imdb_cached.toml [--set data.folder=DIR] [--rounds 5]
 
-Each start is a process of its own, with a cache of the benchmark's that holds the encoder alone, or the word pieces, too; the two take
-turns. It counts from the call of `train` to the moment when the first batch is asked for: reading the data, preparing the encoder,
-tokenizing. The imports before it, which are the same for both, are told beside it. Writes benchmarks/results/cached_start.json.
+Each start is a process of its own, with a cache that holds the encoder alone, or the word pieces,
+too; the two take turns. The time runs from the call of `train` to the first batch: reading the
+data, preparing the encoder, tokenizing. The time of the imports before it, the same for both, is
+printed separately. Writes benchmarks/results/cached_start.json.
 """
 
 import argparse
@@ -28,7 +29,7 @@ _TOKENS = "tokens-*"
 
 
 def main() -> None:
-    """Measures, prints and writes the ratio."""
+    """Measures both starts, prints and writes their ratio."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run_file", type=Path, help="a run file with encoder.cache_tokens")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as for `bert-serving train`")
@@ -53,14 +54,14 @@ def main() -> None:
 
 
 def ask(command: list[str], cache: str) -> dict[str, float]:
-    """One start in a process of its own."""
+    """Runs one start in its own process."""
     environment = os.environ | {"BERT_SERVING_CACHE": cache}
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def start(run_file: Path, settings: list[str]) -> dict[str, float]:
-    """Starts a run and gives up before its first batch; seconds of the start, and of the imports before it."""
+    """Starts a run and stops before its first batch; returns seconds of the start and of the imports."""
     from bert_serving.cli.main import prepare_process
 
     prepare_process()
@@ -71,7 +72,7 @@ def start(run_file: Path, settings: list[str]) -> dict[str, float]:
     from bert_serving.training.run import train
 
     class Started(Exception):
-        """The first batch is asked for."""
+        """Training reached its first batch."""
 
     def stop(*_: Any, **__: Any) -> None:
         raise Started
@@ -99,7 +100,7 @@ def start(run_file: Path, settings: list[str]) -> dict[str, float]:
 
 
 def report(starts: dict[str, list[dict[str, float]]]) -> None:
-    """Prints and writes medians; the ratio is the median of each round's."""
+    """Prints and writes medians; the ratio is the median of the rounds' ratios."""
     medians = {
         name: {part: statistics.median(each[part] for each in measured) for part in measured[0]}
         for name, measured in starts.items()
@@ -112,7 +113,7 @@ def report(starts: dict[str, list[dict[str, float]]]) -> None:
     target.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
     for part in medians[FIRST]:
         print(f"{part:<22}" + "".join(f"{name}: {medians[name][part]:6.2f} s   " for name in medians))
-    print(f"{ratio:.1f} times sooner; the imports go before the seconds, the other lines are parts of them")
+    print(f"{ratio:.1f} times as fast; imports are not part of the seconds, the other lines are")
 
 
 if __name__ == "__main__":

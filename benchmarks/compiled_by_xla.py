@@ -1,9 +1,10 @@
-"""The Keras network compiled by XLA, which wants fixed shapes, against the same without it and against the ragged encoder.
+"""XLA (`jit_compile`) against the same Keras network without it and against the ragged encoder.
 
     python benchmarks/compiled_by_xla.py --run runs/emotion
 
-Every row has as many tokens as the shape says, so that nobody computes padding: it is the compiled network's best case. Two threads; the
-three take turns. Prints milliseconds, and how long each took the first time.
+XLA needs fixed shapes. Every row has as many tokens as the shape, so that nothing is padded: the
+best case for XLA. Two threads; the three take turns. Prints milliseconds, and the time of the first
+call.
 """
 
 import argparse
@@ -30,7 +31,7 @@ Call = Callable[[], tf.Tensor]
 
 
 def subjects(classifier: Classifier, rows: int, length: int) -> dict[str, Call]:
-    """What takes turns on so many rows of so many tokens."""
+    """The three candidates, for a number of rows and of tokens in each."""
     words = tf.random.uniform([rows, length], _FIRST_WORD, _WORDS, tf.int32, seed=0)
     tokens = dict(zip(contract.TOKEN_INPUTS, (words, tf.ones_like(words), tf.zeros_like(words)), strict=True))
     specification = [{name: tf.TensorSpec(each.shape, tf.int32) for name, each in tokens.items()}]

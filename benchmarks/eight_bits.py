@@ -1,10 +1,11 @@
-"""What 8-bit integers do to the answers, by the share of the difficulty that kernels take and by the columns left in float32.
+"""Accuracy of int8 quantization, by SmoothQuant's share of the kernels and by the float32 columns.
 
     python benchmarks/eight_bits.py --run runs/emotion [--kernels whole|half]
 
-Ranges are measured on the first 512 of the run's validation texts, as an export measures them, and the answers to all of these texts, at
-most 2,000, are compared with those of the model in memory. Prints a row for each choice; nothing is timed. `--kernels` scales kernels
-otherwise than exports do: to the whole range, which is right with VNNI only, or to half of it.
+Ranges are measured on the first 512 of the run's validation texts, as in an export, and the
+predictions for all of these texts, at most 2,000, are compared with those of the model in memory.
+Prints a row for each choice; nothing is timed. `--kernels` scales kernels to the whole range, which
+is correct with VNNI only, or to half of it.
 """
 
 import argparse
@@ -36,7 +37,7 @@ KERNEL_RANGES = {
 
 
 def reference_of(run: RunFolder, classifier: Classifier) -> Reference:
-    """Validation texts with the answers of the model in memory."""
+    """Validation texts with the predictions of the model in memory."""
     config = run.config()
     table = load_validation(config.data, config.head.kind, config.training.seed)
     table = table.select(drawn_rows(len(table)))

@@ -1,8 +1,9 @@
-"""The tokenizer of the serving graph against TensorFlow Text's fast one, and what share of a batch's time tokenizing takes at all.
+"""The serving graph's tokenizer against TensorFlow Text's FastBertTokenizer.
 
     python benchmarks/fast_tokenizer.py --run runs/emotion
 
-Batches of the run's validation texts; two threads; the subjects take turns. The serving graph is the ragged one in float32. Prints
+Batches of the run's validation texts; two threads; the candidates take turns. The serving graph is
+the ragged one in float32; it shows the share of tokenizing in the time of a batch. Prints
 milliseconds, and for how many texts both tokenizers give the same ids.
 """
 

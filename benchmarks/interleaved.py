@@ -1,7 +1,8 @@
-"""Runs several subjects in turns, each in a process of its own, and compares medians.
+"""Runs benchmark candidates in turns, each in its own process, and compares medians.
 
-A machine's speed drifts; subjects that take turns drift together, so that the ratios hold. While one works, the others wait
-for a line on their standard input and use no processor. A line may name a job, for workers that have several.
+A machine's speed drifts; candidates that take turns drift together, so that their ratios hold.
+While one works, the others wait for a line on standard input and use no processor. A line may name
+a job, for workers that have several.
 """
 
 import json
@@ -11,16 +12,17 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 
 @dataclass
 class Subject:
-    """One way of doing the work.
+    """A benchmark candidate.
 
     Attributes:
-        name: for the table.
-        command: starts a worker that answers each line on its standard input with a JSON line `{"rows": ..., "seconds": ...}`.
+        name: as printed in the table.
+        command: starts a worker that answers each input line with a JSON line `{"rows": ..., "seconds": ...}`.
         rates: rows per second of each round.
     """
 
@@ -29,7 +31,7 @@ class Subject:
     rates: list[float] = field(default_factory=list)
 
     def start(self) -> dict[str, Any]:
-        """Starts the worker and waits until it is ready; its first answer."""
+        """Starts the worker, waits until it is ready, and returns its first answer."""
         environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "TOKENIZERS_PARALLELISM": "false"}
         self._process = subprocess.Popen(
             self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, bufsize=1
@@ -37,14 +39,14 @@ class Subject:
         return self._answer()
 
     def ask(self, job: str = "go") -> dict[str, Any]:
-        """Lets the worker do a job; its answer."""
+        """Runs a job in the worker and returns its answer."""
         if self._process.stdin is None:
             raise RuntimeError(f"{self.name} was not started")
         self._process.stdin.write(f"{job}\n")
         return self._answer()
 
     def measure(self) -> float:
-        """One round; rows per second."""
+        """Runs one round; returns rows per second."""
         answer = self.ask()
         return answer["rows"] / answer["seconds"]
 
@@ -64,7 +66,7 @@ class Subject:
 
 
 def run(subjects: list[Subject], *, rounds: int, warmups: int = 1) -> dict[str, Any]:
-    """Lets the subjects take turns; returns each one's rates in rows per second, and their medians."""
+    """Runs all candidates in turns; returns their rates in rows per second and the medians."""
     for subject in subjects:
         subject.start()
     for number in range(warmups + rounds):
@@ -82,7 +84,7 @@ def run(subjects: list[Subject], *, rounds: int, warmups: int = 1) -> dict[str, 
 
 
 def work(prepare: Callable[[], Callable[[], int]]) -> None:
-    """The worker's side: `prepare` returns a function that does one round and returns its number of rows."""
+    """Worker loop: `prepare` returns a function that runs one round and returns its number of rows."""
     import time
 
     do_round = prepare()
@@ -94,10 +96,10 @@ def work(prepare: Callable[[], Callable[[], int]]) -> None:
 
 
 def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
+    """The machine of the measurement: processor, cores, Python version."""
     import platform
 
     model = platform.processor()
-    with open("/proc/cpuinfo", encoding="utf-8") as file:
+    with Path("/proc/cpuinfo").open(encoding="utf-8") as file:
         model = next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), model)
     return {"processor": model, "cores": os.cpu_count(), "python": platform.python_version()}

@@ -1,8 +1,8 @@
-"""Memory of the embedded server with one and with two loaded versions of a model, all their signatures warm.
+"""Memory of the embedded server with one and with two loaded versions, all their signatures warm.
 
     python benchmarks/memory_of_versions.py --version models/bike_shop/1
 
-The figures behind bert_serving/publishing/kubernetes/sizing.py.
+The source of the figures in bert_serving/publishing/kubernetes/sizing.py.
 """
 
 import argparse
@@ -20,7 +20,7 @@ _CONFIG = """model_config_list {{ config {{
 
 
 def resident(version: Path, copies: int) -> int:
-    """MiB of a server that has loaded so many copies of a version."""
+    """MiB of a server with a number of loaded copies of a version."""
     from server_soak import resident as resident_mebi
 
     from bert_serving.model_server.process import ModelServerProcess

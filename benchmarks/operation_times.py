@@ -1,10 +1,11 @@
-"""Where the time of a serving graph goes: its operations as TensorFlow runs them, after its optimizer, by kind.
+"""Profile of a serving graph: time by kind of operation, after TensorFlow's graph optimizer.
 
-    python benchmarks/operation_times.py models/emotion/1 --data data/emotion/validation.tsv --batches 1 32
+    python benchmarks/operation_times.py models/emotion/1 --data data/emotion/validation.tsv \\
+        --batches 1 32
 
-Two threads. Prints, for each batch size, the median of a call without a trace, and from traced calls, which take longer, how many
-operations of each kind run and for how long in all; those that run side by side both count. Constants and what only passes a tensor on
-are left out.
+Two threads. Prints, for each batch size, the median of a call without a trace, and from traced
+calls, which take longer, the number and the total time of the operations of each kind; operations
+that run in parallel both count. Constants and operations that only forward a tensor are left out.
 """
 
 import argparse
@@ -19,9 +20,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import tensorflow as tf
 import tensorflow_text  # noqa: F401  its operations must be registered before a SavedModel is loaded
-from bert_serving.data.unlabeled import read_texts
 
 from bert_serving import contract
+from bert_serving.data.unlabeled import read_texts
 
 THREADS = 2
 WARMUPS, CALLS, TRACES = 30, 60, 10
@@ -30,7 +31,7 @@ _PASSING = {"Const", "Switch", "Merge", "Identity", "NoOp", "_Send", "_Recv", "_
 
 
 class Session:
-    """A signature in a session, which can be traced."""
+    """A signature in a TensorFlow 1 session, which can be traced."""
 
     def __init__(self, folder: Path):
         options = tf.compat.v1.ConfigProto(intra_op_parallelism_threads=THREADS, inter_op_parallelism_threads=THREADS)
@@ -42,13 +43,13 @@ class Session:
         self._answer = signature.outputs[contract.PROBABILITIES].name
 
     def seconds(self, texts: Sequence[str]) -> float:
-        """How long a call takes."""
+        """Duration of a call."""
         started = time.perf_counter()
         self._session.run(self._answer, {self._text: texts})
         return time.perf_counter() - started
 
     def trace(self, texts: Sequence[str]) -> list[tuple[str, float]]:
-        """Each operation of a call: its kind, and its seconds."""
+        """The operations of a call: kind and seconds."""
         found = tf.compat.v1.RunMetadata()
         options = tf.compat.v1.RunOptions(trace_level=tf.compat.v1.RunOptions.FULL_TRACE)
         self._session.run(self._answer, {self._text: texts}, options=options, run_metadata=found)
@@ -57,7 +58,7 @@ class Session:
 
 
 def _kind(label: str) -> str:
-    """The kind of an operation, out of a label such as `name = MatMul(inputs)`."""
+    """The kind of an operation, from a label such as `name = MatMul(inputs)`."""
     return label.split(" = ")[-1].split("(")[0].strip() or "NoOp"
 
 

@@ -1,12 +1,13 @@
-"""How far a run's probabilities can be trusted: labels flipped on purpose that are found again, and calibration.
+"""Quality of a run's probabilities: detection of flipped labels, and calibration.
 
     python benchmarks/probabilities.py runs/emotion
 
 Prints, for the validation and the test rows of a run with one label for each row,
 
-- which share of 5% flipped labels is among the first tenth of the list of probable label errors, for five draws;
-- the calibration error as trained, with a temperature alone, and as `bert-serving calibrate` fits it, each fitted on the other rows;
-  and the one that probabilities without any fault would have on so few rows.
+- the share of 5% flipped labels in the first tenth of the probable label errors, five draws;
+- the calibration error as trained, with a temperature alone, and as `bert-serving calibrate` fits
+  it, each fitted on the other rows; and the error that perfectly calibrated probabilities would
+  have on as many rows.
 """
 
 import os
@@ -30,12 +31,12 @@ from bert_serving.training.run_folder import RunFolder
 FLIPPED = 0.05
 DRAWS = 5
 FIRST = 0.1
-"""of the list"""
+"""part of the list of probable label errors that is searched"""
 SIMULATIONS = 500
 
 
 def flipped(made: Predictions, random: np.random.Generator) -> tuple[Predictions, np.ndarray]:
-    """The same answers to rows of which a share got another label, and the numbers of those rows."""
+    """The same predictions for rows of which a share got another label, and the numbers of those rows."""
     rows = random.choice(len(made), round(FLIPPED * len(made)), replace=False)
     labels = list(made.table.labels)
     for row in rows:
@@ -51,12 +52,12 @@ def show_flipped(name: str, made: Predictions) -> None:
         suspicious = found.ranking[: found.suspicious]
         print(
             f"{name}, draw {draw}: {len(rows)} flipped, {first:.0%} of them in the first tenth; {len(suspicious)} suspicious, "
-            f"which hold {np.isin(rows, suspicious).mean():.0%} of them"
+            f"which include {np.isin(rows, suspicious).mean():.0%} of them"
         )
 
 
 def faultless(values: np.ndarray) -> float:
-    """The mean calibration error on labels that are drawn from the probabilities themselves."""
+    """The mean calibration error on labels drawn from the probabilities themselves."""
     random = np.random.default_rng(0)
     draws = ((values.cumsum(axis=1) > random.random((len(values), 1))).argmax(axis=1) for _ in range(SIMULATIONS))
     return float(np.mean([expected_calibration_error(labels, values) for labels in draws]))
@@ -92,7 +93,7 @@ def main(run_dir: str) -> None:
                 f"{name}, fitted on {other}, {title:12} ({scaling}): calibration error {error:.4f}, log loss "
                 f"{scaled.losses.mean():.4f}, accuracy {scaled.right.mean():.4f}"
             )
-        print(f"{name}: without any fault the calibration error would be {faultless(scaled.values):.4f}")
+        print(f"{name}: perfectly calibrated, the calibration error would be {faultless(scaled.values):.4f}")
 
 
 if __name__ == "__main__":

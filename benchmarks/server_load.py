@@ -1,12 +1,14 @@
-"""How much the model server adds to a model: latency of one client, throughput of many, and the tail at half load.
+"""Latency and throughput of the model server, compared with the model alone.
 
     python benchmarks/server_load.py --model models/emotion --data data/emotion/test.tsv \\
         --flag=--enable_batching --flag=--tensorflow_intra_op_parallelism=1
 
-Processes take turns: the model alone (batch 1 and batch 32), with TensorFlow's own number of threads and with one intra-op thread, of which
-the better counts; the server, asked by one client with gRPC's blocking stub or http.client, and by many clients on an event loop; and, for
-what gRPC in Python costs by itself, a bare grpc.aio service around the same model, without any of the server's code. Texts are single ones,
-as they come.
+Measures the latency of one client, the throughput of many clients, and the tail latency at half
+load. Processes take turns: the model alone (batch 1 and batch 32), with TensorFlow's own number of
+threads and with one intra-op thread, of which the better counts; the server, with one client that
+uses gRPC's blocking stub or http.client, and with many clients on an event loop; and, for the cost
+of gRPC in Python itself, a minimal grpc.aio service around the same model, without the server's
+code. Each request has one text.
 """
 
 import argparse
@@ -25,7 +27,7 @@ from interleaved import Subject
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 CLIENTS = 32
 TAIL_CLIENTS = 64
-# One client is measured in many short turns: its figures are small differences, and the machine's speed drifts.
+# One client is measured in many short turns: the results are small differences, and the machine's speed drifts.
 SHORT_TURNS = 5
 
 
@@ -97,12 +99,12 @@ def work_as_bare_service(version: Path, texts: list[str]) -> None:
 
 
 async def _serve_barely(ask: Callable[[list[str]], None], texts: list[str]) -> None:
-    """Answers whatever is asked with the next text's result, of which nothing is sent but its size in bytes."""
+    """Runs the model on the next text for any request; the response has as many bytes as a real one."""
     import grpc
 
     place = 0
 
-    async def answer(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
+    async def answer(_: bytes, __: grpc.aio.ServicerContext) -> bytes:
         nonlocal place
         ask([texts[place % len(texts)]])
         place += 1
@@ -152,7 +154,7 @@ def work_as_one_client(grpc_address: str, bare_address: str, rest_address: str, 
 
 
 def _requests(name: str, texts: list[str]) -> list[bytes]:
-    """Requests for one text each, made beforehand: clients share the processor with the server."""
+    """Requests with one text each, built in advance: clients share the processor with the server."""
     from tensorflow_serving.apis import predict_pb2
 
     def serialized(text: str) -> bytes:
@@ -212,7 +214,7 @@ async def _closed_loop(ask: Callable[[int], Awaitable[None]], clients: int, seco
 
 
 async def _open_loop(ask: Callable[[int], Awaitable[None]], rate: float, seconds: float) -> dict:
-    """64 clients that together send at a steady rate, each waiting for its answer before its next request."""
+    """64 clients that together send at a steady rate; each waits for its response before its next request."""
     took: list[float] = []
     started = time.perf_counter()
 
@@ -233,7 +235,7 @@ async def _open_loop(ask: Callable[[int], Awaitable[None]], rate: float, seconds
 
 
 class Rounds:
-    """Lets the subjects take turns and keeps what they measured."""
+    """Runs the candidates in turns and records the measurements."""
 
     def __init__(self, alone: list[Subject], client: Subject, clients: Subject, seconds: float):
         self._alone = alone

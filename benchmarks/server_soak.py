@@ -1,11 +1,12 @@
-"""Whether the model server stays well: minutes of mixed load with a hot swap every 20 seconds, every answer checked, memory drawn.
+"""Soak test of the model server: mixed load, hot swaps every 20 seconds, every response checked.
 
     python benchmarks/server_soak.py --minutes 30 --picture soak.png
     python benchmarks/server_soak.py --minutes 30 --model models/emotion --data data/emotion/test.tsv
 
-Two models are served and swapped: y = x / 2 + version, so that an answer tells which version gave it, and a classifier of texts: the
-one given, or a tiny one. Exit status 0 when no request failed, no answer was wrong, the versions took turns and the memory of the
-last third is flat, else 1.
+Plots the server's memory. Two models are served and swapped: y = x / 2 + version, so that a
+response shows which version gave it, and a classifier of texts: --model, or a tiny one. Exit status
+0 if no request failed, no response was wrong, the versions took turns and the memory of the last
+third is flat, else 1.
 """
 
 import argparse
@@ -31,16 +32,16 @@ TEXTS = ("kurz", "", "ein Text mit 😀", "längere Texte sind auch dabei " * 3,
 
 @dataclass
 class Record:
-    """What was seen.
+    """Results of the soak test.
 
     Attributes:
-        answers: so many were right.
+        answers: number of correct responses.
         wrong: descriptions of wrong ones.
-        failed: descriptions of requests without an answer.
-        late: versions that had not answered when the next one came.
+        failed: descriptions of requests without a response.
+        late: versions that had not answered before the next one was published.
         versions: versions that answered.
         memory: (seconds, MiB) of the server.
-        rates: (seconds, answers of that second).
+        rates: (seconds, correct responses of that second).
         swaps: seconds at which a version was published.
     """
 
@@ -58,7 +59,7 @@ class Record:
 
 
 def write_models(folder: Path, model: Path | None) -> None:
-    """Version 1 of both models, and what later versions are copied from."""
+    """Writes version 1 of both models, and the sources of later versions."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow as tf
 
@@ -95,7 +96,7 @@ def write_models(folder: Path, model: Path | None) -> None:
 
 
 def publish(folder: Path, version: int) -> None:
-    """A new version of both models; the one before the last goes."""
+    """Publishes a new version of both models and deletes the one before the last."""
     for name, source in (("numbers", str((version - 1) % 10 + 1)), ("texts", "texts")):
         copy = folder / f"{name}.new"
         shutil.copytree(folder / "source" / source, copy)
@@ -104,7 +105,7 @@ def publish(folder: Path, version: int) -> None:
 
 
 def write_config(folder: Path) -> Path:
-    """A model config file for both models."""
+    """Writes a model config file for both models."""
     entries = "".join(
         f'config {{ name: "{name}" base_path: "{folder / name}" model_platform: "tensorflow" }}\n'
         for name in ("numbers", "texts")
@@ -118,7 +119,7 @@ def write_config(folder: Path) -> Path:
 
 
 class Load:
-    """Clients of both protocols that check what they get."""
+    """Clients of both protocols that check every response."""
 
     def __init__(self, server, texts: list[str], record: Record, until: float):
         self._server = server
@@ -128,7 +129,7 @@ class Load:
         self._expected: dict[str, tuple[str, tuple[float, ...]]] = {}
 
     async def run(self) -> None:
-        """Asks until the time is over."""
+        """Sends requests until the time is over."""
         import grpc.aio
         import httpx
 
@@ -153,7 +154,7 @@ class Load:
         while time.monotonic() < self._until:
             try:
                 problem = await ask(chance)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  any failure of a request is counted
                 self._record.failed.append(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")
                 await asyncio.sleep(0.1)
                 continue
@@ -224,7 +225,7 @@ class Load:
 
 
 async def swap(folder: Path, record: Record, started: float, until: float, seconds: float) -> None:
-    """Publishes versions, and notes those that have not answered when the next one comes."""
+    """Publishes versions, and records those that have not answered before the next one."""
     for version in itertools.count(2):
         await asyncio.sleep(seconds)
         if time.monotonic() > until - seconds / 2:
@@ -236,7 +237,7 @@ async def swap(folder: Path, record: Record, started: float, until: float, secon
 
 
 async def sample(process_id: int, record: Record, started: float, until: float) -> None:
-    """Memory of the server and answers, each second."""
+    """Records the server's memory and its responses, once a second."""
     before = 0
     while time.monotonic() < until:
         await asyncio.sleep(1)
@@ -247,7 +248,7 @@ async def sample(process_id: int, record: Record, started: float, until: float) 
 
 
 def resident(process_id: int) -> float:
-    """MiB of a process that are in memory."""
+    """Resident memory of a process in MiB."""
     for line in Path(f"/proc/{process_id}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
@@ -255,7 +256,7 @@ def resident(process_id: int) -> float:
 
 
 def growth(memory: list[tuple[float, float]], swap_seconds: float) -> float:
-    """By what share the memory of the last third grew, on a line through the medians between swaps."""
+    """Relative growth of memory in the last third, on a line through the medians between swaps."""
     last = [(at, size) for at, size in memory if at >= memory[-1][0] * 2 / 3]
     pieces = [
         (statistics.mean(at for at, _ in piece), statistics.median(size for _, size in piece))
@@ -269,7 +270,7 @@ def growth(memory: list[tuple[float, float]], swap_seconds: float) -> float:
 
 
 def draw(record: Record, path: Path) -> None:
-    """A picture of memory and answers over time."""
+    """Plots memory and responses over time."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -302,26 +303,26 @@ async def soak(arguments: argparse.Namespace, folder: Path, server, texts: list[
 
 
 def report(record: Record, swap_seconds: float) -> bool:
-    """Prints what was seen; tells whether all is well."""
+    """Prints the results; returns whether all checks passed."""
     grown = growth(record.memory, swap_seconds)
     sizes = [size for at, size in record.memory if at >= record.memory[-1][0] * 2 / 3]
-    print(f"{record.answers:12,}  right answers")
+    print(f"{record.answers:12,}  correct responses")
     print(f"{len(record.failed):12,}  failed requests")
-    print(f"{len(record.wrong):12,}  wrong answers")
+    print(f"{len(record.wrong):12,}  wrong responses")
     print(f"{len(record.swaps):12,}  hot swaps of two models; {len(record.versions)} versions of one have answered")
-    print(f"{len(record.late):12,}  versions that had not answered after {swap_seconds:g} s, when the next one came")
+    print(f"{len(record.late):12,}  versions that had not answered after {swap_seconds:g} s, before the next one")
     print(f"{grown:+12.1%}  growth of memory in the last third, {min(sizes):.0f} to {max(sizes):.0f} MiB")
     times = [0.0, *(at for at, _ in record.memory)]
     longest = max(after - before for before, after in itertools.pairwise(times))
-    # On a machine that is busy with other work the clients themselves stand still, and the figures above say little.
-    print(f"{longest:12.1f}  seconds between two samples at most; one when the machine has time")
+    # On a busy machine the clients themselves are delayed, and the results above say little.
+    print(f"{longest:12.1f}  seconds between two samples at most; 1 on an idle machine")
     for kind, lines in (("failed", record.failed), ("wrong", record.wrong)):
         for line in lines[:5]:
             print(f"  {kind}: {line}")
-    # A version that loads for longer than the swaps take is passed over; that is no mistake, but most must have had their turn.
+    # A version that loads for longer than a swap interval is superseded; this is correct, but most must have answered.
     swapped = len(record.versions) > 0.9 * len(record.swaps)
     good = not record.failed and not record.wrong and abs(grown) <= FLAT and swapped
-    print("verdict: " + ("well" if good else "not well"))
+    print("verdict: " + ("passed" if good else "failed"))
     return good
 
 

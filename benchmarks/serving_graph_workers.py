@@ -1,9 +1,9 @@
-"""The workers of serving_graphs.py, one process each; every engine behind the same three calls: load, answer texts, tell its size.
+"""Workers of serving_graphs.py, one process each: load an engine, run texts, report its size.
 
-serving_graph_workers.py prepare RUN_DIR FOLDER COMPARED       our SavedModels, the texts, and whether they answer alike
-serving_graph_workers.py export-onnx MODEL FOLDER              ONNX files, optimized and quantized
-serving_graph_workers.py serve SUBJECT FOLDER [MODEL]          answers jobs on standard input
-serving_graph_workers.py peak                                  matrix products by format, GFLOP/s
+serving_graph_workers.py prepare RUN_DIR FOLDER COMPARED  SavedModels, texts, and their agreement
+serving_graph_workers.py export-onnx MODEL FOLDER         ONNX files, optimized and quantized
+serving_graph_workers.py serve SUBJECT FOLDER [MODEL]     runs jobs from standard input
+serving_graph_workers.py peak                             matrix products by format, GFLOP/s
 """
 
 import json
@@ -17,7 +17,7 @@ from typing import Any
 
 THREADS = 2
 ROUND_BATCHES = 24
-# The others answer a tenth of the texts: padded to 512 tokens, 2,000 take minutes.
+# The others are compared on a tenth of the texts: padded to 512 tokens, 2,000 take minutes.
 COMPARED_ON_ALL = ("padded", "ragged", "ragged int8")
 Answer = Callable[[list[str]], Any]
 
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def serve(subject: str, folder: Path, model: Path | None) -> None:
-    """Answers jobs: `BATCH CALLS ROUND` with the seconds of each call, `memory` with the peak of this process in MiB."""
+    """Runs jobs: `BATCH CALLS ROUND` returns the seconds of each call, `memory` the peak of this process in MiB."""
     settings = json.loads((folder / "settings.json").read_text("utf-8"))
     texts = json.loads((folder / "texts.json").read_text("utf-8"))
     started = time.perf_counter()
@@ -53,13 +53,13 @@ def serve(subject: str, folder: Path, model: Path | None) -> None:
             print(json.dumps({"memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}), flush=True)
             continue
         batch, calls, number = map(int, line.split())
-        # Every subject gets the same texts in a round, the faster ones more of them, and others in the next.
+        # All candidates get the same texts in a round, faster ones more of them; the next round has other texts.
         start = number * batch * ROUND_BATCHES
         batches = [
             [texts[place % len(texts)] for place in range(first, first + batch)]
             for first in range(start, start + batch * calls, batch)
         ]
-        # The processor's clock and the threads wake up on work that is not counted.
+        # The first call is not counted: it wakes up the threads and raises the processor's clock.
         answer(batches[0])
         seconds = []
         for each in batches:
@@ -91,7 +91,7 @@ def saved_model(folder: Path) -> Answer:
     tf.config.threading.set_inter_op_parallelism_threads(THREADS)
     loaded = tf.saved_model.load(str(folder))
     predict = loaded.signatures["serving_default"]
-    # The signature lives as long as what it was loaded from.
+    # Keeps the loaded object alive as long as its signature.
     predict.owner = loaded
     return lambda texts: predict(text=tf.constant(texts))["probabilities"].numpy()
 
@@ -169,7 +169,7 @@ def _tokenizer(model: Path, settings: dict[str, int]):
 
 
 def prepare(run_folder: Path, folder: Path, compared: int) -> None:
-    """Writes the five SavedModels of a run without verifying them, its validation texts, and how far their answers differ."""
+    """Writes the five SavedModels of a run without verification, its validation texts, and the differences of their predictions."""
     import numpy as np
     import tensorflow as tf
 
@@ -200,7 +200,7 @@ def prepare(run_folder: Path, folder: Path, compared: int) -> None:
         "ragged bfloat16": (Graph.RAGGED, Precision.BFLOAT16),
         "ragged int8": (Graph.RAGGED, Precision.INT8),
     }
-    # As an export does it; the values of the answers are not needed.
+    # As in an export; the values of the predictions are not needed.
     reference = Reference(tuple(texts), None, np.zeros((len(texts), 1)))
     answers = {}
     for name, (graph, precision) in wanted.items():
@@ -224,7 +224,7 @@ def _difference(found: Any, expected: Any) -> dict[str, float]:
 
 
 def export_onnx(model: Path, folder: Path) -> None:
-    """The usual road: torch.onnx.export, onnxruntime's optimizer for BERT, dynamic quantization to int8."""
+    """The usual way: torch.onnx.export, onnxruntime's optimizer for BERT, dynamic quantization to int8."""
     import torch
     from onnxruntime.quantization import QuantType, quantize_dynamic
     from onnxruntime.transformers import optimizer

@@ -1,13 +1,16 @@
-"""Serving graphs in turns: padded, trimmed, ragged, and the same model in ONNX Runtime, PyTorch and KerasHub.
+"""Inference speed of the serving graphs, and of ONNX Runtime, PyTorch and KerasHub.
 
     bert-serving train export/emotion.toml --out runs/emotion
-    python benchmarks/serving_graphs.py --run emotion=runs/emotion [--run imdb=runs/imdb] --model models/all-MiniLM-L6-v2
+    python benchmarks/serving_graphs.py --run emotion=runs/emotion [--run imdb=runs/imdb] \\
+        --model models/all-MiniLM-L6-v2
 
-`--run NAME=RUN_DIR` is a finished run whose validation texts are answered; `--model` the Hugging Face folder of its encoder, for the
-peers, whose speed does not depend on the values of the weights. `--torch-python` is an interpreter with torch, transformers, onnx,
-onnxruntime and sympy, `--keras-python` one with keras-hub and safetensors; without one its subjects are left out. Everybody computes with
-two threads. Each subject lives in a process of its own and waits, without using the processor, while another works. Writes
-benchmarks/results/serving_graphs.json, where work of other names stays as it is, and docs/pictures/serving_graphs.png.
+`--run NAME=RUN_DIR` is a finished run whose validation texts are used; `--model` the Hugging Face
+folder of its encoder, for the other engines, whose speed does not depend on the values of the
+weights. `--torch-python` is an interpreter with torch, transformers, onnx, onnxruntime and sympy,
+`--keras-python` one with keras-hub and safetensors; without them, these engines are skipped. All
+use two threads. Each candidate has its own process and waits, without using the processor, while
+another works. Writes benchmarks/results/serving_graphs.json, where entries of other names are kept,
+and docs/pictures/serving_graphs.png.
 """
 
 import argparse
@@ -30,12 +33,12 @@ OURS = ("padded", "trimmed", "ragged", "ragged bfloat16", "ragged int8")
 TORCH = ("ONNX Runtime", "ONNX Runtime int8", "PyTorch", "PyTorch bfloat16")
 KERAS = ("KerasHub",)
 BATCHES = (1, 8, 32, 128)
-# A subject answers for about so long in a round, or once, or so many times at most.
+# A candidate runs for about SECONDS in a round, at least once, at most MOST_CALLS times.
 SECONDS = 1.5
 MOST_CALLS = 24
-# So many texts come first, that those which are timed bring few lengths for the first time.
+# Texts run before timing, so that few of the timed ones have a new length.
 WARMUP_TEXTS = 128
-# An idle worker's threads may spin for a moment after their work.
+# Seconds between candidates: a worker's threads may spin for a moment after their work.
 PAUSE = 0.3
 COMPARED = 2_000
 BASES = ("padded", "ONNX Runtime", "ONNX Runtime int8")
@@ -47,11 +50,14 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True, help="Hugging Face folder of the encoder")
     parser.add_argument("--torch-python", help="interpreter with torch, transformers, onnx and onnxruntime")
     parser.add_argument("--keras-python", help="interpreter with keras-hub")
-    parser.add_argument("--leave-out", nargs="+", default=[], metavar="SUBJECT", help="for example, what is emulated")
+    parser.add_argument("--leave-out", nargs="+", default=[], metavar="SUBJECT", help="candidates to skip")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batches", type=int, nargs="+", default=list(BATCHES))
     parser.add_argument(
-        "--compared", type=int, default=COMPARED, help="texts whose probabilities are compared; 0 keeps what was found"
+        "--compared",
+        type=int,
+        default=COMPARED,
+        help="texts whose probabilities are compared; 0 keeps the earlier comparison",
     )
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
@@ -64,7 +70,7 @@ def main() -> None:
         if not arguments.compared:
             found["same_answers"] = result["work"].get(name, {}).get("same_answers", {})
         result["work"][name] = {"machine": interleaved.machine(), "rounds": arguments.rounds, **found}
-        # Written after each piece of work: an hour of measuring is not lost to a mistake in the next.
+        # Written after each run: an hour of measuring is not lost if the next one fails.
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
         arguments.out.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
         show(name, result["work"][name])
@@ -72,7 +78,7 @@ def main() -> None:
 
 
 def measure(run: Path, folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    """All subjects on one run's texts."""
+    """Measures all candidates on one run's texts."""
     ours = [sys.executable, str(WORKERS)]
     subprocess.run([*ours, "prepare", str(run), str(folder), str(arguments.compared)], check=True)
     commands = {name: [*ours, "serve", name, str(folder)] for name in OURS}
@@ -98,7 +104,7 @@ def measure(run: Path, folder: Path, arguments: argparse.Namespace) -> dict[str,
                 time.sleep(PAUSE)
                 found = statistics.median(answer["calls"])
                 print(f"round {number}  batch {size:>3}  {subject.name:<20} {1000 * found:9.2f} ms", file=sys.stderr)
-                # In the first round kernels are compiled.
+                # The first round compiles kernels and is not counted.
                 if number:
                     seconds[subject.name][str(size)] += answer["calls"]
         print(file=sys.stderr, flush=True)
@@ -136,7 +142,7 @@ def show(name: str, work: dict[str, Any]) -> None:
 
 
 def draw(result: dict[str, Any], path: Path) -> None:
-    """Texts per second of every subject, a panel for each piece of work and batch size."""
+    """Plots texts per second of every candidate, a panel for each run and batch size."""
     from matplotlib.figure import Figure
 
     works = result["work"]

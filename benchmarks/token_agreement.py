@@ -1,10 +1,11 @@
-"""Token ids of the in-graph tokenizer against those of Hugging Face's, text by text, on real data.
+"""Agreement of the in-graph tokenizer with Hugging Face's: token ids, text by text, on real data.
 
     python benchmarks/token_agreement.py --data data --model models/all-MiniLM-L6-v2
 
-Needs transformers. Each set is compared twice: by the model's own vocabulary, and, on some of its texts, by one that has every character of
-them, under which no script hides behind [UNK]. Writes benchmarks/results/token_agreement.json and prints a table for the docs; each kind of
-difference is told by the characters that make it.
+Needs transformers. Each set is compared twice: with the model's own vocabulary and, on some of its
+texts, with a vocabulary of all their characters, so that no script is hidden behind [UNK]. Writes
+benchmarks/results/token_agreement.json and prints a table for the docs; each kind of difference is
+described by its characters.
 """
 
 import argparse
@@ -58,7 +59,7 @@ def theirs(tokenizer: object) -> Tokenizer:
 
 
 def compare(mine: Tokenizer, other: Tokenizer, texts: Sequence[str]) -> dict[str, object]:
-    """How many texts differ, and in how many of them each kind of difference is."""
+    """The number of differing texts, and how many of them have each kind of difference."""
     differing = []
     for start in range(0, len(texts), BATCH):
         batch = texts[start : start + BATCH]
@@ -69,16 +70,16 @@ def compare(mine: Tokenizer, other: Tokenizer, texts: Sequence[str]) -> dict[str
 
 
 def kinds_of(mine: Tokenizer, other: Tokenizer, text: str) -> set[str]:
-    """The characters that differ on their own, else the words that do, else the whole text."""
+    """The characters that differ on their own, else the words, else the whole text."""
     for parts in (sorted(set(text)), sorted(set(text.split()))):
         found = [part for part, one, two in zip(parts, mine(parts), other(parts), strict=True) if one != two]
         if found:
             return {f"U+{ord(each):04X} {unicodedata.name(each, '')}" if len(each) == 1 else each for each in found}
-    return {"the place in the text"}
+    return {"the position in the text"}
 
 
 def character_vocabulary(texts: Sequence[str]) -> list[str]:
-    """Every character of the texts, as it stands and as an uncased tokenizer leaves it, at a word's start and inside."""
+    """Every character of the texts, unchanged and as an uncased tokenizer normalizes it, at a word's start and inside."""
     joined = "".join(texts)
     characters = sorted(set(joined) | set(unicodedata.normalize("NFD", joined).lower()))
     printable = [each for each in characters if not each.isspace() and unicodedata.category(each)[0] != "C"]
@@ -86,7 +87,7 @@ def character_vocabulary(texts: Sequence[str]) -> list[str]:
 
 
 def main() -> None:
-    """Compares, prints, writes."""
+    """Compares all sets, prints a table and writes the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", type=Path, required=True, help="a BERT in Hugging Face's format")

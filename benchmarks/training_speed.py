@@ -1,10 +1,12 @@
-"""Training speed: length-bucketed batches against padding to 128 tokens and against a plain PyTorch loop.
+"""Training speed: dynamic padding in length buckets, padding to 128 tokens, a plain PyTorch loop.
 
-    python benchmarks/training_speed.py --data data/emotion/train.tsv --model models/all-MiniLM-L6-v2 [--rounds 7]
+    python benchmarks/training_speed.py --data data/emotion/train.tsv \\
+        --model models/all-MiniLM-L6-v2 [--rounds 7]
 
-`--model` is a Hugging Face folder; all subjects start from its weights, with batches of 32, AdamW, warmup, dropout and gradients cut
-at norm 1. The PyTorch loop shuffles, pads each batch to its longest text, and is tokenized beforehand, too. Needs torch and
-transformers (`pip install 'bert-serving[bench]'`, or another interpreter that has them: --torch-python). Writes
+`--model` is a Hugging Face folder; all candidates start from its weights, with batches of 32,
+AdamW, warmup, dropout and gradients clipped to a norm of 1. The PyTorch loop shuffles, pads each
+batch to its longest text, and is tokenized in advance, too. Needs torch and transformers (`pip
+install 'bert-serving[bench]'`, or another interpreter that has them: --torch-python). Writes
 benchmarks/results/training_speed.json.
 """
 

@@ -80,6 +80,7 @@ def write_losses(predictions: Predictions, path: Path) -> None:
 
 
 def main(arguments: list[str]) -> int:
+    """Draws the plots of the chapter for a run and prints the scores beside the book's."""
     if not 1 <= len(arguments) <= 2:
         print("usage: python export/emotion_chapter.py RUN_DIR [FOLDER]", file=sys.stderr)
         return 2

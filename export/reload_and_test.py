@@ -45,6 +45,7 @@ def scores_in_memory(run_dir: Path, texts: list[str]) -> np.ndarray:
 
 
 def main(arguments: list[str]) -> int:
+    """Compares a run folder with its reloaded SavedModel and prints both scores."""
     if len(arguments) < 2:
         print("usage: python export/reload_and_test.py RUN_DIR SAVED_MODEL [TEXT]...", file=sys.stderr)
         return 2

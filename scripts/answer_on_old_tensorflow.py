@@ -1,11 +1,13 @@
-"""Loads an export under another TensorFlow, as a server of that version does, and compares its answers with the golden ones.
+"""Runs an export under another TensorFlow version and compares its results with the golden texts.
 
-python3.11 -m venv old && old/bin/pip install tensorflow-cpu==2.12.0 && old/bin/pip install --no-deps tensorflow-text==2.12.0
+python3.11 -m venv old
+old/bin/pip install tensorflow-cpu==2.12.0 && old/bin/pip install --no-deps tensorflow-text==2.12.0
 old/bin/python scripts/answer_on_old_tensorflow.py models/shop/1
 
-Runs with Python 3.8 and later (TensorFlow before 2.12 wants that) and without bert_serving. The SavedModel is loaded by
-`TF_LoadSessionFromSavedModel` of TensorFlow's C API, the C++ loader that TensorFlow Serving uses, and asked through
-`TF_SessionRun`, for which TensorFlow 2.4 is the oldest. Prints one line; exit status 1 when the graph is refused.
+Runs with Python 3.8 and later (TensorFlow before 2.12 needs 3.8) and without bert_serving. The
+SavedModel is loaded by `TF_LoadSessionFromSavedModel` of TensorFlow's C API, the C++ loader that
+TensorFlow Serving uses, and run by `TF_SessionRun`; the oldest TensorFlow for this is 2.4. Prints
+one line; exit status 1 if the graph is refused.
 """
 
 import base64
@@ -26,10 +28,14 @@ STRING_SIZE = 24  # of a TF_TString
 
 
 class Buffer(ctypes.Structure):
+    """TF_Buffer of the C API."""
+
     _fields_ = (("data", ctypes.c_void_p), ("length", ctypes.c_size_t), ("deallocator", ctypes.c_void_p))
 
 
 class Output(ctypes.Structure):
+    """TF_Output of the C API: an operation and the index of its output."""
+
     _fields_ = (("operation", ctypes.c_void_p), ("index", ctypes.c_int))
 
 
@@ -37,6 +43,7 @@ class Session:
     """A SavedModel, loaded through the C API."""
 
     def __init__(self, folder):
+        """Loads a version folder; RuntimeError if TensorFlow refuses it."""
         base = Path(tf.__file__).parent
         # Before 2.12 the core is inside Python's extension module.
         places = (base / "libtensorflow_cc.so.2", base / "python" / "_pywrap_tensorflow_internal.so")
@@ -61,6 +68,7 @@ class Session:
         self.signatures = MetaGraphDef.FromString(ctypes.string_at(found.data, found.length)).signature_def
 
     def check(self):
+        """Raises the error of the last call."""
         if self.library.TF_GetCode(self.status):
             raise RuntimeError(self.library.TF_Message(self.status).decode().splitlines()[0])
 
@@ -81,10 +89,12 @@ class Session:
         return np.frombuffer(content, np.float32).reshape(shape)
 
     def place(self, name):
+        """The TF_Output of a tensor's name, such as `embed_text:0`."""
         operation, _, index = name.partition(":")
         return Output(self.library.TF_GraphOperationByName(self.graph, operation.encode()), int(index))
 
     def strings(self, values):
+        """A string tensor [N] of byte strings."""
         size = ctypes.c_size_t(STRING_SIZE * len(values))
         tensor = self.library.TF_AllocateTensor(7, (ctypes.c_int64 * 1)(len(values)), 1, size)
         start = self.library.TF_TensorData(ctypes.c_void_p(tensor))
@@ -96,8 +106,9 @@ class Session:
 
 
 def main():
+    """Runs the golden texts and prints the differences."""
     folder = Path(sys.argv[1])
-    # Without importing tensorflow_text, whose Python code wants more packages than its operations do.
+    # Without importing tensorflow_text, whose Python code needs more packages than its operations do.
     text = Path(importlib.util.find_spec("tensorflow_text").origin).parent
     for library in sorted((text / "python" / "ops").glob("*.so")):
         tf.load_op_library(str(library))

@@ -1,19 +1,21 @@
-"""Records which TensorFlow first has each core operation, attribute and data type, in core_operations.json.
+"""Records the first TensorFlow release of every core operation, attribute and data type.
 
 python scripts/record_core_operations.py             # appends the releases that the file lacks
-python scripts/record_core_operations.py --anew      # all releases again: downloads 4 GB, takes about ten minutes
+python scripts/record_core_operations.py --anew      # all releases: downloads 4 GB, ten minutes
 
-For the next TensorFlow: append its first release to RELEASES and run it.
+Writes core_operations.json. For the next TensorFlow: append its first release to RELEASES and run
+it.
 
-The wheel of each release (tensorflow-cpu, from pip's index) is unpacked, never installed; its libraries are loaded, and two
-functions of TensorFlow's C API list what is compiled in: `TF_GetAllOpList` all registered operations with their attributes and the
-types that these allow (more than `tf.raw_ops`, which hides some), `TF_GetAllRegisteredKernels` the types for which there is code.
-A type counts from the release in which the operation allows it and a kernel for CPUs takes it, looking at each attribute alone.
-The libraries of wheels before 2.12 need python3.8 in the PATH.
+The wheel of each release (tensorflow-cpu, from pip's index) is unpacked, never installed; its
+libraries are loaded, and two functions of TensorFlow's C API list what is compiled in:
+`TF_GetAllOpList` all registered operations with their attributes and allowed types (more than
+`tf.raw_ops`, which hides some), `TF_GetAllRegisteredKernels` the types with an implementation. A
+type counts from the release in which the operation allows it and a kernel for CPUs takes it,
+considering each attribute alone. The libraries of wheels before 2.12 need python3.8 in the PATH.
 
-A token is `Operation`, `Operation.attribute` or `Operation.attribute=VALUE`, listed under the release that brings it. Tokens that the
-first release has are not listed, but for the names of operations; nor are attributes and values that came with their operation.
-What a later release drops is dropped here.
+A token is `Operation`, `Operation.attribute` or `Operation.attribute=VALUE`, listed under the first
+release that has it. Of the first release only the names of operations are listed; attributes and
+values that came with their operation are not listed either. What a later release drops is removed.
 """
 
 import json
@@ -29,7 +31,7 @@ from tensorflow.core.framework.kernel_def_pb2 import KernelList
 from tensorflow.core.framework.op_def_pb2 import OpDef, OpList
 
 TABLE = Path(__file__).parents[1] / "bert_serving" / "saved_model" / "verification" / "core_operations.json"
-# The first release of each version: what it has, all of its patch releases have. 2.16.0 was never published.
+# The first release of each version; patch releases have the same operations. 2.16.0 was never published.
 RELEASES = [f"2.{minor}.{1 if minor == 16 else 0}" for minor in range(2, 21)]
 PLATFORMS = ("manylinux2010_x86_64", "manylinux2014_x86_64", "manylinux_2_17_x86_64", "manylinux_2_27_x86_64")
 FRAMEWORK = "tensorflow/libtensorflow_framework.so.2"
@@ -37,7 +39,7 @@ FRAMEWORK = "tensorflow/libtensorflow_framework.so.2"
 CORE = "tensorflow/libtensorflow_cc.so.2"
 EXTENSION = "tensorflow/python/_pywrap_tensorflow_internal.so"
 
-# Runs with any Python and without protobuf, under the interpreter that a wheel's libraries want.
+# Runs with any Python and without protobuf, in the interpreter that a wheel's libraries need.
 READER = """
 import ctypes, sys
 
@@ -55,18 +57,19 @@ for path, found in zip((operations, kernels), lists):
         file.write(ctypes.string_at(found.contents.data, found.contents.length))
 """
 
-# Operations to their attributes, and those to the types and strings that they take; an empty set is no restriction.
+# Operations to their attributes, and those to their allowed types and strings; an empty set means unrestricted.
 Registry = dict[str, dict[str, set[str]]]
 
 
 def main() -> None:
+    """Reads the missing releases and writes the table."""
     table = {} if "--anew" in sys.argv[1:] or not TABLE.is_file() else json.loads(TABLE.read_text("utf-8"))
     before: Registry = {}
     for position, release in enumerate(RELEASES):
         version = version_of(release)
         following = version_of(RELEASES[position + 1]) if position + 1 < len(RELEASES) else None
         if version in table and (following is None or following in table):
-            continue  # neither to be recorded nor to be compared with
+            continue  # recorded already, and not needed for the comparison
         sys.stderr.write(f"reading TensorFlow {release}\n")
         registry = read_release(release)
         if version not in table:
@@ -77,11 +80,12 @@ def main() -> None:
 
 
 def version_of(release: str) -> str:
+    """The version of a release: 2.12 of 2.12.0."""
     return release.rpartition(".")[0]
 
 
 def read_release(release: str) -> Registry:
-    """Downloads and unpacks a release for as long as it takes to read what is registered."""
+    """Downloads and unpacks a release temporarily and reads its registry."""
     old = int(release.split(".")[1]) < 12
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -103,7 +107,7 @@ def read_release(release: str) -> Registry:
 
 
 def registry_of(operations: OpList, kernels: KernelList) -> Registry:
-    """What is registered, and for which types there is code."""
+    """The registered operations, and the types with an implementation."""
     coded = defaultdict(list)
     for kernel in kernels.kernel:
         if kernel.device_type in ("CPU", "DEFAULT") and not kernel.label:
@@ -128,6 +132,7 @@ def values(attribute: OpDef.AttrDef, kernels: list[dict[str, set[str]]]) -> set[
 
 
 def type_names(numbers: list[int]) -> set[str]:
+    """Names such as DT_FLOAT of data type numbers."""
     return {types_pb2.DataType.Name(number) for number in numbers}
 
 
@@ -137,7 +142,7 @@ ALL_TYPES = {
 
 
 def new_tokens(registry: Registry, before: Registry) -> list[str]:
-    """What a release brings; values of an attribute only where both releases restrict them."""
+    """The tokens that are new in a release; values of an attribute only if both releases restrict them."""
     tokens = set(registry.keys() - before.keys())
     for operation in registry.keys() & before.keys():
         now, then = registry[operation], before[operation]
@@ -152,7 +157,7 @@ def new_tokens(registry: Registry, before: Registry) -> list[str]:
 
 
 def drop_vanished(table: dict[str, list[str]], registry: Registry) -> dict[str, list[str]]:
-    """The table without what a release no longer has."""
+    """The table without the tokens that a release no longer has."""
     tokens = set(registry)
     for operation, attributes in registry.items():
         for name, allowed in attributes.items():

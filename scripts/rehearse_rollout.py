@@ -1,10 +1,11 @@
-"""Rehearses a rollout on this machine: three servers behind nginx under constant load; publish, canary, promote, roll back.
+r"""Rehearses a rollout on this machine: publish, canary, promote and roll back under constant load.
 
-    python scripts/rehearse_rollout.py --export models/bike_shop/1 --candidate models/bike_shop/2 --rate 200 --picture rehearsal.png
+    python scripts/rehearse_rollout.py --export models/bike_shop/1 --candidate models/bike_shop/2 \
+        --rate 200 --picture rehearsal.png
 
-The servers are the stock tensorflow_model_server where there is one, else the embedded ones. nginx shares out the requests between
-the labels stable and canary. Prints the timeline and the latency of each phase, draws both, and ends with status 1 when a single
-request failed.
+Three servers run behind nginx: the stock tensorflow_model_server if it is installed, else embedded
+servers. nginx splits the requests between the labels stable and canary. Prints the timeline and the
+latency of each phase, plots both, and exits with status 1 if any request failed.
 """
 
 import argparse
@@ -41,7 +42,7 @@ http {{
         location = /predict {{
             proxy_pass http://servers/v1/models/{model}/labels/$label:predict;
             proxy_http_version 1.1; proxy_set_header Connection "";
-            # A server that goes away answers no more; the request is one that may be asked again.
+            # Predict requests are idempotent: retry them on another server if one is down.
             proxy_next_upstream error timeout http_503 non_idempotent;
             add_header X-Label $label always;
         }}
@@ -57,22 +58,25 @@ _CONFIG = """model_config_list {{ config {{
 
 @dataclass
 class Timeline:
-    """What happened when, in seconds from the start of the load."""
+    """Events with their time in seconds from the start of the load."""
 
     started: float = field(default_factory=time.monotonic)
     events: list[tuple[float, str]] = field(default_factory=list)
 
     def note(self, what: str) -> None:
-        """Notes and prints an event."""
+        """Records and prints an event."""
         self.events.append((time.monotonic() - self.started, what))
         print(f"  {self.events[-1][0]:6.1f} s  {what}", flush=True)
 
 
-# === Load: a process of its own ===
+# === Load, in its own process ===
 
 
 def load(port: int, rate: float, text: str) -> None:
-    """Asks at a steady rate until a line comes in; each answer is a line [second of sending, ms, status, label]."""
+    """Sends requests at a steady rate until a line arrives on standard input.
+
+    Prints one JSON list of [second of sending, latency in ms, status, label].
+    """
     import asyncio
 
     body = json.dumps({"instances": [text]}).encode()
@@ -95,8 +99,8 @@ def load(port: int, rate: float, text: str) -> None:
         while not stop.is_set():
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             sent = time.monotonic()
-            # A server may close a connection while it is idle. As connection pools do, a request that met such an end, before a
-            # single byte of an answer, goes out once more on a new one.
+            # A server may close an idle connection. As in connection pools, a request on a connection that was
+            # closed before the first byte of a response is sent once more on a new one.
             if connection is not None and connection[0].at_eof():
                 connection = None
             reused = connection is not None
@@ -111,7 +115,7 @@ def load(port: int, rate: float, text: str) -> None:
                         continue
                 break
             found.append((sent - started, 1000 * (time.monotonic() - sent), status, label))
-            # One that is late catches up: the rate is kept, and what waits counts as latency elsewhere.
+            # A late client catches up, so that the rate is kept.
             due += clients / rate
 
     async def run() -> None:
@@ -128,7 +132,7 @@ def load(port: int, rate: float, text: str) -> None:
 
 @contextlib.contextmanager
 def running_nginx(folder: Path, model: str, ports: list[int]) -> Iterator[Any]:
-    """nginx before the servers; yields its port and a function that sets the canary's share."""
+    """Runs nginx in front of the servers; yields its port and a function that sets the canary's share."""
     from bert_serving.model_server.process import free_ports
 
     (port,) = free_ports(1)
@@ -136,7 +140,7 @@ def running_nginx(folder: Path, model: str, ports: list[int]) -> Iterator[Any]:
     path = folder / "nginx.conf"
 
     def write(percent: float) -> None:
-        share = max(percent, 0.001)  # nginx wants more than nothing; before there is a canary nobody is sent there
+        share = max(percent, 0.001)  # nginx needs a share above 0; the line is removed while there is no canary
         text = _NGINX.format(folder=folder, port=port, model=model, servers=servers, percent=share)
         path.write_text(text if percent else text.replace(f"{share}% canary; ", ""))
 
@@ -147,7 +151,7 @@ def running_nginx(folder: Path, model: str, ports: list[int]) -> Iterator[Any]:
     def share(percent: float) -> None:
         write(percent)
         subprocess.run([*command, "-s", "reload"], check=True, stderr=subprocess.DEVNULL)
-        time.sleep(0.5)  # the old worker still answers what it has begun
+        time.sleep(0.5)  # the old worker finishes its requests
 
     try:
         deadline = time.monotonic() + 10
@@ -165,7 +169,7 @@ def running_nginx(folder: Path, model: str, ports: list[int]) -> Iterator[Any]:
 
 @contextlib.contextmanager
 def running_servers(folder: Path, model: str, config: Path) -> Iterator[list[Any]]:
-    """Three model servers with one models.config."""
+    """Runs three model servers with one models.config."""
     from bert_serving.model_server.process import ModelServerProcess
 
     flags = [f"--model_config_file={config}", "--max_num_load_retries=0", "--enable_batching=true"]
@@ -184,8 +188,8 @@ def running_servers(folder: Path, model: str, config: Path) -> Iterator[list[Any
 
 
 def rehearse(export: Path, candidate: Path, rate: float, seconds: float, text: str) -> tuple[Timeline, list[list[Any]]]:
-    """Runs the whole rehearsal; returns what happened and every request."""
-    # Brings TensorFlow; not while the load is measured.
+    """Runs the whole rehearsal; returns the events and all requests."""
+    # Imports TensorFlow before the load is measured.
     import bert_serving.clients.grpc_client  # noqa: F401
     from bert_serving.cli.label import change_labels
     from bert_serving.observer import Observer
@@ -239,11 +243,11 @@ def rehearse(export: Path, candidate: Path, rate: float, seconds: float, text: s
     return timeline, requests
 
 
-# === What came of it ===
+# === Results ===
 
 
 def report(timeline: Timeline, requests: list[list[Any]]) -> int:
-    """Prints each phase and returns the number of failed requests."""
+    """Prints a line for each phase and returns the number of failed requests."""
     failed = [each for each in requests if each[2] != 200]
     bounds = [*timeline.events, (max(each[0] for each in requests), "")]
     print(f"\n  {'from':>6} {'requests':>9} {'failed':>7} {'canary':>7} {'median':>9} {'95%':>9} {'99%':>9}")
@@ -268,7 +272,7 @@ def report(timeline: Timeline, requests: list[list[Any]]) -> int:
 
 
 def draw(timeline: Timeline, requests: list[list[Any]], path: Path) -> None:
-    """Requests by label and latency, second by second, with what happened."""
+    """Plots requests by label and latency, second by second, with the events."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -302,7 +306,7 @@ def draw(timeline: Timeline, requests: list[list[Any]], path: Path) -> None:
     for number, (when, what) in enumerate(timeline.events[:-1]):
         for axes in (upper, lower):
             axes.axvline(when, color="#666666", linewidth=0.8, linestyle="--")
-        # One below the other, for events lie close together; late ones stand on the left of their line.
+        # Staggered, because events are close together; late ones are left of their line.
         late = when > 0.6 * seconds
         upper.annotate(
             what,
@@ -321,14 +325,14 @@ def draw(timeline: Timeline, requests: list[list[Any]], path: Path) -> None:
 
 
 def main() -> int:
-    """Rehearses, reports and draws."""
+    """Rehearses a rollout, reports and plots it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--export", type=Path, help="version folder that serves at first")
-    parser.add_argument("--candidate", type=Path, help="version folder that is rolled out; absent: the same")
+    parser.add_argument("--export", type=Path, help="version folder that is stable at the start")
+    parser.add_argument("--candidate", type=Path, help="version folder to roll out; default: the same")
     parser.add_argument("--rate", type=float, default=200.0, help="requests per second")
     parser.add_argument("--seconds", type=float, default=10.0, help="length of each phase")
     parser.add_argument("--text", default="where is my parcel?")
-    parser.add_argument("--picture", type=Path, help="PNG file to draw")
+    parser.add_argument("--picture", type=Path, help="PNG file to write")
     parser.add_argument("--load", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.load:
@@ -337,7 +341,7 @@ def main() -> int:
     if given.export is None or not (given.export / "saved_model.pb").is_file():
         parser.error(f"--export {given.export}: give a version folder that export wrote")
     if shutil.which("nginx") is None and not Path("/usr/sbin/nginx").exists():
-        parser.error("there is no nginx; install it (Debian: apt-get install nginx-light)")
+        parser.error("nginx is not installed; install it (Debian: apt-get install nginx-light)")
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     timeline, requests = rehearse(given.export, given.candidate or given.export, given.rate, given.seconds, given.text)
     failed = report(timeline, requests)

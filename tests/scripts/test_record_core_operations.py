@@ -87,6 +87,6 @@ def test_the_record_holds_exactly_the_operations_of_the_installed_tensorflow(rec
     tokens = [token for known in table.values() for token in known]
     assert len(tokens) == len(set(tokens))
     recorded = {token for token in tokens if "." not in token}
-    # The package for GPUs has two of its own; the record is of the one for CPUs.
+    # The GPU package has two more operations; the record is of the CPU package.
     assert recorded == installed.keys() - {"_CopyFromGpuToHost", "_CopyFromHostToGpu"}
     assert recorder.drop_vanished(table, installed) == table

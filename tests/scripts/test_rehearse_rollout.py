@@ -1,4 +1,4 @@
-"""The rollout rehearsal: not one request fails, whatever happens to labels and versions meanwhile."""
+"""The rollout rehearsal: no request fails while labels and versions change."""
 
 import os
 import re
@@ -33,7 +33,7 @@ def test_a_rollout_under_load_fails_no_request(tmp_path):
     assert int(requests.replace(",", "")) > 1000
     assert failed == "0"
     shares = [
-        float(each) for each in re.findall(r"\d+ +(\d+\.\d)% .* 10% of the requests to the canary", result.stdout)
+        float(share) for share in re.findall(r"\d+ +(\d+\.\d)% .* 10% of the requests to the canary", result.stdout)
     ]
     assert len(shares) == 1
     assert 5 < shares[0] < 16

@@ -1,4 +1,4 @@
-"""serving/: every file is read by the part that it is made for, and every client gets an answer from a running server."""
+"""The files of serving/ are valid for their programs, and every client gets predictions from a running server."""
 
 import json
 import os
@@ -21,11 +21,11 @@ from bert_serving.model_server.config.options import ModelConfig, ServerOptions
 from bert_serving.model_server.config.text_protos import read_config_file
 from bert_serving.model_server.server import ServerThread
 
-# Real tools and servers, minutes of them.
+# Real tools and servers; takes minutes.
 pytestmark = pytest.mark.slow
 
 SERVING = ROOT / "serving"
-# As the Debian package of Go 1.19 takes it; it needs no module for a single file.
+# Works with Debian's Go 1.19, which needs no module for a single file.
 CLIENTS = {
     "python": [sys.executable, "client.py"],
     "javascript": ["node", "client.mjs"],
@@ -33,7 +33,7 @@ CLIENTS = {
 }
 
 
-def test_the_configuration_files_are_what_a_server_reads():
+def test_the_configuration_files_are_read_by_the_server():
     (model,) = read_model_config_file(SERVING / "models.config")
     assert (model.name, model.policy.specific, model.labels) == ("bike_shop", (1,), {"stable": 1})
     parameters = read_batching_parameters(SERVING / "batching_parameters.txt")
@@ -42,7 +42,7 @@ def test_the_configuration_files_are_what_a_server_reads():
     assert read_config_file(SERVING / "ssl.config.example", "SSLConfig").client_verify
 
 
-def test_the_image_runs_the_binary_with_flags_that_exist(tmp_path):
+def test_the_image_runs_the_binary_with_existing_flags(tmp_path):
     text = (SERVING / "Dockerfile").read_text().replace("\\\n", " ")
     lines = dict(line.split(" ", 1) for line in text.splitlines() if re.match(r"[A-Z]+ ", line))
     assert re.fullmatch(r"tensorflow/serving:\d+\.\d+\.\d+", lines["FROM"])
@@ -50,12 +50,12 @@ def test_the_image_runs_the_binary_with_flags_that_exist(tmp_path):
     assert lines["USER"].split(":")[0] != "0"
     for name in lines["COPY"].split()[:-1]:
         shutil.copy(SERVING / name, tmp_path)
-    arguments = [each.replace("/config/", f"{tmp_path}/") for each in json.loads(lines["CMD"])]
+    arguments = [argument.replace("/config/", f"{tmp_path}/") for argument in json.loads(lines["CMD"])]
     options = parse_flags(arguments).options
     assert (options.port, options.rest_api_port, options.max_num_load_retries) == (8500, 8501, 1)
 
 
-def test_compose_mounts_what_is_there_and_pins_every_image():
+def test_compose_mounts_existing_files_and_pins_every_image():
     services = yaml.safe_load((SERVING / "docker-compose.yml").read_text())["services"]
     assert set(services) == {"serving", "prometheus", "grafana"}
     for name, service in services.items():
@@ -64,7 +64,7 @@ def test_compose_mounts_what_is_there_and_pins_every_image():
             source = volume.split(":")[0]
             assert source.startswith("${") or (SERVING / source).exists(), volume
         for port in service["ports"]:
-            assert port.startswith("127.0.0.1:"), "the ports know no users"
+            assert port.startswith("127.0.0.1:"), "the ports have no authentication"
     scraped = yaml.safe_load((SERVING / "prometheus" / "prometheus.yml").read_text())["scrape_configs"][0]
     assert scraped["static_configs"][0]["targets"] == ["serving:8501"]
     assert scraped["metrics_path"] == DEFAULT_PATH
@@ -74,7 +74,7 @@ def metric_names(text):
     return set(re.findall(r":tensorflow:serving:[a-z_:]*[a-z]", text))
 
 
-def test_the_dashboard_and_the_rules_ask_for_metrics_that_there_are(server):
+def test_the_dashboard_and_the_rules_use_existing_metrics(server):
     import httpx
 
     httpx.post(f"{server.rest_url}/v1/models/texts:predict", json={"instances": ["kurz"]}).raise_for_status()
@@ -103,7 +103,7 @@ def server(tmp_path_factory):
     base = tmp_path_factory.mktemp("models") / "texts"
     serving_models.write_texts(base / "1")
     models = [ModelConfig("texts", base, labels={"stable": 1})]
-    # Only a server that merges requests measures their queue, which the dashboard shows.
+    # Only a server with batching has the queue metrics of the dashboard.
     options = ServerOptions(models=models, metrics_path=DEFAULT_PATH, batching=BatchingParameters())
     with ServerThread(options) as running:
         yield running
@@ -120,26 +120,21 @@ def ask(server, language, *arguments, **environment):
     )
 
 
-# Go compiles its library first.
-GO = pytest.param("go", marks=pytest.mark.slow)
-
-
-@pytest.mark.parametrize("language", ["python", "javascript", GO])
+@pytest.mark.parametrize("language", ["python", "javascript", "go"])
 def test_every_client_gets_the_labels(server, language):
     answer = ask(server, language, "texts", "kurz", 'ein "langer" Text')
     assert (answer.returncode, answer.stdout.split()) == (0, ["kurz", "länger"]), answer.stderr
 
 
-@pytest.mark.parametrize("language", ["javascript", GO])
-def test_a_client_asks_for_a_label_and_tells_the_servers_words(server, language):
+@pytest.mark.parametrize("language", ["javascript", "go"])
+def test_a_client_requests_a_label_and_prints_the_servers_error(server, language):
     assert ask(server, language, "texts", "kurz", LABEL="stable").stdout == "kurz\n"
     for arguments, label, words in (("texts", "none", "label: none"), ("absent", "", "Servable not found")):
         refused = ask(server, language, arguments, "kurz", LABEL=label)
         assert (refused.returncode, words in refused.stderr) == (1, True), refused
 
 
-@pytest.mark.slow
-def test_the_python_client_asks_over_grpc(server):
+def test_the_python_client_works_over_grpc(server):
     answer = ask(server, "python", "--grpc", "--label", "stable", "texts", "kurz", "ein langer Text")
     assert answer.stdout.split() == ["kurz", "länger"], answer.stderr
 
