@@ -1,14 +1,16 @@
-"""The docs say what the code does."""
+"""The docs say what the code does: links, paths, commands, keys and terms."""
 
 import re
 import sys
 from pathlib import Path
 
 import pytest
+import typer
 from support.paths import ROOT
 
-from bert_serving.config import load_run_file
-from bert_serving.pretraining.run_file import load_pretraining_file
+from bert_serving.cli.main import app
+from bert_serving.config import RunConfig, load_run_file
+from bert_serving.pretraining.run_file import PretrainingConfig, load_pretraining_file
 
 
 def test_the_page_of_run_files_is_up_to_date():
@@ -71,6 +73,48 @@ def test_every_page_of_the_docs_is_linked():
     assert not {page for page in (ROOT / "docs").glob("*.md") if page.resolve() not in linked}
 
 
+# --- What pages mention ---
+
+
+@pytest.mark.parametrize("page", [str(page.relative_to(ROOT)) for page in WRITTEN_PAGES])
+def test_every_path_of_the_repository_exists(page: str):
+    pattern = r"(?<![\w/.-])(?:benchmarks|bert_serving|docs|export|k8s|scripts|serving|tests)/[\w./]*\w"
+    paths = re.findall(pattern, (ROOT / page).read_text("utf-8"))
+    assert not [path for path in paths if not (ROOT / path).exists()]
+
+
+@pytest.mark.parametrize("page", [str(page.relative_to(ROOT)) for page in WRITTEN_PAGES])
+def test_every_command_and_its_options_exist(page: str):
+    text = re.sub(r"\\\n *", " ", (ROOT / page).read_text("utf-8"))
+    unknown = []
+    for line in re.findall(r"bert-serving ([a-z0-9][^\n`|]*)", text):
+        words = line.partition("  #")[0].split()
+        command, known = typer.main.get_command(app), {"--offline"}
+        while words and words[0] in getattr(command, "commands", ()):
+            command = command.commands[words.pop(0)]
+        if command.name == "serve":
+            continue  # the flags of tensorflow_model_server have their own tests
+        known |= {option for parameter in command.params for option in parameter.opts + parameter.secondary_opts}
+        options = [re.sub(r"=.*|\W+$", "", word.lstrip("[")) for word in words if re.match(r"\[?--\w", word)]
+        unknown += [f"{command.name}: {option}" for option in options if option not in known]
+        if hasattr(command, "commands"):
+            unknown.append(line)
+    assert not unknown
+
+
+@pytest.mark.parametrize("page", [str(page.relative_to(ROOT)) for page in WRITTEN_PAGES])
+def test_every_key_of_run_files_exists(page: str):
+    keys = {
+        f"{table}.{key}"
+        for config in (RunConfig, PretrainingConfig)
+        for table, field in config.model_fields.items()
+        for key in field.annotation.model_fields
+    }
+    text = (ROOT / page).read_text("utf-8")
+    mentioned = set(re.findall(r"(?<![\w/.])(?:data|encoder|head|training|export|masking)\.[a-z]\w*", text))
+    assert not {key for key in mentioned if not key.endswith((".md", ".json"))} - keys
+
+
 # --- The architecture ---
 
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
@@ -131,11 +175,13 @@ WORDS = {
     r"inner_width": "intermediate_size",
     r"--patience": "--retry-timeout",
     r"Exchange\b": "RequestEvent",
-    r"Gateway(?! API)": "RequestHandler",
+    r"Gateway\(": "RequestHandler",
     r"TaskLane": "ClientQueue",
     r"lonely": "unbatchable",
     r"Shadow": "comparison",
     r"the model says": "predicted label",
+    # TensorFlow's own spelling.
+    r"\w*parallelizm\w*": "parallelism",
 }
 NEW_WORDS = {*WORDS.values(), "hidden_size", "num_attention_heads", "num_hidden_layers", "max_position_embeddings"} | {
     "type_vocab_size",
@@ -153,8 +199,8 @@ NEW_WORDS = {*WORDS.values(), "hidden_size", "num_attention_heads", "num_hidden_
 @pytest.fixture(scope="module")
 def texts() -> dict[str, str]:
     """All that people read, by path."""
-    folders = [PACKAGE, *(ROOT / name for name in ("docs", "export", "benchmarks"))]
-    kinds = {".py", ".md", ".toml", ".html", ".js", ".css"}
+    folders = [PACKAGE, *(ROOT / name for name in ("docs", "export", "benchmarks", "scripts", "serving", "k8s"))]
+    kinds = {".py", ".md", ".toml", ".html", ".js", ".css", ".txt", ".yaml", ".yml", ".config"}
     files = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(path for folder in folders for path in folder.rglob("*"))]
     return {str(path.relative_to(ROOT)): path.read_text("utf-8") for path in files if path.suffix in kinds}
 
