@@ -78,7 +78,7 @@ def test_every_page_of_the_docs_is_linked():
 
 @pytest.mark.parametrize("page", [str(page.relative_to(ROOT)) for page in WRITTEN_PAGES])
 def test_every_path_of_the_repository_exists(page: str):
-    pattern = r"(?<![\w/.-])(?:benchmarks|bert_serving|docs|export|k8s|scripts|serving|tests)/[\w./]*\w"
+    pattern = r"(?<![\w/.-])(?:benchmarks|bert_serving|docs|export|k8s|scripts|serving|tests)/[\w./-]*\w"
     paths = re.findall(pattern, (ROOT / page).read_text("utf-8"))
     assert not [path for path in paths if not (ROOT / path).exists()]
 
