@@ -1,16 +1,13 @@
 """The life of a model server: load, listen, answer, stop."""
 
 import asyncio
-import contextlib
 import logging
 import socket
 import threading
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Self
 
 import grpc
 import tensorflow as tf
-import uvicorn
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2_grpc
 
@@ -32,8 +29,8 @@ from bert_serving.model_server.observability.request_log import RequestLog
 from bert_serving.model_server.page.page import page_documents
 from bert_serving.model_server.requests import Call, RequestHandler
 from bert_serving.model_server.rest_api.app import Document, RestOptions, build_rest_app
-from bert_serving.model_server.rest_api.connection import KEEP_ALIVE_SECONDS, PatientProtocol
-from bert_serving.model_server.rest_api.routes import RestApi
+from bert_serving.model_server.rest_api.http_server import HttpServer
+from bert_serving.model_server.rest_api.operations import RestApi
 from bert_serving.model_server.thread_pool import Workers
 
 if TYPE_CHECKING:
@@ -43,8 +40,6 @@ _log = logging.getLogger("bert_serving.model_server")
 
 # How often to ask whether a version that failed is due again, which may be when nobody looks for new ones.
 _RETRY_LOOK_SECONDS = 1.0
-# For the last answers to leave, once the time for requests is over.
-_LAST_SECONDS = 1.0
 
 
 class ModelServer:
@@ -75,8 +70,7 @@ class ModelServer:
         # Two threads: a reload waits for its models to load, and the others' versions must not wait for that.
         self._version_watcher, self._config_watcher = Watcher(), Watcher()
         self._grpc: grpc.aio.Server | None = None
-        self._rest: _RestServer | None = None
-        self._rest_task: asyncio.Task[None] | None = None
+        self._rest: HttpServer | None = None
 
     async def start(self) -> None:
         """Waits until every model has a version, loads the models, then opens the ports.
@@ -110,8 +104,8 @@ class ModelServer:
         self._version_watcher.stop()
         self._config_watcher.stop()
         stops = [self._grpc.stop(seconds)] if self._grpc is not None else []
-        if self._rest is not None and self._rest_task is not None:
-            stops.append(self._rest.end(self._rest_task, seconds))
+        if self._rest is not None:
+            stops.append(self._rest.stop(seconds))
         await asyncio.gather(*stops, return_exceptions=True)
         self._executor.close()
         self._workers.close()
@@ -212,25 +206,9 @@ class ModelServer:
             timeout=self.options.rest_timeout, cors=self.options.rest_cors, documents=self._documents()
         )
         app = build_rest_app(self._api, self._workers, self._handler, options)
-        config = uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            ws="none",
-            server_header=False,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            http=PatientProtocol,
-        )
-        config.load()
-        if self.options.tls is not None and self.options.rest_tls:
-            config.ssl = self.options.tls.context()
-        self._rest = _RestServer(config)
-        self._rest_task = asyncio.create_task(self._rest.serve(sockets=[listener]))
-        while not self._rest.started and not self._rest_task.done():
-            await asyncio.sleep(0.005)
-        if self._rest_task.done():
-            await self._rest_task
+        tls = self.options.tls.context() if self.options.tls is not None and self.options.rest_tls else None
+        self._rest = HttpServer(app, tls)
+        await self._rest.start(listener)
         self.rest_port = listener.getsockname()[1]
 
     def _documents(self) -> dict[str, Document]:
@@ -238,27 +216,6 @@ class ModelServer:
         if self._metrics is not None and self.options.metrics_path is not None:
             documents[self.options.metrics_path] = Document("text/plain", self._metrics.text)
         return documents
-
-
-class _RestServer(uvicorn.Server):
-    """Leaves signals, and the time to end, to whoever runs the event loop."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def end(self, serving: asyncio.Task[None], seconds: float) -> None:
-        """Takes no request any more, and cancels those that are not answered in time; the application answers them then.
-
-        Args:
-            serving: what runs `serve`.
-            seconds: time for the requests.
-        """
-        self.should_exit = True
-        await asyncio.wait({serving}, timeout=seconds)
-        for request in self.server_state.tasks:
-            request.cancel()
-        await asyncio.wait_for(serving, _LAST_SECONDS)
 
 
 class ServerThread:

@@ -27,7 +27,7 @@ from bert_serving.clients.grpc_client import GrpcClient
 from bert_serving.clients.rest_client import RestClient
 from bert_serving.model_server.config.options import ModelConfig, ServerOptions
 from bert_serving.model_server.process import ModelServerProcess
-from bert_serving.model_server.rest_api.connection import PatientProtocol
+from bert_serving.model_server.rest_api.http_server import TimeoutProtocol
 from bert_serving.model_server.server import ServerThread
 
 EMBEDDED = (sys.executable, "-m", "bert_serving.model_server")
@@ -201,7 +201,7 @@ def test_connections_that_send_nothing_leave_room_for_the_others(base, monkeypat
     if hard < number + 1000:
         pytest.skip(f"needs {number + 1000} open files, {hard} are allowed")
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    monkeypatch.setattr(PatientProtocol, "header_seconds", 1.0 if number < 1000 else 30.0)
+    monkeypatch.setattr(TimeoutProtocol, "header_timeout", 1.0 if number < 1000 else 30.0)
     try:
         with ServerThread(options(base)) as running:
             before = open_files()
@@ -253,7 +253,7 @@ def long_reader(running):
 
 
 def test_readers_that_take_nothing_hold_up_nobody_and_are_let_go(long_answers, base, monkeypatch):
-    monkeypatch.setattr(PatientProtocol, "reader_seconds", 1.0)
+    monkeypatch.setattr(TimeoutProtocol, "send_timeout", 1.0)
     models = [ModelConfig("long", long_answers), ModelConfig("texts", base)]
     with ServerThread(ServerOptions(models=models)) as running, contextlib.ExitStack() as stack:
         for _ in range(8):
@@ -269,7 +269,7 @@ def connections(running):
 
 
 def test_a_slow_reader_gets_its_answer_whole(long_answers, monkeypatch):
-    monkeypatch.setattr(PatientProtocol, "reader_seconds", 0.5)
+    monkeypatch.setattr(TimeoutProtocol, "send_timeout", 0.5)
     with (
         ServerThread(ServerOptions(models=[ModelConfig("long", long_answers)])) as running,
         long_reader(running) as reader,

@@ -37,7 +37,7 @@ from bert_serving.model_server.models.store import ModelStore, State
 from bert_serving.model_server.observability.events import RequestEvents
 from bert_serving.model_server.requests import RequestHandler
 from bert_serving.model_server.rest_api.body import BodyReader
-from bert_serving.model_server.rest_api.connection import PatientProtocol
+from bert_serving.model_server.rest_api.http_server import TimeoutProtocol
 from bert_serving.model_server.server import ServerThread
 
 
@@ -415,7 +415,7 @@ def _waits(executor):
 
 
 def test_a_connection_on_which_nothing_comes_is_closed(base, monkeypatch):
-    monkeypatch.setattr(PatientProtocol, "header_seconds", 1.0)
+    monkeypatch.setattr(TimeoutProtocol, "header_timeout", 1.0)
     with ServerThread(options(base)) as running:
         with socket.create_connection(("127.0.0.1", running.server.rest_port)) as silent:
             silent.settimeout(20)
@@ -446,7 +446,7 @@ def all_that_comes(connection):
     ],
 )
 def test_a_request_whose_headers_stop_midway_is_not_waited_for_for_ever(base, monkeypatch, sent, answers):
-    monkeypatch.setattr(PatientProtocol, "header_seconds", 1.0)
+    monkeypatch.setattr(TimeoutProtocol, "header_timeout", 1.0)
     with (
         ServerThread(options(base)) as running,
         socket.create_connection(("127.0.0.1", running.server.rest_port)) as connection,
@@ -465,7 +465,7 @@ def test_a_request_whose_headers_stop_midway_is_not_waited_for_for_ever(base, mo
 
 
 def test_a_connection_that_was_kept_has_the_whole_time_for_its_next_headers(base, monkeypatch):
-    monkeypatch.setattr(PatientProtocol, "header_seconds", 1.5)
+    monkeypatch.setattr(TimeoutProtocol, "header_timeout", 1.5)
     with (
         ServerThread(options(base)) as running,
         socket.create_connection(("127.0.0.1", running.server.rest_port)) as connection,

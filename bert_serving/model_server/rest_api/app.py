@@ -1,35 +1,38 @@
-"""The REST API as an ASGI application."""
+"""The REST API, the web page and the metrics as one ASGI application."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+import re
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote
 
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.routing import Router, request_response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bert_serving.errors import Cancelled, DeadlineExceeded, InvalidRequest, ServerUnavailable, http_status
 from bert_serving.model_server.inference.inference import Inference
-from bert_serving.model_server.inference.status_code import Status
+from bert_serving.model_server.inference.status_code import Status, status_of
 from bert_serving.model_server.requests import RequestHandler
+from bert_serving.model_server.rest_api import routes
 from bert_serving.model_server.rest_api.body import BodyReader, BodyTooLargeError, BodyTooSlowError
-from bert_serving.model_server.rest_api.json_text import quoted, write_json
-from bert_serving.model_server.rest_api.routes import InferenceTarget, Reply, RestApi, inference_target, refusal
+from bert_serving.model_server.rest_api.json_text import quoted, write_document
+from bert_serving.model_server.rest_api.operations import RestApi
+from bert_serving.model_server.rest_api.routes import PathRoute, model_spec, no_route
 from bert_serving.model_server.thread_pool import Workers
 
 # A body up to this size is read on the event loop, where it costs less than the way to a thread.
 _SMALL = 1 << 14
-# How long a request runs before somebody looks whether its client is still there.
-_LOOK_SECONDS = 0.05
-_CORS = {
-    "Access-Control-Allow-Origin": "*",
-    "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
-    "Access-Control-Allow-Headers": "Content-Type, Content-Encoding",
-}
-_GONE = 499
-_TOO_SLOW = 408
-_TOO_LARGE = 413
+# How long a request runs before its client's disconnection is watched for.
+_WATCH_AFTER_SECONDS = 0.05
+_CLIENT_CLOSED_REQUEST = 499
+_REQUEST_TIMEOUT = 408
+_CONTENT_TOO_LARGE = 413
+
+_Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True)
@@ -63,141 +66,190 @@ class RestOptions:
 
 
 def build_rest_app(api: RestApi, workers: Workers, handler: RequestHandler, options: RestOptions) -> ASGIApp:
-    """One endpoint for everything, so that `api` alone decides what a path means."""
-    endpoint = _Endpoint(api, workers, handler, options)
+    """The application that answers all requests of the REST port."""
+    inference = _InferenceEndpoint(api, workers, handler, options.timeout)
 
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        response = await endpoint.answer(Request(scope, receive))
+    async def live(_: Request) -> Response:
+        return _json(write_document({"live": "true"}))
+
+    async def ready(_: Request) -> Response:
+        is_ready, text = api.readiness()
+        return _json(text, 200 if is_ready else 503)
+
+    async def models(_: Request) -> Response:
+        return _json(api.models())
+
+    async def status(request: Request) -> Response:
+        return _json(api.status(model_spec(request.path_params)))
+
+    async def metadata(request: Request) -> Response:
+        return _json(api.metadata(model_spec(request.path_params)))
+
+    async def nameless(_: Request) -> Response:
+        raise InvalidRequest("Missing model name in request.")
+
+    async def unknown(request: Request) -> Response:
+        raise no_route(request)
+
+    router = Router(
+        [
+            PathRoute("POST", routes.INFERENCE, inference.answer),
+            *(_document_route(path, document) for path, document in options.documents.items()),
+            PathRoute("GET HEAD", re.compile("/healthz/live"), live),
+            PathRoute("GET HEAD", re.compile("/healthz/ready"), ready),
+            PathRoute("GET", routes.STATUS, status),
+            PathRoute("GET", routes.METADATA, metadata),
+            PathRoute("GET", routes.MODELS, models),
+            PathRoute("GET", routes.NAMELESS, nameless),
+        ],
+        redirect_slashes=False,
+        default=request_response(unknown),
+    )
+    return _Cors(ExceptionMiddleware(router, {ClientDisconnect: _disconnected, Exception: _refused}), options.cors)
+
+
+def _document_route(path: str, document: Document) -> PathRoute:
+    async def answer(_: Request) -> Response:
+        return Response(document.make(), media_type=document.media_type, headers=document.headers)
+
+    return PathRoute("GET HEAD", re.compile(re.escape(path)), answer)
+
+
+class _Cors:
+    """Answers OPTIONS as TensorFlow Serving does, and lets pages of other origins read answers where that is switched on.
+
+    starlette's CORSMiddleware answers preflight requests with a text and by their headers, and leaves requests without an Origin alone.
+    """
+
+    def __init__(self, app: ASGIApp, allowed: bool):
+        self._app = app
+        headers = {
+            "access-control-allow-origin": "*",
+            "access-control-allow-methods": "GET, POST, OPTIONS",
+            "access-control-allow-headers": "Content-Type, Content-Encoding",
+        }
+        self._headers = [(name.encode(), value.encode()) for name, value in headers.items()] if allowed else []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*self._headers, *message["headers"]]
+            await send(message)
+
+        app = self._preflight if scope["method"] == "OPTIONS" else self._app
+        await app(scope, receive, send_with_headers)
+
+    async def _preflight(self, scope: Scope, receive: Receive, send: Send) -> None:
+        origin = Request(scope).headers.get("origin", "")
+        response = Response(status_code=200 if origin.startswith(("http://", "https://")) else 400)
         await response(scope, receive, send)
 
-    return app
 
-
-class _Endpoint:
-    def __init__(self, api: RestApi, workers: Workers, handler: RequestHandler, options: RestOptions):
+class _InferenceEndpoint:
+    def __init__(self, api: RestApi, workers: Workers, handler: RequestHandler, timeout: float):
         self._api = api
         self._workers = workers
         self._handler = handler
-        self._options = options
+        self._timeout = timeout
         self._bodies = BodyReader(handler.limits.most_bytes)
 
     async def answer(self, request: Request) -> Response:
-        path = _raw_path(request)
-        headers = _CORS if self._options.cors else {}
-        if request.method == "OPTIONS":
-            return Response(status_code=_preflight_status(request), headers=headers)
-        document = self._options.documents.get(path) if request.method in ("GET", "HEAD") else None
+        spec = request.path_params
+        call = self._handler.begin("REST", spec["method"].lower(), unquote(spec["name"]), _client(request))
         try:
-            if document is not None:
-                return Response(
-                    document.make(), media_type=document.media_type, headers={**headers, **document.headers}
-                )
-            target = inference_target(request.method, path)
-            reply = self._information(request, path) if target is None else await self._infer(request, path, target)
-        except ClientDisconnect:
-            return Response(status_code=_GONE)
-        except Exception as error:
-            reply = refusal(error)
-        if reply.status == _TOO_SLOW:  # what still comes would be taken for the next request
-            headers = {**headers, "Connection": "close"}
-        # A message may quote half of a surrogate pair, which UTF-8 cannot hold.
-        content = reply.text.encode("utf-8", errors="replace")
-        return Response(content, status_code=reply.status, media_type="application/json", headers=headers)
-
-    def _information(self, request: Request, path: str) -> Reply:
-        prepared = self._api.prepare(request.method, path, b"")
-        return prepared if isinstance(prepared, Reply) else refusal(InvalidRequest("No inference"))
-
-    async def _infer(self, request: Request, path: str, target: InferenceTarget) -> Reply:
-        call = self._handler.begin("REST", target.method, target.model, _client(request))
-        try:
-            inference = await self._inference(request, path)
-            reply = await self._unless_gone(request, self._handler.run(call, inference))
+            inference = await self._inference(request)
+            text = await self._unless_disconnected(request, self._handler.run(call, inference))
         except ClientDisconnect:
             self._handler.failed(call, Cancelled("The client has gone"))
             raise
         except asyncio.CancelledError:
             # Only the server's end cancels; what has no answer by then gets this one.
-            return _failed_reply(self._handler.failed(call, ServerUnavailable("The server stops: ask again later")))
-        except Exception as error:
-            return _failed_reply(self._handler.failed(call, error), error)
-        self._handler.succeeded(call, reply)
-        return reply
+            error = ServerUnavailable("The server stops: ask again later")
+            return _error_response(self._handler.failed(call, error), error)
+        except Exception as error:  # noqa: BLE001  whatever it is, the client gets a status
+            return _error_response(self._handler.failed(call, error), error)
+        self._handler.succeeded(call, text)
+        return _json(text)
 
-    async def _inference(self, request: Request, path: str) -> Inference[Reply]:
+    async def _inference(self, request: Request) -> Inference[str]:
         body = await self._bodies.read(request)
         zipped = request.headers.get("content-encoding", "").lower() == "gzip"
 
-        def prepare() -> Any:
-            return self._api.prepare(request.method, path, self._bodies.unzipped(body) if zipped else body)
+        def prepare() -> Inference[str]:
+            spec, method = model_spec(request.path_params), request.path_params["method"].lower()
+            return self._api.prepare(method, spec, self._bodies.unzipped(body) if zipped else body)
 
         small = len(body) <= _SMALL and not zipped
         return prepare() if small else await self._workers.run(prepare)
 
-    async def _unless_gone(self, request: Request, work: Coroutine[Any, Any, Reply]) -> Reply:
-        """The result of `work`, which is cancelled when the client has gone or the time is over."""
-        departure = _Departure(request)
+    async def _unless_disconnected(self, request: Request, work: Coroutine[Any, Any, str]) -> str:
+        """The result of `work`, which is cancelled when the client disconnects or the time is over."""
+        watch = _DisconnectWatch(request)
         try:
-            async with asyncio.timeout(self._options.timeout) as limit:
+            async with asyncio.timeout(self._timeout) as limit:
                 return await work
         except TimeoutError:
             if not limit.expired():
                 raise
-            raise DeadlineExceeded(f"No answer within {self._options.timeout:g} s (rest_api_timeout_in_ms)") from None
+            raise DeadlineExceeded(f"No answer within {self._timeout:g} s (rest_api_timeout_in_ms)") from None
         except asyncio.CancelledError:
-            if departure.seen:
+            if watch.disconnected:
                 raise ClientDisconnect from None
             raise
         finally:
-            departure.stop()
+            watch.stop()
 
 
-class _Departure:
-    """Cancels the task in which it was made when the request's client leaves."""
+class _DisconnectWatch:
+    """Cancels the task in which it was made when the request's client disconnects."""
 
     def __init__(self, request: Request):
-        self.seen = False
+        self.disconnected = False
         self._request = request
-        self._task = asyncio.current_task()
-        self._watch: asyncio.Task[None] | None = None
-        # Most answers are there before: a task that looks for each client would cost them more than it is good for.
-        self._timer = asyncio.get_running_loop().call_later(_LOOK_SECONDS, self._start)
+        self._watched = asyncio.current_task()
+        self._watching: asyncio.Task[None] | None = None
+        # Most answers are faster: a watching task for each request would cost more than it saves.
+        self._timer = asyncio.get_running_loop().call_later(_WATCH_AFTER_SECONDS, self._start)
 
     def stop(self) -> None:
         self._timer.cancel()
-        if self._watch is not None:
-            self._watch.cancel()
+        if self._watching is not None:
+            self._watching.cancel()
 
     def _start(self) -> None:
-        self._watch = asyncio.ensure_future(self._wait())
+        self._watching = asyncio.ensure_future(self._watch())
 
-    async def _wait(self) -> None:
-        # After the body, the next message can only be the client's leave.
+    async def _watch(self) -> None:
+        # After the body, the next message can only be the disconnection.
         await self._request.receive()
-        self.seen = True
-        if self._task is not None:
-            self._task.cancel()
+        self.disconnected = True
+        if self._watched is not None:
+            self._watched.cancel()
 
 
 def _client(request: Request) -> str:
     return "" if request.client is None else f"{request.client.host}:{request.client.port}"
 
 
-def _raw_path(request: Request) -> str:
-    return request.scope["raw_path"].partition(b"?")[0].decode("ascii", errors="replace")
+def _json(text: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    # A message may quote half of a surrogate pair, which UTF-8 cannot hold.
+    content = text.encode("utf-8", errors="replace")
+    return Response(content, status_code=status, media_type="application/json", headers=headers)
 
 
-def _preflight_status(request: Request) -> int:
-    origin = request.headers.get("origin", "")
-    return 200 if origin.startswith(("http://", "https://")) else 400
+async def _disconnected(request: Request, error: Exception) -> Response:  # noqa: ARG001  starlette passes both
+    return Response(status_code=_CLIENT_CLOSED_REQUEST)
 
 
-def _failed_reply(status: Status, error: Exception | None = None) -> Reply:
-    match error:
-        case BodyTooLargeError():
-            http = _TOO_LARGE
-        case BodyTooSlowError():
-            http = _TOO_SLOW
-        case _:
-            http = http_status(status.code)
-    return Reply(http, write_json({"error": quoted(status.message)}) + "\n")
+async def _refused(request: Request, error: Exception) -> Response:  # noqa: ARG001  starlette passes both
+    return _error_response(status_of(error), error)
+
+
+def _error_response(status: Status, error: Exception) -> Response:
+    text = write_document({"error": quoted(status.message)})
+    if isinstance(error, BodyTooLargeError):
+        return _json(text, _CONTENT_TOO_LARGE)
+    if isinstance(error, BodyTooSlowError):
+        # Bytes that still come would be taken for the next request.
+        return _json(text, _REQUEST_TIMEOUT, {"Connection": "close"})
+    return _json(text, http_status(status.code))

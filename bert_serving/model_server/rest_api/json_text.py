@@ -76,9 +76,9 @@ def quoted(text: str) -> str:
     return _ENCODER.encode(text)
 
 
-def write_json(node: Node) -> str:
-    """The document in TensorFlow Serving's layout: objects over several lines, indented by four; lists on one line."""
-    return _written(node, depth=0)
+def write_document(node: Node) -> str:
+    """A JSON document in TensorFlow Serving's layout: objects over several lines, indented by four; lists on one line."""
+    return _written(node, depth=0) + "\n"
 
 
 def _written(node: Node, depth: int) -> str:

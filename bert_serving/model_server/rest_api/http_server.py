@@ -1,0 +1,169 @@
+"""The HTTP server below the REST API: uvicorn, with timeouts for clients that send or read nothing.
+
+The only module that touches uvicorn. Beyond its documented options it relies on the attributes and methods that
+tests/model_server/rest_api/test_http_server.py checks.
+"""
+
+import array
+import asyncio
+import contextlib
+import fcntl
+import logging
+import socket
+import ssl
+import termios
+from collections.abc import Iterator
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+# uvicorn's own logger has no handler, so that Python would write a line to stderr for each malformed request. What goes wrong in
+# this server is logged where it happens.
+_SILENT = logging.getLogger("bert_serving.model_server.http")
+_SILENT.addHandler(logging.NullHandler())
+_SILENT.setLevel(logging.CRITICAL)
+_SILENT.propagate = False
+
+# How long a connection waits for its next request: longer than clients keep one (httpx 5 s, browsers and proxies a minute), for a
+# request on a connection that is just being closed is lost.
+_KEEP_ALIVE_SECONDS = 75
+_STARTUP_POLL_SECONDS = 0.005
+# For the last answers to leave, once the time for requests is over.
+_LAST_SECONDS = 1.0
+
+
+class HttpServer(uvicorn.Server):
+    """An HTTP server on the running event loop; signals are left to whoever runs the loop."""
+
+    def __init__(self, app: ASGIApp, tls: ssl.SSLContext | None = None):
+        """Makes a server that `start` starts.
+
+        Args:
+            app: answers the requests.
+            tls: key and certificates; None is plain HTTP.
+        """
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            server_header=False,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            http=TimeoutProtocol,
+        )
+        config.load()
+        config.ssl = tls
+        super().__init__(config)
+        self._serving: asyncio.Task[None] | None = None
+
+    async def start(self, listener: socket.socket) -> None:
+        """Returns when requests on `listener` are answered."""
+        self._serving = asyncio.create_task(self.serve(sockets=[listener]))
+        while not self.started and not self._serving.done():
+            await asyncio.sleep(_STARTUP_POLL_SECONDS)
+        if self._serving.done():
+            await self._serving
+
+    async def stop(self, seconds: float) -> None:
+        """Takes no more requests, and cancels those that are not answered in time; the application answers them then.
+
+        Args:
+            seconds: time for the requests.
+        """
+        if self._serving is None:
+            return
+        self.should_exit = True
+        await asyncio.wait({self._serving}, timeout=seconds)
+        for request in self.server_state.tasks:
+            request.cancel()
+        await asyncio.wait_for(self._serving, _LAST_SECONDS)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Captures none."""
+        yield
+
+
+class TimeoutProtocol(H11Protocol):
+    """A connection that is closed when it waits too long for a request, or for its client to read the answer.
+
+    Attributes:
+        header_timeout: seconds for the headers of a request to arrive; uvicorn alone would wait forever.
+        send_timeout: seconds in which the client must read something of an answer.
+    """
+
+    header_timeout = 60.0
+    send_timeout = 60.0
+
+    def connection_made(self, transport: Any) -> None:
+        """Starts to wait for the first request."""
+        self.logger = _SILENT
+        self._header_timer: asyncio.TimerHandle | None = None
+        self._send_timer: asyncio.TimerHandle | None = None
+        super().connection_made(transport)
+        self._start_header_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stops the timers."""
+        self._stop_header_timer()
+        self._stop_send_timer()
+        super().connection_lost(exc)
+
+    def handle_events(self) -> None:
+        """Reads what has arrived, also while the request before was answered."""
+        super().handle_events()
+        if not self._is_idle():
+            self._stop_header_timer()
+        elif self.timeout_keep_alive_task is None:
+            # Only a part of a request's headers has arrived. Further bytes do not restart the timer.
+            self._start_header_timer()
+
+    def pause_writing(self) -> None:
+        """The buffers between here and the client are full."""
+        super().pause_writing()
+        self._start_send_timer()
+
+    def resume_writing(self) -> None:
+        """The client has read most of it."""
+        self._stop_send_timer()
+        super().resume_writing()
+
+    def _is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _start_header_timer(self) -> None:
+        if self._header_timer is None:
+            self._header_timer = self.loop.call_later(self.header_timeout, self._close_if_idle)
+
+    def _stop_header_timer(self) -> None:
+        if self._header_timer is not None:
+            self._header_timer.cancel()
+            self._header_timer = None
+
+    def _close_if_idle(self) -> None:
+        if self._is_idle() and not self.transport.is_closing():
+            self.transport.close()
+
+    def _start_send_timer(self) -> None:
+        self._send_timer = self.loop.call_later(self.send_timeout, self._abort_unless_read, self._unread_bytes())
+
+    def _stop_send_timer(self) -> None:
+        if self._send_timer is not None:
+            self._send_timer.cancel()
+            self._send_timer = None
+
+    def _abort_unless_read(self, unread_before: int) -> None:
+        if self._unread_bytes() >= unread_before:
+            self.transport.abort()
+        else:  # a client that reads slowly gets its answer
+            self._start_send_timer()
+
+    def _unread_bytes(self) -> int:
+        """Bytes that the client has not read: those in the transport's buffer and those in the kernel's."""
+        kernel = array.array("i", [0])
+        with contextlib.suppress(OSError, ValueError):  # the connection is going, or its socket is closed
+            fcntl.ioctl(self.transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, kernel)
+        return self.transport.get_write_buffer_size() + kernel[0]
