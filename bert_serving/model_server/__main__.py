@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 from bert_serving import __version__, errors
 from bert_serving.model_server.config.flags import parse_flags
 from bert_serving.model_server.config.options import ServerOptions
-from bert_serving.model_server.event_loop import event_loop_factory
+from bert_serving.model_server.event_loop import new_event_loop
 from bert_serving.model_server.models import memory
 from bert_serving.model_server.models.folders import lacks_version
 
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # Here as well as in the server: a mistyped path should not cost the wait for TensorFlow.
             if (lacking := lacks_version(config)) and not flags.options.file_system_poll_wait_seconds:
                 raise errors.InputError(lacking)
-        with asyncio.Runner(loop_factory=event_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
             runner.run(_serve_until_signal(flags.options, flags.without_effect))
     except errors.BertServingError as error:
         _log.error("%s", error)

@@ -1,13 +1,10 @@
-"""The event loop that a server runs on."""
+"""The event loop that a server runs on: uvloop's where it is installed, else asyncio's."""
 
 import asyncio
-from collections.abc import Callable
 
+try:
+    from uvloop import new_event_loop
+except ImportError:
+    new_event_loop = asyncio.new_event_loop  # type: ignore[assignment]  a loop of another class
 
-def event_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    """The quicker event loop, where there is one for the platform."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop
-    return uvloop.new_event_loop
+__all__ = ["new_event_loop"]

@@ -4,18 +4,17 @@ import asyncio
 import logging
 import socket
 import threading
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import grpc
 import tensorflow as tf
-from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2_grpc
 
 from bert_serving.errors import InputError
 from bert_serving.model_server.batching.executor import BatchRun, Executor
 from bert_serving.model_server.config.options import ServerOptions
 from bert_serving.model_server.config.tls import Tls
-from bert_serving.model_server.event_loop import event_loop_factory
+from bert_serving.model_server.event_loop import new_event_loop
 from bert_serving.model_server.grpc_api.health import Health
 from bert_serving.model_server.grpc_api.reflection import add_reflection
 from bert_serving.model_server.grpc_api.services import add_services
@@ -24,22 +23,20 @@ from bert_serving.model_server.models.reload import ConfigFile
 from bert_serving.model_server.models.store import ModelStore
 from bert_serving.model_server.models.watcher import Watcher
 from bert_serving.model_server.observability.access_log import AccessLog
-from bert_serving.model_server.observability.events import RequestEvents
+from bert_serving.model_server.observability.events import RequestEvent
+from bert_serving.model_server.observability.metrics import Metrics
 from bert_serving.model_server.observability.request_log import RequestLog
 from bert_serving.model_server.page.page import page_documents
-from bert_serving.model_server.requests import Call, RequestHandler
+from bert_serving.model_server.requests import RequestHandler
 from bert_serving.model_server.rest_api.app import Document, RestOptions, build_rest_app
 from bert_serving.model_server.rest_api.http_server import HttpServer
 from bert_serving.model_server.rest_api.operations import RestApi
 from bert_serving.model_server.thread_pool import Workers
 
-if TYPE_CHECKING:
-    from bert_serving.model_server.observability.metrics import Metrics
-
 _log = logging.getLogger("bert_serving.model_server")
 
-# How often to ask whether a version that failed is due again, which may be when nobody looks for new ones.
-_RETRY_LOOK_SECONDS = 1.0
+# How often to look for versions that are due for another try, even where new versions are not looked for.
+_RETRY_POLL_SECONDS = 1.0
 
 
 class ModelServer:
@@ -52,22 +49,22 @@ class ModelServer:
     """
 
     def __init__(self, options: ServerOptions):
+        """Makes a server that `start` starts."""
         self.options = options
         self.store = ModelStore(options)
         self.grpc_port: int | None = None
         self.rest_port: int | None = None
-        # For requests that are large to read, and for what is no inference.
+        # Reads large requests, and loads models at the start.
         self._workers = Workers(options.rest_threads, most_waiting=options.max_waiting_requests)
         threads = options.max_threads if options.batching is None else options.batching.num_batch_threads
-        self._executor = Executor(threads, most_waiting=options.max_waiting_requests, on_batch=self._note_batch)
-        self._exchanges = RequestEvents()
-        self._request_log: RequestLog | None = None
-        self._handler = RequestHandler(self._executor, options.limits, self._exchanges, self._log_request)
+        self._executor = Executor(threads, most_waiting=options.max_waiting_requests, on_batch=self._count_batch)
+        self._handler = RequestHandler(self._executor, options.limits, self._log_request)
         self._api = RestApi(self.store)
         self._metrics: Metrics | None = None
         self._access_log: AccessLog | None = None
+        self._request_log = RequestLog()
         self._health: Health | None = None
-        # Two threads: a reload waits for its models to load, and the others' versions must not wait for that.
+        # Two threads: a reload waits for its models to load, which must not delay new versions of other models.
         self._version_watcher, self._config_watcher = Watcher(), Watcher()
         self._grpc: grpc.aio.Server | None = None
         self._rest: HttpServer | None = None
@@ -76,11 +73,11 @@ class ModelServer:
         """Waits until every model has a version, loads the models, then opens the ports.
 
         Raises:
-            InputError: a model without base path, one without version while nobody looks for new ones, a port that is
-                taken, or a key or certificate that is none.
+            InputError: a base path does not exist, or has no version and new ones are not looked for; a port is taken; a key
+                or certificate is not usable.
         """
         if self.options.tls is not None:
-            # gRPC itself says of a bad key only that it cannot listen.
+            # gRPC's error for an unusable key does not name the key.
             self.options.tls.context()
         _set_parallelism(self.options)
         self._start_observing()
@@ -89,13 +86,13 @@ class ModelServer:
         await self._start_grpc()
         await self._start_rest()
         self._start_watchers()
-        _log.info("Listening: gRPC %s, REST %s", _shown(self.grpc_port), _shown(self.rest_port))
+        _log.info("Listening: gRPC %s, REST %s", _port_text(self.grpc_port), _port_text(self.rest_port))
 
     async def stop(self, *, seconds: float | None = None) -> None:
-        """Says that it is not ready, closes the ports, and gives the requests that are being answered time to finish.
+        """Reports that it is not ready, closes the ports, and gives running requests time to finish.
 
         Args:
-            seconds: how long they may take; the options say it otherwise.
+            seconds: time for running requests; None takes it from the options.
         """
         seconds = self.options.grace_seconds if seconds is None else seconds
         self._api.draining = True
@@ -112,59 +109,49 @@ class ModelServer:
         self.store.close()
         if self._access_log is not None:
             self._access_log.close()
-        if self._request_log is not None:
-            await asyncio.to_thread(self._request_log.close)
+        await asyncio.to_thread(self._request_log.close)
 
     @property
     def busy(self) -> bool:
-        """Whether an operation still runs that nothing can interrupt."""
+        """Whether an operation still runs, which cannot be interrupted."""
         return self._workers.busy or self._executor.busy or self.store.busy
 
     async def _wait_for_versions(self) -> None:
-        """Returns when each model has a version to load: a folder may be filled after the server was started."""
+        """Returns when every model has a version to load: folders may be filled after the start of the server."""
         seconds = self.options.file_system_poll_wait_seconds
-        said: set[str] = set()
+        logged: set[str] = set()
         while seconds > 0:
             lacking = [reason for config in self.options.models if (reason := lacks_version(config))]
             if not lacking:
                 return
             for reason in lacking:
-                if reason not in said:
+                if reason not in logged:
                     _log.warning("%s; waiting for one with the ports closed", reason)
-            said.update(lacking)
+            logged.update(lacking)
             await asyncio.sleep(seconds)
 
     def _start_observing(self) -> None:
         if self.options.metrics_path is not None:
-            from bert_serving.model_server.observability.metrics import Metrics
-
-            self._metrics = Metrics(self.store, self._executor, self._dropped)
-            self._exchanges.listen(self._metrics.note_exchange)
+            self._metrics = Metrics(self.store, self._executor, lambda: self._request_log.dropped)
+            self._handler.subscribe(self._metrics.count_request)
         if self.options.access_log is not None:
             self._access_log = AccessLog(self.options.access_log)
-            self._exchanges.listen(self._access_log.note)
+            self._handler.subscribe(self._access_log.write)
 
-    def _log_request(self, call: Call, response: Any) -> None:
-        config = self.store.config(call.model)
-        where = self.options.request_log if config is None or config.logging is None else config.logging
-        if where is None or call.inference is None:
-            return
-        if self._request_log is None:
-            self._request_log = RequestLog()
-        request = call.request if call.inference.request is None else call.inference.request
-        self._request_log.note(where, request, call.inference, response if isinstance(response, Message) else None)
+    def _log_request(self, event: RequestEvent, response: Any) -> None:
+        model = self.store.config(event.model)
+        config = self.options.request_log if model is None or model.logging is None else model.logging
+        if config is not None:
+            self._request_log.log(config, event, response)
 
-    def _dropped(self) -> int:
-        return 0 if self._request_log is None else self._request_log.dropped
-
-    def _note_batch(self, run: BatchRun) -> None:
+    def _count_batch(self, run: BatchRun) -> None:
         if self._metrics is not None:
-            self._metrics.note_batch(run)
+            self._metrics.count_batch(run)
 
     def _start_watchers(self) -> None:
         options = self.options
         self._version_watcher.add(options.file_system_poll_wait_seconds, self.store.poll)
-        self._version_watcher.add(_RETRY_LOOK_SECONDS, self.store.retry)
+        self._version_watcher.add(_RETRY_POLL_SECONDS, self.store.retry)
         self._version_watcher.start()
         if options.model_config_file is not None:
             file = ConfigFile(options.model_config_file, options.models)
@@ -176,7 +163,7 @@ class ModelServer:
         if options.port is None and options.grpc_socket_path is None:
             return
         arguments: list[tuple[str, str | int]] = [
-            ("grpc.max_receive_message_length", options.limits.most_bytes),
+            ("grpc.max_receive_message_length", options.limits.max_request_bytes),
             ("grpc.max_send_message_length", -1),
             # Otherwise a second server on the same port starts without complaint and takes half of the requests.
             ("grpc.so_reuseport", 0),
@@ -226,8 +213,9 @@ class ServerThread:
     """
 
     def __init__(self, options: ServerOptions):
+        """Makes a server that entering the context starts."""
         self.server = ModelServer(options)
-        self._loop = event_loop_factory()()
+        self._loop = new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="model-server-loop", daemon=True)
 
     @property
@@ -242,6 +230,7 @@ class ServerThread:
         return f"{scheme}://{self.server.options.host or '127.0.0.1'}:{self.server.rest_port}"
 
     def __enter__(self) -> Self:
+        """Starts the server; returns when it listens."""
         self._thread.start()
         try:
             asyncio.run_coroutine_threadsafe(self.server.start(), self._loop).result()
@@ -251,6 +240,7 @@ class ServerThread:
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Stops the server and its event loop."""
         asyncio.run_coroutine_threadsafe(self.server.stop(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -267,9 +257,11 @@ def _set_parallelism(options: ServerOptions) -> None:
         _log.warning("TensorFlow has already started its threads: the parallelism options have no effect")
 
 
-def _bind_grpc(server: grpc.aio.Server, address: str, tls: Tls | None = None) -> int:
+def _bind_grpc(server: grpc.aio.Server, address: str, tls: Tls | None) -> int:
     try:
-        port = server.add_insecure_port(address) if tls is None else server.add_secure_port(address, tls.credentials())
+        port: int = (
+            server.add_insecure_port(address) if tls is None else server.add_secure_port(address, tls.credentials())
+        )
     except RuntimeError:
         port = 0
     if port == 0:
@@ -287,11 +279,11 @@ def _bind_rest(host: str | None, port: int) -> socket.socket:
         raise InputError(
             f"Cannot listen for REST on port {port}: {error.strerror}. Choose another --rest_api_port"
         ) from None
-    # Connections inherit it. asyncio does not set it on a socket that it did not make itself, and without it a small
-    # answer waits 40 ms for the client's acknowledgement of its headers.
+    # Connections inherit it. asyncio sets it only on sockets that it makes itself; without it a small answer waits 40 ms for
+    # the client's acknowledgment of its headers.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
 
-def _shown(port: int | None) -> str:
+def _port_text(port: int | None) -> str:
     return "off" if port is None else f"port {port}"

@@ -1,9 +1,9 @@
-"""The threads on which requests are answered, so that the event loop stays free."""
+"""Worker threads for what would block the event loop."""
 
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from bert_serving.errors import ServerUnavailable
 
@@ -11,20 +11,26 @@ _T = TypeVar("_T")
 
 
 class Workers:
-    """A thread pool that knows whether something still runs on it."""
+    """A thread pool with a bounded queue, which knows whether it is busy."""
 
     def __init__(self, threads: int, *, most_waiting: int):
+        """Makes a pool.
+
+        Args:
+            threads: most calls that run at the same time.
+            most_waiting: most calls that wait for a thread.
+        """
         self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="model-server")
-        self._most = threads + most_waiting
-        self._running: set[Future] = set()
+        self._most_calls = threads + most_waiting
+        self._running: set[Future[Any]] = set()
 
     async def run(self, work: Callable[..., _T], *arguments: object) -> _T:
-        """Result of `work(*arguments)`, run on a thread.
+        """Runs `work(*arguments)` on a thread and returns its result.
 
         Raises:
-            ServerUnavailable: too much waits for a thread already.
+            ServerUnavailable: too many calls wait for a thread already.
         """
-        if len(self._running) >= self._most:
+        if len(self._running) >= self._most_calls:
             raise ServerUnavailable(f"{len(self._running)} requests are waiting already; ask again later")
         future = self._pool.submit(work, *arguments)
         self._running.add(future)
@@ -33,9 +39,9 @@ class Workers:
 
     @property
     def busy(self) -> bool:
-        """Whether something still runs; a TensorFlow operation cannot be interrupted."""
+        """Whether a call still runs; a TensorFlow operation cannot be interrupted."""
         return bool(self._running)
 
     def close(self) -> None:
-        """Takes no more work and does not wait for what still runs."""
+        """Cancels the calls that wait, and does not wait for those that run."""
         self._pool.shutdown(wait=False, cancel_futures=True)

@@ -1,5 +1,9 @@
 """Whatever a client or a config file holds: no crash, no hang, no error of the server for a mistake of the client."""
 
+import asyncio
+from urllib.parse import quote
+
+import httpx
 import pytest
 import tensorflow as tf
 from google.protobuf.message import DecodeError
@@ -10,18 +14,22 @@ from support.random_requests import SIGNATURES, bodies, paths, tensors
 from tensorflow.core.framework import tensor_pb2, types_pb2
 from tensorflow_serving.apis import classification_pb2, model_pb2, predict_pb2, regression_pb2
 
-from bert_serving.errors import InputError, http_status
+from bert_serving.errors import InputError
+from bert_serving.model_server.batching.executor import Executor
 from bert_serving.model_server.config.flags import parse_flags
+from bert_serving.model_server.config.limits import Limits
 from bert_serving.model_server.config.model_config import parse_model_config
 from bert_serving.model_server.config.options import ModelConfig, ServerOptions
 from bert_serving.model_server.config.text_protos import parse_config
 from bert_serving.model_server.inference.classify import classify
-from bert_serving.model_server.inference.inference import Inference
 from bert_serving.model_server.inference.predict import predict
 from bert_serving.model_server.inference.regress import regress
 from bert_serving.model_server.inference.status_code import status_of
 from bert_serving.model_server.models.store import ModelStore
-from bert_serving.model_server.rest_api.routes import RestApi
+from bert_serving.model_server.requests import RequestHandler
+from bert_serving.model_server.rest_api.app import RestOptions, build_rest_app
+from bert_serving.model_server.rest_api.operations import RestApi
+from bert_serving.model_server.thread_pool import Workers
 
 QUICK = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 LONG = settings(max_examples=2500, deadline=None, suppress_health_check=list(HealthCheck))
@@ -36,12 +44,26 @@ def store(tmp_path_factory):
     return store
 
 
-def check_rest(store, method, path, body):
-    try:
-        reply = RestApi(store).prepare(method, path, body)
-        status = (reply.run() if isinstance(reply, Inference) else reply).status
-    except Exception as error:
-        status = http_status(status_of(error).code)
+@pytest.fixture(scope="module")
+def http(store):
+    """Sends a request to the REST API and gives the status of the answer."""
+    executor, workers = Executor(1, most_waiting=1), Workers(1, most_waiting=1)
+    app = build_rest_app(RestApi(store), workers, RequestHandler(executor, Limits()), RestOptions())
+    with asyncio.Runner() as runner:
+        client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
+
+        def ask(method, path, body):
+            raw_path = "/" + quote(path.removeprefix("/"), safe="/:%", errors="replace")
+            url = httpx.URL("http://test", raw_path=raw_path.encode())
+            return runner.run(client.request(method, url, content=body)).status_code
+
+        yield ask
+    executor.close()
+    workers.close()
+
+
+def check_rest(http, method, path, body):
+    status = http(method, path, body)
     # 501: a data type that JSON cannot carry, as in the reference.
     assert status < 500 or status == 501, body
 
@@ -75,8 +97,8 @@ def predict_request(signature, inputs, outputs):
 def rest_case(limits):
     @limits
     @given(method=some.sampled_from(["GET", "POST", "PUT"]), path=paths, body=bodies)
-    def case(store, method, path, body):
-        check_rest(store, method, path, body)
+    def case(http, method, path, body):
+        check_rest(http, method, path, body)
 
     return case
 
@@ -150,9 +172,9 @@ test_every_method_takes_any_bytes_for_long = pytest.mark.slow(wire_case(LONG))
 test_config_parsers_take_any_text_for_long = pytest.mark.slow(config_case(LONG))
 
 
-def test_deep_json_is_refused(store):
+def test_deep_json_is_refused(http):
     for body in (b"[" * 200_000, b'{"instances":' * 50_000, b'{"instances": [' + b"[" * 64 + b"1" + b"]" * 64 + b"]}"):
-        check_rest(store, "POST", "/v1/models/m:predict", body)
+        check_rest(http, "POST", "/v1/models/m:predict", body)
 
 
 def test_a_tensor_of_any_type_is_refused_or_answered(store):

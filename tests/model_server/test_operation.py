@@ -34,7 +34,6 @@ from bert_serving.model_server.config.monitoring import DEFAULT_PATH
 from bert_serving.model_server.config.options import ModelConfig, ServerOptions
 from bert_serving.model_server.config.tls import Tls, read_tls
 from bert_serving.model_server.models.store import ModelStore, State
-from bert_serving.model_server.observability.events import RequestEvents
 from bert_serving.model_server.requests import RequestHandler
 from bert_serving.model_server.rest_api.body import BodyReader
 from bert_serving.model_server.rest_api.http_server import TimeoutProtocol
@@ -257,14 +256,11 @@ def test_requests_that_are_cancelled_or_expire_are_counted_and_logged(base, tmp_
 
 def test_an_answer_does_not_wait_until_it_is_counted_and_logged():
     order = []
-    events = RequestEvents()
-    events.listen(lambda event: order.append(event.status))
-    handler = RequestHandler(
-        Executor(1, most_waiting=1), Limits(), events, lambda call, response: order.append(response)
-    )
+    handler = RequestHandler(Executor(1, most_waiting=1), Limits(), lambda event, response: order.append(response))
+    handler.subscribe(lambda event: order.append(event.status))
 
     async def answer():
-        handler.succeeded(handler.begin("GRPC", "Predict", "half_plus_two", "client"), "response")
+        handler.finish(handler.start("GRPC", "Predict", "half_plus_two", "client"), "response")
         order.append("sent")
         await asyncio.sleep(0)
 
@@ -479,7 +475,7 @@ def test_a_connection_that_was_kept_has_the_whole_time_for_its_next_headers(base
 
 @pytest.mark.parametrize("trickle", [b"", b" "])
 def test_a_body_that_does_not_come_gets_408_and_the_connection_is_closed(base, monkeypatch, tmp_path, trickle):
-    monkeypatch.setattr(BodyReader, "seconds", 0.3)
+    monkeypatch.setattr(BodyReader, "body_timeout", 0.3)
     chosen = options(base, access_log=tmp_path / "log")
     with (
         ServerThread(chosen) as running,
@@ -497,7 +493,7 @@ def test_a_body_that_does_not_come_gets_408_and_the_connection_is_closed(base, m
 
 
 def test_a_large_body_over_a_slow_link_is_waited_for(base, monkeypatch):
-    monkeypatch.setattr(BodyReader, "seconds", 0.4)
+    monkeypatch.setattr(BodyReader, "body_timeout", 0.4)
     body = b'{"instances": ["' + b"x" * 2000 + b'"]}'
     with (
         ServerThread(options(base)) as running,

@@ -17,7 +17,7 @@ from bert_serving.model_server.config.batching import (
 from bert_serving.model_server.config.limits import Limits
 from bert_serving.model_server.config.monitoring import read_metrics_path
 from bert_serving.model_server.config.options import ModelConfig, ServerOptions
-from bert_serving.model_server.config.request_logging import MOST_BYTES, RequestLogging
+from bert_serving.model_server.config.request_logging import DEFAULT_MAX_BYTES, RequestLogConfig
 from bert_serving.model_server.config.tls import read_tls
 from bert_serving.model_server.models.folders import check_is_no_uri
 
@@ -182,7 +182,7 @@ _FLAGS = (
     _Flag("access_log", _path, "", "file to append a line of JSON to for each request"),
     _Flag("request_log", _path, "", "path prefix of TFRecord files that log sampled requests", "request_log_prefix"),
     _Flag("request_log_sampling_rate", _share, "0.01", "fraction of the requests to log"),
-    _Flag("request_log_max_bytes", _positive, str(MOST_BYTES), "most bytes of all files of a request log together"),
+    _Flag("request_log_max_bytes", _positive, str(DEFAULT_MAX_BYTES), "most bytes of all files of a request log together"),
     _Flag("allow_unsafe_operations", _boolean, "False", "load models with operations that access files or run code"),
     _Flag("saved_model_tags", _tags, contract.SERVING_TAG, "tags of the meta graph, separated by commas"),
     _Flag("tensorflow_session_parallelizm", _count, "0", "sets both of the next two; 0 is automatic"),
@@ -329,8 +329,8 @@ def _metrics_path(values: argparse.Namespace) -> str | None:
     return read_metrics_path(values.monitoring_config_file)
 
 
-def _request_log(values: argparse.Namespace) -> RequestLogging | None:
+def _request_log(values: argparse.Namespace) -> RequestLogConfig | None:
     if not values.request_log_prefix:
         return None
     prefix = values.request_log_prefix.absolute()
-    return RequestLogging(prefix, values.request_log_sampling_rate, values.request_log_max_bytes)
+    return RequestLogConfig(prefix, values.request_log_sampling_rate, values.request_log_max_bytes)

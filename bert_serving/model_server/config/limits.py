@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # the options must not bring TensorFlow along
     from bert_serving.model_server.inference.inference import Inference
 
 # The largest message that gRPC can receive; TensorFlow Serving has no other limit.
-LARGEST_MESSAGE = 2**31 - 1
+_LARGEST_MESSAGE = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class Limits:
     text_bytes: int = 0
 
     @property
-    def most_bytes(self) -> int:
+    def max_request_bytes(self) -> int:
         """The size limit that is in force."""
-        return min(self.request_bytes or LARGEST_MESSAGE, LARGEST_MESSAGE)
+        return min(self.request_bytes or _LARGEST_MESSAGE, _LARGEST_MESSAGE)
 
     def check(self, inference: "Inference[Any]") -> None:
         """Checks a request.

@@ -9,7 +9,7 @@ from bert_serving import contract
 from bert_serving.errors import InputError
 from bert_serving.model_server.config.batching import BatchingParameters
 from bert_serving.model_server.config.limits import Limits
-from bert_serving.model_server.config.request_logging import RequestLogging
+from bert_serving.model_server.config.request_logging import RequestLogConfig
 from bert_serving.model_server.config.tls import Tls
 
 
@@ -49,7 +49,7 @@ class ModelConfig:
     base_path: Path
     policy: VersionPolicy = VersionPolicy()
     labels: Mapping[str, int] = field(default_factory=dict)
-    logging: RequestLogging | None = None
+    logging: RequestLogConfig | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +128,7 @@ class ServerOptions:
     rest_tls: bool = False
     metrics_path: str | None = None
     access_log: Path | None = None
-    request_log: RequestLogging | None = None
+    request_log: RequestLogConfig | None = None
     check_method_names: bool = False
     allow_unsafe_operations: bool = False
     tf_serving: str = "2.20"

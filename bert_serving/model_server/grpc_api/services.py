@@ -25,8 +25,8 @@ from bert_serving.model_server.inference.tensors import declared_bytes
 from bert_serving.model_server.models.reload import reload_config
 from bert_serving.model_server.models.status import model_status
 from bert_serving.model_server.models.store import ModelStore
-from bert_serving.model_server.observability.events import now
-from bert_serving.model_server.requests import Call, RequestHandler
+from bert_serving.model_server.observability.events import RequestEvent, now
+from bert_serving.model_server.requests import RequestHandler
 from bert_serving.model_server.thread_pool import Workers
 
 T = TypeVar("T")
@@ -72,7 +72,7 @@ class PredictionService(_Service, prediction_service_pb2_grpc.PredictionServiceS
 
     async def MultiInference(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
         name = request.tasks[0].model_spec.name if request.tasks else ""
-        call = self._handler.begin("GRPC", "MultiInference", name, context.peer())
+        call = self._handler.start("GRPC", "MultiInference", name, context.peer())
         return await self._answered(context, call, self._run_tasks(call, request))
 
     async def GetModelMetadata(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
@@ -85,25 +85,25 @@ class PredictionService(_Service, prediction_service_pb2_grpc.PredictionServiceS
         prepare: Callable[[Any], Inference[Any]],
         request: Any,
     ) -> Any:
-        call = self._handler.begin("GRPC", method, request.model_spec.name, context.peer())
+        call = self._handler.start("GRPC", method, request.model_spec.name, context.peer())
         return await self._answered(context, call, self._run(call, prepare, request))
 
-    async def _answered(self, context: grpc.aio.ServicerContext, call: Call, work: Awaitable[Any]) -> Any:
+    async def _answered(self, context: grpc.aio.ServicerContext, call: RequestEvent, work: Awaitable[Any]) -> Any:
         try:
             response = await work
-            self._handler.succeeded(call, response)
+            self._handler.finish(call, response)
             return response
         except asyncio.CancelledError:
-            self._handler.failed(call, _ending(call, context))
+            self._handler.fail(call, _ending(call, context))
             raise
         except Exception as error:
-            status = self._handler.failed(call, error)
+            status = self._handler.fail(call, error)
         return await context.abort(grpc.StatusCode[status.code], _cut(status.message))
 
-    async def _run(self, call: Call, prepare: Callable[[Any], Inference[Any]], request: Any) -> Any:
+    async def _run(self, call: RequestEvent, prepare: Callable[[Any], Inference[Any]], request: Any) -> Any:
         return await self._handler.run(call, await self._prepared(prepare, request))
 
-    async def _run_tasks(self, call: Call, request: Any) -> inference_pb2.MultiInferenceResponse:
+    async def _run_tasks(self, call: RequestEvent, request: Any) -> inference_pb2.MultiInferenceResponse:
         inferences = await self._prepared(self._multi_inference, request)
         results = await asyncio.gather(*(self._handler.run(call, each) for each in inferences))
         call.request = request
@@ -178,7 +178,7 @@ def _spec(request: Any) -> Any:
     return request.model_spec if request.HasField("model_spec") else None
 
 
-def _ending(call: Call, context: grpc.aio.ServicerContext) -> RequestError:
+def _ending(call: RequestEvent, context: grpc.aio.ServicerContext) -> RequestError:
     """Why gRPC cancels a call: its deadline is over, or its client no longer waits."""
     left = context.time_remaining()
     # At the end of its time a client says that it cancels, a little before this side's clock: the deadline comes rounded up by

@@ -1,4 +1,4 @@
-"""The access log: one JSON object for each request."""
+"""The access log: one line of JSON for each request."""
 
 import contextlib
 import json
@@ -14,7 +14,7 @@ _log = logging.getLogger("bert_serving.model_server")
 
 
 class AccessLog:
-    """Writes events to a file; a disk that is full costs lines, never answers."""
+    """Writes request events to a file; a full disk loses lines, never answers."""
 
     def __init__(self, path: Path):
         """Opens the file for appending.
@@ -29,8 +29,8 @@ class AccessLog:
             raise InputError(f"Cannot write the access log {path}: {error.strerror}") from None
         self._failing = False
 
-    def note(self, event: RequestEvent) -> None:
-        """Writes a line."""
+    def write(self, event: RequestEvent) -> None:
+        """Writes the line of a request."""
         line = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "entrypoint": event.entrypoint,

@@ -1,60 +1,67 @@
-"""A request that has been answered, for those who count and log."""
+"""Request events: one for each inference request, for metrics and logs."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf.message import Message
+
+from bert_serving.model_server.inference.inference import Inference
 
 
-@dataclass(frozen=True)
+@dataclass
 class RequestEvent:
-    """One request and how it ended.
+    """A request, filled in from its arrival to its end, and complete when listeners get it.
 
     Attributes:
         entrypoint: GRPC or REST.
         method: Predict, Classify, Regress, MultiInference; in lower case over REST, as in TensorFlow Serving.
-        model: name of the model that was asked for.
-        version: the version that answered; None when none was found.
-        signature: the signature that ran, empty when none was found.
-        status: name of the canonical code.
-        seconds: from the arrival of the request to its answer.
-        rows: rows of the request, 0 when it was refused before that was known.
+        model: name of the model in the request.
         client: address of the client.
-        message: what was wrong, empty when nothing was.
-        runtime: seconds of these in the queue and in TensorFlow.
+        started: when the request arrived, on the clock of `now`.
+        inference: what the request runs; None until that is known, and for requests that are refused before.
+        request: the message of a request that runs several inferences.
+        runtime: seconds in the queue and in TensorFlow; of several inferences, those of the slowest.
+        status: name of the canonical code; empty until the request has ended.
+        message: the error message; empty without an error.
+        seconds: from the arrival of the request to its answer.
     """
 
     entrypoint: str
     method: str
     model: str
-    version: int | None
-    signature: str
-    status: str
-    seconds: float
-    rows: int
     client: str
-    message: str = ""
+    started: float
+    inference: Inference[Any] | None = None
+    request: Message | None = None
     runtime: float = 0.0
+    status: str = ""
+    message: str = ""
+    seconds: float = 0.0
+
+    @property
+    def version(self) -> int | None:
+        """The version that ran; None when no version did."""
+        return None if self.inference is None else self.inference.servable.version
+
+    @property
+    def signature(self) -> str:
+        """The signature that ran; empty when none did."""
+        return "" if self.inference is None else self.inference.signature
+
+    @property
+    def rows(self) -> int:
+        """Rows of the request; 0 when it was refused before that was known."""
+        if self.inference is None:
+            return 0
+        first = next(iter(self.inference.inputs.values()), None)
+        return 1 if first is None or first.ndim == 0 else len(first)
 
 
-Listener = Callable[[RequestEvent], object]
-
-
-class RequestEvents:
-    """Tells every listener of every event."""
-
-    def __init__(self) -> None:
-        self._listeners: list[Listener] = []
-
-    def listen(self, listener: Listener) -> None:
-        """Adds a listener; it is called on the event loop and must be quick."""
-        self._listeners.append(listener)
-
-    def note(self, event: RequestEvent) -> None:
-        """Tells of an event."""
-        for listener in self._listeners:
-            listener(event)
+EventListener = Callable[[RequestEvent], object]
 
 
 def now() -> float:
-    """Seconds on the clock by which events are measured."""
+    """Seconds on the clock by which requests are timed."""
     return time.perf_counter()

@@ -1,4 +1,4 @@
-"""What Prometheus is told: TensorFlow Serving's metrics by its names, with version and signature, and some of our own."""
+"""Prometheus metrics: TensorFlow Serving's by its names, with version and signature, and those of this server."""
 
 import asyncio
 import contextlib
@@ -13,16 +13,14 @@ from bert_serving.model_server.batching.executor import BatchRun, Executor
 from bert_serving.model_server.models.store import ModelStore, State, VersionRecord
 from bert_serving.model_server.observability.events import RequestEvent
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
 # servables/tensorflow/util.cc: 33 buckets of microseconds, each 1.8 times the one before.
 _MICROSECONDS = [10 * 1.8**power for power in range(33)]
 _ROWS = [float(2**power) for power in range(14)]
 
-# TensorFlow Serving measures requests of both protocols in the same place, by the names of gRPC.
+# TensorFlow Serving measures the runtime of both protocols in one place, by gRPC's names of methods.
 _METHODS = {"predict": "Predict", "classify": "Classify", "regress": "Regress"}
 
-# What TensorFlow Serving calls its runtime for SavedModels, those of TensorFlow 2 included.
+# TensorFlow Serving's name of its runtime for SavedModels, those of TensorFlow 2 included.
 _RUNTIME = "TF1"
 
 _MODEL = ("model_name", "version", "signature")
@@ -32,10 +30,17 @@ _LOAD = ("model_path", "status")
 class Metrics:
     """Counters and histograms of a server.
 
-    prometheus_client ends the names of counters in `_total`; TensorFlow Serving's do not, and dashboards look for those.
+    prometheus_client ends the names of counters in `_total`; TensorFlow Serving's do not, and dashboards expect those.
     """
 
-    def __init__(self, store: ModelStore, executor: Executor, dropped: Callable[[], int] = lambda: 0):
+    def __init__(self, store: ModelStore, executor: Executor, log_dropped: Callable[[], int] = lambda: 0):
+        """Registers the metrics; needs a running event loop.
+
+        Args:
+            store: the models, for the states and the loads of versions.
+            executor: runs the requests, for those that wait.
+            log_dropped: how many requests the request log has left out.
+        """
         self._store = store
         self._registry = CollectorRegistry()
         self._requests = self._counter("request_count", "Requests", (*_MODEL, "status", "entrypoint"))
@@ -53,20 +58,20 @@ class Metrics:
         )
         self._input_rows = self._histogram("batching_session:input_batch_size", "Rows of a batch", _MODEL, _ROWS)
         self._processed_rows = self._histogram(
-            "batching_session:processed_batch_size", "Rows of a batch with what fills it up", _MODEL, _ROWS
+            "batching_session:processed_batch_size", "Rows of a batch with padding", _MODEL, _ROWS
         )
         self._padding = self._histogram(
-            "batching_session:padding_size", "Rows that fill up a batch", _MODEL, [0.0, *_ROWS]
+            "batching_session:padding_size", "Padding rows of a batch", _MODEL, [0.0, *_ROWS]
         )
         self._merged = Histogram(
             ":bert_serving:batch_requests", "Requests in a batch", _MODEL, registry=self._registry, buckets=_ROWS
         )
-        Gauge(":bert_serving:waiting_requests", "Requests that wait", registry=self._registry).set_function(
+        Gauge(":bert_serving:waiting_requests", "Requests in the queue", registry=self._registry).set_function(
             lambda: executor.waiting
         )
         Gauge(
-            ":bert_serving:request_log_dropped", "Requests that the log left out", registry=self._registry
-        ).set_function(dropped)
+            ":bert_serving:request_log_dropped", "Sampled requests that were not logged", registry=self._registry
+        ).set_function(log_dropped)
         self._registry.register(_VersionStates(store))
         loads = Counter(
             ":tensorflow:cc:saved_model:load_attempt_count",
@@ -77,8 +82,8 @@ class Metrics:
         warmups = self._histogram("model_warmup_latency", "Microseconds of a version's warmup", _LOAD, _MICROSECONDS)
         _LoadAttempts(store, loads, warmups)
 
-    def note_exchange(self, event: RequestEvent) -> None:
-        """Counts a request."""
+    def count_request(self, event: RequestEvent) -> None:
+        """Counts a request that has ended."""
         model = self._labels(event)
         self._requests.labels(*model, event.status, event.entrypoint).inc()
         if event.status == "OK":
@@ -89,11 +94,11 @@ class Metrics:
     def _labels(self, event: RequestEvent) -> tuple[str, str, str]:
         if event.version is not None:
             return event.model, str(event.version), event.signature
-        # A client chooses the names; only those of models that are there may become labels.
+        # Clients may send any name; only names of configured models may become labels.
         return event.model if self._store.config(event.model) is not None else "", "", ""
 
-    def note_batch(self, run: BatchRun) -> None:
-        """Counts a run."""
+    def count_batch(self, run: BatchRun) -> None:
+        """Counts a batch that has run."""
         model = (run.servable.name, str(run.servable.version), run.signature)
         self._merged.labels(*model).observe(len(run.waits))
         if run.servable.batching is None:
@@ -106,8 +111,8 @@ class Metrics:
         self._padding.labels(*model).observe(run.processed_rows - run.rows)
 
     def text(self) -> str:
-        """All metrics in Prometheus' text form."""
-        return "".join(_written(self._registry.collect()))
+        """All metrics in Prometheus' text format."""
+        return "".join(_exposition(self._registry.collect()))
 
     def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:
         return Counter(f":tensorflow:serving:{name}", text, labels, registry=self._registry)
@@ -117,33 +122,33 @@ class Metrics:
 
 
 class _LoadAttempts:
-    """Counts how loads ended, by the records that they leave behind."""
+    """Counts loads of versions by their outcome, from the version records of the store."""
 
     def __init__(self, store: ModelStore, counter: Counter, warmups: Histogram):
         self._store = store
         self._counter = counter
         self._warmups = warmups
-        # A record never changes: one that comes anew is another attempt. Weak, for it holds the model in memory.
-        self._seen: dict[tuple[str, int], tuple[weakref.ref[VersionRecord], int]] = {}
+        # A record never changes, so that a new one is another attempt. Weak references, because a record holds the model in memory.
+        self._counted: dict[tuple[str, int], tuple[weakref.ref[VersionRecord], int]] = {}
         loop = asyncio.get_running_loop()
 
-        def changed() -> None:
-            # Versions are loaded on several threads, and freed on any.
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody counts
-                loop.call_soon_threadsafe(self._look)
+        def on_change() -> None:
+            # Called on the threads that load and free versions.
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(self._count_new)
 
-        store.listen(changed)
+        store.listen(on_change)
 
-    def _look(self) -> None:
-        seen = {}
+    def _count_new(self) -> None:
+        counted = {}
         for name in self._store.names():
             for record in self._store.versions(name):
                 key = name, record.version
-                before, state = self._seen.get(key, (None, State.START))
+                before, state = self._counted.get(key, (None, State.START))
                 if before is None or before() is not record:
                     self._count(record, state)
-                seen[key] = weakref.ref(record), record.state
-        self._seen = seen
+                counted[key] = weakref.ref(record), record.state
+        self._counted = counted
 
     def _count(self, record: VersionRecord, before: int) -> None:
         if record.state not in (State.AVAILABLE, State.END) or before == State.UNLOADING:
@@ -158,7 +163,7 @@ class _LoadAttempts:
 
 
 class _VersionStates(Collector):
-    """The state of each version, as it is when somebody looks."""
+    """The state of each version at the time of a scrape."""
 
     def __init__(self, store: ModelStore):
         self._store = store
@@ -172,7 +177,7 @@ class _VersionStates(Collector):
         yield states
 
 
-def _written(metrics: Iterable[Metric]) -> Iterator[str]:
+def _exposition(metrics: Iterable[Metric]) -> Iterator[str]:
     for metric in metrics:
         yield f"# HELP {metric.name} {metric.documentation}\n# TYPE {metric.name} {metric.type}\n"
         for sample in metric.samples:

@@ -151,24 +151,24 @@ class _InferenceEndpoint:
         self._workers = workers
         self._handler = handler
         self._timeout = timeout
-        self._bodies = BodyReader(handler.limits.most_bytes)
+        self._bodies = BodyReader(handler.limits.max_request_bytes)
 
     async def answer(self, request: Request) -> Response:
         spec = request.path_params
-        call = self._handler.begin("REST", spec["method"].lower(), unquote(spec["name"]), _client(request))
+        event = self._handler.start("REST", spec["method"].lower(), unquote(spec["name"]), _client(request))
         try:
             inference = await self._inference(request)
-            text = await self._unless_disconnected(request, self._handler.run(call, inference))
+            text = await self._unless_disconnected(request, self._handler.run(event, inference))
         except ClientDisconnect:
-            self._handler.failed(call, Cancelled("The client has gone"))
+            self._handler.fail(event, Cancelled("The client has gone"))
             raise
         except asyncio.CancelledError:
             # Only the server's end cancels; what has no answer by then gets this one.
             error = ServerUnavailable("The server stops: ask again later")
-            return _error_response(self._handler.failed(call, error), error)
+            return _error_response(self._handler.fail(event, error), error)
         except Exception as error:  # noqa: BLE001  whatever it is, the client gets a status
-            return _error_response(self._handler.failed(call, error), error)
-        self._handler.succeeded(call, text)
+            return _error_response(self._handler.fail(event, error), error)
+        self._handler.finish(event, text)
         return _json(text)
 
     async def _inference(self, request: Request) -> Inference[str]:

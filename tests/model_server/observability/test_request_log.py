@@ -27,7 +27,7 @@ from bert_serving.errors import DataError, InputError
 from bert_serving.model_server.config.flags import parse_flags
 from bert_serving.model_server.config.model_config import parse_model_config
 from bert_serving.model_server.config.options import ModelConfig, ServerOptions
-from bert_serving.model_server.config.request_logging import RequestLogging
+from bert_serving.model_server.config.request_logging import RequestLogConfig
 from bert_serving.model_server.models.store import ModelStore
 from bert_serving.model_server.observability import request_log
 from bert_serving.model_server.server import ServerThread
@@ -69,7 +69,7 @@ def logged(base, tmp_path_factory):
     """A folder with a log of one request of each kind, and answers of all of them."""
     folder = tmp_path_factory.mktemp("log")
     with (
-        ServerThread(options(base, RequestLogging(folder / "log", 1.0))) as running,
+        ServerThread(options(base, RequestLogConfig(folder / "log", 1.0))) as running,
         httpx.Client(base_url=running.rest_url, timeout=20) as http,
         grpc.insecure_channel(running.grpc_address) as channel,
     ):
@@ -160,9 +160,9 @@ def test_what_is_no_log_is_explained_and_nothing_is_written(tmp_path, content, m
 
 
 def test_only_a_share_is_logged_and_a_model_has_its_own_log(base, tmp_path):
-    own = RequestLogging(tmp_path / "own", 0.5)
+    own = RequestLogConfig(tmp_path / "own", 0.5)
     with (
-        ServerThread(options(base, RequestLogging(tmp_path / "log", 0.0), model_where=own)) as running,
+        ServerThread(options(base, RequestLogConfig(tmp_path / "log", 0.0), model_where=own)) as running,
         httpx.Client(base_url=running.rest_url, timeout=20) as http,
     ):
         for _ in range(100):
@@ -173,12 +173,12 @@ def test_only_a_share_is_logged_and_a_model_has_its_own_log(base, tmp_path):
 
 
 def test_a_full_disk_in_the_log_folder_costs_no_answer_and_is_said_once(base, tmp_path, caplog, monkeypatch):
-    monkeypatch.setattr(request_log, "SECONDS_BETWEEN_TRIES", 0.05)
+    monkeypatch.setattr(request_log, "RETRY_SECONDS", 0.05)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     with (
         caplog.at_level(logging.ERROR, logger="bert_serving.model_server"),
-        ServerThread(options(base, RequestLogging(tmp_path / "log", 1.0))) as running,
+        ServerThread(options(base, RequestLogConfig(tmp_path / "log", 1.0))) as running,
         httpx.Client(base_url=running.rest_url, timeout=20) as http,
     ):
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
@@ -211,9 +211,9 @@ def test_a_log_that_cannot_keep_up_leaves_requests_out(base, tmp_path, monkeypat
         return real(entry)
 
     monkeypatch.setattr(request_log, "_prediction_log", slow)
-    monkeypatch.setattr(request_log, "MOST_WAITING_BYTES", 5000)
+    monkeypatch.setattr(request_log, "MAX_QUEUED_BYTES", 5000)
     with (
-        ServerThread(options(base, RequestLogging(tmp_path / "log", 1.0))) as running,
+        ServerThread(options(base, RequestLogConfig(tmp_path / "log", 1.0))) as running,
         httpx.Client(base_url=running.rest_url, timeout=20) as http,
     ):
         for _ in range(8):
@@ -229,7 +229,7 @@ def test_a_log_that_cannot_keep_up_leaves_requests_out(base, tmp_path, monkeypat
 
 def test_the_files_together_stay_within_their_limit(base, tmp_path):
     with (
-        ServerThread(options(base, RequestLogging(tmp_path / "log", 1.0, most_bytes=20_000))) as running,
+        ServerThread(options(base, RequestLogConfig(tmp_path / "log", 1.0, max_bytes=20_000))) as running,
         httpx.Client(base_url=running.rest_url, timeout=20) as http,
     ):
         for number in range(60):
@@ -258,7 +258,7 @@ def test_the_flags_say_where_and_how_much_is_logged():
     where = parse_flags(
         ["--model_base_path=/m", "--request_log=/tmp/log", "--request_log_max_bytes=9"]
     ).options.request_log
-    assert (str(where.prefix), where.rate, where.most_bytes) == ("/tmp/log", 0.01, 9)
+    assert (str(where.prefix), where.sampling_rate, where.max_bytes) == ("/tmp/log", 0.01, 9)
 
 
 LOGGING = 'config {{ name: "m" base_path: "/m" model_platform: "tensorflow" logging_config {{ {} }} }}'
@@ -268,7 +268,7 @@ PREFIX = 'log_collector_config { filename_prefix: "/tmp/log" } '
 def test_the_model_config_file_asks_for_a_log():
     body = PREFIX + "sampling_config { sampling_rate: 0.1 }"
     (config,) = parse_model_config(f"model_config_list {{ {LOGGING.format(body)} }}", source="file")
-    assert (str(config.logging.prefix), config.logging.rate) == ("/tmp/log", 0.1)
+    assert (str(config.logging.prefix), config.logging.sampling_rate) == ("/tmp/log", 0.1)
 
 
 @pytest.mark.parametrize(
