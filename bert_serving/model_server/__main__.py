@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _set_up_environment()
     _set_up_log()
     _raise_file_limit()
-    # A thread that comes back from TensorFlow should not wait five milliseconds, the default, for the event loop.
+    # A thread that returns from TensorFlow should not wait 5 ms, the default, for the event loop.
     sys.setswitchinterval(0.0005)
     try:
         flags = parse_flags(sys.argv[1:] if arguments is None else arguments)
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.write(f"bert-serving model server {__version__}\nTensorFlow {metadata.version('tensorflow')}\n")
             return 0
         for config in flags.options.models:
-            # Here as well as in the server: a mistyped path should not cost the wait for TensorFlow.
+            # Here as well as in the server, so that a mistyped path fails before TensorFlow is imported.
             if (lacking := lacks_version(config)) and not flags.options.file_system_poll_wait_seconds:
                 raise errors.InputError(lacking)
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
@@ -72,7 +72,7 @@ async def _serve_until_signal(options: ServerOptions, without_effect: Sequence[s
 
 
 async def _start(options: ServerOptions) -> "ModelServer":
-    # On a thread, so that signals are handled during the seconds that the import of TensorFlow takes.
+    # On a thread, so that signals are handled during the import of TensorFlow, which takes seconds.
     module = await asyncio.to_thread(importlib.import_module, "bert_serving.model_server.server")
     memory.keep_for_good()
     server: ModelServer = module.ModelServer(options)
@@ -91,7 +91,7 @@ def _leave() -> NoReturn:
 
 
 def _set_up_environment() -> None:
-    # TensorFlow reads both once, when it is imported. Its errors come back as exceptions; at level 2 a client could
+    # TensorFlow reads both once, when it is imported. Its errors arrive as exceptions; at level 2 a client could
     # fill the log with malformed tensors, each of which TensorFlow reports once more.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # No Keras is needed to serve, and the import of the legacy one is two seconds shorter.

@@ -1,10 +1,11 @@
-"""How requests are merged into batches: the batching parameters file of TensorFlow Serving, and a budget in tokens."""
+"""Batching parameters: the file of TensorFlow Serving, and a budget in tokens."""
 
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bert_serving.errors import InputError
+from bert_serving.model_server.config.text_protos import read_config_file
 
 # Beside saved_model.pb, with --enable_per_model_batching_parameters.
 PER_MODEL_FILE = "batching_params.pbtxt"
@@ -17,15 +18,15 @@ class BatchingParameters:
     """Limits of a batch.
 
     Attributes:
-        max_batch_size: rows of one request, and of a batch.
-        batch_timeout_micros: how long a batch waits for more requests; it never waits for the only client.
+        max_batch_size: most rows of a request, and of a batch.
+        batch_timeout_micros: microseconds that a batch waits for more requests; it never waits for the only client.
         max_enqueued_batches: full batches that may wait; further requests are refused.
-        num_batch_threads: batches that run side by side, of all models.
-        allowed_batch_sizes: sizes to which a batch is filled up, ascending; empty means any.
-        pad_variable_length_inputs: fill rows of unequal length with zeros (strings: with empty ones).
-        enable_large_batch_splitting: a request of more rows than fit is run in parts instead of refused.
-        max_execution_batch_size: rows of a part then.
-        max_batch_tokens: estimated tokens of a batch; a request with more runs on its own, and after those with less.
+        num_batch_threads: batches that run in parallel, of all models.
+        allowed_batch_sizes: batch sizes to pad to, ascending; empty allows any.
+        pad_variable_length_inputs: pad rows of unequal length with zeros, or empty strings.
+        enable_large_batch_splitting: run a request with too many rows in parts instead of refusing it.
+        max_execution_batch_size: most rows of a part.
+        max_batch_tokens: estimated tokens of a batch; a request with more runs alone, and after those with fewer.
     """
 
     max_batch_size: int = 1000
@@ -39,6 +40,7 @@ class BatchingParameters:
     max_batch_tokens: int = DEFAULT_TOKEN_BUDGET
 
     def __post_init__(self) -> None:
+        """Checks the values."""
         for name in ("max_batch_size", "max_enqueued_batches", "num_batch_threads", "max_batch_tokens"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}: give a number of at least 1")
@@ -69,7 +71,7 @@ class BatchingParameters:
         return self.max_batch_size
 
     def filled_up(self, rows: int) -> int:
-        """The allowed batch size for so many rows."""
+        """The allowed batch size for a number of rows."""
         return next((size for size in self.allowed_batch_sizes if size >= rows), rows)
 
 
@@ -78,19 +80,16 @@ def read_batching_parameters(path: Path, *, defaults: BatchingParameters | None 
 
     Args:
         path: the file.
-        defaults: where to take what no file of this form can hold: the thread pool and the token budget.
+        defaults: parameters to take num_batch_threads (all models share the threads) and max_batch_tokens (no file has it) from.
 
     Raises:
         InputError: the file cannot be read or parsed, or a value is not allowed.
     """
-    # Only with batching is protobuf needed before TensorFlow is there.
-    from bert_serving.model_server.config.text_protos import read_config_file
-
-    given = read_config_file(path, "BatchingParameters")
+    message = read_config_file(path, "BatchingParameters")
     values: dict[str, object] = {
-        "allowed_batch_sizes": tuple(given.allowed_batch_sizes),
-        "pad_variable_length_inputs": given.pad_variable_length_inputs,
-        "enable_large_batch_splitting": given.enable_large_batch_splitting,
+        "allowed_batch_sizes": tuple(message.allowed_batch_sizes),
+        "pad_variable_length_inputs": message.pad_variable_length_inputs,
+        "enable_large_batch_splitting": message.enable_large_batch_splitting,
     }
     for name in (
         "max_batch_size",
@@ -99,8 +98,8 @@ def read_batching_parameters(path: Path, *, defaults: BatchingParameters | None 
         "num_batch_threads",
         "max_execution_batch_size",
     ):
-        if given.HasField(name):
-            values[name] = getattr(given, name).value
+        if message.HasField(name):
+            values[name] = getattr(message, name).value
     if defaults is not None:
         values |= {"num_batch_threads": defaults.num_batch_threads, "max_batch_tokens": defaults.max_batch_tokens}
     try:

@@ -1,17 +1,17 @@
-"""Limits on what one request may ask for."""
+"""Limits of one request."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from bert_serving.errors import InvalidRequest
 
-if TYPE_CHECKING:  # the options must not bring TensorFlow along
+if TYPE_CHECKING:  # flags are parsed before TensorFlow is imported
+    import numpy as np
+
     from bert_serving.model_server.inference.inference import Inference
 
-# The largest message that gRPC can receive; TensorFlow Serving has no other limit.
+# The largest message that gRPC can receive, which is TensorFlow Serving's only limit.
 _LARGEST_MESSAGE = 2**31 - 1
 
 
@@ -31,7 +31,7 @@ class Limits:
 
     @property
     def max_request_bytes(self) -> int:
-        """The size limit that is in force."""
+        """Bytes of the largest request that is accepted."""
         return min(self.request_bytes or _LARGEST_MESSAGE, _LARGEST_MESSAGE)
 
     def check(self, inference: "Inference[Any]") -> None:
@@ -47,7 +47,7 @@ class Limits:
                 self._check_texts(name, array)
 
     def check_declared(self, sizes: Mapping[str, tuple[int, int]]) -> None:
-        """Checks inputs before they are unpacked: a few bytes on the wire may stand for an array of any size.
+        """Checks the sizes of inputs before they are unpacked: a few bytes on the wire may stand for an array of any size.
 
         Args:
             sizes: rows and bytes of each input.
@@ -63,7 +63,7 @@ class Limits:
                     f"Input {name} has {size} bytes; this server takes at most {self.request_bytes}: send smaller requests"
                 )
 
-    def _check_texts(self, name: str, array: np.ndarray) -> None:
+    def _check_texts(self, name: str, array: "np.ndarray") -> None:
         longest = max(map(len, array.ravel().tolist()), default=0)
         if longest > self.text_bytes:
             raise InvalidRequest(

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
 from bert_serving.errors import InputError
 from bert_serving.model_server.config.options import ModelConfig, VersionPolicy
 from bert_serving.model_server.config.request_logging import model_logging
+from bert_serving.model_server.config.text_protos import parse_text, read_text
 from bert_serving.model_server.models.folders import check_is_no_uri
 
 _PLATFORM = "tensorflow"
@@ -21,26 +21,16 @@ def read_model_config_file(path: Path) -> list[ModelConfig]:
     Raises:
         InputError: the file cannot be read or parsed, or an entry is not allowed.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"Cannot read the model config file {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"The model config file {path} is not UTF-8 text") from None
-    return parse_model_config(text, source=str(path))
+    return parse_model_config(read_text(path, "model config file"), source=str(path))
 
 
 def parse_model_config(text: str, *, source: str) -> list[ModelConfig]:
-    """Models listed in the text of a model config file; none where it holds no list at all.
+    """Models listed in the text of a model config file; an empty list where it holds none.
 
     Raises:
         InputError: it cannot be parsed, or an entry is not allowed; the message names `source`.
     """
-    config = model_server_config_pb2.ModelServerConfig()
-    try:
-        text_format.Parse(text, config)
-    except text_format.ParseError as error:
-        raise InputError(f"Error parsing text-format tensorflow.serving.ModelServerConfig: {source}:{error}") from None
+    config = parse_text(text, model_server_config_pb2.ModelServerConfig(), source=source)
     if config.WhichOneof("config") == "custom_model_config":
         raise InputError(f"{source}: custom_model_config is not supported; use model_config_list")
     return model_configs(config.model_config_list.config)

@@ -1,4 +1,4 @@
-"""What a model server is started with."""
+"""Options of a model server."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -15,11 +15,11 @@ from bert_serving.model_server.config.tls import Tls
 
 @dataclass(frozen=True)
 class VersionPolicy:
-    """Which of the versions under a base path are served.
+    """Which versions under a base path are served.
 
     Attributes:
-        latest: so many of the highest versions; None means all of them.
-        specific: exactly these versions; wins over `latest` when not empty.
+        latest: number of the highest versions to serve; None serves all.
+        specific: serve exactly these versions; overrides `latest` when not empty.
     """
 
     latest: int | None = 1
@@ -42,7 +42,7 @@ class ModelConfig:
         base_path: folder whose numeric subfolders are the versions.
         policy: which versions are served.
         labels: version label to version number.
-        logging: where its requests are logged; None leaves it to the server's options.
+        logging: its request log; None takes the server's.
     """
 
     name: str
@@ -61,38 +61,38 @@ class ServerOptions:
         host: interface to listen on; None listens on all.
         port: gRPC port; 0 picks a free one, None is off.
         rest_api_port: REST port; 0 picks a free one, None is off.
-        grpc_socket_path: also answer gRPC on this Unix socket.
+        grpc_socket_path: also serve gRPC on this Unix socket.
         grpc_channel_arguments: name and value pairs for the gRPC server.
-        max_threads: how many requests are worked on at the same time; the others wait.
-        intra_op_parallelism: threads within one operation; 0 leaves it to TensorFlow.
-        inter_op_parallelism: operations side by side; 0 leaves it to TensorFlow.
+        max_threads: requests that run in parallel; the others wait.
+        intra_op_parallelizm: threads within one operation; 0 leaves it to TensorFlow.
+        inter_op_parallelizm: operations run in parallel; 0 leaves it to TensorFlow.
         enable_model_warmup: replay `assets.extra/tf_serving_warmup_requests` before a version is AVAILABLE.
-        warmup_iterations: how often each warmup request is replayed.
+        warmup_iterations: replays of each warmup request.
         saved_model_tags: tags of the meta graph to load.
         tensor_content: answer Predict with `tensor_content` instead of the typed fields of TensorProto.
-        file_system_poll_wait_seconds: seconds between two looks at the base paths; 0 looks once, at the start.
-        model_config_file: the file that `models` came from.
-        model_config_file_poll_wait_seconds: seconds between two looks at that file; 0 reads it once.
-        max_num_load_retries: how often a version that failed to load is tried again.
-        load_retry_interval: seconds between two tries.
-        load_threads: versions that are loaded side by side.
-        batching: how requests are merged into batches; None runs each on its own.
-        per_model_batching: each version's own file says how; versions without one are not batched.
-        rest_timeout: seconds for one inference over REST.
-        rest_cors: pages of other origins may ask.
+        file_system_poll_wait_seconds: seconds between looks at the base paths; 0 looks once, at the start.
+        model_config_file: the file that `models` were read from.
+        model_config_file_poll_wait_seconds: seconds between reads of that file; 0 reads it once.
+        max_num_load_retries: retries for a version that failed to load.
+        load_retry_interval: seconds between retries.
+        load_threads: versions that are loaded in parallel.
+        batching: limits of batches; None runs each request on its own.
+        per_model_batching: take the limits from each version's own file; versions without one are not batched.
+        rest_timeout: seconds until a REST inference times out.
+        rest_cors: allow cross-origin requests (CORS).
         rest_threads: threads that read large requests.
-        page: the page for people is at the root of the REST port.
-        limits: what one request may ask for.
-        grace_seconds: how long requests may go on when the server stops.
+        page: serve the web page at the root of the REST port.
+        limits: limits of one request.
+        grace_seconds: seconds for requests to finish when the server stops.
         tls: key and certificates of the gRPC port; None is plain text.
-        rest_tls: use them for the REST port, too.
-        metrics_path: where Prometheus finds the metrics; None is off.
-        access_log: file that gets a line for each request.
-        request_log: where sampled requests are logged; None is off.
+        rest_tls: use them for the REST port as well.
+        metrics_path: path of the Prometheus metrics; None is off.
+        access_log: file that gets a line for each request; None is off.
+        request_log: log of sampled requests; None is off.
         check_method_names: refuse a signature whose method name is that of another method.
-        allow_unsafe_operations: load models with operations that touch files or run code.
-        tf_serving: the TensorFlow Serving that models should also run on; the audit at load warns by it.
-        max_waiting_requests: requests that wait for a thread; further ones are refused.
+        allow_unsafe_operations: load models with operations that access files or run code.
+        tf_serving: version of TensorFlow Serving that models should also run on; loads warn of operations that it lacks.
+        max_waiting_requests: requests that may wait for a thread; more are refused.
         allow_version_labels_for_unavailable_models: a new label may name a version that is not AVAILABLE yet.
     """
 
@@ -135,11 +135,12 @@ class ServerOptions:
     max_waiting_requests: int = 1000
 
     def __post_init__(self) -> None:
+        """Checks that the options go together."""
         if not self.models:
             raise InputError("No model to serve: give at least one model name and base path")
         if self.port is None and self.rest_api_port is None and self.grpc_socket_path is None:
-            raise InputError("No way in: switch on the gRPC port, the REST port or the gRPC socket")
+            raise InputError("No port is open: switch on the gRPC port, the REST port or the gRPC socket")
         if self.rest_tls and self.tls is None:
-            raise InputError("--rest_api_tls needs --ssl_config_file: it says where key and certificate are")
+            raise InputError("--rest_api_tls needs --ssl_config_file: it holds the key and the certificate")
         if self.port and self.port == self.rest_api_port:
             raise InputError(f"gRPC and REST cannot share port {self.port}: choose two different ports")

@@ -35,7 +35,7 @@ class RequestLogConfig:
             )
         if not self.prefix.parent.is_dir():
             raise InputError(
-                f"The request log {self.prefix} needs the folder {self.prefix.parent}, which does not exist: make it"
+                f"The request log {self.prefix} needs the folder {self.prefix.parent}, which does not exist: create it"
             )
 
 

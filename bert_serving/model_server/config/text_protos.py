@@ -1,16 +1,19 @@
-"""Messages of TensorFlow Serving's configuration files that the package tensorflow-serving-api does not bring.
+"""Configuration files in protobuf text form, with those messages that the package tensorflow-serving-api lacks.
 
-The fields are those of session_bundle_config.proto, ssl_config.proto and monitoring_config.proto at tag 2.20.0. The files are text,
-in which only the names count.
+The fields are those of session_bundle_config.proto, ssl_config.proto and monitoring_config.proto at tag 2.20.0. Text form has no
+field numbers, so that only the names matter.
 """
 
 import functools
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format, wrappers_pb2
+from google.protobuf.message import Message
 
 from bert_serving.errors import InputError
+
+T = TypeVar("T", bound=Message)
 
 _Field = descriptor_pb2.FieldDescriptorProto
 _INT, _BOOL, _STRING = _Field.TYPE_INT64, _Field.TYPE_BOOL, _Field.TYPE_STRING
@@ -41,13 +44,7 @@ def read_config_file(path: Path, message: str) -> Any:
     Raises:
         InputError: the file cannot be read or parsed.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"Cannot read the config file {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"The config file {path} is not UTF-8 text") from None
-    return parse_config(text, message, source=str(path))
+    return parse_config(read_text(path, "config file"), message, source=str(path))
 
 
 def parse_config(text: str, message: str, *, source: str) -> Any:
@@ -56,11 +53,40 @@ def parse_config(text: str, message: str, *, source: str) -> Any:
     Raises:
         InputError: it cannot be parsed; the message names `source`.
     """
+    return parse_text(text, _classes()[message](), source=source)
+
+
+def read_text(path: Path, kind: str) -> str:
+    """The text of a configuration file.
+
+    Args:
+        path: the file.
+        kind: what it is, for the error message.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
     try:
-        return text_format.Parse(text, _classes()[message]())
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"Cannot read the {kind} {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"The {kind} {path} is not UTF-8 text") from None
+
+
+def parse_text(text: str, message: T, *, source: str) -> T:
+    """Fills a message from its protobuf text form, and returns it.
+
+    Raises:
+        InputError: it cannot be parsed; the error message names `source`.
+    """
+    try:
+        text_format.Parse(text, message)
     except text_format.ParseError as error:
         reason = " ".join(str(error).split())
-        raise InputError(f"Error parsing text-format tensorflow.serving.{message}: {source}:{reason}") from None
+        name = message.DESCRIPTOR.full_name
+        raise InputError(f"Error parsing text-format {name}: {source}:{reason}") from None
+    return message
 
 
 @functools.cache

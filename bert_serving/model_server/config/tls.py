@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bert_serving.errors import InputError
+from bert_serving.model_server.config.text_protos import read_config_file
 
 if TYPE_CHECKING:
     import grpc
@@ -23,9 +24,9 @@ class Tls:
     Attributes:
         key: the server's private key.
         certificate: its certificate, with those that lead to the root.
-        authority: who signs the clients' certificates; empty for the roots that gRPC knows.
-        client_verify: only clients with a certificate of that authority are served.
-        source: where they were read, for messages.
+        authority: certificate of the authority that signs the clients' certificates; empty for gRPC's default roots.
+        client_verify: require clients to have a certificate of that authority.
+        source: file that they were read from, for error messages.
     """
 
     key: bytes
@@ -35,8 +36,8 @@ class Tls:
     source: str = "The SSL config file"
 
     def credentials(self) -> "grpc.ServerCredentials":
-        """What a gRPC server needs to open the port."""
-        import grpc
+        """Credentials for a gRPC server."""
+        import grpc  # noqa: PLC0415  flags are parsed without it
 
         return grpc.ssl_server_credentials(
             [(self.key, self.certificate)],
@@ -45,7 +46,7 @@ class Tls:
         )
 
     def context(self) -> ssl.SSLContext:
-        """What an HTTP server needs.
+        """The SSL context for an HTTP server.
 
         Raises:
             InputError: a text holds no usable certificate or key.
@@ -53,7 +54,7 @@ class Tls:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         try:
             with _as_file(self.key + b"\n" + self.certificate) as chain:
-                # A password would be asked for on the terminal; the SSL config file has no place for one.
+                # Without a password here, an encrypted key would prompt on the terminal; the SSL config file cannot hold one.
                 context.load_cert_chain(chain, password=lambda: "")
         except (ssl.SSLError, ValueError) as error:
             raise InputError(
@@ -76,10 +77,8 @@ def read_tls(path: Path) -> Tls:
     """Key and certificates from an SSL config file, which holds the PEM texts themselves.
 
     Raises:
-        InputError: the file cannot be read or parsed, or a text in it is no PEM.
+        InputError: the file cannot be read or parsed, or a text in it is not PEM.
     """
-    from bert_serving.model_server.config.text_protos import read_config_file
-
     config = read_config_file(path, "SSLConfig")
     for field in ("server_key", "server_cert"):
         if "-----BEGIN " not in getattr(config, field):
@@ -97,7 +96,7 @@ def read_tls(path: Path) -> Tls:
 
 @contextlib.contextmanager
 def _as_file(text: bytes) -> Iterator[str]:
-    """The path of a file with a secret, for the ssl module reads a chain from files only; on no disk where that can be had."""
+    """The path of a file with a secret, in memory where possible: the ssl module reads certificate chains from files only."""
     if sys.platform == "linux":
         with os.fdopen(os.memfd_create("bert-serving"), "wb") as file:
             file.write(text)

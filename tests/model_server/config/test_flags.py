@@ -281,7 +281,7 @@ def test_the_policy_chooses_the_versions_highest_first(policy, chosen):
 
 
 def test_a_server_that_nobody_can_reach_is_an_error():
-    with pytest.raises(InputError, match="No way in"):
+    with pytest.raises(InputError, match="No port is open: switch on the gRPC port"):
         ServerOptions(models=[ModelConfig("m", Path("/m"))], port=None, rest_api_port=None)
     with pytest.raises(InputError, match="No model"):
         ServerOptions(models=[])

@@ -244,7 +244,7 @@ def test_the_files_together_stay_within_their_limit(base, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["--request_log=/nowhere/log"], "needs the folder /nowhere, which is not there"),
+        (["--request_log=/nowhere/log"], "needs the folder /nowhere, which does not exist: create it"),
         (["--request_log=/tmp/log", "--request_log_sampling_rate=2"], "'2' is not a number from 0 to 1"),
         (["--request_log=/tmp/log", "--request_log_sampling_rate=x"], "'x' is not a number from 0 to 1"),
     ],
@@ -275,7 +275,7 @@ def test_the_model_config_file_asks_for_a_log():
     ("body", "text"),
     [
         ("", "Model m: logging_config needs log_collector_config.filename_prefix"),
-        ('log_collector_config { filename_prefix: "log" }', "Model m: The request log 'log' is no absolute path"),
+        ('log_collector_config { filename_prefix: "log" }', "Model m: The request log 'log' is not an absolute path"),
         (
             'log_collector_config { type: "kafka" filename_prefix: "/tmp/l" }',
             "Model m asks for the log collector 'kafka'",
