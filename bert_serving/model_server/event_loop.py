@@ -1,10 +1,11 @@
 """The event loop that a server runs on: uvloop's where it is installed, else asyncio's."""
 
 import asyncio
+import contextlib
+from collections.abc import Callable
 
-try:
-    from uvloop import new_event_loop
-except ImportError:
-    new_event_loop = asyncio.new_event_loop  # type: ignore[assignment]  a loop of another class
+new_event_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+with contextlib.suppress(ImportError):
+    import uvloop
 
-__all__ = ["new_event_loop"]
+    new_event_loop = uvloop.new_event_loop

@@ -1,6 +1,5 @@
-"""A model server as a child process: the stock tensorflow_model_server where there is one, else the embedded server."""
+"""A model server as a child process: tensorflow_model_server if it is on PATH, else the embedded server."""
 
-import os
 import shutil
 import socket
 import subprocess
@@ -27,7 +26,7 @@ class ModelServerProcess:
     Attributes:
         grpc_port: its gRPC port.
         rest_port: its REST port.
-        program: the command that is run, without flags.
+        program: the command without flags.
     """
 
     def __init__(
@@ -46,7 +45,7 @@ class ModelServerProcess:
             base_path: folder that holds the numbered versions.
             model_name: name of the model in requests.
             extra_flags: further flags, in the form `--flag=value`.
-            program: command to run instead of the stock server on PATH or else the embedded one.
+            program: command to run instead of the default, tensorflow_model_server on PATH or else the embedded server.
             start_timeout: seconds until the model must be AVAILABLE.
             stop_timeout: seconds from SIGTERM to SIGKILL.
         """
@@ -77,11 +76,11 @@ class ModelServerProcess:
 
     @property
     def process_id(self) -> int | None:
-        """Its process id, None when it does not run."""
+        """Its process id; None while it does not run."""
         return None if self._process is None else self._process.pid
 
     def log(self) -> str:
-        """What it has written to its output so far."""
+        """Its output so far."""
         if self._log is None:
             return ""
         return Path(self._log.name).read_text(encoding="utf-8", errors="replace")
@@ -97,7 +96,7 @@ class ModelServerProcess:
         self.wait_until_available()
 
     def launch(self) -> None:
-        """Starts the process, which may find its model later; the base path must exist.
+        """Starts the process without waiting for the model; the base path must exist.
 
         Raises:
             InputError: the program cannot be run.
@@ -140,10 +139,12 @@ class ModelServerProcess:
         return status
 
     def __enter__(self) -> Self:
+        """Starts the process and waits until the model is AVAILABLE."""
         self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Ends the process."""
         self.stop()
 
     def _wait_until_available(self) -> None:
@@ -155,7 +156,7 @@ class ModelServerProcess:
                     return
                 time.sleep(_POLL_SECONDS)
         raise ServerUnavailable(
-            f"{self._named()} did not make model {self._model_name} available within {self._start_timeout:g} s: "
+            f"{self._program_name()} did not make model {self._model_name} available within {self._start_timeout:g} s: "
             f"{self._last_lines()}"
         )
 
@@ -171,16 +172,16 @@ class ModelServerProcess:
             return True
         if versions and all(version["state"] == "END" for version in versions):
             text = versions[0].get("status", {}).get("error_message", "")
-            raise ServerUnavailable(f"{self._named()} could not load model {self._model_name}: {text}")
+            raise ServerUnavailable(f"{self._program_name()} could not load model {self._model_name}: {text}")
         return False
 
     def _fail_if_ended(self) -> None:
         status = None if self._process is None else self._process.poll()
         if status is not None:
-            raise ServerUnavailable(f"{self._named()} ended with status {status}: {self._last_lines()}")
+            raise ServerUnavailable(f"{self._program_name()} ended with status {status}: {self._last_lines()}")
 
-    def _named(self) -> str:
-        return os.path.basename(self.program[0]) if len(self.program) == 1 else self.program[-1]
+    def _program_name(self) -> str:
+        return Path(self.program[0]).name if len(self.program) == 1 else self.program[-1]
 
     def _last_lines(self) -> str:
         lines = [line.strip() for line in self.log().splitlines() if line.strip()]
@@ -193,8 +194,8 @@ def _program() -> tuple[str, ...]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of loopback that nobody uses, no two the same; whoever is quicker may still take one."""
-    # All are held until the last is found.
+    """Distinct free ports of the loopback interface; another process may still take one before it is used."""
+    # All are held until the last one is known.
     holders = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     try:
         return [holder.getsockname()[1] for holder in holders]
