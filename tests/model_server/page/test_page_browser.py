@@ -60,59 +60,63 @@ def type_texts(page, text, *, into="#text"):
     page.find(into).send_keys(text)
 
 
-def wait_for_answers(page, number):
-    page.wait(f"return document.querySelectorAll('.answer').length === {number} && !document.querySelector('.old')")
+def wait_for_predictions(page, number):
+    page.wait(
+        f"return document.querySelectorAll('.prediction').length === {number} && !document.querySelector('.outdated')"
+    )
 
 
-def asked(page):
+def status(page):
     return page.find("#status").text
 
 
 class TestTexts:
     def test_are_answered_while_one_types_with_a_bar_for_each_class(self, page):
         type_texts(page, f"kurz\n{HOSTILE}")
-        wait_for_answers(page, 2)
-        assert page.texts(".asked") == ["kurz", HOSTILE]
-        assert page.texts(".said") == ["kurz", "länger"]
-        assert page.texts(".answer:first-child .name") == ["<b>kurz</b>", "länger"]
-        shares = [float(text.rstrip("%")) for text in page.texts(".answer:first-child .figure")]
+        wait_for_predictions(page, 2)
+        assert page.texts(".text") == ["kurz", HOSTILE]
+        assert page.texts(".label") == ["kurz", "länger"]
+        assert page.texts(".prediction:first-child .name") == ["<b>kurz</b>", "länger"]
+        shares = [float(text.rstrip("%")) for text in page.texts(".prediction:first-child .figure")]
         assert sum(shares) == pytest.approx(100, abs=0.2)
-        widths = [element.rect["width"] for element in page.all(".answer:first-child .track span")]
+        widths = [element.rect["width"] for element in page.all(".prediction:first-child .track span")]
         assert widths[0] / widths[1] == pytest.approx(shares[0] / shares[1], rel=0.05)
-        assert asked(page).startswith("2 texts in ")
-        assert "ms" in asked(page)
+        assert status(page).startswith("2 texts in ")
+        assert "ms" in status(page)
 
     def test_change_their_answer_as_they_change(self, page):
         type_texts(page, "ab")
-        wait_for_answers(page, 1)
-        assert asked(page).endswith("%.")
-        assert ": kurz " in asked(page)
+        wait_for_predictions(page, 1)
+        assert status(page).endswith("%.")
+        assert ": predicted label kurz, confidence " in status(page)
         type_texts(page, "cdefghijk")
-        page.wait("return document.getElementById('status').textContent.includes(': länger ')")
+        page.wait(
+            "return document.getElementById('status').textContent.includes(': predicted label länger, confidence ')"
+        )
 
     def test_may_hold_line_breaks_where_that_is_wanted(self, page):
         type_texts(page, "one\ntwo")
-        wait_for_answers(page, 2)
-        page.click("#whole")
-        wait_for_answers(page, 1)
-        assert page.texts(".asked") == ["one\ntwo"]
+        wait_for_predictions(page, 2)
+        page.click("#single-text")
+        wait_for_predictions(page, 1)
+        assert page.texts(".text") == ["one\ntwo"]
 
     def test_come_in_pairs_where_the_signature_wants_two(self, page):
         choose(page, "signature", "pair")
         type_texts(page, "a" * 20)
         type_texts(page, "b", into="#pair")
-        wait_for_answers(page, 1)
-        assert page.texts(".said") == ["länger"]
+        wait_for_predictions(page, 1)
+        assert page.texts(".label") == ["länger"]
         type_texts(page, "\nc", into="#pair")
         page.wait(
-            "return document.getElementById('status').textContent === '1 first text, 2 second texts: give one for each.'"
+            "return document.getElementById('status').textContent === '1 first text, 2 second texts: enter as many second texts as first texts.'"
         )
 
     def test_can_be_asked_of_a_version_or_a_label(self, page):
         options = page.texts("#version option")
         assert options == ["latest (2)", "stable (1)", "3: end", "2", "1"]
         assert not page.all("#version option")[2].is_enabled()
-        assert "Version 3 of texts: Could not find SavedModel" in page.find("#trouble").text
+        assert "Version 3 of texts: Could not find SavedModel" in page.find("#problem").text
         type_texts(page, "ab")
         for option, part in (
             ("1", "/versions/1:"),
@@ -120,7 +124,7 @@ class TestTexts:
             ("latest (2)", "/models/texts:"),
         ):
             choose(page, "version", option)
-            wait_for_answers(page, 1)
+            wait_for_predictions(page, 1)
             assert part in page.find("#curl").text
 
 
@@ -135,7 +139,7 @@ class TestTheCalls:
             "document.getElementById('pair').value = 'b'; area.dispatchEvent(new Event('input'))",
             text,
         )
-        wait_for_answers(page, 1)
+        wait_for_predictions(page, 1)
         first = float(page.texts(".figure")[0].rstrip("%")) / 100
         curl = subprocess.run(["bash", "-c", page.find("#curl").text], capture_output=True, text=True, timeout=60)
         assert '"label": "länger"' in curl.stdout, curl.stderr
@@ -160,18 +164,20 @@ class TestAnyModel:
     def test_shows_its_signatures_and_answers_json(self, page):
         choose(page, "model", "<i>numbers")
         choose(page, "signature", "matrix")
-        assert "matrix in x float ? × 3" in page.texts("#signatures tbody tr")
+        assert "matrix input x float ? × 3" in page.texts("#signatures tbody tr")
         body = json.loads(page.find("#body").get_attribute("value"))
         assert body == {"signature_name": "matrix", "instances": [{"x": [0.5, 0.5, 0.5]}]}
         page.click("#json .main")
-        page.wait("return document.querySelector('#answers pre')?.textContent.includes('1.5')")
-        assert asked(page).startswith("Answered in ")
+        page.wait("return document.querySelector('#predictions pre')?.textContent.includes('1.5')")
+        assert status(page).startswith("Response in ")
 
     def test_tells_what_was_wrong_with_a_request(self, page):
         choose(page, "model", "<i>numbers")
         page.driver.execute_script("document.getElementById('body').value = '{'")
         page.press("#body", "\ue009\ue007")
-        page.wait("return document.getElementById('status').textContent.startsWith('Refused: JSON Parse error')")
+        page.wait(
+            "return document.getElementById('status').textContent.startsWith('Request refused: JSON Parse error')"
+        )
         (line,) = page.console()
         assert "400 (Bad Request)" in line
 
@@ -182,7 +188,7 @@ class TestAnyModel:
         body = json.dumps({"signature_name": method, "examples": [{"x": 2.0}]})
         page.driver.execute_script(f"document.getElementById('body').value = {json.dumps(body)}")
         page.click("#json .main")
-        page.wait(f"return document.querySelector('#answers pre')?.textContent.includes('{shown}')")
+        page.wait(f"return document.querySelector('#predictions pre')?.textContent.includes('{shown}')")
 
 
 def upload(page, path):
@@ -222,10 +228,10 @@ class TestAFile:
         ("content", "text"),
         [
             (b"text\n\xff\n", "The file is not UTF-8 text: save it as CSV UTF-8."),
-            (b"text\n", "The file has no row below its headings."),
-            (b"", "The file has no row below its headings."),
-            (b"a,b\n1\n", "Row 2 has 1 cell, the headings 2."),
-            (b'a,b\n1,"x\n', "A quote that begins in row 2 never ends."),
+            (b"text\n", "The file has no rows below its header."),
+            (b"", "The file has no rows below its header."),
+            (b"a,b\n1\n", "Row 2 has 1 cell, but the header has 2."),
+            (b'a,b\n1,"x\n', "The quote that opens in row 2 is never closed."),
         ],
     )
     def test_that_cannot_be_read_is_explained(self, page, tmp_path, content, text):
@@ -239,17 +245,17 @@ class TestAFile:
 class TestEverybody:
     def test_reaches_all_by_keyboard(self, page):
         type_texts(page, "ab")
-        wait_for_answers(page, 1)
+        wait_for_predictions(page, 1)
         reached = set()
         page.driver.execute_script("document.activeElement.blur()")
         for _ in range(25):
             page.driver.switch_to.active_element.send_keys("\ue004")
             reached.add(page.driver.switch_to.active_element.get_attribute("id"))
-        assert {"theme", "model", "version", "signature", "text", "whole", "curl", "python"} <= reached
+        assert {"theme", "model", "version", "signature", "text", "single-text", "curl", "python"} <= reached
 
     def test_hears_the_name_of_every_control(self, page):
         type_texts(page, "ab")
-        wait_for_answers(page, 1)
+        wait_for_predictions(page, 1)
         page.driver.execute_script("document.getElementById('file').open = true")
         nodes = page.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
         controls = [
@@ -270,7 +276,7 @@ class TestEverybody:
         try:
             browser.visit(server.rest_url + "/", dark=dark)
             type_texts(browser, "so short\na text that is somewhat longer")
-            wait_for_answers(browser, 2)
+            wait_for_predictions(browser, 2)
             assert browser.driver.execute_script("return document.documentElement.scrollWidth") <= width
             ink, paper = browser.driver.execute_script(
                 "const style = getComputedStyle(document.body); return [style.color, style.backgroundColor]"
@@ -300,7 +306,7 @@ def test_a_server_that_has_gone_is_told(browser, base):  # noqa: F811
         browser.visit(running.rest_url + "/")
         browser.wait("return document.getElementById('signature').value !== ''")
     type_texts(browser, "ab")
-    browser.wait("return document.getElementById('status').textContent === 'The server does not answer.'")
+    browser.wait("return document.getElementById('status').textContent === 'The server does not respond.'")
     browser.console()  # the browser itself reports the refused connection
 
 

@@ -1,15 +1,15 @@
 "use strict";
-// Everything from outside (texts, names, answers, files) reaches the page as text nodes and attributes, never as markup.
+// All data (texts, names, predictions, files) enters the page as text nodes and attributes, never as markup.
 (() => {
-  const PAUSE = 250;             // milliseconds without a key until the texts are asked
-  const MOST_LIVE = 50;          // more texts than this wait for the button
-  const MOST_TEXTS = 1000;       // more than this is work for a file
-  const MOST_BARS = 8;           // further classes open on demand
-  const MOST_ELEMENTS = 4096;    // of an example made from a signature
-  const REFRESH = 10000;         // milliseconds between two looks at the models
-  const MOST_BYTES = 10e6;       // of a file
-  const REQUEST_ROWS = 32;
-  const TRIES = 6;
+  const TYPING_PAUSE = 250;           // milliseconds from the last key to the request
+  const MAX_LIVE_TEXTS = 50;          // more texts than this wait for the button
+  const MAX_TEXTS = 1000;             // more than this must be uploaded as a file
+  const MAX_BARS = 8;                 // further classes open on demand
+  const MAX_EXAMPLE_ELEMENTS = 4096;  // of an example made from a signature
+  const REFRESH_INTERVAL = 10000;     // milliseconds between requests for the list of models
+  const MAX_FILE_BYTES = 10e6;
+  const ROWS_PER_REQUEST = 32;
+  const MAX_TRIES = 6;
 
   const $ = (id) => document.getElementById(id);
   const make = (name, attributes = {}, ...children) => {
@@ -22,45 +22,47 @@
   const short = new Intl.NumberFormat("en", { maximumSignificantDigits: 5 });
   const count = (number, noun) => `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
   const root = new URL(".", document.baseURI);
-  const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
+  const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-  // === What there is to ask ===
+  // === Models, versions and signatures ===
 
   let models = [];
-  let known = "";
+  let modelsText = "";
 
-  const model = () => models.find((each) => each.name === $("model").value);
-  const answering = (each) => each.versions.filter((version) => version.state === "AVAILABLE");
+  const model = () => models.find(({ name }) => name === $("model").value);
+  const availableVersions = ({ versions }) => versions.filter(({ state }) => state === "AVAILABLE");
+  // ["latest", ""], ["label", name] or ["version", number]
+  const versionChoice = () => JSON.parse($("version").value || '["latest",""]');
   const version = () => {
     if (!model()) return undefined;
-    const [kind, value] = JSON.parse($("version").value || '["latest",""]');
-    const available = answering(model());
+    const [kind, value] = versionChoice();
+    const available = availableVersions(model());
     const number = kind === "label" ? model().labels[value] : value;
-    return kind === "latest" ? available[0] : available.find((each) => each.version === number);
+    return kind === "latest" ? available[0] : available.find((candidate) => candidate.version === number);
   };
   const signature = () => version()?.signatures[$("signature").value];
 
   const fill = (select, options) => {
     const before = select.value;
-    select.replaceChildren(...options.map(([value, text, off]) => {
+    select.replaceChildren(...options.map(([value, text, disabled]) => {
       const option = make("option", { value }, text);
-      option.disabled = Boolean(off);
+      option.disabled = Boolean(disabled);
       return option;
     }));
-    if (options.some(([value, , off]) => value === before && !off)) select.value = before;
+    if (options.some(([value, , disabled]) => value === before && !disabled)) select.value = before;
     return select.value !== before;
   };
 
   const fillVersions = () => {
-    const chosen = model();
+    const selected = model();
     const options = [];
-    if (chosen) {
-      const latest = answering(chosen)[0];
-      options.push([JSON.stringify(["latest", ""]), latest ? `latest (${latest.version})` : "none answers", !latest]);
-      for (const [label, number] of Object.entries(chosen.labels)) options.push([JSON.stringify(["label", label]), `${label} (${number})`]);
-      for (const each of chosen.versions) {
-        const off = each.state !== "AVAILABLE";
-        options.push([JSON.stringify(["version", each.version]), off ? `${each.version}: ${each.state.toLowerCase()}` : each.version, off]);
+    if (selected) {
+      const latest = availableVersions(selected)[0];
+      options.push([JSON.stringify(["latest", ""]), latest ? `latest (${latest.version})` : "none available", !latest]);
+      for (const [label, number] of Object.entries(selected.labels)) options.push([JSON.stringify(["label", label]), `${label} (${number})`]);
+      for (const { version: number, state } of selected.versions) {
+        const disabled = state !== "AVAILABLE";
+        options.push([JSON.stringify(["version", number]), disabled ? `${number}: ${state.toLowerCase()}` : number, disabled]);
       }
     }
     return fill($("version"), options);
@@ -72,8 +74,8 @@
   const showSignatures = () => {
     const rows = [];
     for (const name of signatureNames()) {
-      const each = version().signatures[name];
-      for (const [direction, tensors] of [["in", each.inputs], ["out", each.outputs]]) {
+      const { inputs, outputs } = version().signatures[name];
+      for (const [direction, tensors] of [["input", inputs], ["output", outputs]]) {
         for (const [tensor, { type, shape }] of Object.entries(tensors)) {
           const cells = [direction, tensor, type, shapeText(shape)].map((text) => make("td", {}, text));
           rows.push(make("tr", {}, make("th", { scope: "row" }, name), ...cells));
@@ -83,18 +85,18 @@
     $("signatures").tBodies[0].replaceChildren(...rows);
   };
 
-  const trouble = (text) => {
-    $("trouble").hidden = !text;
-    if ($("trouble").textContent !== text) $("trouble").textContent = text;
+  const showProblem = (text) => {
+    $("problem").hidden = !text;
+    if ($("problem").textContent !== text) $("problem").textContent = text;
   };
-  const troubles = () => {
-    if (!models.length) return "This server has no model.";
-    const failed = (model()?.versions || []).filter((each) => each.error);
-    return failed.map((each) => `Version ${each.version} of ${model().name}: ${each.error}`).join(" ");
+  const problems = () => {
+    if (!models.length) return "This server has no models.";
+    const failed = (model()?.versions || []).filter(({ error }) => error);
+    return failed.map(({ version: number, error }) => `Version ${number} of ${model().name}: ${error}`).join(" ");
   };
 
-  const chosen = () => {
-    trouble(troubles());
+  const selectionChanged = () => {
+    showProblem(problems());
     showSignatures();
     const form = formOf(signature());
     $("texts").hidden = form.kind !== "texts";
@@ -102,9 +104,9 @@
     $("json").hidden = form.kind === "texts";
     const pairs = form.kind === "texts" && form.names.length === 2;
     $("pair-field").hidden = $("pair-column-field").hidden = !pairs;
-    $("text-label").textContent = $("whole").checked ? "One text" : pairs ? "The first text of each, line by line" : "One text on each line";
+    $("text-label").textContent = $("single-text").checked ? "One text" : pairs ? "First texts, one per line" : "One text per line";
     if (form.kind === "json" && signature()) $("body").value = JSON.stringify(exampleOf(signature(), form), null, 1);
-    forget();
+    reset();
   };
 
   const refresh = async () => {
@@ -113,19 +115,19 @@
       const reply = await fetch(new URL("page/models", root), { cache: "no-store" });
       text = await reply.text();
       if (!reply.ok) throw new Error(text);
-      if (text !== known) models = JSON.parse(text).models;
+      if (text !== modelsText) models = JSON.parse(text).models;
     } catch {
-      trouble("The server does not answer.");
-      known = "";
+      showProblem("The server does not respond.");
+      modelsText = "";
       return;
     }
-    if (text === known) return;
-    known = text;
+    if (text === modelsText) return;
+    modelsText = text;
     const before = JSON.stringify(signature() || null);
-    const changed = [fill($("model"), models.map((each) => [each.name, each.name])), fillVersions(), fillSignatures()];
-    if (changed.some(Boolean) || JSON.stringify(signature() || null) !== before) chosen();
+    const changed = [fill($("model"), models.map(({ name }) => [name, name])), fillVersions(), fillSignatures()];
+    if (changed.some(Boolean) || JSON.stringify(signature() || null) !== before) selectionChanged();
     else {
-      trouble(troubles());
+      showProblem(problems());
       showSignatures();
     }
   };
@@ -133,61 +135,60 @@
   // === From a signature to a request ===
 
   const isText = (tensor) => tensor.type === "string" && (tensor.shape === null || tensor.shape.length === 1 || (tensor.shape.length === 2 && tensor.shape[1] === 1));
-  const takesExamples = (each) => Object.keys(each.inputs).join() === "inputs" && each.inputs.inputs.type === "string";
+  const takesExamples = ({ inputs }) => Object.keys(inputs).join() === "inputs" && inputs.inputs.type === "string";
   const isNumbers = ({ type, shape }) => type === "float" && shape !== null && (shape.length === 1 || (shape.length === 2 && shape[1] === 1));
-  const exampleMethod = (each) => {
-    if (!takesExamples(each)) return null;
-    if ("classes" in each.outputs || "scores" in each.outputs) return "classify";
-    return Object.keys(each.outputs).join() === "outputs" && isNumbers(each.outputs.outputs) ? "regress" : null;
+  const exampleMethod = ({ inputs, outputs }) => {
+    if (!takesExamples({ inputs })) return null;
+    if ("classes" in outputs || "scores" in outputs) return "classify";
+    return Object.keys(outputs).join() === "outputs" && isNumbers(outputs.outputs) ? "regress" : null;
   };
-  const formOf = (each) => {
-    if (!each) return { kind: "json", method: "predict" };
-    const method = exampleMethod(each);
+  const formOf = (selected) => {
+    if (!selected) return { kind: "json", method: "predict" };
+    const method = exampleMethod(selected);
     if (method) return { kind: "json", method };
-    const names = Object.keys(each.inputs).sort();
-    const texts = names.length >= 1 && names.length <= 2 && names.every((name) => isText(each.inputs[name]));
+    const names = Object.keys(selected.inputs).sort();
+    const texts = names.length >= 1 && names.length <= 2 && names.every((name) => isText(selected.inputs[name]));
     return texts ? { kind: "texts", method: "predict", names } : { kind: "json", method: "predict" };
   };
 
   const valueOf = (type, shape) => {
     if (shape.length) {
       const size = shape[0] < 0 ? 3 : shape[0];
-      return shape.reduce((product, each) => product * Math.max(each, 1), 1) > MOST_ELEMENTS ? [] : Array.from({ length: size }, () => valueOf(type, shape.slice(1)));
+      return shape.reduce((product, length) => product * Math.max(length, 1), 1) > MAX_EXAMPLE_ELEMENTS ? [] : Array.from({ length: size }, () => valueOf(type, shape.slice(1)));
     }
     if (type === "string") return "text";
     if (type === "bool") return false;
     return type.includes("int") ? 1 : 0.5;
   };
-  const exampleOf = (each, form) => {
-    const named = $("signature").value === "serving_default" ? {} : { signature_name: $("signature").value };
-    if (form.method !== "predict") return { ...named, examples: [{ text: "text" }] };
-    const inputs = Object.entries(each.inputs);
+  const signatureField = () => ($("signature").value === "serving_default" ? {} : { signature_name: $("signature").value });
+  const exampleOf = (selected, form) => {
+    if (form.method !== "predict") return { ...signatureField(), examples: [{ text: "text" }] };
+    const inputs = Object.entries(selected.inputs);
     const rows = inputs.every(([, { shape }]) => shape === null || (shape.length && shape[0] < 0));
     const values = inputs.map(([name, { type, shape }]) => [name, valueOf(type, shape === null ? [] : rows ? shape.slice(1) : shape)]);
-    return rows ? { ...named, instances: [Object.fromEntries(values)] } : { ...named, inputs: Object.fromEntries(values) };
+    return rows ? { ...signatureField(), instances: [Object.fromEntries(values)] } : { ...signatureField(), inputs: Object.fromEntries(values) };
   };
 
-  const place = () => {
-    const [kind, value] = JSON.parse($("version").value || '["latest",""]');
+  const requestUrl = () => {
+    const [kind, value] = versionChoice();
     const part = kind === "version" ? `/versions/${value}` : kind === "label" ? `/labels/${encodeURIComponent(value)}` : "";
     return new URL(`v1/models/${encodeURIComponent($("model").value)}${part}:${formOf(signature()).method}`, root).href;
   };
   const textsBody = (columns) => {
-    const each = signature();
-    const { names } = formOf(each);
-    const wrapped = (name, text) => (each.inputs[name].shape?.length === 2 ? [text] : text);
+    const { inputs } = signature();
+    const { names } = formOf(signature());
+    const wrapped = (name, text) => (inputs[name].shape?.length === 2 ? [text] : text);
     const rows = columns[0].map((_, row) => (names.length === 1 ? wrapped(names[0], columns[0][row]) : Object.fromEntries(names.map((name, column) => [name, wrapped(name, columns[column][row])]))));
-    const named = $("signature").value === "serving_default" ? {} : { signature_name: $("signature").value };
-    return JSON.stringify({ ...named, instances: rows });
+    return JSON.stringify({ ...signatureField(), instances: rows });
   };
 
   const linesOf = (text) => {
-    if ($("whole").checked) return text.trim() ? [text] : [];
+    if ($("single-text").checked) return text.trim() ? [text] : [];
     const lines = text.split("\n").map((line) => line.trim());
     while (lines.length && !lines.at(-1)) lines.pop();
     return lines;
   };
-  const typed = () => {
+  const typedTexts = () => {
     const first = linesOf($("text").value);
     if ($("pair-field").hidden) {
       const texts = first.filter(Boolean);
@@ -196,109 +197,111 @@
     const second = linesOf($("pair").value);
     const rows = Math.max(first.length, second.length);
     const same = first.length === second.length;
-    return { columns: [first, second], rows, fault: same ? "" : `${count(first.length, "first text")}, ${count(second.length, "second text")}: give one for each.` };
+    return { columns: [first, second], rows, fault: same ? "" : `${count(first.length, "first text")}, ${count(second.length, "second text")}: enter as many second texts as first texts.` };
   };
 
-  // === Asking ===
+  // === Requests ===
 
-  // The server writes NaN and Infinity as they are, which JSON does not know.
+  // The server writes NaN and Infinity, which JSON.parse refuses.
   const parse = (text) => {
     try {
       return JSON.parse(text);
     } catch {
-      return JSON.parse(text.replace(/"(?:[^"\\]|\\.)*"|-?Infinity|NaN/g, (found) => (found.startsWith('"') ? found : `"${found}"`)));
+      return JSON.parse(text.replace(/"(?:[^"\\]|\\.)*"|-?Infinity|NaN/g, (match) => (match.startsWith('"') ? match : `"${match}"`)));
     }
   };
   const send = async (body, signal) => {
     let reply;
     let text;
     try {
-      reply = await fetch(place(), { method: "POST", body, headers: { "Content-Type": "application/json" }, signal });
+      reply = await fetch(requestUrl(), { method: "POST", body, headers: { "Content-Type": "application/json" }, signal });
       text = await reply.text();
     } catch (error) {
       if (error.name === "AbortError") throw error;
-      throw Object.assign(new Error("The server does not answer."), { again: true });
+      throw Object.assign(new Error("The server does not respond."), { retryable: true });
     }
-    let answer;
+    let response;
     try {
-      answer = parse(text);
+      response = parse(text);
     } catch {
-      throw new Error(`The server did not answer in JSON (HTTP ${reply.status}).`);
+      throw new Error(`The response of the server is not JSON (HTTP ${reply.status}).`);
     }
-    if (!reply.ok) throw Object.assign(new Error(answer.error || `HTTP ${reply.status}`), { again: reply.status === 503 || reply.status === 429 });
-    return answer;
+    if (!reply.ok) throw Object.assign(new Error(response.error || `HTTP ${reply.status}`), { retryable: reply.status === 503 || reply.status === 429 });
+    return response;
   };
 
-  let asking = null;
+  let running = null;
   let timer = 0;
 
-  const say = (text) => { $("status").textContent = text; };
-  const forget = () => {
+  const NOTHING_YET = "No predictions yet.";
+  const showStatus = (text) => { $("status").textContent = text; };
+  const reset = () => {
     clearTimeout(timer);
-    asking?.abort();
-    $("answers").replaceChildren();
-    say("Nothing asked yet.");
+    running?.abort();
+    $("predictions").replaceChildren();
+    showStatus(NOTHING_YET);
     showCalls();
-    if (formOf(signature()).kind === "texts" && $("text").value.trim()) later();
+    if (formOf(signature()).kind === "texts" && $("text").value.trim()) predictSoon();
   };
-  const later = () => {
+  const predictSoon = () => {
     clearTimeout(timer);
-    timer = setTimeout(() => typed().rows <= MOST_LIVE && ask(), PAUSE);
+    timer = setTimeout(() => typedTexts().rows <= MAX_LIVE_TEXTS && predict(), TYPING_PAUSE);
   };
 
-  const requested = () => {
+  const currentRequest = () => {
     if (formOf(signature()).kind === "json") return { body: $("body").value, rows: 0, fault: "" };
-    const { columns, rows, fault } = typed();
-    if (rows > MOST_TEXTS) return { fault: `${count(rows, "text")} are too many for this page: put them into a file.` };
+    const { columns, rows, fault } = typedTexts();
+    if (rows > MAX_TEXTS) return { fault: `${count(rows, "text")} are too many for this page: upload them as a file.` };
     return { body: rows && !fault ? textsBody(columns) : "", columns, rows, fault };
   };
 
-  const ask = async () => {
+  const predict = async () => {
     clearTimeout(timer);
-    asking?.abort();
-    if (!signature()) return say("No version of this model answers.");
-    const request = requested();
+    running?.abort();
+    if (!signature()) return showStatus("No version of this model is available.");
+    const request = currentRequest();
     if (request.fault || !request.body) {
-      $("answers").replaceChildren();
-      return say(request.fault || "Nothing asked yet.");
+      $("predictions").replaceChildren();
+      return showStatus(request.fault || NOTHING_YET);
     }
-    const mine = (asking = new AbortController());
-    $("answers").classList.add("old");
+    const controller = (running = new AbortController());
+    $("predictions").classList.add("outdated");
     const started = performance.now();
     try {
-      const answer = await send(request.body, mine.signal);
+      const response = await send(request.body, controller.signal);
       const milliseconds = performance.now() - started;
-      if (mine !== asking) return undefined;
-      const said = show(answer, request);
-      const many = request.rows ? `${count(request.rows, "text")} in ` : "Answered in ";
-      say(`${many}${milliseconds < 10 ? milliseconds.toFixed(1) : Math.round(milliseconds)} ms${said ? `: ${said}` : "."}`);
+      if (controller !== running) return undefined;
+      const summary = showPredictions(response, request);
+      const subject = request.rows ? count(request.rows, "text") : "Response";
+      showStatus(`${subject} in ${milliseconds < 10 ? milliseconds.toFixed(1) : Math.round(milliseconds)} ms${summary ? `: ${summary}` : "."}`);
     } catch (error) {
-      if (mine !== asking || error.name === "AbortError") return undefined;
-      $("answers").replaceChildren();
-      say(error.again ? error.message : `Refused: ${error.message}`);
+      if (controller !== running || error.name === "AbortError") return undefined;
+      $("predictions").replaceChildren();
+      showStatus(error.retryable ? error.message : `Request refused: ${error.message}`);
     }
-    $("answers").classList.remove("old");
+    $("predictions").classList.remove("outdated");
     return undefined;
   };
 
-  // === Answers ===
+  // === Predictions ===
 
-  const isShares = (value) => Array.isArray(value) && value.length > 0 && value.every((each) => typeof each === "number" && each >= 0 && each <= 1.000001);
+  const isProbabilities = (value) => Array.isArray(value) && value.length > 0 && value.every((number) => typeof number === "number" && number >= 0 && number <= 1.000001);
   // Rows of {output: value}; a server names the output only when there are several.
-  const rowsOf = (answer) => {
+  const rowsOf = (response) => {
     const outputs = Object.keys(signature().outputs).sort();
-    return (answer.predictions || []).map((row) => (outputs.length === 1 ? { [outputs[0]]: row } : row));
+    return (response.predictions || []).map((row) => (outputs.length === 1 ? { [outputs[0]]: row } : row));
   };
-  const readRow = (row) => {
+  // label: text or null; confidences: [class, probability] from high to low, or null; names and values: of all classes; row: as it came.
+  const readPrediction = (row) => {
     const outputs = signature().outputs;
     const floats = Object.keys(outputs).sort().filter((name) => outputs[name].type === "float");
-    const name = "probabilities" in row ? "probabilities" : floats.find((each) => isShares(row[each]));
+    const name = "probabilities" in row ? "probabilities" : floats.find((output) => isProbabilities(row[output]));
     const values = name === undefined ? null : row[name];
-    if (!Array.isArray(values) || !values.every((each) => typeof each === "number")) return { label: null, shares: null, row };
+    if (!Array.isArray(values) || !values.every((value) => typeof value === "number")) return { label: null, confidences: null, row };
     const names = version().classes.length === values.length ? version().classes : values.map((_, position) => `class ${position}`);
-    if (values.length === 1 || !isShares(values)) return { label: typeof row.label === "string" ? row.label : values.map((value) => short.format(value)).join(", "), shares: null, names, values, row };
-    const shares = values.map((value, position) => [names[position], value]).sort((a, b) => b[1] - a[1]);
-    return { label: typeof row.label === "string" ? row.label : shares[0][0], shares, names, values, row };
+    if (values.length === 1 || !isProbabilities(values)) return { label: typeof row.label === "string" ? row.label : values.map((value) => short.format(value)).join(", "), confidences: null, names, values, row };
+    const confidences = values.map((value, position) => [names[position], value]).sort((a, b) => b[1] - a[1]);
+    return { label: typeof row.label === "string" ? row.label : confidences[0][0], confidences, names, values, row };
   };
 
   const bar = ([name, value], position) => {
@@ -307,69 +310,69 @@
     const parts = [make("span", { class: "name", dir: "auto" }, name), make("span", { class: "track", "aria-hidden": "true" }, filled), make("span", { class: "figure" }, percent.format(value))];
     return make("li", position === 0 ? { class: "first" } : {}, ...parts);
   };
-  const barsOf = (shares) => {
-    const parts = [make("ul", { class: "bars" }, ...shares.slice(0, MOST_BARS).map(bar))];
-    if (shares.length > MOST_BARS) {
-      const rest = make("ul", { class: "bars" }, ...shares.slice(MOST_BARS).map((each) => bar(each, -1)));
-      parts.push(make("details", {}, make("summary", {}, `${shares.length - MOST_BARS} more`), rest));
+  const barsOf = (confidences) => {
+    const parts = [make("ul", { class: "bars", "aria-label": "Confidence by class" }, ...confidences.slice(0, MAX_BARS).map(bar))];
+    if (confidences.length > MAX_BARS) {
+      const others = make("ul", { class: "bars", "aria-label": "Confidence by class" }, ...confidences.slice(MAX_BARS).map((confidence) => bar(confidence, -1)));
+      parts.push(make("details", {}, make("summary", {}, `${confidences.length - MAX_BARS} more classes`), others));
     }
     return parts;
   };
-  const json = (value) => make("pre", { tabindex: "0", role: "region", "aria-label": "Answer as JSON" }, JSON.stringify(value, null, 1));
+  const json = (value) => make("pre", { tabindex: "0", role: "region", "aria-label": "Response as JSON" }, JSON.stringify(value, null, 1));
 
-  const show = (answer, request) => {
-    if (!request.columns || !answer.predictions) {
-      $("answers").replaceChildren(json(answer));
+  const showPredictions = (response, request) => {
+    if (!request.columns || !response.predictions) {
+      $("predictions").replaceChildren(json(response));
       return "";
     }
-    const found = rowsOf(answer).map(readRow);
-    $("answers").replaceChildren(...found.map((each, position) => {
-      const asked = request.columns.map((column) => column[position]).join(" / ");
-      const parts = [make("p", { class: "asked", dir: "auto" }, asked)];
-      if (each.label !== null) parts.push(make("p", { class: "said", dir: "auto" }, each.label || "no label"));
-      parts.push(...(each.shares ? barsOf(each.shares) : each.label === null ? [json(each.row)] : []));
-      return make("article", { class: "answer", "aria-label": `Answer ${position + 1}` }, ...parts);
+    const predictions = rowsOf(response).map(readPrediction);
+    $("predictions").replaceChildren(...predictions.map(({ label, confidences, row }, position) => {
+      const text = request.columns.map((column) => column[position]).join(" / ");
+      const parts = [make("p", { class: "text", dir: "auto" }, text)];
+      if (label !== null) parts.push(make("p", { class: "label", dir: "auto" }, label || "empty label"));
+      parts.push(...(confidences ? barsOf(confidences) : label === null ? [json(row)] : []));
+      return make("article", { class: "prediction", "aria-label": `Prediction ${position + 1}` }, ...parts);
     }));
-    const first = found[0];
-    if (found.length !== 1 || first.label === null) return "";
-    return first.shares ? `${first.label || "no label"} ${percent.format(first.shares[0][1])}.` : `${first.label}.`;
+    const [first] = predictions;
+    if (predictions.length !== 1 || first.label === null) return "";
+    return first.confidences ? `predicted label ${first.label || "empty"}, confidence ${percent.format(first.confidences[0][1])}.` : `predicted value ${first.label}.`;
   };
 
-  // === The same from a program ===
+  // === Calls from a program ===
 
   const shell = (text) => `'${text.replaceAll("'", "'\\''")}'`;
   // A JSON string is a Python string, too.
   const python = (value) => JSON.stringify(value);
-  const isClassifier = (each) => ["text", "text,text_pair"].includes(Object.keys(each.inputs).sort().join()) && "label" in each.outputs && "probabilities" in each.outputs;
+  const isClassifier = ({ inputs, outputs }) => ["text", "text,text_pair"].includes(Object.keys(inputs).sort().join()) && "label" in outputs && "probabilities" in outputs;
 
   const pythonCall = (request) => {
     if (!request.columns || !isClassifier(signature())) {
-      return ["import httpx", "", `body = ${python(request.body)}`, `print(httpx.post(${python(place())}, content=body, timeout=30).json())`].join("\n");
+      return ["import httpx", "", `body = ${python(request.body)}`, `print(httpx.post(${python(requestUrl())}, content=body, timeout=30).json())`].join("\n");
     }
-    const [kind, value] = JSON.parse($("version").value);
-    const more = [];
-    if (request.columns.length === 2) more.push(`text_pairs=${listOf(request.columns[1])}`);
-    if (kind === "version") more.push(`version=${value}`);
-    if (kind === "label") more.push(`version_label=${python(value)}`);
-    if ($("signature").value !== "serving_default") more.push(`signature=${python($("signature").value)}`);
-    const given = [python($("model").value), listOf(request.columns[0]), ...more].join(", ");
+    const [kind, value] = versionChoice();
+    const options = [];
+    if (request.columns.length === 2) options.push(`text_pairs=${listOf(request.columns[1])}`);
+    if (kind === "version") options.push(`version=${value}`);
+    if (kind === "label") options.push(`version_label=${python(value)}`);
+    if ($("signature").value !== "serving_default") options.push(`signature=${python($("signature").value)}`);
+    const call = [python($("model").value), listOf(request.columns[0]), ...options].join(", ");
     return [
       "from bert_serving.clients.rest_client import RestClient",
       "",
       `with RestClient(${python(root.href.replace(/\/$/, ""))}) as client:`,
-      `    for prediction in client.predict(${given}):`,
+      `    for prediction in client.predict(${call}):`,
       "        print(prediction.label, prediction.probabilities)",
     ].join("\n");
   };
   const listOf = (texts) => `[${texts.map(python).join(", ")}]`;
 
   const showCalls = () => {
-    let request = signature() ? requested() : {};
+    let request = signature() ? currentRequest() : {};
     if (signature() && !request.body && formOf(signature()).kind === "texts") {
       const columns = formOf(signature()).names.map(() => ["text"]);
       request = { columns, body: textsBody(columns) };
     }
-    $("curl").textContent = request.body ? `curl -d ${shell(request.body)} ${shell(place())}` : "";
+    $("curl").textContent = request.body ? `curl -d ${shell(request.body)} ${shell(requestUrl())}` : "";
     $("python").textContent = request.body ? pythonCall(request) : "";
   };
 
@@ -377,35 +380,35 @@
 
   const delimiterOf = (text) => {
     const line = text.slice(0, text.search(/[\r\n]|$/));
-    const counts = ["\t", ";", ","].map((each) => [line.split(each).length, each]);
+    const counts = ["\t", ";", ","].map((delimiter) => [line.split(delimiter).length, delimiter]);
     return counts.sort((a, b) => b[0] - a[0])[0][1];
   };
-  // Quotes as in RFC 4180; in a file with tabs a quote is a character like any other.
+  // Quotes as in RFC 4180; in a file with tabs a quote has no meaning.
   const parseTable = (text, delimiter) => {
     const rows = [];
     let row = [];
     let cell = "";
     let quoted = false;
-    let place = 0;
+    let position = 0;
     const endCell = () => { row.push(cell); cell = ""; };
     const endRow = () => { endCell(); rows.push(row); row = []; };
-    while (place < text.length) {
-      const character = text[place];
+    while (position < text.length) {
+      const character = text[position];
       if (quoted) {
-        if (character === '"' && text[place + 1] === '"') { cell += '"'; place += 1; }
+        if (character === '"' && text[position + 1] === '"') { cell += '"'; position += 1; }
         else if (character === '"') quoted = false;
         else cell += character;
       } else if (character === '"' && cell === "" && delimiter !== "\t") quoted = true;
       else if (character === delimiter) endCell();
       else if (character === "\n" || character === "\r") {
-        if (character === "\r" && text[place + 1] === "\n") place += 1;
+        if (character === "\r" && text[position + 1] === "\n") position += 1;
         endRow();
       } else cell += character;
-      place += 1;
+      position += 1;
     }
-    if (quoted) throw new Error(`A quote that begins in row ${rows.length + 1} never ends.`);
+    if (quoted) throw new Error(`The quote that opens in row ${rows.length + 1} is never closed.`);
     if (cell !== "" || row.length) endRow();
-    return rows.filter((each) => each.length > 1 || each[0] !== "");
+    return rows.filter((cells) => cells.length > 1 || cells[0] !== "");
   };
   const writeTable = (rows, delimiter) => {
     const cell = (value) => {
@@ -420,17 +423,17 @@
   let stopping = null;
   let link = "";
 
-  const tell = (text) => { $("csv-status").textContent = text; };
-  const likely = (headings, names) => Math.max(headings.findIndex((each) => names.includes(each.trim().toLowerCase())), 0);
+  const showFileStatus = (text) => { $("csv-status").textContent = text; };
+  const guessColumn = (headings, names) => Math.max(headings.findIndex((heading) => names.includes(heading.trim().toLowerCase())), 0);
 
   const openFile = async () => {
     const [file] = $("upload").files;
     table = null;
     $("csv-fields").hidden = $("download").hidden = $("progress").hidden = true;
-    tell("");
+    showFileStatus("");
     if (!file) return;
     try {
-      if (file.size > MOST_BYTES) throw new Error("The file is larger than 10 MB: use bert-serving predict with --input and --output.");
+      if (file.size > MAX_FILE_BYTES) throw new Error("The file is larger than 10 MB: use bert-serving predict with --input and --output.");
       let text;
       try {
         text = new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
@@ -439,44 +442,44 @@
       }
       const delimiter = delimiterOf(text);
       const [headings, ...rows] = parseTable(text, delimiter);
-      if (!headings || !rows.length) throw new Error("The file has no row below its headings.");
-      const odd = rows.findIndex((row) => row.length !== headings.length);
-      if (odd >= 0) throw new Error(`Row ${odd + 2} has ${count(rows[odd].length, "cell")}, the headings ${headings.length}.`);
+      if (!headings || !rows.length) throw new Error("The file has no rows below its header.");
+      const uneven = rows.findIndex((row) => row.length !== headings.length);
+      if (uneven >= 0) throw new Error(`Row ${uneven + 2} has ${count(rows[uneven].length, "cell")}, but the header has ${headings.length}.`);
       table = { name: file.name, delimiter, headings, rows };
     } catch (error) {
-      tell(error.message);
+      showFileStatus(error.message);
       return;
     }
     const options = table.headings.map((heading, position) => [String(position), heading || `column ${position + 1}`]);
     fill($("column"), options);
     fill($("pair-column"), options);
-    $("column").value = String(likely(table.headings, ["text", "sentence", "sentence1", "review", "message", "tweet", "question1", "premise"]));
-    $("pair-column").value = String(likely(table.headings, ["text_pair", "sentence2", "question2", "hypothesis"]));
+    $("column").value = String(guessColumn(table.headings, ["text", "sentence", "sentence1", "review", "message", "tweet", "question1", "premise"]));
+    $("pair-column").value = String(guessColumn(table.headings, ["text_pair", "sentence2", "question2", "hypothesis"]));
     $("csv-fields").hidden = false;
-    tell(`${count(table.rows.length, "row")}.`);
+    showFileStatus(`${count(table.rows.length, "row")}.`);
   };
 
-  const sendPatiently = async (body, signal) => {
+  const sendWithRetries = async (body, signal) => {
     for (let tries = 1; ; tries += 1) {
       try {
         return await send(body, signal);
       } catch (error) {
-        if (!error.again || tries === TRIES) throw error;
+        if (!error.retryable || tries === MAX_TRIES) throw error;
         await pause(Math.random() * 200 * 2 ** tries);
       }
     }
   };
-  const freeName = (name, taken) => {
-    let free = name;
-    for (let number = 2; taken.includes(free); number += 1) free = `${name}_${number}`;
-    taken.push(free);
-    return free;
+  const unusedName = (name, taken) => {
+    let unused = name;
+    for (let number = 2; taken.includes(unused); number += 1) unused = `${name}_${number}`;
+    taken.push(unused);
+    return unused;
   };
-  const cellsOf = (found) => (found.values ? [found.label, ...found.values] : Object.keys(found.row).sort().map((name) => JSON.stringify(found.row[name])));
-  const addedHeadings = (found) => {
+  const cellsOf = ({ label, values, row }) => (values ? [label, ...values] : Object.keys(row).sort().map((name) => JSON.stringify(row[name])));
+  const headingsOf = ({ names, values, row }) => {
     const taken = [...table.headings];
-    const names = found.values ? ["label", ...(found.values.length === 1 ? ["value"] : found.names)] : Object.keys(found.row).sort();
-    return names.map((name) => freeName(name, taken));
+    const headings = values ? ["label", ...(values.length === 1 ? ["value"] : names)] : Object.keys(row).sort();
+    return headings.map((name) => unusedName(name, taken));
   };
 
   const predictFile = async () => {
@@ -489,13 +492,13 @@
     const out = [];
     const started = performance.now();
     try {
-      for (let start = 0; start < table.rows.length; start += REQUEST_ROWS) {
-        const rows = table.rows.slice(start, start + REQUEST_ROWS);
-        const answer = await sendPatiently(textsBody(columns.map((column) => rows.map((row) => row[column]))), stopping.signal);
-        const found = rowsOf(answer).map(readRow);
-        if (found.length !== rows.length) throw new Error("the model gives no answer for each text.");
-        if (!out.length) out.push([...table.headings, ...addedHeadings(found[0])]);
-        rows.forEach((row, position) => out.push([...row, ...cellsOf(found[position])]));
+      for (let start = 0; start < table.rows.length; start += ROWS_PER_REQUEST) {
+        const rows = table.rows.slice(start, start + ROWS_PER_REQUEST);
+        const response = await sendWithRetries(textsBody(columns.map((column) => rows.map((row) => row[column]))), stopping.signal);
+        const predictions = rowsOf(response).map(readPrediction);
+        if (predictions.length !== rows.length) throw new Error("the model does not return one prediction per text.");
+        if (!out.length) out.push([...table.headings, ...headingsOf(predictions[0])]);
+        rows.forEach((row, position) => out.push([...row, ...cellsOf(predictions[position])]));
         $("progress").value = (start + rows.length) / table.rows.length;
       }
       const file = new Blob([table.delimiter === "," || table.delimiter === ";" ? "\ufeff" : "", writeTable(out, table.delimiter)], { type: "text/csv" });
@@ -503,9 +506,9 @@
       link = URL.createObjectURL(file);
       const name = table.name.replace(/(\.[^.]*)?$/, (ending) => `.predictions${ending || ".csv"}`);
       Object.assign($("download"), { href: link, download: name, textContent: `Download ${name}`, hidden: false });
-      tell(`${count(table.rows.length, "row")} answered in ${((performance.now() - started) / 1000).toFixed(1)} s.`);
+      showFileStatus(`${count(table.rows.length, "row")} predicted in ${((performance.now() - started) / 1000).toFixed(1)} s.`);
     } catch (error) {
-      tell(error.name === "AbortError" ? "Stopped." : `Row ${out.length ? out.length + 1 : 2} and on: ${error.message}`);
+      showFileStatus(error.name === "AbortError" ? "Stopped." : `Failed at row ${out.length ? out.length + 1 : 2}: ${error.message}`);
     }
     $("cancel").hidden = $("progress").hidden = true;
     stopping = null;
@@ -513,18 +516,18 @@
 
   // === Events ===
 
-  const on = (id, event, act) => $(id).addEventListener(event, act);
-  const submit = (id, act) => on(id, "submit", (event) => { event.preventDefault(); act(); });
+  const on = (id, event, listener) => $(id).addEventListener(event, listener);
+  const submit = (id, action) => on(id, "submit", (event) => { event.preventDefault(); action(); });
 
-  on("model", "change", () => { fillVersions(); fillSignatures(); chosen(); });
-  on("version", "change", () => { fillSignatures(); chosen(); });
-  on("signature", "change", chosen);
-  on("whole", "change", chosen);
-  for (const id of ["text", "pair"]) on(id, "input", () => { showCalls(); later(); });
+  on("model", "change", () => { fillVersions(); fillSignatures(); selectionChanged(); });
+  on("version", "change", () => { fillSignatures(); selectionChanged(); });
+  on("signature", "change", selectionChanged);
+  on("single-text", "change", selectionChanged);
+  for (const id of ["text", "pair"]) on(id, "input", () => { showCalls(); predictSoon(); });
   on("body", "input", showCalls);
-  for (const id of ["text", "pair", "body"]) on(id, "keydown", (event) => { if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) ask(); });
-  for (const id of ["texts", "json"]) submit(id, ask);
-  submit("choice", ask);
+  for (const id of ["text", "pair", "body"]) on(id, "keydown", (event) => { if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) predict(); });
+  for (const id of ["texts", "json"]) submit(id, predict);
+  submit("choice", predict);
   on("upload", "change", openFile);
   submit("csv", predictFile);
   on("cancel", "click", () => stopping?.abort());
@@ -548,6 +551,6 @@
   });
 
   refresh();
-  setInterval(() => document.hidden || refresh(), REFRESH);
+  setInterval(() => document.hidden || refresh(), REFRESH_INTERVAL);
   addEventListener("focus", refresh);
 })();
