@@ -38,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.write(f"bert-serving model server {__version__}\nTensorFlow {metadata.version('tensorflow')}\n")
             return 0
         for config in flags.options.models:
-            # Here as well as in the server, so that a mistyped path fails before TensorFlow is imported.
+            # Here as well as in the server, so that a mistyped path fails before TensorFlow is
+            # imported.
             if (lacking := lacks_version(config)) and not flags.options.file_system_poll_wait_seconds:
                 raise errors.InputError(lacking)
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
@@ -91,15 +92,15 @@ def _leave() -> NoReturn:
 
 
 def _set_up_environment() -> None:
-    # TensorFlow reads both once, when it is imported. Its errors arrive as exceptions; at level 2 a client could
-    # fill the log with malformed tensors, each of which TensorFlow reports once more.
+    # TensorFlow reads both once, when it is imported. Its errors arrive as exceptions; at level 2 a
+    # client could fill the log with malformed tensors, each of which TensorFlow reports once more.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # No Keras is needed to serve, and the import of the legacy one is two seconds shorter.
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
 
 def _raise_file_limit() -> None:
-    """Connections are files; the usual limit of 1,024 would let a thousand silent ones close the door."""
+    """Raises the limit of open files, usually 1,024: a thousand idle connections would reach it."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

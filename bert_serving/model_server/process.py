@@ -1,4 +1,4 @@
-"""A model server as a child process: tensorflow_model_server if it is on PATH, else the embedded server."""
+"""A model server as a child process: tensorflow_model_server from PATH, or the embedded one."""
 
 import shutil
 import socket
@@ -45,7 +45,8 @@ class ModelServerProcess:
             base_path: folder that holds the numbered versions.
             model_name: name of the model in requests.
             extra_flags: further flags, in the form `--flag=value`.
-            program: command to run instead of the default, tensorflow_model_server on PATH or else the embedded server.
+            program: command to run instead of the default, tensorflow_model_server on PATH or else
+                the embedded server.
             start_timeout: seconds until the model must be AVAILABLE.
             stop_timeout: seconds from SIGTERM to SIGKILL.
         """
@@ -123,7 +124,7 @@ class ModelServerProcess:
             raise
 
     def stop(self) -> int | None:
-        """Ends the process by SIGTERM, and by SIGKILL when that takes too long; returns its exit status."""
+        """Ends the process by SIGTERM, or by SIGKILL after a timeout; returns its exit status."""
         status = None
         if self._process is not None:
             self._process.terminate()
@@ -194,7 +195,7 @@ def _program() -> tuple[str, ...]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Distinct free ports of the loopback interface; another process may still take one before it is used."""
+    """Distinct free ports of the loopback interface, which another process may still take."""
     # All are held until the last one is known.
     holders = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     try:

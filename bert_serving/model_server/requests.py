@@ -28,7 +28,8 @@ class RequestHandler:
         Args:
             executor: runs the requests.
             limits: limits of one request.
-            on_response: called on the event loop with each request that was answered, and the response; must be quick.
+            on_response: called on the event loop with each request that was answered, and the
+                response; must be quick.
         """
         self.limits = limits
         self._executor = executor
@@ -58,7 +59,7 @@ class RequestHandler:
         return result
 
     def finish(self, event: RequestEvent, response: Any) -> None:
-        """Ends a request that was answered; listeners are called after the response has been sent."""
+        """Ends a request that was answered; listeners are called once the response is sent."""
         event.status, event.seconds = "OK", now() - event.started
         asyncio.get_running_loop().call_soon(self._publish_response, event, response)
 

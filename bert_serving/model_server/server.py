@@ -35,7 +35,8 @@ from bert_serving.model_server.thread_pool import Workers
 
 _log = logging.getLogger("bert_serving.model_server")
 
-# How often to look for versions that are due for another try, even where new versions are not looked for.
+# How often to look for versions that are due for another try, even where new versions are not
+# looked for.
 _RETRY_POLL_SECONDS = 1.0
 
 
@@ -64,7 +65,8 @@ class ModelServer:
         self._access_log: AccessLog | None = None
         self._request_log = RequestLog()
         self._health: Health | None = None
-        # Two threads: a reload waits for its models to load, which must not delay new versions of other models.
+        # Two threads: a reload waits for its models to load, which must not delay new versions of
+        # other models.
         self._version_watcher, self._config_watcher = Watcher(), Watcher()
         self._grpc: grpc.aio.Server | None = None
         self._rest: HttpServer | None = None
@@ -73,8 +75,8 @@ class ModelServer:
         """Waits until every model has a version, loads the models, then opens the ports.
 
         Raises:
-            InputError: a base path does not exist, or has no version and new ones are not looked for; a port is taken; a key
-                or certificate is not usable.
+            InputError: a base path does not exist, or has no version and new ones are not looked
+                for; a port is taken; a key or certificate is not usable.
         """
         if self.options.tls is not None:
             # gRPC's error for an unusable key does not name the key.
@@ -89,7 +91,7 @@ class ModelServer:
         _log.info("Listening: gRPC %s, REST %s", _port_text(self.grpc_port), _port_text(self.rest_port))
 
     async def stop(self, *, seconds: float | None = None) -> None:
-        """Reports that it is not ready, closes the ports, and gives running requests time to finish.
+        """Reports not ready, closes the ports, and gives running requests time to finish.
 
         Args:
             seconds: time for running requests; None takes it from the options.
@@ -117,7 +119,7 @@ class ModelServer:
         return self._workers.busy or self._executor.busy or self.store.busy
 
     async def _wait_for_versions(self) -> None:
-        """Returns when every model has a version to load: folders may be filled after the start of the server."""
+        """Waits until every model has a version to load, for folders that are filled later."""
         seconds = self.options.file_system_poll_wait_seconds
         logged: set[str] = set()
         while seconds > 0:
@@ -165,7 +167,8 @@ class ModelServer:
         arguments: list[tuple[str, str | int]] = [
             ("grpc.max_receive_message_length", options.limits.max_request_bytes),
             ("grpc.max_send_message_length", -1),
-            # Otherwise a second server on the same port starts without complaint and takes half of the requests.
+            # Otherwise a second server on the same port starts without complaint and takes half of
+            # the requests.
             ("grpc.so_reuseport", 0),
             *options.grpc_channel_arguments,
         ]
@@ -279,8 +282,8 @@ def _bind_rest(host: str | None, port: int) -> socket.socket:
         raise InputError(
             f"Cannot listen for REST on port {port}: {error.strerror}. Choose another --rest_api_port"
         ) from None
-    # Connections inherit it. asyncio sets it only on sockets that it makes itself; without it a small answer waits 40 ms for
-    # the client's acknowledgment of its headers.
+    # Connections inherit it. asyncio sets it only on sockets that it makes itself; without it a
+    # small answer waits 40 ms for the client's acknowledgment of its headers.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 

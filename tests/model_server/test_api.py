@@ -452,7 +452,7 @@ def test_the_status_by_a_label_is_that_of_its_version(models):
 
 
 @ours
-def test_the_status_of_a_version_that_failed_to_load_is_its_end_with_the_error(models):
+def test_a_version_that_failed_to_load_has_state_end_and_its_error(models):
     (item,) = models.GetModelStatus(status_request("broken")).model_version_status
     assert item.state == get_model_status_pb2.ModelVersionStatus.END
     assert item.status.error_code == 5
@@ -778,7 +778,7 @@ def test_a_number_of_the_wrong_kind_is_refused_by_name(http, name, value):
     assert "is not of expected type" in reply.json()["error"]
 
 
-def test_an_unknown_model_is_reported_before_what_is_wrong_with_the_instances(http):
+def test_an_unknown_model_is_reported_before_wrong_instances(http):
     reply = post(http, {"signature_name": "no", "instances": []}, path="/v1/models/no:predict")
     assert reply.status_code == 404
     reply = post(http, {"signature_name": 1}, path="/v1/models/no:predict")
@@ -878,7 +878,7 @@ def test_a_large_batch_goes_through(http):
     assert np.array(answer).shape == (1000, 100)
 
 
-def test_a_classifier_of_texts_answers_with_label_and_probabilities_in_each_row(http):
+def test_a_text_classifier_answers_each_row_with_label_and_probabilities(http):
     (row,) = post(http, {"instances": ["Grüße aus Köln"]}, path="/v1/models/texts:predict").json()["predictions"]
     assert row["label"] == "länger"
     assert sum(row["probabilities"]) == pytest.approx(1.0)
@@ -923,7 +923,7 @@ def test_classify_over_rest_gives_pairs_of_label_and_score(http, body, results):
         ("", 400, "The document is empty"),
     ],
 )
-def test_classify_over_rest_refuses_with_the_status_and_text_of_the_reference(http, body, status, text):
+def test_classify_over_rest_refuses_with_status_and_text_of_the_reference(http, body, status, text):
     content = {"signature_name": "classify"} | body if isinstance(body, dict) else body
     reply = post(http, content, path=f"/v1/models/{MODEL}:classify")
     assert text in reply.json()["error"]

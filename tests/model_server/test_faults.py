@@ -1,5 +1,5 @@
-"""What happens to a server in real life. Half-copied and deleted versions: test_model_server_lifecycle.py; malformed requests:
-test_model_server_fuzz.py and test_model_server_api.py; full disks: test_request_log.py and test_model_server_operation.py."""
+"""Faults around a running server: damaged files, kills, clocks, idle and flooding clients. Half-copied and deleted versions:
+models/test_lifecycle.py; malformed requests: test_fuzz.py and test_api.py; full disks: test_request_log.py and test_operation.py."""
 
 import contextlib
 import json
@@ -73,7 +73,7 @@ def check_that_it_answers(server):
 # === Versions and configuration ===
 
 
-def test_a_version_with_damaged_variables_never_replaces_the_one_that_works(tmp_path):
+def test_a_version_with_damaged_variables_never_replaces_a_working_one(tmp_path):
     base = tmp_path / "numbers"
     serving_models.write_half_plus(base / "1")
     with (

@@ -1,4 +1,4 @@
-"""What a running server offers besides answers: health, reflection, metrics, limits, TLS, logs, a decent end."""
+"""Operation of a running server: health, reflection, metrics, logs, limits, timeouts, TLS, loading and stopping."""
 
 import asyncio
 import contextlib
@@ -149,7 +149,7 @@ def test_reflection_describes_the_services(channel):
 # === Metrics and log ===
 
 
-def test_metrics_have_the_names_of_the_reference_and_tell_version_and_signature(base, http, channel):
+def test_metrics_have_the_reference_names_with_version_and_signature(base, http, channel):
     assert ask(http, ["a", "b"]).status_code == 200
     prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(predict_request(["a"]), timeout=20)
     ask(http, [1])
@@ -202,7 +202,7 @@ def test_a_request_that_is_refused_at_once_counts_for_its_model(http, method, bo
     assert counted(http.get(DEFAULT_PATH).text, **labels) == before + 1
 
 
-def test_latency_in_the_runtime_has_the_method_and_batches_are_measured_where_there_are_any(tmp_path):
+def test_runtime_latency_has_the_method_and_batches_are_measured(tmp_path):
     serving_models.write_arithmetic(tmp_path / "m" / "1")
     chosen = options(tmp_path, "m", metrics_path=DEFAULT_PATH, batching=BatchingParameters(), port=None)
     with ServerThread(chosen) as running, httpx.Client(base_url=running.rest_url, timeout=20) as http:
@@ -460,7 +460,7 @@ def test_a_request_whose_headers_stop_midway_is_not_waited_for_for_ever(base, mo
             assert all_that_comes(connection).count(b"HTTP/1.1 200") == answers
 
 
-def test_a_connection_that_was_kept_has_the_whole_time_for_its_next_headers(base, monkeypatch):
+def test_a_kept_connection_has_the_whole_time_for_its_next_headers(base, monkeypatch):
     monkeypatch.setattr(TimeoutProtocol, "header_timeout", 1.5)
     with (
         ServerThread(options(base)) as running,
@@ -610,7 +610,7 @@ def test_tls_serves_the_rest_port_too_where_that_is_asked_for(base, certificate,
         ({"custom_ca": "-----BEGIN CERTIFICATE-----"}, "holds no usable custom_ca"),
     ],
 )
-def test_a_key_or_certificate_that_is_none_is_an_error_at_the_start_and_names_its_file(
+def test_an_unusable_key_or_certificate_fails_the_start_and_is_named(
     base, certificate, tmp_path, other_keys, changes, text, more
 ):
     key, cert = (pem.decode() for pem in certificate)
@@ -668,7 +668,7 @@ def test_operations_that_a_stock_server_lacks_are_named_at_load(base, caplog):
     assert any("texts version 1 would not run on TensorFlow Serving 1.0: " in line for line in caplog.messages)
 
 
-def test_signatures_made_for_another_method_are_refused_where_that_is_asked_for(tmp_path):
+def test_signatures_of_another_method_are_refused_where_switched_on(tmp_path):
     serving_models.write_arithmetic(tmp_path / "m" / "1")
     with (
         ServerThread(options(tmp_path, "m", check_method_names=True)) as running,

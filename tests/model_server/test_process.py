@@ -193,7 +193,7 @@ def test_grpc_answers_on_a_unix_socket(base_path, tmp_path):
         assert client.predict("texts", ["kurz"])[0].label == "kurz"
 
 
-def test_a_request_that_is_being_answered_is_finished_while_the_server_stops(base_path, monkeypatch):
+def test_a_running_request_is_finished_while_the_server_stops(base_path, monkeypatch):
     options = ServerOptions(models=[ModelConfig("texts", base_path)])
     running = ServerThread(options)
     entered = threading.Event()

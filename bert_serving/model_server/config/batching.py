@@ -19,14 +19,17 @@ class BatchingParameters:
 
     Attributes:
         max_batch_size: most rows of a request, and of a batch.
-        batch_timeout_micros: microseconds that a batch waits for more requests; it never waits for the only client.
+        batch_timeout_micros: microseconds that a batch waits for more requests; it never waits for
+            the only client.
         max_enqueued_batches: full batches that may wait; further requests are refused.
         num_batch_threads: batches that run in parallel, of all models.
         allowed_batch_sizes: batch sizes to pad to, ascending; empty allows any.
         pad_variable_length_inputs: pad rows of unequal length with zeros, or empty strings.
-        enable_large_batch_splitting: run a request with too many rows in parts instead of refusing it.
+        enable_large_batch_splitting: run a request with too many rows in parts instead of refusing
+            it.
         max_execution_batch_size: most rows of a part.
-        max_batch_tokens: estimated tokens of a batch; a request with more runs alone, and after those with fewer.
+        max_batch_tokens: estimated tokens of a batch; a request with more runs alone, and after
+            those with fewer.
     """
 
     max_batch_size: int = 1000
@@ -80,7 +83,8 @@ def read_batching_parameters(path: Path, *, defaults: BatchingParameters | None 
 
     Args:
         path: the file.
-        defaults: parameters to take num_batch_threads (all models share the threads) and max_batch_tokens (no file has it) from.
+        defaults: parameters to take num_batch_threads (all models share the threads) and
+            max_batch_tokens (no file has it) from.
 
     Raises:
         InputError: the file cannot be read or parsed, or a value is not allowed.

@@ -134,7 +134,8 @@ class _Flag:
         parse: converts the text of a value.
         default: text that is parsed when the flag is absent.
         help: its line in --help.
-        option: name of the value, where it is not the flag's; fields of ServerOptions with that name take it as it is.
+        option: name of the value, where it is not the flag's; fields of ServerOptions with that
+            name take it as it is.
     """
 
     name: str

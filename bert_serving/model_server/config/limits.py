@@ -47,7 +47,7 @@ class Limits:
                 self._check_texts(name, array)
 
     def check_declared(self, sizes: Mapping[str, tuple[int, int]]) -> None:
-        """Checks the sizes of inputs before they are unpacked: a few bytes on the wire may stand for an array of any size.
+        """Checks the declared sizes of inputs before unpacking: a few bytes may declare a large array.
 
         Args:
             sizes: rows and bytes of each input.

@@ -1,7 +1,7 @@
-"""Configuration files in protobuf text form, with those messages that the package tensorflow-serving-api lacks.
+"""Configuration files in protobuf text form, and messages that tensorflow-serving-api lacks.
 
-The fields are those of session_bundle_config.proto, ssl_config.proto and monitoring_config.proto at tag 2.20.0. Text form has no
-field numbers, so that only the names matter.
+The fields are those of session_bundle_config.proto, ssl_config.proto and monitoring_config.proto at
+tag 2.20.0. Text form has no field numbers, so that only the names matter.
 """
 
 import functools

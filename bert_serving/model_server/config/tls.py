@@ -24,7 +24,8 @@ class Tls:
     Attributes:
         key: the server's private key.
         certificate: its certificate, with those that lead to the root.
-        authority: certificate of the authority that signs the clients' certificates; empty for gRPC's default roots.
+        authority: certificate of the authority that signs the clients' certificates; empty for
+            gRPC's default roots.
         client_verify: require clients to have a certificate of that authority.
         source: file that they were read from, for error messages.
     """
@@ -54,7 +55,8 @@ class Tls:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         try:
             with _as_file(self.key + b"\n" + self.certificate) as chain:
-                # Without a password here, an encrypted key would prompt on the terminal; the SSL config file cannot hold one.
+                # Without a password here, an encrypted key would prompt on the terminal; the SSL
+                # config file cannot hold one.
                 context.load_cert_chain(chain, password=lambda: "")
         except (ssl.SSLError, ValueError) as error:
             raise InputError(
@@ -96,7 +98,7 @@ def read_tls(path: Path) -> Tls:
 
 @contextlib.contextmanager
 def _as_file(text: bytes) -> Iterator[str]:
-    """The path of a file with a secret, in memory where possible: the ssl module reads certificate chains from files only."""
+    """The path of a file with a secret for the ssl module; the file is in memory on Linux."""
     if sys.platform == "linux":
         with os.fdopen(os.memfd_create("bert-serving"), "wb") as file:
             file.write(text)

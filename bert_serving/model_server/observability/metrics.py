@@ -1,4 +1,4 @@
-"""Prometheus metrics: TensorFlow Serving's by its names, with version and signature, and those of this server."""
+"""Prometheus metrics: those of TensorFlow Serving by its names, and those of this server."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,8 @@ from bert_serving.model_server.observability.events import RequestEvent
 _MICROSECONDS = [10 * 1.8**power for power in range(33)]
 _ROWS = [float(2**power) for power in range(14)]
 
-# TensorFlow Serving measures the runtime of both protocols in one place, by gRPC's names of methods.
+# TensorFlow Serving measures the runtime of both protocols in one place, by gRPC's names of
+# methods.
 _METHODS = {"predict": "Predict", "classify": "Classify", "regress": "Regress"}
 
 # TensorFlow Serving's name of its runtime for SavedModels, those of TensorFlow 2 included.
@@ -30,7 +31,8 @@ _LOAD = ("model_path", "status")
 class Metrics:
     """Counters and histograms of a server.
 
-    prometheus_client ends the names of counters in `_total`; TensorFlow Serving's do not, and dashboards expect those.
+    prometheus_client ends the names of counters in `_total`; TensorFlow Serving's do not, and
+    dashboards expect those.
     """
 
     def __init__(self, store: ModelStore, executor: Executor, log_dropped: Callable[[], int] = lambda: 0):
@@ -128,7 +130,8 @@ class _LoadAttempts:
         self._store = store
         self._counter = counter
         self._warmups = warmups
-        # A record never changes, so that a new one is another attempt. Weak references, because a record holds the model in memory.
+        # A record never changes, so that a new one is another attempt. Weak references, because a
+        # record holds the model in memory.
         self._counted: dict[tuple[str, int], tuple[weakref.ref[VersionRecord], int]] = {}
         loop = asyncio.get_running_loop()
 

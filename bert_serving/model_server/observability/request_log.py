@@ -2,8 +2,8 @@
 
     <prefix>.<start of the server>-<process id>-<number>.tfrecord
 
-A thread of its own writes. Requests that it cannot keep up with, or that a full disk does not take, are left out and counted: no
-request waits for the log, and none fails because of it.
+A thread of its own writes. Requests that it cannot keep up with, or that a full disk does not take,
+are left out and counted: no request waits for the log, and none fails because of it.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""The page for people at the root of the REST port: pick a model, type texts, see its answers."""
+"""The web page at the root of the REST port: select a model, enter texts, see its predictions."""
 
 import base64
 import functools
@@ -14,34 +14,31 @@ from bert_serving.model_server.models.store import ModelStore, State
 from bert_serving.model_server.models.versions import VersionRecord
 from bert_serving.model_server.rest_api.app import Document
 
-PAGE_PATH = "/"
 MODELS_PATH = "/page/models"
 
 
 def page_documents(store: ModelStore) -> dict[str, Document]:
-    """The page and what it asks for, by path."""
+    """The page and the data that it fetches, by path."""
     return {
-        PAGE_PATH: Document("text/html", page, headers=_headers()),
-        MODELS_PATH: Document("application/json", lambda: models_json(store), headers={"Cache-Control": "no-store"}),
+        "/": Document("text/html", _page, headers=_headers()),
+        MODELS_PATH: Document("application/json", lambda: _models(store), headers={"Cache-Control": "no-store"}),
     }
 
 
 @functools.cache
-def page() -> str:
-    """The HTML document; style and script are inside, and nothing else is fetched but the models and their answers."""
-    parts = {"version": __version__, "css": _style(), "js": _script()}
-    text = _file("page.html")
-    for name, part in parts.items():
+def _page() -> str:
+    """The HTML document, with style and script inside."""
+    text = _template("page.html")
+    for name, part in {"version": __version__, "css": _template("page.css"), "js": _template("page.js")}.items():
         text = text.replace("{" + name + "}", part)
     return text
 
 
-def models_json(store: ModelStore) -> str:
-    """What the page must know of every model: versions, their state, their signatures, the names of their classes."""
+def _models(store: ModelStore) -> str:
     models = [
         {
             "name": name,
-            # Numbers of versions are texts: they may be larger than what JavaScript can count.
+            # Version numbers are texts: they may be larger than JavaScript's integers.
             "labels": {label: str(version) for label, version in store.labels(name).items()},
             "versions": [_version(record) for record in store.versions(name)],
         }
@@ -76,11 +73,10 @@ def _shape(info: Any) -> list[int] | None:
     return None if shape.unknown_rank else [dim.size for dim in shape.dim]
 
 
-@functools.cache
 def _headers() -> dict[str, str]:
-    # Only this very style and script may run, whatever a name or a text brings with it.
+    # Only this style and this script may run, whatever a name or a text contains.
     policy = (
-        f"default-src 'none'; style-src {_hash(_style())}; script-src {_hash(_script())}; connect-src 'self'; "
+        f"default-src 'none'; style-src {_hash('page.css')}; script-src {_hash('page.js')}; connect-src 'self'; "
         "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
     return {
@@ -91,18 +87,11 @@ def _headers() -> dict[str, str]:
     }
 
 
-def _hash(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-def _style() -> str:
-    return _file("page.css")
-
-
-def _script() -> str:
-    return _file("page.js")
+def _hash(template: str) -> str:
+    digest = hashlib.sha256(_template(template).encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
 @functools.cache
-def _file(name: str) -> str:
+def _template(name: str) -> str:
     return (Path(__file__).parent / "templates" / name).read_text("utf-8")

@@ -116,9 +116,10 @@ def _document_route(path: str, document: Document) -> PathRoute:
 
 
 class _Cors:
-    """Answers OPTIONS as TensorFlow Serving does, and lets pages of other origins read answers where that is switched on.
+    """Answers OPTIONS as TensorFlow Serving does, and allows cross-origin requests if switched on.
 
-    starlette's CORSMiddleware answers preflight requests with a text and by their headers, and leaves requests without an Origin alone.
+    starlette's CORSMiddleware does not do the same: it answers only OPTIONS with preflight headers,
+    with a text, and adds no headers to requests without an Origin.
     """
 
     def __init__(self, app: ASGIApp, allowed: bool):
@@ -176,14 +177,14 @@ class _InferenceEndpoint:
         zipped = request.headers.get("content-encoding", "").lower() == "gzip"
 
         def prepare() -> Inference[str]:
-            spec, method = model_spec(request.path_params), request.path_params["method"].lower()
-            return self._api.prepare(method, spec, self._bodies.unzipped(body) if zipped else body)
+            plain = self._bodies.unzipped(body) if zipped else body
+            return self._api.prepare(request.path_params["method"].lower(), model_spec(request.path_params), plain)
 
         small = len(body) <= _SMALL and not zipped
         return prepare() if small else await self._workers.run(prepare)
 
     async def _unless_disconnected(self, request: Request, work: Coroutine[Any, Any, str]) -> str:
-        """The result of `work`, which is cancelled when the client disconnects or the time is over."""
+        """The result of `work`; a client that disconnects or a timeout cancels it."""
         watch = _DisconnectWatch(request)
         try:
             async with asyncio.timeout(self._timeout) as limit:

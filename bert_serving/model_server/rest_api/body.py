@@ -20,8 +20,10 @@ class BodyReader:
     """Reads bodies.
 
     Attributes:
-        body_timeout: seconds for a body to arrive, besides the time for its bytes at the minimum rate.
-        min_bytes_per_second: minimum rate: a large body over a slow link is waited for, one that trickles in is not.
+        body_timeout: seconds for a body to arrive, besides the time for its bytes at the minimum
+            rate.
+        min_bytes_per_second: minimum rate: a large body over a slow link is waited for, one that
+            trickles in is not.
     """
 
     body_timeout = 60.0
@@ -62,7 +64,7 @@ class BodyReader:
         return b"".join(parts)
 
     def unzipped(self, body: bytes) -> bytes:
-        """The unpacked body; unpacking stops at the limit, since a few bytes can unpack to any amount.
+        """The unpacked body; unpacking stops at the limit, as a small body may unpack to any size.
 
         Raises:
             BodyTooLargeError: it unpacks to more bytes than the limit.

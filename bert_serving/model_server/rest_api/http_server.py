@@ -1,7 +1,7 @@
 """The HTTP server below the REST API: uvicorn, with timeouts for clients that send or read nothing.
 
-The only module that touches uvicorn. Beyond its documented options it relies on the attributes and methods that
-tests/model_server/rest_api/test_http_server.py checks.
+The only module that touches uvicorn. Beyond its documented options it relies on the attributes and
+methods that tests/model_server/rest_api/test_http_server.py checks.
 """
 
 import array
@@ -19,15 +19,15 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-# uvicorn's own logger has no handler, so that Python would write a line to stderr for each malformed request. What goes wrong in
-# this server is logged where it happens.
+# uvicorn's own logger has no handler, so that Python would write a line to stderr for each
+# malformed request. What goes wrong in this server is logged where it happens.
 _SILENT = logging.getLogger("bert_serving.model_server.http")
 _SILENT.addHandler(logging.NullHandler())
 _SILENT.setLevel(logging.CRITICAL)
 _SILENT.propagate = False
 
-# How long a connection waits for its next request: longer than clients keep one (httpx 5 s, browsers and proxies a minute), for a
-# request on a connection that is just being closed is lost.
+# How long a connection waits for its next request: longer than clients keep one (httpx 5 s,
+# browsers and proxies a minute), for a request on a connection that is just being closed is lost.
 _KEEP_ALIVE_SECONDS = 75
 _STARTUP_POLL_SECONDS = 0.005
 # For the last answers to leave, once the time for requests is over.
@@ -68,7 +68,9 @@ class HttpServer(uvicorn.Server):
             await self._serving
 
     async def stop(self, seconds: float) -> None:
-        """Takes no more requests, and cancels those that are not answered in time; the application answers them then.
+        """Takes no more requests, and cancels those that are not answered in time.
+
+        The application answers a request that is cancelled.
 
         Args:
             seconds: time for the requests.
@@ -88,10 +90,11 @@ class HttpServer(uvicorn.Server):
 
 
 class TimeoutProtocol(H11Protocol):
-    """A connection that is closed when it waits too long for a request, or for its client to read the answer.
+    """A connection with timeouts for the headers of requests and for sending answers.
 
     Attributes:
-        header_timeout: seconds for the headers of a request to arrive; uvicorn alone would wait forever.
+        header_timeout: seconds for the headers of a request to arrive; uvicorn alone would wait
+            forever.
         send_timeout: seconds in which the client must read something of an answer.
     """
 
@@ -118,7 +121,8 @@ class TimeoutProtocol(H11Protocol):
         if not self._is_idle():
             self._stop_header_timer()
         elif self.timeout_keep_alive_task is None:
-            # Only a part of a request's headers has arrived. Further bytes do not restart the timer.
+            # Only a part of a request's headers has arrived. Further bytes do not restart the
+            # timer.
             self._start_header_timer()
 
     def pause_writing(self) -> None:
@@ -162,7 +166,7 @@ class TimeoutProtocol(H11Protocol):
             self._start_send_timer()
 
     def _unread_bytes(self) -> int:
-        """Bytes that the client has not read: those in the transport's buffer and those in the kernel's."""
+        """Bytes that the client has not read, in the buffers of the transport and the kernel."""
         kernel = array.array("i", [0])
         with contextlib.suppress(OSError, ValueError):  # the connection is going, or its socket is closed
             fcntl.ioctl(self.transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, kernel)

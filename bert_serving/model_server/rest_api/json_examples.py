@@ -1,4 +1,4 @@
-"""tf.Examples from JSON: the bodies of REST classify."""
+"""tf.Examples from JSON: the bodies of REST classify and regress."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,31 +8,31 @@ from tensorflow_serving.apis import input_pb2
 
 from bert_serving.errors import InvalidRequest
 from bert_serving.model_server.rest_api.json_tensors import decode_base64, encode_text, is_base64
-from bert_serving.model_server.rest_api.json_text import shown, type_name
+from bert_serving.model_server.rest_api.json_text import excerpt, type_name
 
 
 def read_examples(body: Mapping[str, Any], *, method: str) -> input_pb2.Input:
     """The `examples` of a body, with its `context` if there is one.
 
     Raises:
-        InvalidRequest: no examples, or a feature that is neither text, bytes nor number.
+        InvalidRequest: no examples, or a feature that is not text, bytes or a number.
     """
-    given = input_pb2.Input()
-    examples = given.example_list.examples
+    result = input_pb2.Input()
+    examples = result.example_list.examples
     if "context" in body:
-        given.example_list_with_context.context.CopyFrom(_example(body["context"]))
-        examples = given.example_list_with_context.examples
+        result.example_list_with_context.context.CopyFrom(_example(body["context"]))
+        examples = result.example_list_with_context.examples
     if "examples" not in body:
         raise InvalidRequest(
-            f"JSON Value: {shown(body)} When method is {method}, key 'examples' is expected and was not found"
+            f"JSON Value: {excerpt(body)} When method is {method}, key 'examples' is expected and was not found"
         )
     listed = body["examples"]
     if not isinstance(listed, list):
-        raise InvalidRequest(f"JSON Value: {shown(body)} Expecting 'examples' value to be an list/array")
+        raise InvalidRequest(f"JSON Value: {excerpt(body)} Expecting 'examples' value to be an list/array")
     if not listed:
-        raise InvalidRequest(f"JSON Value: {shown(body)} 'examples' value is an empty array")
+        raise InvalidRequest(f"JSON Value: {excerpt(body)} 'examples' value is an empty array")
     examples.extend([_example(item) for item in listed])
-    return given
+    return result
 
 
 def _example(value: Any) -> example_pb2.Example:

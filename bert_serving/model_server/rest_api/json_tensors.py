@@ -14,7 +14,7 @@ from tensorflow.core.protobuf import meta_graph_pb2
 
 from bert_serving.errors import InvalidRequest, RequestError, Unimplemented
 from bert_serving.model_server.inference.tensors import type_name as dtype_name
-from bert_serving.model_server.rest_api.json_text import Node, quoted, shown, type_name
+from bert_serving.model_server.rest_api.json_text import Node, excerpt, quoted, type_name
 
 TensorInfos = Mapping[str, meta_graph_pb2.TensorInfo]
 
@@ -51,7 +51,7 @@ class JsonTensors:
     """Tensors of a request.
 
     Attributes:
-        layout: how they came, and so how the answer goes.
+        layout: the layout of the request, and so of its response.
         tensors: by input name; strings are object arrays of bytes.
     """
 
@@ -68,7 +68,7 @@ def signature_name(body: Mapping[str, Any]) -> str:
     name = body.get("signature_name", "")
     if not isinstance(name, str):
         raise InvalidRequest(
-            f"JSON Value: {shown(body)} not formatted correctly. 'signature_name' key must be a string value."
+            f"JSON Value: {excerpt(body)} not formatted correctly. 'signature_name' key must be a string value."
         )
     return encode_text(name).decode("utf-8")
 
@@ -84,15 +84,15 @@ def read_tensors(body: Mapping[str, Any], inputs: TensorInfos) -> JsonTensors:
         raise InvalidRequest(f"Failed to get input map for signature: {signature_name(body) or 'DEFAULT'}")
     if "instances" in body and "inputs" in body:
         raise InvalidRequest(
-            f"JSON Value: {shown(body)} Not formatted correctly expecting only one of 'inputs' or 'instances' "
+            f"JSON Value: {excerpt(body)} Not formatted correctly expecting only one of 'inputs' or 'instances' "
             "keys to exist "
         )
     if "instances" in body:
         instances = body["instances"]
         if not isinstance(instances, list):
-            raise InvalidRequest(f"JSON Value: {shown(body)} Expecting 'instances' to be an list/array")
+            raise InvalidRequest(f"JSON Value: {excerpt(body)} Expecting 'instances' to be an list/array")
         if not instances:
-            raise InvalidRequest(f"JSON Value: {shown(body)} No values in 'instances' array")
+            raise InvalidRequest(f"JSON Value: {excerpt(body)} No values in 'instances' array")
         return JsonTensors(Layout.ROW, _from_instances(instances, inputs))
     if "inputs" in body:
         return JsonTensors(Layout.COLUMNAR, _from_inputs(body["inputs"], inputs))
@@ -100,12 +100,12 @@ def read_tensors(body: Mapping[str, Any], inputs: TensorInfos) -> JsonTensors:
 
 
 def write_tensors(outputs: Mapping[str, np.ndarray], layout: Layout) -> Node:
-    """The answer to a predict request; a single output goes without its name.
+    """The response to a predict request; a single output has no name.
 
-    Floats are the shortest decimals that give back the same bits.
+    Floats are the shortest decimals that parse to the same bits.
 
     Raises:
-        InvalidRequest: an output has no JSON form, or rows cannot be told apart.
+        InvalidRequest: an output has no JSON form, or outputs differ in their number of rows.
     """
     if layout is Layout.COLUMNAR:
         nodes = {name: _node(name, array) for name, array in outputs.items()}
@@ -131,8 +131,8 @@ def _from_instances(instances: list[Any], inputs: TensorInfos) -> dict[str, np.n
     only = next(iter(inputs))
     for position, instance in enumerate(instances):
         if _is_named(instance) != named:
-            wanted, got = ("object", "list") if named else ("value/list", "object")
-            raise InvalidRequest(f"Expecting {wanted} but got {got} at item {position} of input list")
+            expected, received = ("object", "list") if named else ("value/list", "object")
+            raise InvalidRequest(f"Expecting {expected} but got {received} at item {position} of input list")
         for name, value in instance.items() if named else ((only, instance),):
             where = f"{position} key: {name}" if named else str(position)
             try:
@@ -147,7 +147,7 @@ def _from_instances(instances: list[Any], inputs: TensorInfos) -> dict[str, np.n
                 ) from None
         if named and instance.keys() != set(inputs):
             raise InvalidRequest(
-                f"Failed to process element: {position} of 'instances' list. JSON object: {shown(instance)} "
+                f"Failed to process element: {position} of 'instances' list. JSON object: {excerpt(instance)} "
                 f"keys must be equal to: {','.join(sorted(inputs))}"
             )
     return {name: column.array() for name, column in columns.items()}
@@ -168,7 +168,7 @@ def _from_inputs(value: Any, inputs: TensorInfos) -> dict[str, np.ndarray]:
         column = _Column(info.dtype)
         column.append(value[name])
         array = column.array()
-        arrays[name] = array.reshape(array.shape[1:])  # array[0] of a vector would be no array
+        arrays[name] = array.reshape(array.shape[1:])  # array[0] of a vector would be a scalar
     return arrays
 
 
@@ -212,7 +212,7 @@ class _Column:
 
 
 def _shape_of(value: Any) -> tuple[int, ...]:
-    """Shape of nested lists, judged by the first element of each."""
+    """Shape of nested lists, by the first element at each level."""
     shape = []
     while isinstance(value, list):
         shape.append(len(value))
@@ -226,7 +226,7 @@ def _collect(value: Any, level: int, shape: tuple[int, ...], leaves: list[Any], 
     if not isinstance(value, list):
         if level != len(shape):
             raise InvalidRequest(
-                f"JSON Value: {shown(value)} found at incorrect level: {level + 1} in the JSON DOM. "
+                f"JSON Value: {excerpt(value)} found at incorrect level: {level + 1} in the JSON DOM. "
                 f"Expected at level: {len(shape)}"
             )
         leaves.append(convert(value))
@@ -242,7 +242,7 @@ def _collect(value: Any, level: int, shape: tuple[int, ...], leaves: list[Any], 
 
 
 def _converter(dtype: int) -> Callable[[Any], Any]:
-    """What turns one JSON value into an element of a tensor."""
+    """The conversion of a JSON value to an element of a tensor."""
     if dtype in _FLOATS:
         return lambda value: _to_float(value, dtype)
     if dtype in _INTEGERS:
@@ -291,12 +291,12 @@ def _to_bytes(value: Any) -> bytes:
 
 
 def _no_conversion(value: Any, dtype: int) -> Any:
-    raise Unimplemented(f"Conversion of JSON Value: {shown(value)} to type: {dtype_name(dtype)}")
+    raise Unimplemented(f"Conversion of JSON Value: {excerpt(value)} to type: {dtype_name(dtype)}")
 
 
 def _wrong_type(value: Any, dtype: int) -> InvalidRequest:
     return InvalidRequest(
-        f"JSON Value: {shown(value)} Type: {type_name(value)} is not of expected type: {dtype_name(dtype)}"
+        f"JSON Value: {excerpt(value)} Type: {type_name(value)} is not of expected type: {dtype_name(dtype)}"
     )
 
 
@@ -308,18 +308,18 @@ def _listed(shape: tuple[int, ...]) -> str:
 
 
 def is_base64(value: Any) -> bool:
-    """Whether a JSON value is an object that stands for bytes: its only key is `b64`, with a string."""
+    """Whether a JSON value is an object of base64 bytes: its only key is `b64`, with a string."""
     return isinstance(value, dict) and value.keys() == {_BASE64} and isinstance(value[_BASE64], str)
 
 
 def decode_base64(value: Any) -> bytes:
-    """Bytes of a `{"b64": ...}` object; padding may be left out, and line breaks do no harm.
+    """Bytes of a `{"b64": ...}` object; padding is optional, and white space is ignored.
 
     Raises:
-        InvalidRequest: another kind of object, or no base64.
+        InvalidRequest: another kind of object, or not base64.
     """
     if not is_base64(value):
-        raise InvalidRequest(f"JSON Value: {shown(value)} not formatted correctly for base64 data")
+        raise InvalidRequest(f"JSON Value: {excerpt(value)} not formatted correctly for base64 data")
     text = "".join(value[_BASE64].split()).rstrip("=")
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
@@ -370,7 +370,7 @@ def _node(name: str, array: np.ndarray) -> Node:
 
 
 def float_texts(values: np.ndarray) -> list[str]:
-    """JSON text of each number in a vector: the shortest that reads back to the same bits."""
+    """JSON text of each number in a vector: the shortest decimal that parses to the same bits."""
     texts: list[str] = values.astype("U").tolist()
     if np.isfinite(values).all():
         return texts

@@ -1,4 +1,4 @@
-"""JSON as the REST API reads and writes it: a little more liberal than the standard."""
+"""JSON of the REST API, with TensorFlow Serving's extensions of the standard and its layout."""
 
 import json
 import re
@@ -10,19 +10,20 @@ from bert_serving.errors import InvalidRequest
 _SPACE = re.compile(r"[ \t\n\r]*")
 _DECODER = json.JSONDecoder()
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
-_LONGEST_SHOWN = 256
+_MAX_EXCERPT_BYTES = 256
 
-# A node of a document to be written: objects, lists, and leaves that are JSON text already.
+# A node of a document to write: objects, lists, and leaves that are JSON text already.
 Node = Mapping[str, Any] | list[Any] | str
 
 
 def parse_json_object(body: bytes) -> dict[str, Any]:
     """Reads the JSON object at the start of `body`.
 
-    NaN, Infinity and -Infinity are numbers, and whatever follows the object is ignored, be it text or not, both as in TensorFlow Serving.
+    As in TensorFlow Serving, NaN, Infinity and -Infinity are numbers, and bytes after the object
+    are ignored, valid UTF-8 or not.
 
     Raises:
-        InvalidRequest: no JSON, or not an object.
+        InvalidRequest: not JSON, or not an object.
     """
     try:
         text, broken = body.decode("utf-8"), None
@@ -34,7 +35,7 @@ def parse_json_object(body: bytes) -> dict[str, Any]:
     try:
         value, _ = _DECODER.raw_decode(text, start)
     except json.JSONDecodeError as error:
-        if broken is not None:  # the object, or what was to be one, reaches as far as what is no UTF-8
+        if broken is not None:  # the object, or its incomplete start, reaches up to the invalid UTF-8
             raise InvalidRequest(f"JSON Parse error: Invalid encoding in string. at offset: {broken}") from None
         reason = "Invalid value" if error.msg == "Expecting value" else error.msg
         raise InvalidRequest(f"JSON Parse error: {reason}. at offset: {len(text[: error.pos].encode())}") from None
@@ -44,18 +45,20 @@ def parse_json_object(body: bytes) -> dict[str, Any]:
         # An integer of more digits than Python converts.
         raise InvalidRequest("JSON Parse error: Number too big to be stored in double.") from None
     if not isinstance(value, dict):
-        raise InvalidRequest(f"JSON Value: {shown(value)} Is not object")
+        raise InvalidRequest(f"JSON Value: {excerpt(value)} Is not object")
     return value
 
 
-def shown(value: Any) -> str:
-    """`value` as JSON for an error message, cut when long."""
+def excerpt(value: Any) -> str:
+    """`value` as JSON for an error message, cut at 256 bytes."""
     try:
         text = json.dumps(value, ensure_ascii=False)
     except (RecursionError, ValueError):
         text = f"<{type_name(value)}>"
     encoded = text.encode("utf-8", errors="replace")
-    return encoded[:_LONGEST_SHOWN].decode("utf-8", errors="ignore") + ("..." if len(encoded) > _LONGEST_SHOWN else "")
+    return encoded[:_MAX_EXCERPT_BYTES].decode("utf-8", errors="ignore") + (
+        "..." if len(encoded) > _MAX_EXCERPT_BYTES else ""
+    )
 
 
 def type_name(value: Any) -> str:
@@ -77,17 +80,20 @@ def quoted(text: str) -> str:
 
 
 def write_document(node: Node) -> str:
-    """A JSON document in TensorFlow Serving's layout: objects over several lines, indented by four; lists on one line."""
-    return _written(node, depth=0) + "\n"
+    """A JSON document in TensorFlow Serving's layout.
+
+    Objects take several lines, indented by four; lists take one line.
+    """
+    return _format(node, depth=0) + "\n"
 
 
-def _written(node: Node, depth: int) -> str:
+def _format(node: Node, depth: int) -> str:
     if isinstance(node, str):
         return node
     if isinstance(node, list):
-        return "[" + ", ".join([_written(item, depth + 1) for item in node]) + "]"
+        return "[" + ", ".join([_format(item, depth + 1) for item in node]) + "]"
     if not node:
         return "{}"
     margin = "    " * (depth + 1)
-    members = [f"{margin}{quoted(name)}: {_written(value, depth + 1)}" for name, value in node.items()]
+    members = [f"{margin}{quoted(name)}: {_format(value, depth + 1)}" for name, value in node.items()]
     return "{\n" + ",\n".join(members) + "\n" + "    " * depth + "}"

@@ -1,4 +1,4 @@
-"""The operations of the REST API: a model and a body in, a JSON text out. No HTTP library is involved."""
+"""The operations of the REST API, without HTTP: a model and a body in, a JSON text out."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -33,7 +33,10 @@ class RestApi:
         self.draining = False
 
     def readiness(self) -> tuple[bool, str]:
-        """Whether the server is ready: every model can answer and it is not about to stop; and that with the states of all versions."""
+        """Whether the server is ready, and a document that says so with the states of all versions.
+
+        It is ready when every model can answer and it does not stop.
+        """
         ready = self._store.ready and not self.draining
         models = {name: self._states(name) for name in self._store.names()}
         return ready, write_document({"ready": "true" if ready else "false", "models": models})

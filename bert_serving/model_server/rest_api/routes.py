@@ -29,7 +29,8 @@ _HIGHEST_VERSION = 2**63 - 1
 class PathRoute(BaseRoute):
     """A route by a regular expression over the path as it was sent.
 
-    starlette's Route decodes the path first, minds the case and answers 405 to other methods, none of which TensorFlow Serving does.
+    starlette's Route decodes the path first, minds the case and answers 405 to other methods, none
+    of which TensorFlow Serving does.
     """
 
     def __init__(self, methods: str, path: re.Pattern[str], endpoint: Callable[[Request], Awaitable[Response]]):

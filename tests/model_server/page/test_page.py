@@ -1,4 +1,4 @@
-"""The page for people: what the server sends. `test_model_server_page_browser.py` has what a browser makes of it."""
+"""The web page: what the server sends. `test_page_browser.py` tests it in a browser."""
 
 import base64
 import hashlib

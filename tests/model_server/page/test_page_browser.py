@@ -1,4 +1,4 @@
-"""The page for people in a real browser: typing, choosing, calls to copy, files, keyboard, dark and light."""
+"""The web page in a real browser: typing, choosing, calls to copy, files, keyboard, dark and light."""
 
 import csv
 import io
@@ -108,9 +108,8 @@ class TestTexts:
         wait_for_predictions(page, 1)
         assert page.texts(".label") == ["länger"]
         type_texts(page, "\nc", into="#pair")
-        page.wait(
-            "return document.getElementById('status').textContent === '1 first text, 2 second texts: enter as many second texts as first texts.'"
-        )
+        text = "1 first text, 2 second texts: enter as many second texts as first texts."
+        page.wait(f"return document.getElementById('status').textContent === '{text}'")
 
     def test_can_be_asked_of_a_version_or_a_label(self, page):
         options = page.texts("#version option")
