@@ -9,6 +9,7 @@ from typing import Any, Self
 import grpc
 import tensorflow as tf
 from grpc_health.v1 import health_pb2_grpc
+from starlette.responses import PlainTextResponse
 
 from bert_serving.errors import InputError
 from bert_serving.model_server.batching.executor import BatchRun, Executor
@@ -28,7 +29,7 @@ from bert_serving.model_server.observability.metrics import Metrics
 from bert_serving.model_server.observability.request_log import RequestLog
 from bert_serving.model_server.page.page import page_documents
 from bert_serving.model_server.requests import RequestHandler
-from bert_serving.model_server.rest_api.app import Document, RestOptions, build_rest_app
+from bert_serving.model_server.rest_api.app import build_rest_app
 from bert_serving.model_server.rest_api.http_server import HttpServer
 from bert_serving.model_server.rest_api.operations import RestApi
 from bert_serving.model_server.thread_pool import Workers
@@ -192,20 +193,22 @@ class ModelServer:
         if self.options.rest_api_port is None:
             return
         listener = _bind_rest(self.options.host, self.options.rest_api_port)
-        options = RestOptions(
-            timeout=self.options.rest_timeout, cors=self.options.rest_cors, documents=self._documents()
+        documents = page_documents(self.store) if self.options.page else {}
+        if self._metrics is not None and self.options.metrics_path is not None:
+            metrics = self._metrics
+            documents[self.options.metrics_path] = lambda: PlainTextResponse(metrics.text())
+        app = build_rest_app(
+            self._api,
+            self._workers,
+            self._handler,
+            timeout=self.options.rest_timeout,
+            cors=self.options.rest_cors,
+            documents=documents,
         )
-        app = build_rest_app(self._api, self._workers, self._handler, options)
         tls = self.options.tls.context() if self.options.tls is not None and self.options.rest_tls else None
         self._rest = HttpServer(app, tls)
         await self._rest.start(listener)
         self.rest_port = listener.getsockname()[1]
-
-    def _documents(self) -> dict[str, Document]:
-        documents = page_documents(self.store) if self.options.page else {}
-        if self._metrics is not None and self.options.metrics_path is not None:
-            documents[self.options.metrics_path] = Document("text/plain", self._metrics.text)
-        return documents
 
 
 class ServerThread:

@@ -27,7 +27,7 @@ from bert_serving.model_server.inference.regress import regress
 from bert_serving.model_server.inference.status_code import status_of
 from bert_serving.model_server.models.store import ModelStore
 from bert_serving.model_server.requests import RequestHandler
-from bert_serving.model_server.rest_api.app import RestOptions, build_rest_app
+from bert_serving.model_server.rest_api.app import build_rest_app
 from bert_serving.model_server.rest_api.operations import RestApi
 from bert_serving.model_server.thread_pool import Workers
 
@@ -48,7 +48,7 @@ def store(tmp_path_factory):
 def http(store):
     """Sends a request to the REST API and gives the status of the answer."""
     executor, workers = Executor(1, most_waiting=1), Workers(1, most_waiting=1)
-    app = build_rest_app(RestApi(store), workers, RequestHandler(executor, Limits()), RestOptions())
+    app = build_rest_app(RestApi(store), workers, RequestHandler(executor, Limits()))
     with asyncio.Runner() as runner:
         client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
 

@@ -46,10 +46,6 @@ def _boolean(text: str) -> bool:
     raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
 
 
-def _negated(text: str) -> bool:
-    return not _boolean(text)
-
-
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
@@ -62,19 +58,11 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _count_or_one(text: str) -> int:
-    return _count(text) or 1
-
-
 def _port_or_off(text: str) -> int | None:
     number = _count(text)
     if number > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port: the highest is 65535")
     return number or None
-
-
-def _milliseconds(text: str) -> float:
-    return _positive(text) / 1e3
 
 
 def _microseconds(text: str) -> float:
@@ -102,14 +90,6 @@ def _version(text: str) -> str:
 
 def _path(text: str) -> Path | None:
     return Path(text) if text else None
-
-
-def _text_or_none(text: str) -> str | None:
-    return text or None
-
-
-def _tags(text: str) -> tuple[str, ...]:
-    return tuple(text.split(","))
 
 
 def _channel_arguments(text: str) -> tuple[tuple[str, str | int], ...]:
@@ -150,7 +130,7 @@ class _Flag:
 _FLAGS = (
     _Flag("port", _port_or_off, "8500", "gRPC port; 0 is off"),
     _Flag("rest_api_port", _port_or_off, "0", "REST port; 0 is off"),
-    _Flag("grpc_socket_path", _text_or_none, "", "serve gRPC on this Unix socket as well"),
+    _Flag("grpc_socket_path", lambda text: text or None, "", "serve gRPC on this Unix socket as well"),
     _Flag("grpc_channel_arguments", _channel_arguments, "", "options of the gRPC server, as name=value,name=value"),
     _Flag("grpc_max_threads", _count, "0", "requests run in parallel without batching; 0 is four per CPU"),
     _Flag("model_name", str, "default", "name of the model"),
@@ -161,16 +141,16 @@ _FLAGS = (
     _Flag("allow_version_labels_for_unavailable_models", _boolean, "False", "accept labels of versions that are not loaded"),
     _Flag("max_num_load_retries", _count, "5", "retries for a version that failed to load"),
     _Flag("load_retry_interval_micros", _microseconds, "60000000", "microseconds between retries; below 0 is none", "load_retry_interval"),
-    _Flag("num_load_threads", _count_or_one, "0", "versions loaded in parallel; 0 is one", "load_threads"),
+    _Flag("num_load_threads", lambda text: _count(text) or 1, "0", "versions loaded in parallel; 0 is one", "load_threads"),
     _Flag("enable_batching", _boolean, "False", "merge requests into batches"),
     _Flag("batching_parameters_file", _path, "", "BatchingParameters in text form"),
     _Flag("enable_per_model_batching_parameters", _boolean, "False", "batch by each version's batching_params.pbtxt", "per_model_batching"),
     _Flag("max_batch_tokens", _positive, str(DEFAULT_TOKEN_BUDGET), "estimated tokens of a batch; longer requests run alone"),
     _Flag("max_waiting_requests", _positive, "1000", "requests that may wait for a thread; more are refused"),
     _Flag("rest_api_num_threads", _count, "0", "threads that read large REST requests; 0 is four per CPU"),
-    _Flag("rest_api_timeout_in_ms", _milliseconds, "30000", "milliseconds until a REST inference times out", "rest_timeout"),
+    _Flag("rest_api_timeout_in_ms", lambda text: _positive(text) / 1e3, "30000", "milliseconds until a REST inference times out", "rest_timeout"),
     _Flag("rest_api_enable_cors_support", _boolean, "False", "allow cross-origin requests (CORS) over REST", "rest_cors"),
-    _Flag("no-page", _negated, "False", "no web page at / of the REST port", "page"),
+    _Flag("no-page", lambda text: not _boolean(text), "False", "no web page at / of the REST port", "page"),
     _Flag("ssl_config_file", _path, "", "SSLConfig in text form: TLS for the gRPC port"),
     _Flag("rest_api_tls", _boolean, "False", "TLS for the REST port as well; plain HTTP is refused then", "rest_tls"),
     _Flag("monitoring_config_file", _path, "", "MonitoringConfig in text form: metrics on the REST port"),
@@ -185,7 +165,7 @@ _FLAGS = (
     _Flag("request_log_sampling_rate", _share, "0.01", "fraction of the requests to log"),
     _Flag("request_log_max_bytes", _positive, str(DEFAULT_MAX_BYTES), "most bytes of all files of a request log together"),
     _Flag("allow_unsafe_operations", _boolean, "False", "load models with operations that access files or run code"),
-    _Flag("saved_model_tags", _tags, contract.SERVING_TAG, "tags of the meta graph, separated by commas"),
+    _Flag("saved_model_tags", lambda text: tuple(text.split(",")), contract.SERVING_TAG, "tags of the meta graph, separated by commas"),
     _Flag("tensorflow_session_parallelizm", _count, "0", "sets both of the next two; 0 is automatic"),
     _Flag("tensorflow_intra_op_parallelizm", _count, "0", "threads within an operation; 0 is automatic"),
     _Flag("tensorflow_inter_op_parallelizm", _count, "0", "operations run in parallel; 0 is automatic"),
@@ -247,7 +227,7 @@ def _build_parser() -> argparse.ArgumentParser:
     for flag in _FLAGS:
         shown = f" (default {flag.default})" if flag.default else ""
         more: dict[str, Any] = {"dest": flag.option} if flag.option else {}
-        if flag.parse in (_boolean, _negated):
+        if flag.default in ("True", "False"):
             more |= {"nargs": "?", "const": flag.parse("true")}
         parser.add_argument(
             f"--{flag.name}", type=flag.parse, default=flag.default, help=flag.help + shown, metavar="VALUE", **more

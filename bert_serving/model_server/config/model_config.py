@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tensorflow_serving.config import model_server_config_pb2
+from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig, ModelType
 
 from bert_serving.errors import InputError
 from bert_serving.model_server.config.options import ModelConfig, VersionPolicy
 from bert_serving.model_server.config.request_logging import model_logging
-from bert_serving.model_server.config.text_protos import parse_text, read_text
+from bert_serving.model_server.config.text_protos import parse_config, read_config_file
 from bert_serving.model_server.models.folders import check_is_no_uri
 
 _PLATFORM = "tensorflow"
@@ -21,7 +21,8 @@ def read_model_config_file(path: Path) -> list[ModelConfig]:
     Raises:
         InputError: the file cannot be read or parsed, or an entry is not allowed.
     """
-    return parse_model_config(read_text(path, "model config file"), source=str(path))
+    config = read_config_file(path, ModelServerConfig(), kind="model config file")
+    return _listed_models(config, str(path))
 
 
 def parse_model_config(text: str, *, source: str) -> list[ModelConfig]:
@@ -30,7 +31,10 @@ def parse_model_config(text: str, *, source: str) -> list[ModelConfig]:
     Raises:
         InputError: it cannot be parsed, or an entry is not allowed; the message names `source`.
     """
-    config = parse_text(text, model_server_config_pb2.ModelServerConfig(), source=source)
+    return _listed_models(parse_config(text, ModelServerConfig(), source=source), source)
+
+
+def _listed_models(config: Any, source: str) -> list[ModelConfig]:
     if config.WhichOneof("config") == "custom_model_config":
         raise InputError(f"{source}: custom_model_config is not supported; use model_config_list")
     return model_configs(config.model_config_list.config)
@@ -53,7 +57,7 @@ def model_configs(entries: Iterable[Any]) -> list[ModelConfig]:
 def _model_config(entry: Any) -> ModelConfig:
     if not entry.name:
         raise InputError("A model in the config list has no name: give each config a name")
-    if not entry.model_platform and entry.model_type != model_server_config_pb2.ModelType.TENSORFLOW:
+    if not entry.model_platform and entry.model_type != ModelType.TENSORFLOW:
         raise InputError(
             "Illegal setting neither ModelServerConfig::model_type (deprecated) nor ModelServerConfig::model_platform, "
             f'model name is {entry.name}; set model_platform: "{_PLATFORM}"'

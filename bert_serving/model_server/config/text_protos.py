@@ -6,14 +6,12 @@ tag 2.20.0. Text form has no field numbers, so that only the names matter.
 
 import functools
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format, wrappers_pb2
 from google.protobuf.message import Message
 
 from bert_serving.errors import InputError
-
-T = TypeVar("T", bound=Message)
 
 _Field = descriptor_pb2.FieldDescriptorProto
 _INT, _BOOL, _STRING = _Field.TYPE_INT64, _Field.TYPE_BOOL, _Field.TYPE_STRING
@@ -38,55 +36,39 @@ _MESSAGES: dict[str, dict[str, Any]] = {
 }
 
 
-def read_config_file(path: Path, message: str) -> Any:
-    """A message of one of the names above from a file in protobuf text form.
+def read_config_file(path: Path, message: str | Message, *, kind: str = "config file") -> Any:
+    """A message from a file in protobuf text form.
+
+    Args:
+        path: the file.
+        message: one of the names above, or the message to fill.
+        kind: the kind of file, for error messages.
 
     Raises:
         InputError: the file cannot be read or parsed.
     """
-    return parse_config(read_text(path, "config file"), message, source=str(path))
-
-
-def parse_config(text: str, message: str, *, source: str) -> Any:
-    """A message of one of the names above from its protobuf text form.
-
-    Raises:
-        InputError: it cannot be parsed; the message names `source`.
-    """
-    return parse_text(text, _classes()[message](), source=source)
-
-
-def read_text(path: Path, kind: str) -> str:
-    """The text of a configuration file.
-
-    Args:
-        path: the file.
-        kind: what it is, for the error message.
-
-    Raises:
-        InputError: the file cannot be read.
-    """
     try:
-        return path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise InputError(f"Cannot read the {kind} {path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise InputError(f"The {kind} {path} is not UTF-8 text") from None
+    return parse_config(text, message, source=str(path))
 
 
-def parse_text(text: str, message: T, *, source: str) -> T:
-    """Fills a message from its protobuf text form, and returns it.
+def parse_config(text: str, message: str | Message, *, source: str) -> Any:
+    """A message from protobuf text form; `message` as in `read_config_file`.
 
     Raises:
         InputError: it cannot be parsed; the error message names `source`.
     """
+    target = _classes()[message]() if isinstance(message, str) else message
     try:
-        text_format.Parse(text, message)
+        return text_format.Parse(text, target)
     except text_format.ParseError as error:
         reason = " ".join(str(error).split())
-        name = message.DESCRIPTOR.full_name
+        name = target.DESCRIPTOR.full_name
         raise InputError(f"Error parsing text-format {name}: {source}:{reason}") from None
-    return message
 
 
 @functools.cache
@@ -103,21 +85,15 @@ def _classes() -> dict[str, Any]:
     for name, fields in _MESSAGES.items():
         message = file.message_type.add(name=name)
         for number, (field, kind) in enumerate(fields.items(), start=1):
-            _add_field(message, field, number, kind)
+            repeated = isinstance(kind, tuple)
+            label = _Field.LABEL_REPEATED if repeated else _Field.LABEL_OPTIONAL
+            added = message.field.add(name=field, number=number, label=label)
+            if isinstance(kind, str):
+                added.type, added.type_name = _Field.TYPE_MESSAGE, kind
+            else:
+                added.type = kind[0] if repeated else kind
     pool.Add(file)
     return {
         name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"tensorflow.serving.{name}"))
         for name in _MESSAGES
     }
-
-
-def _add_field(message: Any, name: str, number: int, kind: Any) -> None:
-    repeated = isinstance(kind, tuple)
-    added = message.field.add(
-        name=name, number=number, label=_Field.LABEL_REPEATED if repeated else _Field.LABEL_OPTIONAL
-    )
-    kind = kind[0] if repeated else kind
-    if isinstance(kind, str):
-        added.type, added.type_name = _Field.TYPE_MESSAGE, kind
-    else:
-        added.type = kind

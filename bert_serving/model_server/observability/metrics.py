@@ -45,7 +45,9 @@ class Metrics:
         """
         self._store = store
         self._registry = CollectorRegistry()
-        self._requests = self._counter("request_count", "Requests", (*_MODEL, "status", "entrypoint"))
+        self._requests = Counter(
+            ":tensorflow:serving:request_count", "Requests", (*_MODEL, "status", "entrypoint"), registry=self._registry
+        )
         self._latency = self._histogram(
             "request_latency", "Microseconds to answer a request", (*_MODEL, "API", "entrypoint"), _MICROSECONDS
         )
@@ -115,9 +117,6 @@ class Metrics:
     def text(self) -> str:
         """All metrics in Prometheus' text format."""
         return "".join(_exposition(self._registry.collect()))
-
-    def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:
-        return Counter(f":tensorflow:serving:{name}", text, labels, registry=self._registry)
 
     def _histogram(self, name: str, text: str, labels: tuple[str, ...], buckets: list[float]) -> Histogram:
         return Histogram(f":tensorflow:serving:{name}", text, labels, registry=self._registry, buckets=buckets)

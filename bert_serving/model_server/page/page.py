@@ -4,24 +4,27 @@ import base64
 import functools
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+from starlette.responses import HTMLResponse, Response
 
 from bert_serving import __version__
 from bert_serving.model_server.inference.tensors import type_name
 from bert_serving.model_server.models.store import ModelStore, State
 from bert_serving.model_server.models.versions import VersionRecord
-from bert_serving.model_server.rest_api.app import Document
 
 MODELS_PATH = "/page/models"
 
 
-def page_documents(store: ModelStore) -> dict[str, Document]:
+def page_documents(store: ModelStore) -> dict[str, Callable[[], Response]]:
     """The page and the data that it fetches, by path."""
     return {
-        "/": Document("text/html", _page, headers=_headers()),
-        MODELS_PATH: Document("application/json", lambda: _models(store), headers={"Cache-Control": "no-store"}),
+        "/": lambda: HTMLResponse(_page(), headers=_headers()),
+        MODELS_PATH: lambda: Response(
+            _models(store), media_type="application/json", headers={"Cache-Control": "no-store"}
+        ),
     }
 
 
@@ -73,6 +76,7 @@ def _shape(info: Any) -> list[int] | None:
     return None if shape.unknown_rank else [dim.size for dim in shape.dim]
 
 
+@functools.cache
 def _headers() -> dict[str, str]:
     # Only this style and this script may run, whatever a name or a text contains.
     policy = (

@@ -1,9 +1,8 @@
 """The REST API, the web page and the metrics as one ASGI application."""
 
 import asyncio
-import re
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine, Mapping
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import unquote
 
@@ -12,6 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Router, request_response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from tensorflow_serving.apis.model_pb2 import ModelSpec
 
 from bert_serving.errors import Cancelled, DeadlineExceeded, InvalidRequest, ServerUnavailable, http_status
 from bert_serving.model_server.inference.inference import Inference
@@ -21,7 +21,7 @@ from bert_serving.model_server.rest_api import routes
 from bert_serving.model_server.rest_api.body import BodyReader, BodyTooLargeError, BodyTooSlowError
 from bert_serving.model_server.rest_api.json_text import quoted, write_document
 from bert_serving.model_server.rest_api.operations import RestApi
-from bert_serving.model_server.rest_api.routes import PathRoute, model_spec, no_route
+from bert_serving.model_server.rest_api.routes import Endpoint, PathRoute
 from bert_serving.model_server.thread_pool import Workers
 
 # A body up to this size is read on the event loop, where it costs less than the way to a thread.
@@ -32,87 +32,73 @@ _CLIENT_CLOSED_REQUEST = 499
 _REQUEST_TIMEOUT = 408
 _CONTENT_TOO_LARGE = 413
 
-_Endpoint = Callable[[Request], Awaitable[Response]]
 
+def build_rest_app(
+    api: RestApi,
+    workers: Workers,
+    handler: RequestHandler,
+    *,
+    timeout: float = 30.0,
+    cors: bool = False,
+    documents: Mapping[str, Callable[[], Response]] = MappingProxyType({}),
+) -> ASGIApp:
+    """The application that answers all requests of the REST port.
 
-@dataclass(frozen=True)
-class Document:
-    """Something that is served besides the API.
-
-    Attributes:
-        media_type: its type.
-        make: gives its text, anew for each request.
-        headers: sent along with it.
-    """
-
-    media_type: str
-    make: Callable[[], str]
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class RestOptions:
-    """Options of the REST port.
-
-    Attributes:
+    Args:
+        api: the operations.
+        workers: read large requests.
+        handler: runs inference.
         timeout: seconds for one inference.
-        cors: allow pages of other origins to ask.
-        documents: what is served besides the API, by path.
+        cors: allow cross-origin requests.
+        documents: makes the response for a path besides the API.
     """
-
-    timeout: float = 30.0
-    cors: bool = False
-    documents: Mapping[str, Document] = field(default_factory=dict)
-
-
-def build_rest_app(api: RestApi, workers: Workers, handler: RequestHandler, options: RestOptions) -> ASGIApp:
-    """The application that answers all requests of the REST port."""
-    inference = _InferenceEndpoint(api, workers, handler, options.timeout)
-
-    async def live(_: Request) -> Response:
-        return _json(write_document({"live": "true"}))
-
-    async def ready(_: Request) -> Response:
-        is_ready, text = api.readiness()
-        return _json(text, 200 if is_ready else 503)
-
-    async def models(_: Request) -> Response:
-        return _json(api.models())
-
-    async def status(request: Request) -> Response:
-        return _json(api.status(model_spec(request.path_params)))
-
-    async def metadata(request: Request) -> Response:
-        return _json(api.metadata(model_spec(request.path_params)))
-
-    async def nameless(_: Request) -> Response:
-        raise InvalidRequest("Missing model name in request.")
-
-    async def unknown(request: Request) -> Response:
-        raise no_route(request)
-
+    inference = _InferenceEndpoint(api, workers, handler, timeout)
     router = Router(
         [
             PathRoute("POST", routes.INFERENCE, inference.answer),
-            *(_document_route(path, document) for path, document in options.documents.items()),
-            PathRoute("GET HEAD", re.compile("/healthz/live"), live),
-            PathRoute("GET HEAD", re.compile("/healthz/ready"), ready),
-            PathRoute("GET", routes.STATUS, status),
-            PathRoute("GET", routes.METADATA, metadata),
-            PathRoute("GET", routes.MODELS, models),
-            PathRoute("GET", routes.NAMELESS, nameless),
+            *(PathRoute("GET HEAD", routes.exactly(path), _endpoint(make)) for path, make in documents.items()),
+            PathRoute("GET HEAD", routes.exactly("/healthz/live"), _endpoint(_live)),
+            PathRoute("GET HEAD", routes.exactly("/healthz/ready"), _endpoint(lambda: _ready(api))),
+            PathRoute("GET", routes.STATUS, _model_endpoint(api.status)),
+            PathRoute("GET", routes.METADATA, _model_endpoint(api.metadata)),
+            PathRoute("GET", routes.MODELS, _endpoint(lambda: _json(api.models()))),
+            PathRoute("GET", routes.NAMELESS, _missing_name),
         ],
         redirect_slashes=False,
-        default=request_response(unknown),
+        default=request_response(_no_route),
     )
-    return _Cors(ExceptionMiddleware(router, {ClientDisconnect: _disconnected, Exception: _refused}), options.cors)
+    return _Cors(ExceptionMiddleware(router, {ClientDisconnect: _disconnected, Exception: _refused}), cors)
 
 
-def _document_route(path: str, document: Document) -> PathRoute:
+def _endpoint(make: Callable[[], Response]) -> Endpoint:
     async def answer(_: Request) -> Response:
-        return Response(document.make(), media_type=document.media_type, headers=document.headers)
+        return make()
 
-    return PathRoute("GET HEAD", re.compile(re.escape(path)), answer)
+    return answer
+
+
+def _model_endpoint(operation: Callable[[ModelSpec], str]) -> Endpoint:
+    async def answer(request: Request) -> Response:
+        return _json(operation(routes.model_spec(request.path_params)))
+
+    return answer
+
+
+def _live() -> Response:
+    return _json(write_document({"live": "true"}))
+
+
+def _ready(api: RestApi) -> Response:
+    is_ready, text = api.readiness()
+    return _json(text, 200 if is_ready else 503)
+
+
+async def _missing_name(_: Request) -> Response:
+    raise InvalidRequest("Missing model name in request.")
+
+
+async def _no_route(request: Request) -> Response:
+    raise routes.no_route(request)
 
 
 class _Cors:
@@ -178,7 +164,9 @@ class _InferenceEndpoint:
 
         def prepare() -> Inference[str]:
             plain = self._bodies.unzipped(body) if zipped else body
-            return self._api.prepare(request.path_params["method"].lower(), model_spec(request.path_params), plain)
+            return self._api.prepare(
+                request.path_params["method"].lower(), routes.model_spec(request.path_params), plain
+            )
 
         small = len(body) <= _SMALL and not zipped
         return prepare() if small else await self._workers.run(prepare)

@@ -104,22 +104,21 @@ class TimeoutProtocol(H11Protocol):
     def connection_made(self, transport: Any) -> None:
         """Starts to wait for the first request."""
         self.logger = _SILENT
-        self._header_timer: asyncio.TimerHandle | None = None
-        self._send_timer: asyncio.TimerHandle | None = None
+        self._timers: dict[str, asyncio.TimerHandle] = {}
         super().connection_made(transport)
         self._start_header_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stops the timers."""
-        self._stop_header_timer()
-        self._stop_send_timer()
+        self._stop_timer("header")
+        self._stop_timer("send")
         super().connection_lost(exc)
 
     def handle_events(self) -> None:
         """Reads what has arrived, also while the request before was answered."""
         super().handle_events()
         if not self._is_idle():
-            self._stop_header_timer()
+            self._stop_timer("header")
         elif self.timeout_keep_alive_task is None:
             # Only a part of a request's headers has arrived. Further bytes do not restart the
             # timer.
@@ -132,32 +131,27 @@ class TimeoutProtocol(H11Protocol):
 
     def resume_writing(self) -> None:
         """The client has read most of it."""
-        self._stop_send_timer()
+        self._stop_timer("send")
         super().resume_writing()
 
     def _is_idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
 
     def _start_header_timer(self) -> None:
-        if self._header_timer is None:
-            self._header_timer = self.loop.call_later(self.header_timeout, self._close_if_idle)
-
-    def _stop_header_timer(self) -> None:
-        if self._header_timer is not None:
-            self._header_timer.cancel()
-            self._header_timer = None
+        if "header" not in self._timers:
+            self._timers["header"] = self.loop.call_later(self.header_timeout, self._close_if_idle)
 
     def _close_if_idle(self) -> None:
         if self._is_idle() and not self.transport.is_closing():
             self.transport.close()
 
     def _start_send_timer(self) -> None:
-        self._send_timer = self.loop.call_later(self.send_timeout, self._abort_unless_read, self._unread_bytes())
+        unread = self._unread_bytes()
+        self._timers["send"] = self.loop.call_later(self.send_timeout, self._abort_unless_read, unread)
 
-    def _stop_send_timer(self) -> None:
-        if self._send_timer is not None:
-            self._send_timer.cancel()
-            self._send_timer = None
+    def _stop_timer(self, name: str) -> None:
+        if timer := self._timers.pop(name, None):
+            timer.cancel()
 
     def _abort_unless_read(self, unread_before: int) -> None:
         if self._unread_bytes() >= unread_before:

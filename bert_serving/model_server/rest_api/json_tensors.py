@@ -9,6 +9,7 @@ from enum import Enum, auto
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 
@@ -24,17 +25,8 @@ _BYTES_SUFFIX = "_bytes"
 # numpy has at most 64 dimensions, one of which is the batch.
 _HIGHEST_RANK = 63
 
-_FLOATS = {types_pb2.DT_FLOAT: np.float32, types_pb2.DT_DOUBLE: np.float64}
-_INTEGERS: dict[int, Any] = {
-    types_pb2.DT_INT8: np.int8,
-    types_pb2.DT_INT16: np.int16,
-    types_pb2.DT_INT32: np.int32,
-    types_pb2.DT_INT64: np.int64,
-    types_pb2.DT_UINT8: np.uint8,
-    types_pb2.DT_UINT16: np.uint16,
-    types_pb2.DT_UINT32: np.uint32,
-    types_pb2.DT_UINT64: np.uint64,
-}
+_FLOATS = (types_pb2.DT_FLOAT, types_pb2.DT_DOUBLE)
+_INTEGERS = tuple(types_pb2.DataType.Value(f"DT_{sign}INT{bits}") for sign in ("", "U") for bits in (8, 16, 32, 64))
 
 
 class Layout(Enum):
@@ -246,7 +238,7 @@ def _converter(dtype: int) -> Callable[[Any], Any]:
     if dtype in _FLOATS:
         return lambda value: _to_float(value, dtype)
     if dtype in _INTEGERS:
-        limits = np.iinfo(_INTEGERS[dtype])
+        limits = np.iinfo(_numpy_type(dtype))
         return lambda value: _to_integer(value, dtype, int(limits.min), int(limits.max))
     if dtype == types_pb2.DT_STRING:
         return _to_bytes
@@ -256,7 +248,7 @@ def _converter(dtype: int) -> Callable[[Any], Any]:
 
 
 def _numpy_type(dtype: int) -> Any:
-    return _FLOATS.get(dtype) or _INTEGERS.get(dtype) or np.bool_
+    return tf.as_dtype(dtype).as_numpy_dtype
 
 
 def _to_float(value: Any, dtype: int) -> float:

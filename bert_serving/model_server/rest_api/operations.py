@@ -21,7 +21,7 @@ from bert_serving.model_server.rest_api.json_text import Node, parse_json_object
 
 
 class RestApi:
-    """Answers requests from the models of a store.
+    """Answers requests from the models of a store; raises RequestError where it refuses one.
 
     Attributes:
         draining: no longer ready, because the server stops.
@@ -46,19 +46,11 @@ class RestApi:
         return write_document({"models": [self._model(name) for name in self._store.names()]})
 
     def status(self, spec: model_pb2.ModelSpec) -> str:
-        """The states of a model's versions, in the form of GetModelStatus.
-
-        Raises:
-            RequestError: the request is refused.
-        """
+        """The states of a model's versions, in the form of GetModelStatus."""
         return status_json(model_status(self._store, spec))
 
     def metadata(self, spec: model_pb2.ModelSpec) -> str:
-        """The signatures of a version, in the form of GetModelMetadata.
-
-        Raises:
-            RequestError: the request is refused.
-        """
+        """The signatures of a version, in the form of GetModelMetadata."""
         return metadata_json(model_metadata(self._store.resolve(spec)))
 
     def prepare(self, method: str, spec: model_pb2.ModelSpec, body: bytes) -> Inference[str]:
@@ -68,9 +60,6 @@ class RestApi:
             method: predict, classify or regress.
             spec: the model, and its version or label.
             body: JSON, unpacked.
-
-        Raises:
-            RequestError: the request is refused.
         """
         prepare = {"predict": self._predict, "classify": self._classify, "regress": self._regress}[method]
         return prepare(spec, parse_json_object(body))

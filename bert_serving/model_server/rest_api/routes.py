@@ -25,6 +25,8 @@ NAMELESS = re.compile(rf"/v1/models{_VERSION}(?:/metadata)?", re.IGNORECASE)
 
 _HIGHEST_VERSION = 2**63 - 1
 
+Endpoint = Callable[[Request], Awaitable[Response]]
+
 
 class PathRoute(BaseRoute):
     """A route by a regular expression over the path as it was sent.
@@ -33,7 +35,7 @@ class PathRoute(BaseRoute):
     of which TensorFlow Serving does.
     """
 
-    def __init__(self, methods: str, path: re.Pattern[str], endpoint: Callable[[Request], Awaitable[Response]]):
+    def __init__(self, methods: str, path: re.Pattern[str], endpoint: Endpoint):
         """Makes a route.
 
         Args:
@@ -47,7 +49,7 @@ class PathRoute(BaseRoute):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Whether a request belongs to this route, and its path parameters."""
-        match = self._path.fullmatch(raw_path(scope)) if scope["method"] in self._methods else None
+        match = self._path.fullmatch(_raw_path(scope)) if scope["method"] in self._methods else None
         return (Match.NONE, {}) if match is None else (Match.FULL, {"path_params": match.groupdict()})
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,7 +57,12 @@ class PathRoute(BaseRoute):
         await self._app(scope, receive, send)
 
 
-def raw_path(scope: Scope) -> str:
+def exactly(path: str) -> re.Pattern[str]:
+    """A pattern for a path without parameters."""
+    return re.compile(re.escape(path))
+
+
+def _raw_path(scope: Scope) -> str:
     """The path as it was sent: percent-encoded, without the query."""
     path: bytes = scope["raw_path"]
     return path.decode("ascii")
@@ -63,7 +70,7 @@ def raw_path(scope: Scope) -> str:
 
 def no_route(request: Request) -> RequestError:
     """The error for a request that no route takes."""
-    path = raw_path(request.scope)
+    path = _raw_path(request.scope)
     if _API.fullmatch(path):
         return InvalidRequest(f"Malformed request: {request.method} {path}")
     return ServableNotFound(f"Nothing at {path}: the API begins with /v1/models/")
