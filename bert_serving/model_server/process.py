@@ -45,8 +45,7 @@ class ModelServerProcess:
             base_path: folder that holds the numbered versions.
             model_name: name of the model in requests.
             extra_flags: further flags, in the form `--flag=value`.
-            program: command to run instead of the default, tensorflow_model_server on PATH or else
-                the embedded server.
+            program: command to run instead of the stock server on PATH or the embedded one.
             start_timeout: seconds until the model must be AVAILABLE.
             stop_timeout: seconds from SIGTERM to SIGKILL.
         """

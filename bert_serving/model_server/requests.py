@@ -28,8 +28,7 @@ class RequestHandler:
         Args:
             executor: runs the requests.
             limits: limits of one request.
-            on_response: called on the event loop with each request that was answered, and the
-                response; must be quick.
+            on_response: called with answered requests on the event loop; must be quick.
         """
         self.limits = limits
         self._executor = executor

@@ -36,8 +36,7 @@ from bert_serving.model_server.thread_pool import Workers
 
 _log = logging.getLogger("bert_serving.model_server")
 
-# How often to look for versions that are due for another try, even where new versions are not
-# looked for.
+# How often to look for versions that are due for a retry.
 _RETRY_POLL_SECONDS = 1.0
 
 
@@ -66,8 +65,7 @@ class ModelServer:
         self._access_log: AccessLog | None = None
         self._request_log = RequestLog()
         self._health: Health | None = None
-        # Two threads: a reload waits for its models to load, which must not delay new versions of
-        # other models.
+        # Two threads, so that a reload, which waits for its models, does not delay new versions.
         self._version_watcher, self._config_watcher = Watcher(), Watcher()
         self._grpc: grpc.aio.Server | None = None
         self._rest: HttpServer | None = None
@@ -76,8 +74,7 @@ class ModelServer:
         """Waits until every model has a version, loads the models, then opens the ports.
 
         Raises:
-            InputError: a base path does not exist, or has no version and new ones are not looked
-                for; a port is taken; a key or certificate is not usable.
+            InputError: a base path, a port, a key or a certificate cannot be used.
         """
         if self.options.tls is not None:
             # gRPC's error for an unusable key does not name the key.
@@ -168,8 +165,7 @@ class ModelServer:
         arguments: list[tuple[str, str | int]] = [
             ("grpc.max_receive_message_length", options.limits.max_request_bytes),
             ("grpc.max_send_message_length", -1),
-            # Otherwise a second server on the same port starts without complaint and takes half of
-            # the requests.
+            # Otherwise a second server could share the port and take half of the requests.
             ("grpc.so_reuseport", 0),
             *options.grpc_channel_arguments,
         ]

@@ -1,8 +1,10 @@
 """Batching parameters: the file of TensorFlow Serving, and a budget in tokens."""
 
 import os
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bert_serving.errors import InputError
 from bert_serving.model_server.config.text_protos import read_config_file
@@ -19,17 +21,14 @@ class BatchingParameters:
 
     Attributes:
         max_batch_size: most rows of a request, and of a batch.
-        batch_timeout_micros: microseconds that a batch waits for more requests; it never waits for
-            the only client.
+        batch_timeout_micros: wait of a batch for more requests; none for the only client.
         max_enqueued_batches: full batches that may wait; further requests are refused.
         num_batch_threads: batches that run in parallel, of all models.
         allowed_batch_sizes: batch sizes to pad to, ascending; empty allows any.
         pad_variable_length_inputs: pad rows of unequal length with zeros, or empty strings.
-        enable_large_batch_splitting: run a request with too many rows in parts instead of refusing
-            it.
+        enable_large_batch_splitting: split a request with too many rows, not refuse it.
         max_execution_batch_size: most rows of a part.
-        max_batch_tokens: estimated tokens of a batch; a request with more runs alone, and after
-            those with fewer.
+        max_batch_tokens: estimated tokens of a batch; a longer request runs alone, and last.
     """
 
     max_batch_size: int = 1000
@@ -83,30 +82,18 @@ def read_batching_parameters(path: Path, *, defaults: BatchingParameters | None 
 
     Args:
         path: the file.
-        defaults: parameters to take num_batch_threads (all models share the threads) and
-            max_batch_tokens (no file has it) from.
+        defaults: takes num_batch_threads and max_batch_tokens from here, not from the file.
 
     Raises:
         InputError: the file cannot be read or parsed, or a value is not allowed.
     """
-    message = read_config_file(path, "BatchingParameters")
-    values: dict[str, object] = {
-        "allowed_batch_sizes": tuple(message.allowed_batch_sizes),
-        "pad_variable_length_inputs": message.pad_variable_length_inputs,
-        "enable_large_batch_splitting": message.enable_large_batch_splitting,
-    }
-    for name in (
-        "max_batch_size",
-        "batch_timeout_micros",
-        "max_enqueued_batches",
-        "num_batch_threads",
-        "max_execution_batch_size",
-    ):
-        if message.HasField(name):
-            values[name] = getattr(message, name).value
+    values: dict[str, Any] = {}
+    for field, value in read_config_file(path, "BatchingParameters").ListFields():
+        if field.name != "thread_pool_name":  # the pool has a name in TensorFlow Serving only
+            values[field.name] = tuple(value) if isinstance(value, Sequence) else getattr(value, "value", value)
     if defaults is not None:
         values |= {"num_batch_threads": defaults.num_batch_threads, "max_batch_tokens": defaults.max_batch_tokens}
     try:
-        return replace(BatchingParameters(), **values)  # type: ignore[arg-type]
+        return BatchingParameters(**values)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None

@@ -47,7 +47,7 @@ class Limits:
                 self._check_texts(name, array)
 
     def check_declared(self, sizes: Mapping[str, tuple[int, int]]) -> None:
-        """Checks the declared sizes of inputs before unpacking: a few bytes may declare a large array.
+        """Checks the sizes that inputs declare, before memory is taken for them.
 
         Args:
             sizes: rows and bytes of each input.

@@ -66,22 +66,18 @@ class ServerOptions:
         max_threads: requests that run in parallel; the others wait.
         intra_op_parallelizm: threads within one operation; 0 leaves it to TensorFlow.
         inter_op_parallelizm: operations run in parallel; 0 leaves it to TensorFlow.
-        enable_model_warmup: replay `assets.extra/tf_serving_warmup_requests` before a version is
-            AVAILABLE.
+        enable_model_warmup: replay a version's warmup requests before it is AVAILABLE.
         warmup_iterations: replays of each warmup request.
         saved_model_tags: tags of the meta graph to load.
-        tensor_content: answer Predict with `tensor_content` instead of the typed fields of
-            TensorProto.
-        file_system_poll_wait_seconds: seconds between looks at the base paths; 0 looks once, at the
-            start.
+        tensor_content: answer Predict with `tensor_content` instead of typed fields.
+        file_system_poll_wait_seconds: seconds between looks at the base paths; 0 looks once.
         model_config_file: the file that `models` were read from.
         model_config_file_poll_wait_seconds: seconds between reads of that file; 0 reads it once.
         max_num_load_retries: retries for a version that failed to load.
         load_retry_interval: seconds between retries.
         load_threads: versions that are loaded in parallel.
         batching: limits of batches; None runs each request on its own.
-        per_model_batching: take the limits from each version's own file; versions without one are
-            not batched.
+        per_model_batching: batch by each version's own file, and no version without one.
         rest_timeout: seconds until a REST inference times out.
         rest_cors: allow cross-origin requests (CORS).
         rest_threads: threads that read large requests.
@@ -95,11 +91,9 @@ class ServerOptions:
         request_log: log of sampled requests; None is off.
         check_method_names: refuse a signature whose method name is that of another method.
         allow_unsafe_operations: load models with operations that access files or run code.
-        tf_serving: version of TensorFlow Serving that models should also run on; loads warn of
-            operations that it lacks.
+        tf_serving: version of TensorFlow Serving whose missing operations loads warn of.
         max_waiting_requests: requests that may wait for a thread; more are refused.
-        allow_version_labels_for_unavailable_models: a new label may name a version that is not
-            AVAILABLE yet.
+        allow_version_labels_for_unavailable_models: accept labels of versions not AVAILABLE.
     """
 
     models: Sequence[ModelConfig]

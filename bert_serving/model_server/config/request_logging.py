@@ -42,8 +42,7 @@ class RequestLogConfig:
 def model_logging(entry: Any) -> RequestLogConfig | None:
     """The request log from the LoggingConfig of a ModelConfig; None without one.
 
-    The stock server has no log collector and refuses to start with a LoggingConfig; custom builds
-    name theirs in `type`.
+    The stock server refuses a LoggingConfig; custom builds name their log collector in `type`.
 
     Raises:
         InputError: it has a setting that this server does not support.

@@ -24,8 +24,7 @@ class Tls:
     Attributes:
         key: the server's private key.
         certificate: its certificate, with those that lead to the root.
-        authority: certificate of the authority that signs the clients' certificates; empty for
-            gRPC's default roots.
+        authority: certificate that signs the clients' certificates; empty is gRPC's default.
         client_verify: require clients to have a certificate of that authority.
         source: file that they were read from, for error messages.
     """
@@ -55,8 +54,7 @@ class Tls:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         try:
             with _as_file(self.key + b"\n" + self.certificate) as chain:
-                # Without a password here, an encrypted key would prompt on the terminal; the SSL
-                # config file cannot hold one.
+                # Without a password, an encrypted key would prompt on the terminal.
                 context.load_cert_chain(chain, password=lambda: "")
         except (ssl.SSLError, ValueError) as error:
             raise InputError(

@@ -12,6 +12,8 @@ from bert_serving.model_server.observability.events import RequestEvent
 
 _log = logging.getLogger("bert_serving.model_server")
 
+_NAMED_BY_EVENT = ("entrypoint", "method", "model", "version", "signature", "status")
+
 
 class AccessLog:
     """Writes request events to a file; a full disk loses lines, never answers."""
@@ -33,12 +35,7 @@ class AccessLog:
         """Writes the line of a request."""
         line = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            "entrypoint": event.entrypoint,
-            "method": event.method,
-            "model": event.model,
-            "version": event.version,
-            "signature": event.signature,
-            "status": event.status,
+            **{name: getattr(event, name) for name in _NAMED_BY_EVENT},
             "milliseconds": round(event.seconds * 1e3, 3),
             "rows": event.rows,
             "client": event.client,

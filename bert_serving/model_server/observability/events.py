@@ -16,16 +16,13 @@ class RequestEvent:
 
     Attributes:
         entrypoint: GRPC or REST.
-        method: Predict, Classify, Regress, MultiInference; in lower case over REST, as in
-            TensorFlow Serving.
+        method: Predict, Classify, Regress, MultiInference; in lower case over REST.
         model: name of the model in the request.
         client: address of the client.
         started: when the request arrived, on the clock of `now`.
-        inference: what the request runs; None until that is known, and for requests that are
-            refused before.
+        inference: what the request runs; None until that is known.
         request: the message of a request that runs several inferences.
-        runtime: seconds in the queue and in TensorFlow; of several inferences, those of the
-            slowest.
+        runtime: seconds in the queue and in TensorFlow, of the slowest inference.
         status: name of the canonical code; empty until the request has ended.
         message: the error message; empty without an error.
         seconds: from the arrival of the request to its answer.

@@ -17,8 +17,7 @@ from bert_serving.model_server.observability.events import RequestEvent
 _MICROSECONDS = [10 * 1.8**power for power in range(33)]
 _ROWS = [float(2**power) for power in range(14)]
 
-# TensorFlow Serving measures the runtime of both protocols in one place, by gRPC's names of
-# methods.
+# TensorFlow Serving's runtime metrics have gRPC's names of methods over REST as well.
 _METHODS = {"predict": "Predict", "classify": "Classify", "regress": "Regress"}
 
 # TensorFlow Serving's name of its runtime for SavedModels, those of TensorFlow 2 included.
@@ -31,8 +30,7 @@ _LOAD = ("model_path", "status")
 class Metrics:
     """Counters and histograms of a server.
 
-    prometheus_client ends the names of counters in `_total`; TensorFlow Serving's do not, and
-    dashboards expect those.
+    prometheus_client ends names of counters in `_total`, TensorFlow Serving and dashboards do not.
     """
 
     def __init__(self, store: ModelStore, executor: Executor, log_dropped: Callable[[], int] = lambda: 0):
@@ -129,8 +127,7 @@ class _LoadAttempts:
         self._store = store
         self._counter = counter
         self._warmups = warmups
-        # A record never changes, so that a new one is another attempt. Weak references, because a
-        # record holds the model in memory.
+        # A new record is a new attempt. Weak references: a record holds the model in memory.
         self._counted: dict[tuple[str, int], tuple[weakref.ref[VersionRecord], int]] = {}
         loop = asyncio.get_running_loop()
 

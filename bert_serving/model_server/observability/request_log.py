@@ -54,16 +54,7 @@ _LOG_FIELDS = {
 
 @dataclass(frozen=True)
 class _Entry:
-    """A request that waits to be written.
-
-    Attributes:
-        config: the log that it belongs to.
-        request: the message; None for one that came as JSON.
-        inference: what the request ran.
-        response: the answer, where it is a message.
-        time: when it was answered, in seconds since 1970.
-        size: its approximate bytes.
-    """
+    """A request to write; `time` in seconds since 1970, `size` in approximate bytes."""
 
     config: RequestLogConfig
     request: Message | None

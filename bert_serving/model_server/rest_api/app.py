@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
+from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import unquote
@@ -28,9 +29,12 @@ from bert_serving.model_server.thread_pool import Workers
 _SMALL = 1 << 14
 # How long a request runs before its client's disconnection is watched for.
 _WATCH_AFTER_SECONDS = 0.05
-_CLIENT_CLOSED_REQUEST = 499
-_REQUEST_TIMEOUT = 408
-_CONTENT_TOO_LARGE = 413
+_CORS_HEADERS = [
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
+    (b"access-control-allow-headers", b"Content-Type, Content-Encoding"),
+]
+_CLIENT_CLOSED_REQUEST = 499  # nginx's code, which HTTPStatus lacks
 
 
 def build_rest_app(
@@ -110,12 +114,7 @@ class _Cors:
 
     def __init__(self, app: ASGIApp, allowed: bool):
         self._app = app
-        headers = {
-            "access-control-allow-origin": "*",
-            "access-control-allow-methods": "GET, POST, OPTIONS",
-            "access-control-allow-headers": "Content-Type, Content-Encoding",
-        }
-        self._headers = [(name.encode(), value.encode()) for name, value in headers.items()] if allowed else []
+        self._headers = _CORS_HEADERS if allowed else []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
@@ -237,8 +236,8 @@ async def _refused(request: Request, error: Exception) -> Response:  # noqa: ARG
 def _error_response(status: Status, error: Exception) -> Response:
     text = write_document({"error": quoted(status.message)})
     if isinstance(error, BodyTooLargeError):
-        return _json(text, _CONTENT_TOO_LARGE)
+        return _json(text, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     if isinstance(error, BodyTooSlowError):
         # Bytes that still come would be taken for the next request.
-        return _json(text, _REQUEST_TIMEOUT, {"Connection": "close"})
+        return _json(text, HTTPStatus.REQUEST_TIMEOUT, {"Connection": "close"})
     return _json(text, http_status(status.code))

@@ -20,10 +20,8 @@ class BodyReader:
     """Reads bodies.
 
     Attributes:
-        body_timeout: seconds for a body to arrive, besides the time for its bytes at the minimum
-            rate.
-        min_bytes_per_second: minimum rate: a large body over a slow link is waited for, one that
-            trickles in is not.
+        body_timeout: seconds for a body, besides the time for its bytes at the minimum rate.
+        min_bytes_per_second: minimum rate, so that a slow link may send a large body.
     """
 
     body_timeout = 60.0

@@ -93,8 +93,7 @@ class TimeoutProtocol(H11Protocol):
     """A connection with timeouts for the headers of requests and for sending answers.
 
     Attributes:
-        header_timeout: seconds for the headers of a request to arrive; uvicorn alone would wait
-            forever.
+        header_timeout: seconds for the headers of a request; uvicorn has no timeout for them.
         send_timeout: seconds in which the client must read something of an answer.
     """
 
@@ -120,8 +119,7 @@ class TimeoutProtocol(H11Protocol):
         if not self._is_idle():
             self._stop_timer("header")
         elif self.timeout_keep_alive_task is None:
-            # Only a part of a request's headers has arrived. Further bytes do not restart the
-            # timer.
+            # The headers are incomplete. Further bytes do not restart the timer.
             self._start_header_timer()
 
     def pause_writing(self) -> None:

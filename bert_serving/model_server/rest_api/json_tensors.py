@@ -195,10 +195,6 @@ class _Column:
 
     def array(self) -> np.ndarray:
         shape = (self._count, *(self._shape or ()))
-        if self._dtype == types_pb2.DT_STRING:
-            array = np.empty(len(self._leaves), dtype=object)
-            array[:] = self._leaves
-            return array.reshape(shape)
         with np.errstate(over="ignore"):  # a number beyond the largest float is infinite
             return np.array(self._leaves, dtype=_numpy_type(self._dtype)).reshape(shape)
 
@@ -372,14 +368,8 @@ def float_texts(values: np.ndarray) -> list[str]:
 
 def _nested(leaves: Sequence[Node], shape: tuple[int, ...]) -> Node:
     """A vector of leaves as nested lists of the given shape."""
-    if not shape:
-        return leaves[0]
-    nodes: list[Any] = list(leaves)
-    for level in range(len(shape) - 1, 0, -1):
-        size = shape[level]
-        rows = math.prod(shape[:level])
-        nodes = [nodes[row * size : (row + 1) * size] for row in range(rows)]
-    return nodes
+    node: Node = np.array(leaves, dtype=object).reshape(shape).tolist()
+    return node
 
 
 def _string_text(value: bytes) -> str:
