@@ -147,7 +147,7 @@ _FLAGS = (
     _Flag("max_batch_tokens", _positive, str(DEFAULT_TOKEN_BUDGET), "estimated tokens of a batch; longer requests run alone"),
     _Flag("max_waiting_requests", _positive, "1000", "requests that may wait for a thread; more are refused"),
     _Flag("rest_api_num_threads", _count, "0", "threads that read large REST requests; 0 is four per CPU"),
-    _Flag("rest_api_timeout_in_ms", lambda text: _positive(text) / 1e3, "30000", "timeout of a REST inference in milliseconds", "rest_timeout"),
+    _Flag("rest_api_timeout_in_ms", lambda text: _positive(text) / 1e3, "30000", "timeout of a REST inference in ms", "rest_timeout"),
     _Flag("rest_api_enable_cors_support", _boolean, "False", "allow cross-origin requests (CORS) over REST", "rest_cors"),
     _Flag("no-page", lambda text: not _boolean(text), "False", "no web page at / of the REST port", "page"),
     _Flag("ssl_config_file", _path, "", "SSLConfig in text form: TLS for the gRPC port"),
