@@ -165,9 +165,9 @@ _FLAGS = (
     _Flag("request_log_max_bytes", _positive, str(DEFAULT_MAX_BYTES), "most bytes of all files of a request log together"),
     _Flag("allow_unsafe_operations", _boolean, "False", "load models with operations that access files or run code"),
     _Flag("saved_model_tags", lambda text: tuple(text.split(",")), contract.SERVING_TAG, "tags of the meta graph, separated by commas"),
-    _Flag("tensorflow_session_parallelizm", _count, "0", "sets both of the next two; 0 is automatic"),
-    _Flag("tensorflow_intra_op_parallelizm", _count, "0", "threads within an operation; 0 is automatic"),
-    _Flag("tensorflow_inter_op_parallelizm", _count, "0", "operations run in parallel; 0 is automatic"),
+    _Flag("tensorflow_session_parallelism", _count, "0", "sets both of the next two; 0 is automatic"),
+    _Flag("tensorflow_intra_op_parallelism", _count, "0", "threads within an operation; 0 is automatic"),
+    _Flag("tensorflow_inter_op_parallelism", _count, "0", "operations run in parallel; 0 is automatic"),
     _Flag("enable_model_warmup", _boolean, "True", "replay a version's warmup requests before it is available"),
     _Flag("num_request_iterations_for_warmup", _count, "1", "replays of each warmup request", "warmup_iterations"),
     _Flag("enable_serialization_as_tensor_content", _boolean, "False", "answer Predict with tensor_content", "tensor_content"),
@@ -246,7 +246,7 @@ def _unknown(argument: str) -> str:
 
 
 def _options(values: argparse.Namespace) -> ServerOptions:
-    intra, inter = _parallelizm(values)
+    intra, inter = _parallelism(values)
     if not values.port and not values.grpc_socket_path:
         raise InputError("--port=0 switches the gRPC port off: then --grpc_socket_path is required")
     unchanged = {field.name: getattr(values, field.name) for field in fields(ServerOptions) if field.name in values}
@@ -256,8 +256,8 @@ def _options(values: argparse.Namespace) -> ServerOptions:
         host=None,
         max_threads=values.grpc_max_threads or ServerOptions.max_threads,
         rest_threads=values.rest_api_num_threads or ServerOptions.rest_threads,
-        intra_op_parallelizm=intra,
-        inter_op_parallelizm=inter,
+        intra_op_parallelism=intra,
+        inter_op_parallelism=inter,
         limits=Limits(values.max_request_bytes, values.max_request_rows, values.max_text_bytes),
         batching=_batching(values),
         tls=read_tls(values.ssl_config_file) if values.ssl_config_file else None,
@@ -266,12 +266,12 @@ def _options(values: argparse.Namespace) -> ServerOptions:
     )
 
 
-def _parallelizm(values: argparse.Namespace) -> tuple[int, int]:
-    intra, inter = values.tensorflow_intra_op_parallelizm, values.tensorflow_inter_op_parallelizm
-    session = values.tensorflow_session_parallelizm
+def _parallelism(values: argparse.Namespace) -> tuple[int, int]:
+    intra, inter = values.tensorflow_intra_op_parallelism, values.tensorflow_inter_op_parallelism
+    session = values.tensorflow_session_parallelism
     if session and intra and inter:
         raise InputError(
-            "--tensorflow_session_parallelizm sets both kinds of parallelizm: "
+            "--tensorflow_session_parallelism sets both kinds of parallelism: "
             "give either it, or the intra and inter flags"
         )
     return (intra, inter) if intra or inter else (session, session)

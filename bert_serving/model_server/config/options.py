@@ -64,8 +64,8 @@ class ServerOptions:
         grpc_socket_path: also serve gRPC on this Unix socket.
         grpc_channel_arguments: name and value pairs for the gRPC server.
         max_threads: requests that run in parallel; the others wait.
-        intra_op_parallelizm: threads within one operation; 0 leaves it to TensorFlow.
-        inter_op_parallelizm: operations run in parallel; 0 leaves it to TensorFlow.
+        intra_op_parallelism: threads within one operation; 0 leaves it to TensorFlow.
+        inter_op_parallelism: operations run in parallel; 0 leaves it to TensorFlow.
         enable_model_warmup: replay a version's warmup requests before it is AVAILABLE.
         warmup_iterations: replays of each warmup request.
         saved_model_tags: tags of the meta graph to load.
