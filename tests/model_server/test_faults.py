@@ -374,7 +374,7 @@ def test_a_message_of_two_gigabytes_is_refused_before_it_comes(server):
         connection.sendall(
             f"POST /v1/models/texts:predict HTTP/1.1\r\nHost: x\r\nContent-Length: {2**31}\r\n\r\n".encode() + b'{"'
         )
-        assert read_until(connection, b"most that this server takes").startswith(b"HTTP/1.1 413")
+        assert read_until(connection, b"the limit of this server").startswith(b"HTTP/1.1 413")
     check_that_it_answers(server)
 
 

@@ -488,7 +488,7 @@ def test_a_body_that_does_not_come_gets_408_and_the_connection_is_closed(base, m
         head, _, body = all_that_comes(connection).partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 408 ")
         assert b"connection: close" in head.lower()
-        assert json.loads(body)["error"].startswith("The body has not come within 0.3 s")
+        assert json.loads(body)["error"].startswith("The body did not arrive within 0.3 s")
     assert json.loads((tmp_path / "log").read_text())["status"] == "DEADLINE_EXCEEDED"
 
 
@@ -725,6 +725,6 @@ def test_a_request_over_rest_that_outlives_the_grace_period_gets_503(base, tmp_p
     slow.leave.set()
     (reply,) = replies
     assert reply.status_code == 503
-    assert reply.json() == {"error": "The server stops: ask again later"}
+    assert reply.json() == {"error": "The server is stopping: retry later"}
     assert json.loads((tmp_path / "log").read_text())["status"] == "UNAVAILABLE"
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]

@@ -146,11 +146,11 @@ class _InferenceEndpoint:
             inference = await self._inference(request)
             text = await self._unless_disconnected(request, self._handler.run(event, inference))
         except ClientDisconnect:
-            self._handler.fail(event, Cancelled("The client has gone"))
+            self._handler.fail(event, Cancelled("The client has disconnected"))
             raise
         except asyncio.CancelledError:
             # Only the server's end cancels; what has no answer by then gets this one.
-            error = ServerUnavailable("The server stops: ask again later")
+            error = ServerUnavailable("The server is stopping: retry later")
             return _error_response(self._handler.fail(event, error), error)
         except Exception as error:  # noqa: BLE001  whatever it is, the client gets a status
             return _error_response(self._handler.fail(event, error), error)

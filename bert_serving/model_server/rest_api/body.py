@@ -46,7 +46,7 @@ class BodyReader:
             return await self._read(request)
         except TimeoutError:
             raise BodyTooSlowError(
-                f"The body has not come within {self.body_timeout:g} s: send as many bytes as Content-Length says"
+                f"The body did not arrive within {self.body_timeout:g} s: send as many bytes as Content-Length says"
             ) from None
 
     async def _read(self, request: Request) -> bytes:
@@ -80,4 +80,6 @@ class BodyReader:
 
     def _check_size(self, size: int) -> None:
         if size > self._max_bytes:
-            raise BodyTooLargeError(f"The body is larger than {self._max_bytes} bytes, the most that this server takes")
+            raise BodyTooLargeError(
+                f"The body is larger than {self._max_bytes} bytes, the limit of this server: send less"
+            )
