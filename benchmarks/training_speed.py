@@ -76,7 +76,8 @@ def prepare_ours(data: Path, model: Path, name: str):
     from bert_serving.config import EncoderConfig, TrainingConfig
     from bert_serving.contract import Head
     from bert_serving.data.batches import BatchPlan, epoch_dataset
-    from bert_serving.encoders.loading import find_encoder_folder, load_encoder
+    from bert_serving.encoders.loading import load_encoder
+    from bert_serving.encoders.lookup import find_encoder_folder
     from bert_serving.text.preprocessing import load_preprocessing
     from bert_serving.training.optimizer import create_optimizer, plan_schedule
 

@@ -13,7 +13,7 @@ from bert_serving.encoders.architecture import assign_weights
 from bert_serving.encoders.conversion.classification_head import FineTunedHead, read_head
 from bert_serving.encoders.conversion.hugging_face import read_description, rename_weights, uses_sentencepiece
 from bert_serving.encoders.conversion.tokenizer import read_tokenizer_settings, write_tokenizer
-from bert_serving.encoders.license import Terms, readme_terms
+from bert_serving.encoders.license import LicenseAndLanguages, licensing_of_readme
 from bert_serving.encoders.loading import LoadedEncoder, network_from
 from bert_serving.encoders.safetensors_file import read_safetensors
 from bert_serving.errors import EncoderError
@@ -40,7 +40,7 @@ class Adopted:
     classifier: Classifier
     folder: Path
     sha256: str
-    terms: Terms
+    terms: LicenseAndLanguages
     architecture: str
     transformers: str | None
 
@@ -82,7 +82,7 @@ def adopt(folder: Path, workshop: Path, *, sequence_length: int | None = None, p
         classifier,
         folder,
         folder_sha256(folder),
-        readme_terms(folder),
+        licensing_of_readme(folder),
         str(config["architectures"][0]),
         str(config["transformers_version"]) if config.get("transformers_version") else None,
     )

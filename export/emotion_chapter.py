@@ -20,7 +20,8 @@ from bert_serving.classifier import Classifier
 from bert_serving.cli.display import ConsoleObserver, console, show_table
 from bert_serving.contract import Head, Pooling
 from bert_serving.data.splits import Splits, load_splits
-from bert_serving.encoders.loading import find_encoder_folder, load_encoder
+from bert_serving.encoders.loading import load_encoder
+from bert_serving.encoders.lookup import find_encoder_folder
 from bert_serving.errors import BertServingError, InputError, exit_status
 from bert_serving.evaluation.predictions import Predictions
 from bert_serving.features.frozen import FrozenEncoder, classify_features, features_of, majority_of

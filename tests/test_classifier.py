@@ -16,7 +16,8 @@ from bert_serving.classifier import (
 )
 from bert_serving.config import EncoderConfig
 from bert_serving.contract import Head, Pooling
-from bert_serving.encoders.loading import find_encoder_folder, load_encoder
+from bert_serving.encoders.loading import load_encoder
+from bert_serving.encoders.lookup import find_encoder_folder
 from bert_serving.errors import DataError, EncoderError, InputError
 from bert_serving.text.preprocessing import load_preprocessing
 from bert_serving.training.strategy import mixed_precision

@@ -10,7 +10,8 @@ from bert_serving.classifier import ClassifierOptions, build_classifier, pool
 from bert_serving.config import EncoderConfig, load_run_file
 from bert_serving.contract import Graph, Pooling
 from bert_serving.encoders.architecture import sample_inputs
-from bert_serving.encoders.loading import find_encoder_folder, load_encoder
+from bert_serving.encoders.loading import load_encoder
+from bert_serving.encoders.lookup import find_encoder_folder
 from bert_serving.encoders.token_cache import cached_token_rows
 from bert_serving.errors import RunFileError
 from bert_serving.features import frozen as features

@@ -169,12 +169,12 @@ def test_a_pair_classifier_takes_two_texts(folders, bert_serving, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"architectures": ["BertModel"]}, "is no fine-tuned classifier: its architectures are BertModel, expected"),
-        ({"architectures": ...}, "is no fine-tuned classifier: its architectures are none, expected"),
+        ({"architectures": ["BertModel"]}, "not a fine-tuned classifier: its architectures are BertModel, expected"),
+        ({"architectures": ...}, "not a fine-tuned classifier: its architectures are none, expected"),
         ({"id2label": {"0": "a", "1": "b"}}, "config.json: id2label names 2 labels, its head has 3 outputs"),
         ({"id2label": {"0": "a", "1": "b", "2": "a"}}, "config.json: id2label gives two outputs one name: a, b, a"),
-        ({"id2label": {"0": "a", "1": "b", "2": " "}}, "config.json: id2label has ' ', which is no label"),
-        ({"id2label": ["a", "b", "c"]}, "config.json: id2label is no table of numbers and labels"),
+        ({"id2label": {"0": "a", "1": "b", "2": " "}}, "config.json: id2label has ' ', which cannot be a label"),
+        ({"id2label": ["a", "b", "c"]}, "config.json: id2label must map numbers to labels"),
         ({"problem_type": "ranking"}, "config.json: problem_type 'ranking' is not one of single_label_classification"),
         ({"problem_type": "regression"}, "config.json: problem_type 'regression' with 3 outputs cannot be served"),
     ],
@@ -206,7 +206,7 @@ def test_pickled_weights_are_never_read(bert, tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("export {hf} --to models", "is no fine-tuned classifier: its architectures are none"),
+        ("export {hf} --to models", "not a fine-tuned classifier: its architectures are none"),
         ("export {run} --to models --pairs", "--pairs, --sequence-length and --texts are for Hugging Face folders"),
         (
             "export {run} --to models --texts x.txt",

@@ -57,7 +57,7 @@ def show(
     """Show one encoder and where it comes from."""
     from bert_serving.encoders.catalog.catalog import CATALOG
     from bert_serving.encoders.catalog.handles import find_handle
-    from bert_serving.encoders.download.hugging_face_hub import read_commit
+    from bert_serving.encoders.folder import read_commit
 
     handle = find_handle(name)
     facts: dict[str, Any] = _facts(CATALOG[handle.name]) if handle.name in CATALOG else {"name": handle.name}
@@ -135,7 +135,7 @@ def fetch(
         raise EncoderError(f"--preprocessing {preprocessing!r} must be an address, and belongs to an encoder's address")
     find_handle(name, preprocessing)  # a wrong name is told before TensorFlow is imported
     from bert_serving.config import EncoderConfig
-    from bert_serving.encoders.loading import find_encoder_folder
+    from bert_serving.encoders.lookup import find_encoder_folder
 
     observer = ConsoleObserver()
     config = EncoderConfig(name=name, preprocessing=preprocessing, trusted=trusted)
@@ -153,7 +153,7 @@ def convert(
 ) -> None:
     """Convert an encoder of another kind to a hub-format encoder folder."""
     from bert_serving.encoders.conversion.formats import convert_folder
-    from bert_serving.encoders.loading import unpacked
+    from bert_serving.encoders.lookup import unpacked
     from bert_serving.errors import EncoderError
 
     if to.exists():

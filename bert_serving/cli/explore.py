@@ -168,7 +168,7 @@ def _material(config: "RunConfig", *, one_table: bool) -> "Material":
 
 def _explore(material: "Material", config: "RunConfig", observer: "Observer") -> "Exploration":
     def load() -> "Preprocessing":
-        from bert_serving.encoders.loading import find_encoder_folder
+        from bert_serving.encoders.lookup import find_encoder_folder
         from bert_serving.text.preprocessing import load_preprocessing
 
         folder = find_encoder_folder(config.encoder, passed_over=observer.note, progress=observer.download)

@@ -178,7 +178,8 @@ def _splits(data: "DataConfig", seed: int, rows: int | None) -> "Splits":
 def _frozen(source: str, config: "RunConfig | None", length: int | None, observer: "Observer") -> "FrozenEncoder":
     from bert_serving.config import EncoderConfig
     from bert_serving.encoders.conversion.run_folder import weights_sha256
-    from bert_serving.encoders.loading import find_encoder_folder, load_encoder
+    from bert_serving.encoders.loading import load_encoder
+    from bert_serving.encoders.lookup import find_encoder_folder
     from bert_serving.features.frozen import FrozenEncoder
     from bert_serving.text.preprocessing import load_preprocessing
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ _RENAMED = {
     "inner_width": "intermediate_size",
     "positions": "max_position_embeddings",
     "types": "type_vocab_size",
+    "embedding_width": "embedding_size",
 }
 POOLER_ACTIVATIONS = ACTIVATIONS | {"tanh": tf_keras.activations.tanh}
 
@@ -48,17 +49,17 @@ class Architecture:
     dropout: float = 0.1
     attention_dropout: float = 0.1
     lower_case: bool = True
-    embedding_width: int | None = None
-    """of the embeddings, where a projection widens them (ELECTRA, ALBERT); None: the width of the layers"""
+    embedding_size: int | None = None
+    """of the embeddings, where a projection widens them (ELECTRA, ALBERT); None: the hidden size"""
     shared_layers: bool = False
     """whether all layers have the same weights (ALBERT)"""
     pooler_activation: str = "tanh"
-    """what the pooler applies to its dense layer; fine-tuned heads of other families than BERT have others"""
+    """of the pooler's dense layer; fine-tuned heads of other families than BERT have others"""
 
     @property
     def has_projection(self) -> bool:
         """Whether embeddings are narrower than layers."""
-        return self.embedding_width is not None and self.embedding_width != self.hidden_size
+        return self.embedding_size not in (None, self.hidden_size)
 
     def save(self, path: Path) -> None:
         """Writes the architecture as JSON."""
@@ -72,8 +73,8 @@ class Architecture:
             EncoderError: the file is damaged.
         """
         try:
-            given = json.loads(path.read_text("utf-8"))
-            return cls(**{_RENAMED.get(name, name): value for name, value in given.items()})
+            described = json.loads(path.read_text("utf-8"))
+            return cls(**{_RENAMED.get(name, name): value for name, value in described.items()})
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise EncoderError(
                 f"{path}: cannot read the encoder's description: {error}; convert the encoder again"
@@ -81,59 +82,68 @@ class Architecture:
 
 
 def build_network(architecture: Architecture, *, blank: bool = False) -> tf_keras.Model:
-    """Builds the encoder with random weights, or blank, for weights that are to be assigned: drawing random ones takes time.
+    """Builds the encoder with random weights, or with zeros (`blank`) where weights are assigned later: drawing takes time.
 
     The network takes a dict of `input_word_ids`, `input_mask`, `input_type_ids` (int32 [B, L]) and returns `pooled_output`
     [B, H], `sequence_output` [B, L, H] and `encoder_outputs`, a list of [B, L, H] for each layer. Its variables carry the
     names that TF Hub's BERT encoders have.
     """
-    first_weights = {"initializer": "zeros"} if blank else {}
-    network = (_albert if architecture.shared_layers else _bert)(architecture, first_weights)
+    sizes = {
+        "vocab_size": architecture.vocab_size,
+        "hidden_size": architecture.hidden_size,
+        "num_layers": architecture.num_hidden_layers,
+        "num_attention_heads": architecture.num_attention_heads,
+        "max_sequence_length": architecture.max_position_embeddings,
+        "type_vocab_size": architecture.type_vocab_size,
+        "dict_outputs": True,
+        **({"initializer": "zeros"} if blank else {}),
+    }
+    activation = ACTIVATIONS[architecture.activation]
+    if architecture.shared_layers:
+        network = networks.AlbertEncoder(
+            embedding_width=architecture.embedding_size,
+            intermediate_size=architecture.intermediate_size,
+            activation=activation,
+            dropout_rate=architecture.dropout,
+            attention_dropout_rate=architecture.attention_dropout,
+            **sizes,
+        )
+    else:
+        network = networks.BertEncoder(
+            embedding_width=architecture.embedding_size if architecture.has_projection else None,
+            inner_dim=architecture.intermediate_size,
+            inner_activation=activation,
+            output_dropout=architecture.dropout,
+            attention_dropout=architecture.attention_dropout,
+            **sizes,
+        )
     network.get_layer("pooler_transform").activation = POOLER_ACTIVATIONS[architecture.pooler_activation]
     return network
 
 
-def _bert(architecture: Architecture, first_weights: Mapping[str, str]) -> tf_keras.Model:
-    return networks.BertEncoder(
-        vocab_size=architecture.vocab_size,
-        hidden_size=architecture.hidden_size,
-        num_layers=architecture.num_hidden_layers,
-        num_attention_heads=architecture.num_attention_heads,
-        max_sequence_length=architecture.max_position_embeddings,
-        type_vocab_size=architecture.type_vocab_size,
-        inner_dim=architecture.intermediate_size,
-        inner_activation=ACTIVATIONS[architecture.activation],
-        output_dropout=architecture.dropout,
-        attention_dropout=architecture.attention_dropout,
-        embedding_width=architecture.embedding_width if architecture.has_projection else None,
-        dict_outputs=True,
-        **first_weights,
-    )
+def neutral_weights(architecture: Architecture, *, types: bool, pooler: bool) -> dict[str, np.ndarray]:
+    """Weights of parts that an encoder lacks, such that the arithmetic stays that of the encoder.
 
-
-def _albert(architecture: Architecture, first_weights: Mapping[str, str]) -> tf_keras.Model:
-    return networks.AlbertEncoder(
-        vocab_size=architecture.vocab_size,
-        embedding_width=architecture.embedding_width,
-        hidden_size=architecture.hidden_size,
-        num_layers=architecture.num_hidden_layers,
-        num_attention_heads=architecture.num_attention_heads,
-        max_sequence_length=architecture.max_position_embeddings,
-        type_vocab_size=architecture.type_vocab_size,
-        intermediate_size=architecture.intermediate_size,
-        activation=ACTIVATIONS[architecture.activation],
-        dropout_rate=architecture.dropout,
-        attention_dropout_rate=architecture.attention_dropout,
-        dict_outputs=True,
-        **first_weights,
-    )
+    Args:
+        architecture: of the encoder.
+        types: add type embeddings of zeros.
+        pooler: add a pooler that starts as the identity, as in TF Hub's ELECTRA.
+    """
+    weights: dict[str, np.ndarray] = {}
+    if types:
+        shape = (architecture.type_vocab_size, architecture.hidden_size)
+        weights["type_embeddings/embeddings:0"] = np.zeros(shape, np.float32)
+    if pooler:
+        weights["pooler_transform/kernel:0"] = np.eye(architecture.hidden_size, dtype=np.float32)
+        weights["pooler_transform/bias:0"] = np.zeros(architecture.hidden_size, np.float32)
+    return weights
 
 
 def rebuild_network(architecture: Architecture, weights: Mapping[str, np.ndarray]) -> tf_keras.Model:
-    """The encoder with these weights, by variable name.
+    """Builds the encoder with these weights, by variable name.
 
     Raises:
-        EncoderError: a name or a shape differs; all differences are named.
+        EncoderError: as `assign_weights`.
     """
     network = build_network(architecture, blank=True)
     assign_weights(network, weights)
@@ -144,7 +154,7 @@ def assign_weights(network: tf_keras.Model, weights: Mapping[str, np.ndarray]) -
     """Copies weights into an encoder or a classifier by variable name.
 
     Raises:
-        EncoderError: a name or a shape differs; all differences are named.
+        EncoderError: a name or a shape differs; the first differences are listed.
     """
     variables = {variable.name: variable for variable in network.variables}
     problems = [f"{name} is missing" for name in sorted(variables.keys() - weights.keys())]
@@ -155,18 +165,21 @@ def assign_weights(network: tf_keras.Model, weights: Mapping[str, np.ndarray]) -
         if tuple(weights[name].shape) != tuple(variables[name].shape)
     ]
     if problems:
-        shown = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
-        raise EncoderError(f"the weights do not fit: {shown}")
+        raise EncoderError(f"the weights do not fit: {listed_problems(problems)}")
     for name, variable in variables.items():
         variable.assign(weights[name])
 
 
+def listed_problems(problems: Sequence[str], most: int = 5) -> str:
+    """The first problems of a list, and how many more there are, for a message."""
+    return "; ".join(problems[:most]) + (f"; and {len(problems) - most} more" if len(problems) > most else "")
+
+
 @contextlib.contextmanager
 def reproducible_dropout() -> Iterator[None]:
-    """Layers built inside draw their dropout masks from generators that can be seeded again at will.
+    """Layers built inside draw their dropout masks from generators that `reseed_dropout` can seed.
 
-    Keras' default, one hidden counter for each operation, cannot be set back, so that a resumed run would differ from an
-    uninterrupted one.
+    Keras' default, one hidden counter for each operation, cannot be reset: a resumed run would differ from an uninterrupted one.
     """
     backend = tf_keras.backend.experimental
     before = backend.is_tf_random_generator_enabled()
@@ -179,11 +192,11 @@ def reproducible_dropout() -> Iterator[None]:
 
 
 def reseed_dropout(model: tf_keras.Model, seed: tuple[int, ...]) -> None:
-    """Sets every dropout generator of `model` to a state that depends on `seed` and its place alone."""
+    """Sets every dropout generator of `model` to a state that depends only on `seed` and its position in the model."""
     layers = [layer for layer in model.submodules if isinstance(layer, tf_keras.layers.Dropout)]
-    generators: list[Any] = [layer._random_generator._generator for layer in layers]
-    for place, generator in enumerate(generator for generator in generators if generator is not None):
-        state = np.random.SeedSequence((*seed, place)).generate_state(1, np.uint64)[0]
+    generators: list[Any] = [layer._random_generator._generator for layer in layers]  # noqa: SLF001  Keras has no public way
+    for position, generator in enumerate(generator for generator in generators if generator is not None):
+        state = np.random.SeedSequence((*seed, position)).generate_state(1, np.uint64)[0]
         generator.reset_from_seed(int(state >> np.uint64(1)))
 
 

@@ -1,6 +1,6 @@
-"""License and languages of a model, as the metadata of its README tells them.
+"""License and languages of a model, read from the metadata of its model card or from a run.
 
-The format is the YAML between two lines of dashes at the start of a README.md: https://huggingface.co/docs/hub/model-cards
+Format: the YAML between two lines of dashes at the start of a README.md, https://huggingface.co/docs/hub/model-cards
 """
 
 import json
@@ -16,8 +16,8 @@ _METADATA = re.compile(r"---\n(.*?\n)---\n", re.DOTALL)
 
 
 @dataclass(frozen=True)
-class Terms:
-    """What may be said of a model before it is used.
+class LicenseAndLanguages:
+    """What a model card says about using a model.
 
     Attributes:
         license: an SPDX identifier or a name that model hubs know; None when unknown.
@@ -28,31 +28,31 @@ class Terms:
     languages: tuple[str, ...] = ()
 
 
-UNKNOWN = Terms()
+UNKNOWN = LicenseAndLanguages()
 
 
-def readme_terms(folder: Path) -> Terms:
-    """Terms of a model by the README.md in its folder; unknown where there is none or it tells nothing."""
+def licensing_of_readme(folder: Path) -> LicenseAndLanguages:
+    """License and languages in the metadata of a folder's README.md; unknown where there is none."""
     try:
         metadata = _METADATA.match((folder / "README.md").read_text("utf-8"))
-        return _terms(yaml.safe_load(metadata[1])) if metadata else UNKNOWN
+        return _licensing(yaml.safe_load(metadata[1])) if metadata else UNKNOWN
     except (OSError, ValueError, yaml.YAMLError):
         return UNKNOWN
 
 
-def run_terms(run: Path) -> Terms:
-    """Terms of the encoder that a run started from; unknown where its run.json tells nothing."""
+def licensing_of_run(run: Path) -> LicenseAndLanguages:
+    """License and languages of the encoder that a run started from, by its run.json; unknown where it does not tell."""
     try:
-        return _terms(json.loads((run / "run.json").read_text("utf-8"))["encoder"], languages="languages")
+        return _licensing(json.loads((run / "run.json").read_text("utf-8"))["encoder"], languages="languages")
     except (OSError, ValueError, LookupError, TypeError):
         return UNKNOWN
 
 
-def _terms(found: Any, languages: str = "language") -> Terms:
-    if not isinstance(found, Mapping):
+def _licensing(metadata: Any, languages: str = "language") -> LicenseAndLanguages:
+    if not isinstance(metadata, Mapping):
         return UNKNOWN
-    license_, spoken = found.get("license"), found.get(languages)
-    codes = [spoken] if isinstance(spoken, str) else spoken if isinstance(spoken, list) else []
-    return Terms(
-        license_ if isinstance(license_, str) else None, tuple(code for code in codes if isinstance(code, str))
+    license_, codes = metadata.get("license"), metadata.get(languages)
+    listed = codes if isinstance(codes, list) else [codes]
+    return LicenseAndLanguages(
+        license_ if isinstance(license_, str) else None, tuple(code for code in listed if isinstance(code, str))
     )

@@ -20,10 +20,11 @@ from bert_serving.encoders.architecture import (
     rebuild_network,
     reproducible_dropout,
 )
-from bert_serving.encoders.conversion.formats import keep_documents
-from bert_serving.encoders.conversion.hugging_face import DESCRIPTION, ENCODER, PREPROCESSING, HubEncoder, write_encoder
-from bert_serving.encoders.loading import find_encoder_folder, load_encoder, network_from
+from bert_serving.encoders.folder import DESCRIPTION, ENCODER, PREPROCESSING, copy_documents
+from bert_serving.encoders.loading import load_encoder, network_from
+from bert_serving.encoders.lookup import find_encoder_folder
 from bert_serving.encoders.safetensors_file import read_safetensors
+from bert_serving.encoders.tf_hub_format import ReusableEncoder, write_encoder
 from bert_serving.errors import EncoderError
 from bert_serving.pretraining.masking import POSITIONS
 from bert_serving.pretraining.run_file import PositionInitializer, StartConfig
@@ -123,7 +124,7 @@ def start(
         read_vocabulary(vocabulary, expected_size=architecture.vocab_size)
         # As it is: it may hold a normalization of the user's, or rules that a vocabulary does not tell.
         shutil.copytree(folder.preprocessing, target / PREPROCESSING)
-        keep_documents(folder.encoder.parent, target)
+        copy_documents(folder.encoder.parent, target)
         head = folder.encoder.parent / HEAD
     else:
         architecture = new_architecture(config)
@@ -194,7 +195,7 @@ def write_pretrained(model: MaskedLanguageModel, target: Path) -> None:
     fresh = _with_head(model.architecture, network)
     model.save_head(target / HEAD)
     fresh.load_head(target / HEAD)
-    root = HubEncoder(network)
+    root = ReusableEncoder(network)
     root.mlm = _Mlm(fresh.pretrainer)
     tf.saved_model.save(root, str(target / WITH_HEAD))
     model.architecture.save(target / DESCRIPTION)

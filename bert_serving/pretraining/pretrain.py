@@ -14,7 +14,7 @@ from bert_serving import contract
 from bert_serving.data.batches import BatchPlan, TokenRows, padded_batch, sorted_batches
 from bert_serving.data.unlabeled import read_texts
 from bert_serving.encoders.architecture import reseed_dropout
-from bert_serving.encoders.conversion.hugging_face import PREPROCESSING
+from bert_serving.encoders.folder import PREPROCESSING
 from bert_serving.errors import DataError, EncoderError, TrainingError
 from bert_serving.observer import Observer
 from bert_serving.pretraining.masking import MaskedBatch, MaskingRule, mask_batch

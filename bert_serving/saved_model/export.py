@@ -75,8 +75,8 @@ def export_hugging_face(
         encoder = EncoderOrigin(
             name=folder.resolve().name,
             sha256=adopted.sha256,
-            license=adopted.terms.license,
-            languages=adopted.terms.languages,
+            license=adopted.licensing.license,
+            languages=adopted.licensing.languages,
         )
         provenance = AdoptedProvenance(encoder, adopted.architecture, adopted.transformers)
         reference = _drawn(adopted.classifier, texts, observer) if texts else None

@@ -6,7 +6,8 @@ from pathlib import Path
 from bert_serving.classifier import Classifier, ClassifierOptions, build_classifier
 from bert_serving.config import RunConfig
 from bert_serving.encoders.architecture import Architecture, assign_weights
-from bert_serving.encoders.loading import LoadedEncoder, find_encoder_folder, load_encoder, network_from
+from bert_serving.encoders.loading import LoadedEncoder, load_encoder, network_from
+from bert_serving.encoders.lookup import find_encoder_folder
 from bert_serving.encoders.safetensors_file import read_safetensors
 from bert_serving.encoders.trust import check_harmless
 from bert_serving.errors import EncoderError, RunFolderError

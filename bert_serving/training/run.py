@@ -23,7 +23,9 @@ from bert_serving.data.audit import Audit, audit
 from bert_serving.data.batches import TokenRows
 from bert_serving.data.splits import Splits, label_array, label_names, load_splits, resolve_labels
 from bert_serving.data.table import LabeledTable, table_sha256
-from bert_serving.encoders.loading import EncoderFolder, find_encoder_folder, load_encoder
+from bert_serving.encoders.folder import EncoderFolder
+from bert_serving.encoders.loading import load_encoder
+from bert_serving.encoders.lookup import find_encoder_folder
 from bert_serving.errors import RunFolderError
 from bert_serving.evaluation.baselines import baselines
 from bert_serving.evaluation.intervals import score_intervals
@@ -204,7 +206,7 @@ def _start(
             "name": folder.name,
             "sha256": folder.sha256,
             "commit": folder.commit,
-            **dataclasses.asdict(folder.terms),
+            **dataclasses.asdict(folder.licensing),
         },
         "rows": {name: len(table) for name, table in splits.named().items()},
         "data_sha256": data_sha256,

@@ -140,7 +140,7 @@ MISTAKES = [
         "encoders convert {bad}/empty --to out",
         "cannot be converted; it is none of these: a run folder (run.toml), a KerasHub",
     ),
-    ("encoders fetch hf://lab", "'hf://lab' is no repository of Hugging Face"),
+    ("encoders fetch hf://lab", "'hf://lab' is not a Hugging Face repository"),
     ("encoders fetch all-MiniLM-L6-v2 --preprocessing hf://a/b", "must be an address, and belongs to an encoder's"),
     ("encoders fetch hf://lab/mini --offline", "nothing is fetched while BERT_SERVING_OFFLINE is set"),
     ("encoders convert {hf} --to {bad}", "bad: exists; give a new folder with --to"),

@@ -185,7 +185,7 @@ MISTAKES = [
     ("map {encoder}", "an encoder brings no rows of its own; name labeled text with --data"),
     ("map nowhere --data {data}", "the catalog has no encoder 'nowhere'"),
     ("map all-minilm --data {data}", "did you mean all-MiniLM-L6-v2?"),
-    ("map {bad}/file --data {data}", "is no folder, and no archive"),
+    ("map {bad}/file --data {data}", "is neither a folder nor an archive"),
     ("map {export} --data {data}", "has no vocabulary"),
     ("map grpc://localhost:1/x --data {data}", "'grpc://localhost:1/x' cannot be fetched"),
     ("map {bad}/incomplete", "training is not complete (weights is missing)"),

@@ -21,7 +21,9 @@ from bert_serving import contract
 from bert_serving.classifier import ClassifierOptions, build_classifier
 from bert_serving.config import EncoderConfig
 from bert_serving.encoders.architecture import Architecture, reseed_dropout, sample_inputs
-from bert_serving.encoders.loading import EncoderFolder, find_encoder_folder, load_encoder
+from bert_serving.encoders.folder import EncoderFolder
+from bert_serving.encoders.loading import load_encoder
+from bert_serving.encoders.lookup import find_encoder_folder
 from bert_serving.errors import EncoderError
 from bert_serving.text.preprocessing import load_preprocessing
 from bert_serving.training.strategy import mixed_precision

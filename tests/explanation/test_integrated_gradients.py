@@ -14,7 +14,9 @@ from bert_serving.classifier import Classifier, ClassifierOptions, build_classif
 from bert_serving.config import EncoderConfig
 from bert_serving.contract import Head, Pooling, Scaling
 from bert_serving.encoders.architecture import ACTIVATIONS
-from bert_serving.encoders.loading import EncoderFolder, LoadedEncoder, find_encoder_folder, load_encoder
+from bert_serving.encoders.folder import EncoderFolder
+from bert_serving.encoders.loading import LoadedEncoder, load_encoder
+from bert_serving.encoders.lookup import find_encoder_folder
 from bert_serving.errors import EncoderError, InputError
 from bert_serving.explanation import integrated_gradients as attribution
 from bert_serving.explanation.integrated_gradients import MOST_STEPS, TOLERANCE, explain

@@ -14,7 +14,9 @@ from bert_serving.classifier import ClassifierOptions, build_classifier
 from bert_serving.config import DataConfig, EncoderConfig
 from bert_serving.contract import Head, Pooling
 from bert_serving.data.table import LabeledTable, read_table
-from bert_serving.encoders.loading import EncoderFolder, find_encoder_folder, load_encoder
+from bert_serving.encoders.folder import EncoderFolder
+from bert_serving.encoders.loading import load_encoder
+from bert_serving.encoders.lookup import find_encoder_folder
 from bert_serving.errors import EncoderError
 from bert_serving.features.frozen import (
     REGULARIZATION,

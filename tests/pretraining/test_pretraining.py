@@ -13,7 +13,8 @@ from support.tiny import VOCABULARY
 from bert_serving.cache import folder_sha256
 from bert_serving.config import EncoderConfig
 from bert_serving.encoders.architecture import sample_inputs
-from bert_serving.encoders.loading import find_encoder_folder, load_encoder
+from bert_serving.encoders.loading import load_encoder
+from bert_serving.encoders.lookup import find_encoder_folder
 from bert_serving.errors import BertServingError, EncoderError, RunFileError
 from bert_serving.observer import Observer
 from bert_serving.pretraining.masking import MaskingRule, mask_batch

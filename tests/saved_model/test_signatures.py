@@ -8,7 +8,8 @@ from bert_serving import contract
 from bert_serving.classifier import ClassifierOptions, build_classifier
 from bert_serving.config import EncoderConfig
 from bert_serving.contract import Graph, Head
-from bert_serving.encoders.loading import find_encoder_folder, load_encoder
+from bert_serving.encoders.loading import load_encoder
+from bert_serving.encoders.lookup import find_encoder_folder
 from bert_serving.saved_model.signatures import REGRESSION_CLASS, build_serving_graph
 from bert_serving.saved_model.verification.golden import TEXTS
 from bert_serving.text.preprocessing import load_preprocessing

@@ -21,7 +21,8 @@ from bert_serving.classifier import ClassifierOptions, build_classifier, targets
 from bert_serving.config import EncoderConfig, RunConfig, load_run_file
 from bert_serving.contract import Head
 from bert_serving.encoders.conversion.hugging_face import convert_hugging_face
-from bert_serving.encoders.loading import find_encoder_folder, load_encoder
+from bert_serving.encoders.loading import load_encoder
+from bert_serving.encoders.lookup import find_encoder_folder
 from bert_serving.encoders.safetensors_file import read_safetensors
 from bert_serving.errors import RunFolderError, TrainingError
 from bert_serving.model_server.process import free_ports

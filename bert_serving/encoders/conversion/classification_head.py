@@ -1,4 +1,4 @@
-"""The head of a fine-tuned Hugging Face classifier: its labels, and the dense layers that stand on the encoder."""
+"""The head of a fine-tuned Hugging Face classifier: its labels and its dense layers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from bert_serving.encoders.conversion.families import FAMILIES
 from bert_serving.errors import EncoderError
 
 _SUFFIX = "ForSequenceClassification"
+_DROPOUTS = ("classifier_dropout", "classifier_dropout_prob", "seq_classif_dropout", "hidden_dropout_prob")
 # transformers, `PreTrainedConfig.problem_type`.
 _HEADS = {
     "single_label_classification": Head.SOFTMAX,
@@ -22,13 +23,13 @@ _HEADS = {
 
 @dataclass(frozen=True)
 class FineTunedHead:
-    """What a fine-tuned classifier has beyond its encoder.
+    """The parts of a fine-tuned classifier that are not its encoder.
 
     Attributes:
         head: what it predicts.
         labels: in the order of its outputs; empty for regression.
         pooler: kernel [H, H] and bias [H] of the dense layer on [CLS].
-        activation: of that layer, by our name.
+        activation: of that layer, a name in `POOLER_ACTIVATIONS`.
         output: kernel [H, outputs] and bias [outputs] of the layer that gives the logits.
         dropout: rate before it.
     """
@@ -50,31 +51,28 @@ def read_head(folder: Path, config: Mapping[str, Any], tensors: Mapping[str, np.
     """Reads the head of a `...ForSequenceClassification`.
 
     Args:
-        folder: where it comes from, for messages.
-        config: its config.json; `model_type` is one of our families.
+        folder: for messages.
+        config: its config.json; `model_type` is one of `FAMILIES`.
         tensors: its weights.
 
     Raises:
-        EncoderError: it is no classifier, its labels are contradictory, or a tensor of the head is missing.
+        EncoderError: the model is not a classifier, its labels contradict its outputs, or a tensor of the head is missing.
     """
     if not is_fine_tuned(config):
-        found = ", ".join(map(str, config.get("architectures") or [])) or "none"
+        architectures = ", ".join(map(str, config.get("architectures") or [])) or "none"
         raise EncoderError(
-            f"{folder}: is no fine-tuned classifier: its architectures are {found}, expected one that ends with {_SUFFIX}; an "
-            "encoder becomes a classifier by training: name it in encoder.path of a run file"
+            f"{folder}: not a fine-tuned classifier: its architectures are {architectures}, expected one that ends with {_SUFFIX}; "
+            "to train a classifier on this encoder, name it in encoder.path of a run file"
         )
-    names = FAMILIES[config["model_type"]].classifier
-    prefix = FAMILIES[config["model_type"]].prefix
+    family = FAMILIES[config["model_type"]]
+    names = family.classifier
     output = _dense(folder, tensors, (names.output,))
-    # A pooler is a part of the encoder where the family has one, and a part of the head where it has none.
-    pooler = _dense(folder, tensors, (names.pooler, f"{prefix}{names.pooler}"))
+    # The pooler belongs to the encoder in some families, to the head in others.
+    pooler = _dense(folder, tensors, (names.pooler, f"{family.prefix}{names.pooler}"))
     labels = _labels(folder, config, outputs=len(output[1]))
     head = _head(folder, config, outputs=len(output[1]))
     rate = next((config[key] for key in _DROPOUTS if config.get(key) is not None), 0.1)
     return FineTunedHead(head, () if head is Head.REGRESSION else labels, pooler, names.activation, output, float(rate))
-
-
-_DROPOUTS = ("classifier_dropout", "classifier_dropout_prob", "seq_classif_dropout", "hidden_dropout_prob")
 
 
 def _dense(folder: Path, tensors: Mapping[str, np.ndarray], names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -90,7 +88,7 @@ def _head(folder: Path, config: Mapping[str, Any], outputs: int) -> Head:
     kind = config.get("problem_type")
     if kind is not None and kind not in _HEADS:
         raise EncoderError(f"{folder}: config.json: problem_type {kind!r} is not one of {', '.join(_HEADS)}")
-    # As transformers decides where nothing is said: one output is a number.
+    # The default of transformers: one output is a regression.
     head = _HEADS[kind] if kind is not None else Head.REGRESSION if outputs == 1 else Head.SOFTMAX
     if (head is Head.REGRESSION) != (outputs == 1) and head is not Head.MULTILABEL:
         raise EncoderError(f"{folder}: config.json: problem_type {kind!r} with {outputs} outputs cannot be served")
@@ -102,18 +100,16 @@ def _labels(folder: Path, config: Mapping[str, Any], outputs: int) -> tuple[str,
     try:
         by_number = {int(number): str(label) for number, label in named.items()}
     except (AttributeError, TypeError, ValueError):
-        raise EncoderError(
-            f"{folder}: config.json: id2label is no table of numbers and labels, got {named!r}"
-        ) from None
+        raise EncoderError(f"{folder}: config.json: id2label must map numbers to labels, got {named!r}") from None
     if sorted(by_number) != list(range(outputs)):
         raise EncoderError(
-            f"{folder}: config.json: id2label names {len(by_number)} labels, its head has {outputs} outputs; mend id2label"
+            f"{folder}: config.json: id2label names {len(by_number)} labels, its head has {outputs} outputs; correct id2label"
         )
     labels = tuple(by_number[number] for number in range(outputs))
     if len(set(labels)) < len(labels):
         raise EncoderError(
-            f"{folder}: config.json: id2label gives two outputs one name: {', '.join(labels)}; mend id2label"
+            f"{folder}: config.json: id2label gives two outputs one name: {', '.join(labels)}; correct id2label"
         )
     if bad := [label for label in labels if not label.strip() or "\n" in label]:
-        raise EncoderError(f"{folder}: config.json: id2label has {bad[0]!r}, which is no label; mend id2label")
+        raise EncoderError(f"{folder}: config.json: id2label has {bad[0]!r}, which cannot be a label; correct id2label")
     return labels

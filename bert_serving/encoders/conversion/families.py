@@ -1,7 +1,17 @@
-"""How Hugging Face names the sizes and tensors of the models whose arithmetic is BERT's: BERT, DistilBERT, ELECTRA, ALBERT."""
+"""Names of sizes and tensors in Hugging Face's BERT, DistilBERT, ELECTRA and ALBERT, whose arithmetic is BERT's."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+SIZES = (
+    "vocab_size",
+    "num_hidden_layers",
+    "hidden_size",
+    "num_attention_heads",
+    "intermediate_size",
+    "max_position_embeddings",
+)
+"""keys of config.json that every family has, and names of the same sizes in `Architecture`"""
 
 _EMBEDDINGS = {
     "embeddings.word_embeddings.weight": "word_embeddings/embeddings",
@@ -28,12 +38,12 @@ _LAYER = (
 
 @dataclass(frozen=True)
 class ClassifierNames:
-    """How a `...ForSequenceClassification` names what stands on its encoder.
+    """Names of the layers of a `...ForSequenceClassification` after its encoder.
 
     Attributes:
         output: the dense layer that gives the logits.
         pooler: the dense layer on [CLS] before it.
-        activation: of that layer, by our name.
+        activation: of that layer, a name in `POOLER_ACTIVATIONS`.
     """
 
     output: str = "classifier"
@@ -48,40 +58,47 @@ class Family:
     Attributes:
         prefix: of the encoder's tensors in a model with a head.
         layers: prefix of a layer's tensors, before its number.
-        layer: parts of a layer, its name to ours.
-        sizes: our size to the configuration's key.
+        layer: parts of a layer, Hugging Face's name to ours.
         left_out: prefixes of tensors that are not the encoder's: heads of other tasks, and constants.
-        classifier: the names of a classifier's head.
-        has_types: whether it tells first from second texts by an embedding.
+        other_keys: sizes that its config.json has under another key.
+        classifier: names of a classifier's head.
+        has_types: whether it has embeddings of token types (first or second text).
+        has_embedding_size: whether its embeddings may be narrower than its layers.
         pooler: its dense layer on [CLS]; None where it has none.
-        projection: what widens its embeddings, where they are narrower than the layers.
-        shared_layers: whether all layers have the same weights; `layers` then names the one that there is.
+        projection: the dense layer that widens its embeddings, where they are narrower than the layers.
+        shared_layers: whether all layers have the same weights; `layers` then names the only one.
     """
 
     prefix: str
     layers: str
     layer: Mapping[str, str]
-    sizes: Mapping[str, str]
     left_out: tuple[str, ...]
+    other_keys: Mapping[str, str] = field(default_factory=dict)
     classifier: ClassifierNames = ClassifierNames()
     has_types: bool = True
+    has_embedding_size: bool = False
     pooler: str | None = "pooler.dense"
     projection: str = "embeddings_project"
     shared_layers: bool = False
+
+    def size_keys(self) -> dict[str, str]:
+        """Sizes of an `Architecture` to the keys of config.json."""
+        names = (*SIZES, "embedding_size") if self.has_embedding_size else SIZES
+        return {name: self.other_keys.get(name, name) for name in names}
 
     def pooler_names(self) -> set[str]:
         """Tensors of the pooler; none where the family has no pooler."""
         return set() if self.pooler is None else set(_dense(self.pooler, _POOLER))
 
     def weight_names(self, layers: int, *, projection: bool) -> dict[str, str]:
-        """The whole table of names, Hugging Face's to ours, for so many layers."""
+        """All tensors of an encoder with `layers` layers, Hugging Face's name to ours."""
         names = _EMBEDDINGS | (_TYPES if self.has_types else {}) | _EMBEDDINGS_NORM
         if self.pooler is not None:
             names |= _dense(self.pooler, _POOLER)
         if projection:
             names |= _dense(self.projection, "embedding_projection")
-        places = {f"{self.layers}.{number}": f"transformer/layer_{number}" for number in range(layers)}
-        for their_layer, our_layer in ({self.layers: "transformer"} if self.shared_layers else places).items():
+        numbered = {f"{self.layers}.{number}": f"transformer/layer_{number}" for number in range(layers)}
+        for their_layer, our_layer in ({self.layers: "transformer"} if self.shared_layers else numbered).items():
             for theirs, ours in self.layer.items():
                 weight, bias = ("gamma", "beta") if ours.endswith("layer_norm") else ("kernel", "bias")
                 names[f"{their_layer}.{theirs}.weight"] = f"{our_layer}/{ours}/{weight}"
@@ -93,14 +110,6 @@ def _dense(theirs: str, ours: str) -> dict[str, str]:
     return {f"{theirs}.weight": f"{ours}/kernel", f"{theirs}.bias": f"{ours}/bias"}
 
 
-_BERT_SIZES = {
-    "vocab_size": "vocab_size",
-    "num_hidden_layers": "num_hidden_layers",
-    "hidden_size": "hidden_size",
-    "num_attention_heads": "num_attention_heads",
-    "intermediate_size": "intermediate_size",
-    "max_position_embeddings": "max_position_embeddings",
-}
 _BERT_LAYER = {bert: ours for bert, _, _, ours in _LAYER}
 _HEADS = ("classifier.", "qa_outputs.")
 
@@ -109,14 +118,12 @@ FAMILIES = {
         prefix="bert.",
         layers="encoder.layer",
         layer=_BERT_LAYER,
-        sizes=_BERT_SIZES,
         left_out=("embeddings.position_ids", "cls.", *_HEADS),
     ),
     "electra": Family(
         prefix="electra.",
         layers="encoder.layer",
         layer=_BERT_LAYER,
-        sizes=_BERT_SIZES | {"embedding_width": "embedding_size"},
         left_out=(
             "embeddings.position_ids",
             "discriminator_predictions.",
@@ -125,20 +132,20 @@ FAMILIES = {
             *_HEADS,
         ),
         classifier=ClassifierNames(output="classifier.out_proj", pooler="classifier.dense", activation="gelu"),
+        has_embedding_size=True,
         pooler=None,
     ),
     "distilbert": Family(
         prefix="distilbert.",
         layers="transformer.layer",
         layer={distilbert: ours for _, distilbert, _, ours in _LAYER},
-        sizes=_BERT_SIZES
-        | {
+        left_out=("vocab_transform.", "vocab_layer_norm.", "vocab_projector.", "pre_classifier.", *_HEADS),
+        other_keys={
             "num_hidden_layers": "n_layers",
             "hidden_size": "dim",
             "num_attention_heads": "n_heads",
             "intermediate_size": "hidden_dim",
         },
-        left_out=("vocab_transform.", "vocab_layer_norm.", "vocab_projector.", "pre_classifier.", *_HEADS),
         classifier=ClassifierNames(pooler="pre_classifier", activation="relu"),
         has_types=False,
         pooler=None,
@@ -147,9 +154,9 @@ FAMILIES = {
         prefix="albert.",
         layers="encoder.albert_layer_groups.0.albert_layers.0",
         layer={albert: ours for _, _, albert, ours in _LAYER},
-        sizes=_BERT_SIZES | {"embedding_width": "embedding_size"},
         left_out=("embeddings.position_ids", "predictions.", "sop_classifier.", *_HEADS),
         classifier=ClassifierNames(pooler="pooler"),
+        has_embedding_size=True,
         pooler="pooler",
         projection="encoder.embedding_hidden_mapping_in",
         shared_layers=True,

@@ -1,22 +1,12 @@
-"""A Hugging Face folder of a BERT, DistilBERT, ELECTRA or ALBERT to a hub-format encoder folder.
-
-An encoder folder holds three things:
-
-    encoder/          SavedModel in TF Hub's format for text encoders
-    preprocessing/    SavedModel in TF Hub's format for text preprocessing
-    encoder.json      its architecture
-"""
+"""Converts the encoder of a Hugging Face folder: BERT, DistilBERT, ELECTRA or ALBERT."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
-import tf_keras
 
-from bert_serving import contract
-from bert_serving.encoders.architecture import Architecture, rebuild_network
+from bert_serving.encoders.architecture import Architecture, listed_problems, neutral_weights, rebuild_network
 from bert_serving.encoders.conversion.classification_head import is_fine_tuned
 from bert_serving.encoders.conversion.families import FAMILIES, Family
 from bert_serving.encoders.conversion.tokenizer import (
@@ -28,15 +18,12 @@ from bert_serving.encoders.conversion.tokenizer import (
     read_tokenizer_settings,
     write_tokenizer,
 )
+from bert_serving.encoders.folder import PREPROCESSING, write_encoder_folder
 from bert_serving.encoders.safetensors_file import WEIGHTS_FILE, read_safetensors
 from bert_serving.errors import EncoderError
 
-ENCODER = "encoder"
-PREPROCESSING = "preprocessing"
-DESCRIPTION = "encoder.json"
-
 _ALBERT = "albert"
-# tf-models-official's BertEncoder fixes it.
+# Fixed in BertEncoder of tf-models-official.
 _LAYER_NORM_EPSILON = 1e-12
 
 _ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "relu": "relu"}
@@ -50,9 +37,8 @@ def is_hugging_face_folder(folder: Path) -> bool:
 def convert_hugging_face(source: Path, target: Path) -> None:
     """Writes the encoder folder for a Hugging Face folder.
 
-    What a DistilBERT or an ELECTRA lacks is filled in so that the arithmetic stays theirs: embeddings of zeros for first and second
-    texts, and a pooler that starts as the identity, as in TF Hub's ELECTRA. A BERT or ALBERT that was saved without its pooler, as a
-    masked language model is, gets the same one.
+    Parts that a DistilBERT or an ELECTRA lacks are filled in (`neutral_weights`). A BERT or ALBERT that was saved without its
+    pooler, as a masked language model is, gets the same neutral pooler.
 
     Args:
         source: holds config.json, model.safetensors, the vocabulary (vocab.txt, spiece.model or tokenizer.json) and perhaps
@@ -60,36 +46,27 @@ def convert_hugging_face(source: Path, target: Path) -> None:
         target: folder to fill.
 
     Raises:
-        EncoderError: a file is missing or damaged, the model is none of these, a tensor is missing or unknown.
+        EncoderError: a file is missing or damaged, the model is of another family, a tensor is missing or unknown.
     """
     config, settings, architecture = read_description(source)
-    sentencepiece = uses_sentencepiece(source, config)
-    check_tokenizer(source, vocab_size=architecture.vocab_size, sentencepiece=sentencepiece)
+    tokenizer = {"vocab_size": architecture.vocab_size, "sentencepiece": uses_sentencepiece(source, config)}
+    check_tokenizer(source, **tokenizer)
     weights = rename_weights(
         read_safetensors(source),
         architecture,
         config["model_type"],
-        # A classifier's pooler was trained with its head; without it the rest is no whole model.
+        # A classifier's pooler was trained with its head, so it must not be replaced.
         pooler_may_lack=not is_fine_tuned(config),
     )
-    network = rebuild_network(architecture, weights)
-    target.mkdir(parents=True, exist_ok=True)
-    write_encoder(network, target / ENCODER)
-    write_tokenizer(
-        source,
-        target / PREPROCESSING,
-        settings,
-        vocab_size=architecture.vocab_size,
-        sentencepiece=sentencepiece,
-    )
-    architecture.save(target / DESCRIPTION)
+    write_encoder_folder(target, architecture, rebuild_network(architecture, weights))
+    write_tokenizer(source, target / PREPROCESSING, settings, **tokenizer)
 
 
 def read_description(source: Path) -> tuple[dict[str, Any], dict[str, Any], Architecture]:
-    """Configuration of a Hugging Face folder's model, settings of its tokenizer, and what both make of it.
+    """Reads config.json, the settings of the tokenizer, and the architecture that both describe.
 
     Raises:
-        EncoderError: a file is missing or damaged, or asks for what we do not have.
+        EncoderError: a file is missing or damaged, or asks for something that is not supported.
     """
     config = read_json(source / "config.json")
     settings = read_tokenizer_settings(source)
@@ -103,7 +80,7 @@ def read_description(source: Path) -> tuple[dict[str, Any], dict[str, Any], Arch
 
 
 def uses_sentencepiece(source: Path, config: Mapping[str, Any]) -> bool:
-    """Whether the tokenizer of a Hugging Face folder is SentencePiece: that of an ALBERT, but of some in Chinese, which have BERT's."""
+    """Whether the tokenizer is SentencePiece: in ALBERT, except for some Chinese ones, which have WordPiece."""
     return config["model_type"] == _ALBERT and not has_wordpieces(source)
 
 
@@ -111,9 +88,10 @@ def read_architecture(config: Mapping[str, Any], tokenizer: Mapping[str, Any]) -
     """Translates Hugging Face's configuration of a model and of its tokenizer.
 
     Raises:
-        EncoderError: it is of none of these families, a key is missing, or it asks for arithmetic that we do not have.
+        EncoderError: the family is not supported, a key is missing, or the arithmetic is not that of our network.
     """
     family = _family(config)
+    keys = family.size_keys()
     if config.get("position_embedding_type", "absolute") != "absolute":
         raise EncoderError(
             f"config.json: position_embedding_type {config['position_embedding_type']!r}, only 'absolute' works"
@@ -132,7 +110,7 @@ def read_architecture(config: Mapping[str, Any], tokenizer: Mapping[str, Any]) -
     else:
         _check_tokenizer(tokenizer)
     try:
-        sizes: dict[str, Any] = {ours: int(config[theirs]) for ours, theirs in family.sizes.items()}
+        sizes: dict[str, Any] = {name: int(config[key]) for name, key in keys.items()}
         architecture = Architecture(
             **sizes,
             type_vocab_size=int(config.get("type_vocab_size", 2)),
@@ -150,12 +128,12 @@ def read_architecture(config: Mapping[str, Any], tokenizer: Mapping[str, Any]) -
         raise EncoderError(f"config.json: a size is not a number: {error}") from None
     if architecture.num_hidden_layers < 1:
         raise EncoderError(
-            f"config.json: {family.sizes['num_hidden_layers']} is {architecture.num_hidden_layers}, expected 1 or more"
+            f"config.json: {keys['num_hidden_layers']} is {architecture.num_hidden_layers}, expected 1 or more"
         )
     if architecture.num_attention_heads < 1 or architecture.hidden_size % architecture.num_attention_heads:
         raise EncoderError(
-            f"config.json: {family.sizes['num_attention_heads']} {architecture.num_attention_heads} does not divide "
-            f"{family.sizes['hidden_size']} {architecture.hidden_size}"
+            f"config.json: {keys['num_attention_heads']} {architecture.num_attention_heads} does not divide "
+            f"{keys['hidden_size']} {architecture.hidden_size}"
         )
     return architecture
 
@@ -173,101 +151,44 @@ def rename_weights(
     Args:
         tensors: by their names, with or without the prefix of a model with a head.
         architecture: of the encoder.
-        model_type: names the family.
-        file: stands in messages.
-        pooler_may_lack: fill in a neutral pooler where the family has one and these tensors have nothing of it.
+        model_type: a family's name.
+        file: name for messages.
+        pooler_may_lack: fill in a neutral pooler where the family has one and the tensors have none of its parts.
 
     Raises:
-        EncoderError: a tensor is missing or unknown; all are named.
+        EncoderError: a tensor is missing or unknown; the first ones are listed.
     """
     family = FAMILIES[model_type]
     names = family.weight_names(architecture.num_hidden_layers, projection=architecture.has_projection)
-    found = {
+    encoder = {
         _modern(name.removeprefix(family.prefix)): tensor
         for name, tensor in tensors.items()
         if not name.removeprefix(family.prefix).startswith(family.left_out)
     }
     pooler = family.pooler_names()
-    has_pooler = bool(pooler) and not (pooler_may_lack and pooler.isdisjoint(found))
+    has_pooler = bool(pooler) and not (pooler_may_lack and pooler.isdisjoint(encoder))
     if not has_pooler:
         names = {theirs: ours for theirs, ours in names.items() if theirs not in pooler}
-    problems = [f"{name} is missing" for name in names if name not in found]
-    problems += [f"{name} is unknown" for name in sorted(found.keys() - names.keys())]
+    problems = [f"{name} is missing" for name in names if name not in encoder]
+    problems += [f"{name} is unknown" for name in sorted(encoder.keys() - names.keys())]
     if problems:
-        shown = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
         raise EncoderError(
-            f"{file}: the tensors are not those of a {model_type} with {architecture.num_hidden_layers} layers: {shown}"
+            f"{file}: the tensors are not those of a {model_type} with {architecture.num_hidden_layers} layers: "
+            f"{listed_problems(problems)}"
         )
     try:
-        renamed = {f"{ours}:0": _reshape(found[theirs], ours, architecture) for theirs, ours in names.items()}
+        renamed = {f"{ours}:0": _reshape(encoder[theirs], ours, architecture) for theirs, ours in names.items()}
     except ValueError as error:
         raise EncoderError(f"{file}: a tensor's shape contradicts config.json: {error}") from None
-    return renamed | _neutral_weights(family, architecture, has_pooler=has_pooler)
+    return renamed | neutral_weights(architecture, types=not family.has_types, pooler=not has_pooler)
 
 
 def _modern(name: str) -> str:
-    """A tensor's name as PyTorch has it; the first checkpoints name a normalization's scale and shift as TensorFlow does."""
+    """A tensor's name as in current PyTorch; the first checkpoints have TensorFlow's `gamma` and `beta`."""
     for old, new in ((".gamma", ".weight"), (".beta", ".bias")):
         if name.endswith(old):
             return name.removesuffix(old) + new
     return name
-
-
-def _neutral_weights(family: Family, architecture: Architecture, *, has_pooler: bool) -> dict[str, np.ndarray]:
-    """Weights of the parts that an encoder lacks, such that these change nothing, or little."""
-    weights: dict[str, np.ndarray] = {}
-    if not family.has_types:
-        weights["type_embeddings/embeddings:0"] = np.zeros(
-            (architecture.type_vocab_size, architecture.hidden_size), np.float32
-        )
-    if not has_pooler:
-        weights["pooler_transform/kernel:0"] = np.eye(architecture.hidden_size, dtype=np.float32)
-        weights["pooler_transform/bias:0"] = np.zeros(architecture.hidden_size, np.float32)
-    return weights
-
-
-def write_encoder(network: tf_keras.Model, target: Path) -> None:
-    """Writes a network as trainable SavedModel in TF Hub's format for text encoders."""
-    tf.saved_model.save(HubEncoder(network), str(target))
-
-
-def read_encoder(network: tf_keras.Model, source: Path) -> None:
-    """Gives a network of the same architecture the weights that `write_encoder` wrote.
-
-    Raises:
-        EncoderError: they are not those of such a network, or damaged.
-    """
-    try:
-        # A SavedModel's variables are a checkpoint of its root object.
-        checkpoint = source / tf.saved_model.VARIABLES_DIRECTORY / tf.saved_model.VARIABLES_FILENAME
-        read = tf.train.Checkpoint(variables=list(network.variables)).read(str(checkpoint))
-        read.assert_existing_objects_matched().expect_partial()
-    except (AssertionError, OSError, ValueError, IndexError, tf.errors.OpError) as error:
-        raise EncoderError(f"{source}: cannot load the encoder: {str(error).splitlines()[0]}") from None
-
-
-class HubEncoder(tf.train.Checkpoint):
-    """The root object of an encoder SavedModel: TF Hub's Reusable SavedModel interface, traced for both training modes.
-
-    https://www.tensorflow.org/hub/reusable_saved_models
-    """
-
-    def __init__(self, network: tf_keras.Model):
-        super().__init__()
-        # Held where TensorFlow does not look: it would trace every layer once more, and write Keras' own view of them.
-        self._call_network = lambda inputs, training: network(inputs, training=training)
-        self.variables = list(network.variables)
-        self.trainable_variables = list(network.trainable_variables)
-        self.regularization_losses: list[Any] = []
-        spec = {name: tf.TensorSpec([None, None], tf.int32, name=name) for name in contract.TOKEN_INPUTS}
-        for training in (False, True):
-            self.__call__.get_concrete_function(spec, training=training)
-
-    @tf.function(autograph=False)
-    def __call__(self, inputs, training=False):
-        outputs = dict(self._call_network(inputs, training))
-        outputs[contract.DEFAULT_OUTPUT] = outputs[contract.POOLED_OUTPUT]
-        return outputs
 
 
 def _family(config: Mapping[str, Any]) -> Family:
@@ -278,7 +199,7 @@ def _family(config: Mapping[str, Any]) -> Family:
 
 
 def _check_sharing(config: Mapping[str, Any]) -> None:
-    """Refuses an ALBERT whose layers are not all the same, which no published one is."""
+    """Refuses an ALBERT whose layers do not all share their weights; no published one is such."""
     for key in ("num_hidden_groups", "inner_group_num"):
         if config.get(key, 1) != 1:
             raise EncoderError(f"config.json: {key} is {config[key]!r}, only 1 can be converted")
@@ -289,7 +210,7 @@ def _check_sharing(config: Mapping[str, Any]) -> None:
 
 
 def _check_tokenizer(tokenizer: Mapping[str, Any]) -> None:
-    """Refuses what would give other token ids than the encoder was trained with, in silence."""
+    """Refuses settings with which our preprocessing would give other token ids than the encoder was trained with."""
     lower_case = bool(tokenizer.get("do_lower_case", True))
     strip_accents = tokenizer.get("strip_accents")
     if strip_accents is not None and bool(strip_accents) != lower_case:

@@ -1,8 +1,8 @@
-"""A KerasHub preset folder to a hub-format encoder folder.
+"""Converts the encoder of a KerasHub preset.
 
-Such a folder holds config.json (the backbone's class and sizes), model.weights.h5, tokenizer.json and the vocabulary below
-assets/tokenizer/. Weights stand there under paths made of class names in the order of the layers, which Keras keeps the same on
-purpose (keras 3, `saving_lib._save_container_state`).
+A preset folder holds config.json (the backbone's class and sizes), model.weights.h5, tokenizer.json and the vocabulary in
+assets/tokenizer/. Paths in the weight file are class names in the order of the layers, which Keras keeps stable on purpose
+(keras 3, `saving_lib._save_container_state`).
 """
 
 import shutil
@@ -12,12 +12,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import h5py
+import h5py  # type: ignore[import-untyped]  # has no annotations
 import numpy as np
 
-from bert_serving.encoders.architecture import Architecture, rebuild_network
-from bert_serving.encoders.conversion.hugging_face import DESCRIPTION, ENCODER, PREPROCESSING, write_encoder
+from bert_serving.encoders.architecture import Architecture, neutral_weights, rebuild_network
 from bert_serving.encoders.conversion.tokenizer import read_json
+from bert_serving.encoders.folder import PREPROCESSING, write_encoder_folder
 from bert_serving.errors import EncoderError
 from bert_serving.text.preprocessing import (
     SENTENCEPIECE_FILE,
@@ -32,7 +32,7 @@ WEIGHTS = "model.weights.h5"
 _WORDPIECES = "assets/tokenizer/vocabulary.txt"
 _SENTENCEPIECES = "assets/tokenizer/vocabulary.spm"
 
-# Parts of a KerasHub TransformerEncoder, ours.
+# Parts of a KerasHub TransformerEncoder, KerasHub's name to ours.
 _LAYER = {
     "_self_attention_layer/_query_dense": "self_attention/query",
     "_self_attention_layer/_key_dense": "self_attention/key",
@@ -51,10 +51,9 @@ class _Backbone:
 
     Attributes:
         words, positions: paths of the embedding tables.
-        types: whether it tells first from second texts by an embedding.
+        types: whether it has embeddings of token types (first or second text).
         pooler: whether it has a dense layer on [CLS].
-        activation: between the dense layers, by our name.
-        vocabulary_key: name of the vocabulary's size in its configuration.
+        activation: between the dense layers, a name in `ACTIVATIONS`.
         shared_layers: whether all layers have the same weights.
     """
 
@@ -63,7 +62,6 @@ class _Backbone:
     types: bool = True
     pooler: bool = True
     activation: str = "gelu_tanh"
-    vocabulary_key: str = "vocab_size"
     shared_layers: bool = False
 
 
@@ -76,7 +74,7 @@ _BACKBONES = {
         pooler=False,
         activation="gelu",
     ),
-    "ElectraBackbone": _Backbone(vocabulary_key="vocab_size"),
+    "ElectraBackbone": _Backbone(),
     "AlbertBackbone": _Backbone(shared_layers=True),
 }
 
@@ -98,26 +96,23 @@ def convert_keras_hub(source: Path, target: Path) -> None:
     Raises:
         EncoderError: a file is missing or damaged, or the preset is of no class that can be converted.
     """
-    described = read_json(source / "config.json")
-    name = described.get("class_name")
+    description = read_json(source / "config.json")
+    name = description.get("class_name")
     if name not in _BACKBONES:
         raise EncoderError(
             f"{source}/config.json: class_name is {name!r}, only {', '.join(_BACKBONES)} can be converted"
         )
     backbone = _BACKBONES[name]
     tokenizer = read_json(source / "tokenizer.json").get("config", {})
-    architecture = _architecture(source, backbone, described.get("config", {}), tokenizer)
+    architecture = _architecture(source, backbone, description.get("config", {}), tokenizer)
     weights = _read_weights(source / WEIGHTS, backbone, architecture)
     with TemporaryDirectory() as scratch:
         vocabulary = _vocabulary(source, Path(scratch), architecture)
-        network = rebuild_network(architecture, weights)
-        target.mkdir(parents=True, exist_ok=True)
-        write_encoder(network, target / ENCODER)
+        write_encoder_folder(target, architecture, rebuild_network(architecture, weights))
         if vocabulary.name == SENTENCEPIECE_FILE:
             write_sentencepiece_preprocessing(vocabulary, target / PREPROCESSING, rules=TextRules())
         else:
             write_preprocessing(vocabulary, target / PREPROCESSING, lower_case=architecture.lower_case)
-    architecture.save(target / DESCRIPTION)
 
 
 def _architecture(
@@ -128,7 +123,7 @@ def _architecture(
             raise EncoderError(f"{source}/config.json: {key} is {config[key]!r}, only 1 can be converted")
     try:
         architecture = Architecture(
-            vocab_size=int(config[backbone.vocabulary_key]),
+            vocab_size=int(config["vocab_size"]),
             num_hidden_layers=int(config["num_layers"]),
             hidden_size=int(config["hidden_dim"]),
             num_attention_heads=int(config["num_heads"]),
@@ -139,7 +134,7 @@ def _architecture(
             dropout=float(config.get("dropout", 0.1)),
             attention_dropout=float(config.get("dropout", 0.1)),
             lower_case=bool(tokenizer.get("lowercase", True)),
-            embedding_width=int(config.get("embedding_dim") or config["hidden_dim"]),
+            embedding_size=int(config.get("embedding_dim") or config["hidden_dim"]),
             shared_layers=backbone.shared_layers,
         )
     except KeyError as error:
@@ -154,7 +149,7 @@ def _architecture(
 
 
 def _paths(backbone: _Backbone, architecture: Architecture) -> dict[str, str]:
-    """Paths of the weights in the file, without the layers' folder, to our names without their parts."""
+    """Layers in the weight file to our layers."""
     dense = iter(("dense", "dense_1"))
     paths = {"layer_normalization": "embeddings/layer_norm"}
     if architecture.has_projection:
@@ -179,35 +174,28 @@ def _read_weights(path: Path, backbone: _Backbone, architecture: Architecture) -
                 weights[f"{ours}/embeddings:0"] = _array(file, theirs, 0)
             for theirs, ours in _paths(backbone, architecture).items():
                 parts = ("gamma", "beta") if ours.endswith("layer_norm") else ("kernel", "bias")
-                for place, part in enumerate(parts):
-                    weights[f"{ours}/{part}:0"] = _array(file, theirs, place)
+                for number, part in enumerate(parts):
+                    weights[f"{ours}/{part}:0"] = _array(file, theirs, number)
     except KeyError as error:
         raise EncoderError(
             f"{path}: {error.args[0]} is missing; the weights are not those of its config.json"
         ) from None
     except OSError as error:
         raise EncoderError(f"{path}: cannot read the weights: {' '.join(str(error).split())}; fetch it again") from None
-    if not backbone.types:
-        weights["type_embeddings/embeddings:0"] = np.zeros(
-            (architecture.type_vocab_size, architecture.hidden_size), np.float32
-        )
-    if not backbone.pooler:
-        weights["pooler_transform/kernel:0"] = np.eye(architecture.hidden_size, dtype=np.float32)
-        weights["pooler_transform/bias:0"] = np.zeros(architecture.hidden_size, np.float32)
-    return weights
+    return weights | neutral_weights(architecture, types=not backbone.types, pooler=not backbone.pooler)
 
 
-def _array(file: h5py.File, layer: str, place: int) -> np.ndarray:
-    name = f"layers/{layer}/vars/{place}"
-    # Keras 3.15 calls attention's parts query_dense and so on, as the properties that hold them; those before it _query_dense.
-    for each in (name, name.replace("_self_attention_layer/_", "_self_attention_layer/")):
-        if each in file:
-            return np.asarray(file[each], np.float32)
+def _array(file: h5py.File, layer: str, number: int) -> np.ndarray:
+    name = f"layers/{layer}/vars/{number}"
+    # Keras 3.15 calls the parts of attention query_dense and so on, versions before it _query_dense.
+    for spelling in (name, name.replace("_self_attention_layer/_", "_self_attention_layer/")):
+        if spelling in file:
+            return np.asarray(file[spelling], np.float32)
     raise KeyError(name)
 
 
 def _vocabulary(source: Path, scratch: Path, architecture: Architecture) -> Path:
-    """The vocabulary, checked, under the name that its asset is to have."""
+    """A copy of the checked vocabulary under the file name that the asset needs."""
     if (source / _SENTENCEPIECES).is_file():
         read_sentencepiece(source / _SENTENCEPIECES, expected_size=architecture.vocab_size)
         return Path(shutil.copy(source / _SENTENCEPIECES, scratch / SENTENCEPIECE_FILE))

@@ -1,14 +1,15 @@
-"""A run's fine-tuned encoder to a hub-format encoder folder; the head stays behind.
+"""Converts the fine-tuned encoder of a run; the head is left out.
 
-What lies where in a run folder is told by `bert_serving.training.run_folder`.
+The layout of a run folder: `bert_serving.training.run_folder`.
 """
 
+import hashlib
 import shutil
 from pathlib import Path
 
 from bert_serving.cache import folder_sha256
 from bert_serving.encoders.architecture import Architecture, rebuild_network
-from bert_serving.encoders.conversion.hugging_face import DESCRIPTION, ENCODER, PREPROCESSING, write_encoder
+from bert_serving.encoders.folder import DESCRIPTION, PREPROCESSING, write_encoder_folder
 from bert_serving.encoders.safetensors_file import WEIGHTS_FILE, read_safetensors
 from bert_serving.errors import EncoderError
 
@@ -29,7 +30,7 @@ def convert_run(run: Path, target: Path) -> None:
         target: folder to fill.
 
     Raises:
-        EncoderError: the run is not complete or damaged, or its encoder is none that could be rebuilt as a Keras network.
+        EncoderError: the run is not complete or damaged, or its encoder was not rebuilt as a Keras network.
     """
     _check_complete(run)
     if not (run / DESCRIPTION).is_file():
@@ -44,14 +45,12 @@ def convert_run(run: Path, target: Path) -> None:
         network = rebuild_network(architecture, encoder_weights)
     except EncoderError as error:
         raise EncoderError(f"{run / WEIGHTS / WEIGHTS_FILE}: {error}; train again") from None
-    target.mkdir(parents=True, exist_ok=True)
-    write_encoder(network, target / ENCODER)
+    write_encoder_folder(target, architecture, network)
     try:
         shutil.copytree(run / PREPROCESSING, target / PREPROCESSING)
     except OSError as error:
         reason = error.strerror or error.args[0][0][2]  # of the first file, where copytree lists all
         raise EncoderError(f"{run / PREPROCESSING}: cannot be copied: {reason}; train again") from None
-    architecture.save(target / DESCRIPTION)
 
 
 def weights_sha256(run: Path) -> str:
@@ -62,6 +61,15 @@ def weights_sha256(run: Path) -> str:
     """
     _check_complete(run)
     return folder_sha256(run / WEIGHTS)
+
+
+def run_sha256(run: Path) -> str:
+    """Digest of a run's best weights and its preprocessing, which may have been replaced after training.
+
+    Raises:
+        EncoderError: the run is not complete.
+    """
+    return hashlib.sha256(f"{weights_sha256(run)} {folder_sha256(run / PREPROCESSING)}".encode()).hexdigest()
 
 
 def _check_complete(run: Path) -> None:

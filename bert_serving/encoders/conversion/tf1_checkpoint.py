@@ -1,6 +1,6 @@
-"""A BERT checkpoint of TensorFlow 1, as google-research/bert wrote them, to a hub-format encoder folder.
+"""Converts a BERT checkpoint of TensorFlow 1, as google-research/bert wrote them.
 
-Such a folder holds bert_config.json, vocab.txt and bert_model.ckpt.index with its data; fine-tuned ones hold model.ckpt-N instead.
+Its folder holds bert_config.json, vocab.txt and bert_model.ckpt.index with its data; a fine-tuned one holds model.ckpt-N instead.
 """
 
 import re
@@ -10,15 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from bert_serving.encoders.architecture import rebuild_network
-from bert_serving.encoders.conversion.hugging_face import (
-    DESCRIPTION,
-    ENCODER,
-    PREPROCESSING,
-    read_architecture,
-    rename_weights,
-    write_encoder,
-)
+from bert_serving.encoders.conversion.hugging_face import read_architecture, rename_weights
 from bert_serving.encoders.conversion.tokenizer import check_wordpiece_rules, read_json, read_tokenizer_settings
+from bert_serving.encoders.folder import PREPROCESSING, write_encoder_folder
 from bert_serving.encoders.safetensors_file import WEIGHTS_FILE
 from bert_serving.errors import EncoderError
 from bert_serving.text.preprocessing import VOCABULARY_FILE, write_preprocessing
@@ -27,9 +21,9 @@ from bert_serving.text.vocabulary import read_vocabulary
 _CONFIGS = ("bert_config.json", "config.json")
 _PREFIX = "bert/"
 _PREFERRED = "bert_model.ckpt"
-# What the optimizer kept of a variable stands beside it.
+# Endings of the optimizer's variables.
 _OPTIMIZER = ("/adam_m", "/adam_v", "/lamb_m", "/lamb_v")
-# google-research/bert computes GELU with tanh, under the name that others give to the exact one (modeling.py).
+# "gelu" of google-research/bert (modeling.py) is the approximation with tanh; elsewhere it is the exact function.
 _ACTIVATIONS = {"gelu": "gelu_new"}
 _LAYER = re.compile(r"\blayer_(\d+)\b")
 
@@ -44,8 +38,8 @@ def is_checkpoint_folder(folder: Path) -> bool:
 def convert_checkpoint(source: Path, target: Path) -> None:
     """Writes the encoder folder for a checkpoint of TensorFlow 1.
 
-    Whether texts are lower-cased is told by tokenizer_config.json where there is one; otherwise by the vocabulary, which has words
-    with capitals only for a cased encoder.
+    Whether texts are lower-cased is read from tokenizer_config.json where there is one, otherwise from the vocabulary: only
+    that of a cased encoder has words with capitals.
 
     Args:
         source: holds bert_config.json, vocab.txt and the checkpoint.
@@ -65,11 +59,8 @@ def convert_checkpoint(source: Path, target: Path) -> None:
     architecture = read_architecture(config, settings)
     read_vocabulary(source / VOCABULARY_FILE, expected_size=architecture.vocab_size)
     weights = rename_weights(read_checkpoint(source), architecture, file=_PREFERRED, pooler_may_lack=True)
-    network = rebuild_network(architecture, weights)
-    target.mkdir(parents=True, exist_ok=True)
-    write_encoder(network, target / ENCODER)
+    write_encoder_folder(target, architecture, rebuild_network(architecture, weights))
     write_preprocessing(source / VOCABULARY_FILE, target / PREPROCESSING, lower_case=architecture.lower_case)
-    architecture.save(target / DESCRIPTION)
 
 
 def read_checkpoint(folder: Path) -> dict[str, np.ndarray]:
@@ -115,11 +106,11 @@ def _renamed(name: str, tensor: np.ndarray) -> tuple[str, np.ndarray]:
 
 
 def _checkpoint(folder: Path) -> Path | None:
-    """The checkpoint's name without its ending: BERT's own, else the one with the highest step."""
-    found = [path.with_suffix("") for path in folder.glob("*.index") if ".ckpt" in path.name]
-    if folder / _PREFERRED in found:
+    """Path of a checkpoint without its ending: `bert_model.ckpt`, else the one with the highest step."""
+    checkpoints = [path.with_suffix("") for path in folder.glob("*.index") if ".ckpt" in path.name]
+    if folder / _PREFERRED in checkpoints:
         return folder / _PREFERRED
-    return max(found, key=_step, default=None)
+    return max(checkpoints, key=_step, default=None)
 
 
 def _step(path: Path) -> tuple[int, str]:

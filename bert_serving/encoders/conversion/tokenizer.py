@@ -1,10 +1,12 @@
-"""What a Hugging Face folder says of its tokenizer, and the preprocessing SavedModel made of it.
+"""The tokenizer of a Hugging Face folder: its settings, its checks, and the preprocessing SavedModel made of it.
 
-Older folders have vocab.txt (WordPiece) or spiece.model (SentencePiece); newer ones keep all of it in tokenizer.json.
+Older folders have vocab.txt (WordPiece) or spiece.model (SentencePiece); newer ones keep both vocabulary and rules in
+tokenizer.json.
 """
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -48,7 +50,7 @@ def read_json(path: Path, *, optional: bool = False) -> dict[str, Any]:
 
 
 def read_tokenizer_settings(folder: Path) -> dict[str, Any]:
-    """Settings of the tokenizer under the names of tokenizer_config.json; those that only tokenizer.json has are filled in.
+    """Settings of the tokenizer by their names in tokenizer_config.json, completed from tokenizer.json.
 
     Raises:
         EncoderError: a file is damaged.
@@ -56,13 +58,13 @@ def read_tokenizer_settings(folder: Path) -> dict[str, Any]:
     settings = read_json(folder / TOKENIZER_CONFIG_FILE, optional=True)
     normalizer = read_json(folder / TOKENIZER_FILE, optional=True).get("normalizer")
     if isinstance(normalizer, Mapping) and normalizer.get("type") == "BertNormalizer":
-        found = {
+        rules = {
             "do_lower_case": normalizer.get("lowercase"),
             "strip_accents": normalizer.get("strip_accents"),
             "tokenize_chinese_chars": normalizer.get("handle_chinese_chars"),
         }
-        # What tokenizer.json says is what its own tokenizer does, whatever the other file claims.
-        settings |= {name: value for name, value in found.items() if value is not None}
+        # Hugging Face's tokenizers follow tokenizer.json where both files have a setting.
+        settings |= {name: value for name, value in rules.items() if value is not None}
     elif steps := _steps(normalizer):  # ALBERT's, before SentencePiece
         settings |= {"do_lower_case": "Lowercase" in steps, "keep_accents": "StripAccents" not in steps}
     return settings
@@ -82,10 +84,10 @@ def has_wordpieces(folder: Path) -> bool:
 
 
 def check_sentencepiece_rules(folder: Path) -> None:
-    """Refuses a tokenizer.json whose SentencePiece would give other token ids than ours, in silence.
+    """Refuses a tokenizer.json for which our SentencePiece preprocessing would give other token ids.
 
     Raises:
-        EncoderError: it does something to texts that ALBERT's tokenizer does not, or is damaged.
+        EncoderError: it has a rule that ALBERT's tokenizer does not have, or is damaged.
     """
     path = folder / TOKENIZER_FILE
     tokenizer = read_json(path, optional=True)
@@ -112,10 +114,10 @@ def _steps(normalizer: Any) -> list[str]:
 
 
 def check_wordpiece_rules(folder: Path) -> None:
-    """Refuses a tokenizer whose WordPiece would give other token ids than ours, in silence.
+    """Refuses a tokenizer for which our WordPiece preprocessing would give other token ids.
 
     Raises:
-        EncoderError: it asks for rules that our preprocessing does not have, or is damaged; the first one is named.
+        EncoderError: it has a rule that our preprocessing does not have (the first one is named), or is damaged.
     """
     settings = read_json(folder / TOKENIZER_CONFIG_FILE, optional=True)
     decoder = settings.get("added_tokens_decoder")
@@ -136,14 +138,14 @@ def check_wordpiece_rules(folder: Path) -> None:
 
 
 def _values(listed: Any) -> Iterable[Any]:
-    """Of a list, or of an object whose keys do not matter."""
+    """Values of a list or of a JSON object."""
     if isinstance(listed, Mapping):
         return listed.values()
     return listed if isinstance(listed, list) else []
 
 
 def _check_added(path: Path, key: str, listed: Iterable[Any], *, allowed: Collection[str]) -> None:
-    """Refuses tokens that texts would have to be searched for before they are cut."""
+    """Refuses added tokens: our preprocessing does not search texts for them."""
     tokens = [str(token.get("content") if isinstance(token, Mapping) else token) for token in listed]
     if words := [token for token in tokens if token not in allowed]:
         shown = ", ".join(map(repr, words[:_NAMED])) + (f" and {len(words) - _NAMED} more" if words[_NAMED:] else "")
@@ -153,7 +155,7 @@ def _check_added(path: Path, key: str, listed: Iterable[Any], *, allowed: Collec
 
 
 def _rules(tokenizer: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-    """What decides how texts are cut: name, value, and the only value that our preprocessing has."""
+    """Rules of tokenization: name, value, and the only value that our preprocessing supports."""
     normalizer, splitter, model = (_table(tokenizer, name) for name in ("normalizer", "pre_tokenizer", "model"))
     rules = [
         ("normalizer", normalizer.get("type"), "BertNormalizer"),
@@ -162,7 +164,7 @@ def _rules(tokenizer: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
         ("model.continuing_subword_prefix", model.get("continuing_subword_prefix", "##"), "##"),
         ("model.max_input_chars_per_word", model.get("max_input_chars_per_word", LONGEST_WORD), LONGEST_WORD),
     ]
-    # The first files tell no type of their model.
+    # The first versions of tokenizer.json have no type of the model.
     return [("model", model.get("type", "WordPiece"), "WordPiece"), *rules]
 
 
@@ -186,15 +188,10 @@ def write_tokenizer(
     Raises:
         EncoderError: the vocabulary is missing, damaged, or of another size.
     """
-    with TemporaryDirectory() as scratch:
-        # The asset of a SavedModel keeps the name of the file that it was made of.
+    with _checked_vocabulary(folder, vocab_size, sentencepiece=sentencepiece) as path:
         if sentencepiece:
-            path = _file(folder, SENTENCEPIECE_FILE, Path(scratch), _sentencepiece_of)
-            read_sentencepiece(path, expected_size=vocab_size)
             write_sentencepiece_preprocessing(path, target, rules=albert_rules(settings))
         else:
-            path = _file(folder, VOCABULARY_FILE, Path(scratch), _wordpieces_of)
-            read_vocabulary(path, expected_size=vocab_size)
             write_preprocessing(path, target, lower_case=bool(settings.get("do_lower_case", True)))
 
 
@@ -204,20 +201,28 @@ def check_tokenizer(folder: Path, *, vocab_size: int, sentencepiece: bool) -> No
     Raises:
         EncoderError: the vocabulary is missing, damaged, or of another size.
     """
+    with _checked_vocabulary(folder, vocab_size, sentencepiece=sentencepiece):
+        pass
+
+
+@contextmanager
+def _checked_vocabulary(folder: Path, vocab_size: int, *, sentencepiece: bool) -> Iterator[Path]:
+    """A vocabulary file, checked; its name is the one that the asset of a SavedModel needs."""
     with TemporaryDirectory() as scratch:
         if sentencepiece:
-            path = _file(folder, SENTENCEPIECE_FILE, Path(scratch), _sentencepiece_of)
+            path = _vocabulary_file(folder, SENTENCEPIECE_FILE, Path(scratch), _sentencepiece_of)
             read_sentencepiece(path, expected_size=vocab_size)
         else:
-            path = _file(folder, VOCABULARY_FILE, Path(scratch), _wordpieces_of)
+            path = _vocabulary_file(folder, VOCABULARY_FILE, Path(scratch), _wordpieces_of)
             read_vocabulary(path, expected_size=vocab_size)
+        yield path
 
 
-def _file(folder: Path, name: str, scratch: Path, content_of: Any) -> Path:
+def _vocabulary_file(folder: Path, name: str, scratch: Path, content_of: Callable[[Mapping[str, Any]], bytes]) -> Path:
     """The folder's own file, or one made of its tokenizer.json."""
-    if (folder / name).is_file() or not (folder / TOKENIZER_FILE).is_file():
-        return folder / name
     path = folder / TOKENIZER_FILE
+    if (folder / name).is_file() or not path.is_file():
+        return folder / name
     try:
         content = content_of(read_json(path))
     except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:

@@ -1,7 +1,7 @@
-"""Archives of encoders, unpacked so that nothing lands outside the folder they are unpacked into.
+"""Unpacks archives of encoders: tar (plain, gzip, bzip2, xz) and zip.
 
-Tar (plain, gzip, bzip2, xz) and zip. Only folders and plain files are taken: a link, a device or a name that leads out of the
-folder refuses the whole archive, and so does more content than a limit, whatever sizes the archive claims.
+An archive is refused as a whole when it has a link, a device, a name that leads out of the target folder, or more content
+than a limit, whatever sizes its headers claim.
 """
 
 import errno
@@ -20,12 +20,12 @@ from bert_serving.errors import EncoderError
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip")
 SIZE_LIMIT = 8 << 30
-"""bytes that an archive may unpack to"""
+"""most bytes that an archive may unpack to"""
 FILE_LIMIT = 10_000
-"""files and folders that an archive may have"""
+"""most files and folders that an archive may have"""
 
 _CHUNK = 1 << 20
-_SHOWN = 40
+_SHOWN_CHARACTERS = 40
 _DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError, EOFError, NotImplementedError, RuntimeError)
 
 
@@ -46,14 +46,14 @@ def unpack(archive: Path, target: Path, *, size_limit: int = SIZE_LIMIT, file_li
     """Unpacks an archive into a folder.
 
     Args:
-        archive: tar or zip; its content decides which.
-        target: existing folder; what is in it already must not be in the archive.
+        archive: tar or zip, by its content.
+        target: existing folder; its files must not be in the archive.
         size_limit: bytes of all files together.
         file_limit: files and folders.
 
     Raises:
-        EncoderError: the archive is damaged, too large, or holds anything but folders and plain files inside of it; the folder may
-            then hold a part of it.
+        EncoderError: the archive is damaged, too large, or holds anything but folders and plain files; the target may then
+            hold a part of it.
     """
     room, left = size_limit, file_limit
     try:
@@ -67,7 +67,7 @@ def unpack(archive: Path, target: Path, *, size_limit: int = SIZE_LIMIT, file_li
                     path.mkdir(parents=True, exist_ok=True)
                 else:
                     path.parent.mkdir(parents=True, exist_ok=True)
-                    room = _write(member.content, path, room, archive, size_limit)
+                    room = write_limited(member.content, path, room, archive.name, size_limit)
     except _DAMAGED as error:
         raise EncoderError(
             f"{archive.name} cannot be unpacked: {' '.join(str(error).split())}; fetch it again"
@@ -80,9 +80,9 @@ def unpack(archive: Path, target: Path, *, size_limit: int = SIZE_LIMIT, file_li
         if error.errno == errno.ENAMETOOLONG:
             name = Path(error.filename).name
             raise EncoderError(
-                f"{archive.name} holds {name[:_SHOWN]!r}..., a name of {len(name)} characters, which is too long for this file system"
+                f"{archive.name} holds {name[:_SHOWN_CHARACTERS]!r}..., a name of {len(name)} characters, too long for this file system"
             ) from None
-        if error.errno is None:  # what gzip says of a damaged stream
+        if error.errno is None:  # gzip, for a damaged stream
             raise EncoderError(f"{archive.name} cannot be unpacked: {error}; fetch it again") from None
         raise
 
@@ -101,7 +101,7 @@ def _opened(archive: Path, file: IO[bytes]) -> Iterator[Iterator[_Member]]:
         with zipfile.ZipFile(file) as zipped:
             yield _zip_members(archive, zipped)
     else:
-        # As a stream: a member is read once and never sought, so that no list of them can fill the memory.
+        # As a stream, without a list of members, which could fill the memory.
         with tarfile.open(fileobj=file, mode="r|*") as tar:
             yield _tar_members(archive, tar)
 
@@ -137,12 +137,26 @@ def _inside(archive: Path, name: str) -> PurePosixPath:
     return path
 
 
-def _write(content: IO[bytes], path: Path, room: int, archive: Path, size_limit: int) -> int:
-    """Writes a file that must be new and returns how many bytes may still come."""
+def write_limited(content: IO[bytes], path: Path, room: int, archive: str, size_limit: int) -> int:
+    """Writes a new file from a member of an archive.
+
+    Args:
+        content: the member, open for reading.
+        path: file to write; must not exist.
+        room: bytes that may still be unpacked. The size that an archive claims proves nothing.
+        archive: its name, for the message.
+        size_limit: bytes of all files together, for the message.
+
+    Returns:
+        Bytes that may still be unpacked after it.
+
+    Raises:
+        EncoderError: there is no room for it.
+    """
     with path.open("xb") as file:
         while chunk := content.read(_CHUNK):
             room -= len(chunk)
             if room < 0:
-                raise EncoderError(f"{archive.name} unpacks to more than {size_limit:,} bytes; it is refused")
+                raise EncoderError(f"{archive} unpacks to more than {size_limit:,} bytes; it is refused")
             file.write(chunk)
     return room

@@ -1,7 +1,7 @@
-"""Downloads over HTTP that go on where they were broken off.
+"""Downloads over HTTP that resume after an interruption.
 
-What has arrived of a file lies in the cache until the file is whole. It is continued only when the server proves, by an entity tag
-or a date (RFC 9110, If-Range), that the file is still the same; otherwise the file is fetched from its start.
+Partial files are kept in the cache until they are complete. A download resumes only when the server confirms, by an entity tag
+or a date (RFC 9110, If-Range), that the file is still the same; otherwise it starts again.
 """
 
 import hashlib
@@ -16,26 +16,30 @@ from typing import Any
 import httpx
 from filelock import FileLock
 
-from bert_serving.cache import cache_folder
+from bert_serving.cache import cache_folder, file_sha256
 from bert_serving.errors import SourceError
 
 Progress = Callable[[int, int | None], None]
-"""called with the bytes that have arrived and with all that will, None where that is unknown"""
+"""called with the bytes that have arrived and their total, None where that is unknown"""
 
 FILE_LIMIT = 8 << 30
 """bytes that a downloaded file may have"""
 
 _DOCUMENT_LIMIT = 4 << 20
 _ATTEMPTS = 3
-# A server that is there may still need a while for its answer.
 _ANSWER_TIMEOUT_FACTOR = 10
 
 
+def is_offline() -> bool:
+    """Whether BERT_SERVING_OFFLINE forbids downloads."""
+    return os.environ.get("BERT_SERVING_OFFLINE", "").lower() not in ("", "0", "false", "no", "off")
+
+
 def mirror_or(variable: str, default: str) -> str:
-    """The address of a site, or of the mirror of it that a variable of the environment names; without a slash at its end.
+    """Address of a site, or of its mirror in an environment variable, without a slash at the end.
 
     Raises:
-        SourceError: the variable holds no address.
+        SourceError: the variable is not an address.
     """
     address = (os.environ.get(variable) or default).rstrip("/")
     if not address.startswith(("http://", "https://")):
@@ -44,40 +48,43 @@ def mirror_or(variable: str, default: str) -> str:
 
 
 def no_progress(arrived: int, total: int | None) -> None:
-    """Watches nothing."""
+    """Ignores progress."""
 
 
 @dataclass(frozen=True)
 class _Part:
-    """What has arrived of a file, and how the server names its state."""
+    """A partial file, and the validator that the server gave it."""
 
     path: Path
 
     @property
     def facts(self) -> Path:
+        """File with the validator."""
         return self.path.with_suffix(".json")
 
     @property
     def size(self) -> int:
+        """Bytes that have arrived."""
         return self.path.stat().st_size if self.path.is_file() else 0
 
     def validator(self) -> str:
-        """Entity tag or date under which the part arrived; "" when it cannot be continued."""
+        """Entity tag or date of the partial file; "" when the download cannot resume."""
         try:
-            found = json.loads(self.facts.read_text("utf-8"))["validator"]
+            validator = json.loads(self.facts.read_text("utf-8"))["validator"]
         except (OSError, ValueError, LookupError, TypeError):
             return ""
-        return found if isinstance(found, str) else ""
+        return validator if isinstance(validator, str) else ""
 
     def begin(self, response: httpx.Response) -> None:
-        """Forgets what has arrived and notes what a continuation must present."""
+        """Removes what has arrived and records the validator of the new download."""
         etag = response.headers.get("ETag", "")
-        # A weak tag says that two states mean the same, not that they are the same bytes.
+        # A weak tag does not guarantee the same bytes.
         validator = etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified", "")
         self.path.unlink(missing_ok=True)
         self.facts.write_text(json.dumps({"url": str(response.url), "validator": validator}), "utf-8")
 
     def drop(self) -> None:
+        """Removes both files."""
         self.path.unlink(missing_ok=True)
         self.facts.unlink(missing_ok=True)
 
@@ -86,15 +93,20 @@ class Downloader:
     """Fetches files from servers; close it, or use it as context."""
 
     def __init__(self, connect_timeout: float, *, token: str | None = None, refused: str = ""):
-        """Args:
-        connect_timeout: seconds to wait for a connection; each answer may take ten times as long.
-        token: shown to the server that is asked; not to another to which it may send on.
-        refused: ends the message about HTTP 401 and 403.
+        """Opens a client with the proxies and certificates of the environment.
+
+        Args:
+            connect_timeout: seconds to wait for a connection; each answer may take ten times as long.
+            token: sent to the requested server only, not to one that it redirects to.
+            refused: end of the message about HTTP 401 and 403: the remedy.
+
+        Raises:
+            SourceError: a variable of the environment cannot be used.
         """
         self._connect_timeout = connect_timeout
         self._refused = refused
         self._answer_timeout = _ANSWER_TIMEOUT_FACTOR * connect_timeout
-        # Compressed, a body's Content-Length would not be the size of the file.
+        # With compression, Content-Length would not be the size of the file.
         headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {token}"} if token else {})
         timeout = httpx.Timeout(self._answer_timeout, connect=connect_timeout)
         try:
@@ -104,13 +116,15 @@ class Downloader:
             raise SourceError(f"the variables for proxies or certificates cannot be used: {error}") from None
 
     def __enter__(self) -> "Downloader":
+        """Returns itself."""
         return self
 
     def __exit__(self, *error: object) -> None:
+        """Closes the connections."""
         self._client.close()
 
     def read_json(self, url: str) -> Any:
-        """A small JSON document; None where the server has none.
+        """Fetches a small JSON document; None where the server has none.
 
         Raises:
             SourceError: the server cannot be reached.
@@ -142,21 +156,21 @@ class Downloader:
         optional: bool = False,
         limit: int = FILE_LIMIT,
     ) -> bool:
-        """Writes a file, whole or not at all.
+        """Downloads a file, whole or not at all.
 
         Args:
-            url: where it is.
-            path: file to write; its name stands in messages.
+            url: address of the file.
+            path: file to write; messages have its name.
             progress: called while it arrives.
-            sha256: what it must have.
-            optional: HTTP 404 is no error.
-            limit: bytes that it may have at most.
+            sha256: expected digest.
+            optional: return False at HTTP 404.
+            limit: most bytes that it may have.
 
         Returns:
-            Whether there was such a file; False only when it is optional.
+            Whether the file exists; False only when it is optional.
 
         Raises:
-            SourceError: it could not be fetched, or is not what was asked for.
+            SourceError: the download failed, or the file is too large or has another digest.
         """
         folder = cache_folder() / ".downloads"
         folder.mkdir(parents=True, exist_ok=True)
@@ -168,14 +182,12 @@ class Downloader:
                         return False
                     break
                 except httpx.HTTPError as error:
-                    # Only what can go on from where it is gains by another attempt.
+                    # Another attempt is worthwhile only where the download can resume.
                     if attempt == _ATTEMPTS or not part.size or not part.validator():
                         raise SourceError(self._reason(url, error)) from None
                 except httpx.InvalidURL as error:
                     raise SourceError(f"cannot reach {_host(url)}: {error}") from None
-            with part.path.open("rb") as file:
-                received = hashlib.file_digest(file, "sha256").hexdigest()
-            if sha256 is not None and received != sha256.lower():
+            if sha256 is not None and (received := file_sha256(part.path)) != sha256.lower():
                 part.drop()
                 raise SourceError(f"{path.name} has sha256 {received} instead of {sha256}")
             shutil.move(part.path, path)
@@ -183,14 +195,14 @@ class Downloader:
         return True
 
     def _receive(self, url: str, part: _Part, name: str, progress: Progress, optional: bool, limit: int) -> bool:
-        """Brings a part to its end; False when an optional file is not there."""
+        """Completes a partial file; False when an optional file does not exist."""
         validator = part.validator() if part.size else ""
         headers = {"Range": f"bytes={part.size}-", "If-Range": validator} if validator else {}
         with self._client.stream("GET", url, headers=headers) as response:
             if response.status_code == httpx.codes.NOT_FOUND and optional:
                 return False
             if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE and headers:
-                part.drop()  # the file became shorter, or the part is all of it
+                part.drop()  # the file became shorter, or the part is complete
                 return self._receive(url, part, name, progress, optional, limit)
             continues = response.status_code == httpx.codes.PARTIAL_CONTENT and _starts_at(response) == part.size
             if not continues:
@@ -205,7 +217,7 @@ class Downloader:
             case 404:
                 return f"has no {name} (HTTP 404)"
             case 401 | 403:
-                return f"the server refuses {name} (HTTP {status}): it is private, gated or misspelt{self._refused}"
+                return f"the server refuses {name} (HTTP {status}): it is private, gated or misspelled{self._refused}"
         return f"the server answered HTTP {status} {httpx.codes.get_reason_phrase(status)} for {name}".rstrip()
 
     def _reason(self, url: str, error: httpx.HTTPError) -> str:
@@ -225,14 +237,14 @@ def _append(response: httpx.Response, part: _Part, name: str, progress: Progress
     size = response.headers.get("Content-Length", "")
     total = arrived + int(size) if size.isdecimal() else None
     if total is not None and total > limit:
-        raise SourceError(f"{name} has {total:,} bytes, at most {limit:,} are taken")
+        raise SourceError(f"{name} has {total:,} bytes, more than the limit of {limit:,} bytes")
     with part.path.open("ab") as file:
         for chunk in response.iter_bytes():
             arrived += len(chunk)
             if arrived > limit:
-                raise SourceError(f"{name} has more than {limit:,} bytes")
+                raise SourceError(f"{name} has more than the limit of {limit:,} bytes")
             file.write(chunk)
-            # On disk before it is counted: an interrupted run keeps what it showed.
+            # On disk before it is reported: an interrupted run keeps the bytes that it showed.
             file.flush()
             progress(arrived, total)
     if arrived == 0:

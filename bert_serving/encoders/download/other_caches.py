@@ -1,4 +1,4 @@
-"""What TF Hub's and Kaggle's own libraries fetched before: their caches are read, never written.
+"""Reads the caches of TF Hub's and Kaggle's own libraries; never writes them.
 
 TF Hub: a folder named by the sha1 of the exact address, below TFHUB_CACHE_DIR or the temporary folder (tensorflow_hub 0.16.1,
 `resolver.py`). Kaggle: a folder for each handle, below KAGGLEHUB_CACHE or ~/.cache/kagglehub, with a mark beside it once it is
@@ -21,27 +21,27 @@ _KAGGLE_ADDRESS = re.compile(
 
 
 def kaggle_endpoint() -> str:
-    """Address of Kaggle, or of the mirror that KAGGLE_API_ENDPOINT names.
+    """Address of Kaggle, or of its mirror in KAGGLE_API_ENDPOINT.
 
     Raises:
-        SourceError: KAGGLE_API_ENDPOINT is no address.
+        SourceError: KAGGLE_API_ENDPOINT is not an address.
     """
     return mirror_or("KAGGLE_API_ENDPOINT", _DEFAULT_KAGGLE_ENDPOINT)
 
 
 def kaggle_handle(address: str) -> str | None:
-    """kagglehub's handle for any of the addresses that Kaggle's pages have; None for another address."""
-    found = _KAGGLE_ADDRESS.fullmatch(address.partition("?")[0])
-    if found is None:
+    """Handle of kagglehub for an address of a model's page on Kaggle; None for another address."""
+    match = _KAGGLE_ADDRESS.fullmatch(address.partition("?")[0])
+    if match is None:
         return None
-    owner, model, framework, variation, version = found.groups()
+    owner, model, framework, variation, version = match.groups()
     spelled = "tensorFlow2" if framework.lower() == "tensorflow2" else framework
     return f"{owner}/{model}/{spelled}/{variation}/{version}"
 
 
 def cached_elsewhere(handle: str) -> Path | None:
-    """Folder of a SavedModel in the cache of TF Hub's or of Kaggle's library; None when neither has it whole."""
-    candidates = [_tf_hub_folder() / hashlib.sha1(each.encode()).hexdigest() for each in _spellings(handle)]
+    """Folder of a SavedModel in the cache of TF Hub's or of Kaggle's library; None when neither has it complete."""
+    candidates = [_tf_hub_folder() / hashlib.sha1(address.encode()).hexdigest() for address in _spellings(handle)]
     candidates += _kaggle_folders(kaggle_handle(handle) or handle)
     return next((folder for folder in candidates if _is_saved_model(folder)), None)
 
@@ -76,12 +76,12 @@ def _kaggle_folders(handle: str) -> list[Path]:
 
 
 def _is_saved_model(folder: Path) -> bool:
-    """Whether a SavedModel is whole: cleaners of temporary folders leave half-empty ones behind."""
+    """Whether a SavedModel is complete: cleaners of temporary folders leave incomplete ones behind."""
     if not (folder / "saved_model.pb").is_file():
         return False
-    # Here, for names of encoders are read without TensorFlow, whose import looks whether there is IPv6, by a socket.
-    from google.protobuf.message import DecodeError
-    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+    # Imported here, because `encoders list` needs no TensorFlow, whose import opens a socket to look for IPv6.
+    from google.protobuf.message import DecodeError  # noqa: PLC0415  as above
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel  # noqa: PLC0415  as above
 
     try:
         saved = SavedModel.FromString((folder / "saved_model.pb").read_bytes())

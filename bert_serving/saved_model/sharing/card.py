@@ -10,7 +10,7 @@ import yaml
 
 from bert_serving import contract
 from bert_serving.contract import Head, Scaling
-from bert_serving.encoders.catalog.catalog import hub_name
+from bert_serving.encoders.catalog.catalog import hugging_face_repository
 from bert_serving.evaluation.intervals import share_interval
 from bert_serving.saved_model.manifest import EncoderOrigin, Manifest
 from bert_serving.saved_model.sharing.calling import calling_guide, encoder_guide
@@ -106,7 +106,7 @@ def _metadata(encoder: EncoderOrigin, task: str, tags: Sequence[str]) -> dict[st
     found = {
         "license": encoder.license,
         "language": list(encoder.languages),
-        "base_model": hub_name(encoder.name),
+        "base_model": hugging_face_repository(encoder.name),
         "pipeline_tag": task,
         "library_name": "bert-serving",
         "tags": ["bert", "tensorflow", "saved-model", *tags],

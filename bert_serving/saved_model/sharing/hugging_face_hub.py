@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bert_serving.encoders.download.hugging_face_hub import hub_endpoint
-from bert_serving.encoders.download.sources import is_offline
+from bert_serving.encoders.download.http import is_offline
+from bert_serving.encoders.download.hugging_face_hub import hugging_face_endpoint
 from bert_serving.errors import HubError, InputError
 from bert_serving.extras import require
 from bert_serving.saved_model.sharing.share import SharedFiles
@@ -70,7 +70,7 @@ def check_access() -> None:
     require("uploads", ["huggingface_hub"], "hub")
     from huggingface_hub import get_token
 
-    endpoint = hub_endpoint()
+    endpoint = hugging_face_endpoint()
     if is_offline():
         raise HubError("nothing is uploaded while BERT_SERVING_OFFLINE is set; unset it")
     with _one_line(endpoint):
@@ -93,7 +93,7 @@ def upload(files: SharedFiles, repository: HubRepository, commit: Commit) -> str
     check_access()
     from huggingface_hub import CommitOperationAdd, HfApi
 
-    endpoint, name = hub_endpoint(), str(repository)
+    endpoint, name = hugging_face_endpoint(), str(repository)
     api = HfApi(endpoint=endpoint)
     with _quiet(), _one_line(f"{endpoint}/{name}"):
         api.create_repo(name, private=commit.private or None, exist_ok=True)

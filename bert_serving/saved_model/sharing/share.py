@@ -29,8 +29,8 @@ def encoder_files(run: RunFolder) -> SharedFiles:
         EncoderError: its encoder is none of the BERT family; or the cache cannot be written.
     """
     # Brings TensorFlow; a classifier is shared without it.
-    from bert_serving.encoders.conversion.hugging_face import DESCRIPTION, ENCODER, PREPROCESSING
-    from bert_serving.encoders.loading import find_encoder_folder
+    from bert_serving.encoders.folder import DESCRIPTION, ENCODER, PREPROCESSING
+    from bert_serving.encoders.lookup import find_encoder_folder
 
     provenance = provenance_of(run)
     folder = find_encoder_folder(EncoderConfig(path=run.path)).encoder.parent

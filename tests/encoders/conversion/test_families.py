@@ -14,7 +14,8 @@ from bert_serving.contract import Pooling
 from bert_serving.encoders.architecture import sample_inputs
 from bert_serving.encoders.conversion.families import FAMILIES
 from bert_serving.encoders.conversion.hugging_face import convert_hugging_face
-from bert_serving.encoders.loading import find_encoder_folder, load_encoder
+from bert_serving.encoders.loading import load_encoder
+from bert_serving.encoders.lookup import find_encoder_folder
 from bert_serving.saved_model.graphs.dense import FloatArithmetic
 from bert_serving.saved_model.graphs.ragged import RaggedEncoder
 

@@ -13,7 +13,8 @@ from bert_serving import contract
 from bert_serving.config import EncoderConfig
 from bert_serving.encoders.architecture import sample_inputs
 from bert_serving.encoders.conversion.keras_hub import convert_keras_hub, is_keras_hub_preset
-from bert_serving.encoders.loading import find_encoder_folder, load_encoder
+from bert_serving.encoders.loading import load_encoder
+from bert_serving.encoders.lookup import find_encoder_folder
 from bert_serving.errors import EncoderError
 from bert_serving.text.preprocessing import load_preprocessing
 

@@ -12,8 +12,9 @@ from support import tiny
 from bert_serving import contract
 from bert_serving.config import EncoderConfig, load_run_file
 from bert_serving.encoders.conversion.run_folder import convert_run, is_run_folder
-from bert_serving.encoders.license import Terms
-from bert_serving.encoders.loading import find_encoder_folder, load_encoder
+from bert_serving.encoders.license import LicenseAndLanguages
+from bert_serving.encoders.loading import load_encoder
+from bert_serving.encoders.lookup import find_encoder_folder
 from bert_serving.encoders.safetensors_file import read_safetensors
 from bert_serving.errors import EncoderError
 from bert_serving.text.preprocessing import load_preprocessing
@@ -88,11 +89,11 @@ def test_training_starts_with_the_weights_of_the_run_that_encoder_path_names(tra
 def test_license_and_languages_go_from_run_to_run(trained, tmp_path):
     # Of the same name, so that the conversion is in the cache.
     copy = shutil.copytree(trained.run.path, tmp_path / trained.run.path.name)
-    assert find_encoder_folder(EncoderConfig(path=copy)).terms == Terms()
+    assert find_encoder_folder(EncoderConfig(path=copy)).licensing == LicenseAndLanguages()
     facts = json.loads((copy / "run.json").read_text())
     facts["encoder"] |= {"license": "mit", "languages": ["en", "de"]}
     (copy / "run.json").write_text(json.dumps(facts))
-    assert find_encoder_folder(EncoderConfig(path=copy)).terms == Terms("mit", ("en", "de"))
+    assert find_encoder_folder(EncoderConfig(path=copy)).licensing == LicenseAndLanguages("mit", ("en", "de"))
 
 
 def incomplete(run):

@@ -12,10 +12,11 @@ from support.tiny import VOCABULARY
 
 from bert_serving.config import EncoderConfig
 from bert_serving.encoders.architecture import Architecture, sample_inputs
-from bert_serving.encoders.conversion.formats import origin_of
+from bert_serving.encoders.conversion.formats import format_of
 from bert_serving.encoders.conversion.hugging_face import convert_hugging_face
 from bert_serving.encoders.conversion.tf1_checkpoint import convert_checkpoint
-from bert_serving.encoders.loading import find_encoder_folder, load_encoder
+from bert_serving.encoders.loading import load_encoder
+from bert_serving.encoders.lookup import find_encoder_folder
 from bert_serving.errors import EncoderError
 
 
@@ -110,10 +111,10 @@ def test_of_several_fine_tuned_checkpoints_the_last_step_is_taken(hugging_face_f
 
 
 def test_a_folder_with_safetensors_too_is_hugging_faces(copy, hugging_face_folder):
-    assert origin_of(copy).name == "checkpoint of TensorFlow 1"
+    assert format_of(copy).name == "checkpoint of TensorFlow 1"
     for name in ("config.json", "model.safetensors"):
         shutil.copy(hugging_face_folder / name, copy)
-    assert origin_of(copy).name == "Hugging Face folder"
+    assert format_of(copy).name == "Hugging Face folder"
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,10 @@ from support.other_encoders import write_bag_of_words
 from bert_serving.config import EncoderConfig
 from bert_serving.encoders.catalog import catalog, handles
 from bert_serving.encoders.catalog.catalog import CATALOG
-from bert_serving.encoders.download.sources import HubSource, fetch
-from bert_serving.encoders.loading import find_encoder_folder, load_encoder
+from bert_serving.encoders.download.sources import fetch
+from bert_serving.encoders.download.tf_hub import TFHubSource
+from bert_serving.encoders.loading import load_encoder
+from bert_serving.encoders.lookup import find_encoder_folder
 from bert_serving.encoders.trust import check_harmless
 from bert_serving.errors import EncoderError, SourceError
 from bert_serving.text.preprocessing import (
@@ -95,7 +97,11 @@ def test_redirects_are_followed_as_from_tfhub_dev_to_kaggle(server, config):
 @pytest.mark.parametrize(
     ("place", "answer", "problem"),
     [
-        (ENCODER, refusal(403), "the server refuses archive of {encoder} (HTTP 403): it is private, gated or misspelt"),
+        (
+            ENCODER,
+            refusal(403),
+            "the server refuses archive of {encoder} (HTTP 403): it is private, gated or misspelled",
+        ),
         (ENCODER, refusal(404), "has no archive of {encoder} (HTTP 404)"),
         (PREPROCESSING, refusal(404), "has no archive of {preprocessing} (HTTP 404)"),
         (ENCODER, lambda handler: handler.give(b"x" * 9999, break_off=99), "broke off its answer"),
@@ -135,8 +141,10 @@ def test_the_next_source_is_asked_when_the_first_refuses_and_all_names_share_the
         CATALOG["small_bert/bert_en_uncased_L-2_H-128_A-2"],
         name="mini",
         sources=(
-            HubSource(encoder=f"{server.address}/lab/mini/1", preprocessing=f"{server.address}/lab/mini_preprocess/3"),
-            HubSource(encoder=KAGGLE, preprocessing="lab/mini/tensorFlow2/preprocess/3"),
+            TFHubSource(
+                encoder=f"{server.address}/lab/mini/1", preprocessing=f"{server.address}/lab/mini_preprocess/3"
+            ),
+            TFHubSource(encoder=KAGGLE, preprocessing="lab/mini/tensorFlow2/preprocess/3"),
         ),
         aliases=("https://tfhub.dev/lab/mini/1", KAGGLE),
     )
@@ -411,4 +419,4 @@ def test_a_source_of_a_part_at_hand_is_not_completed_from_the_network_offline(
     shutil.copytree(encoder_folder / "encoder", tmp_path / "tfhub_cache_dir" / key)
     monkeypatch.setenv("BERT_SERVING_OFFLINE", "1")
     with pytest.raises(SourceError, match="BERT_SERVING_OFFLINE is set"):
-        fetch(HubSource(encoder=config.name, preprocessing=config.preprocessing), tmp_path / "target")
+        fetch(TFHubSource(encoder=config.name, preprocessing=config.preprocessing), tmp_path / "target")

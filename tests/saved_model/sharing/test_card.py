@@ -15,7 +15,7 @@ from bert_serving import contract
 from bert_serving.classifier import ClassifierOptions, build_classifier
 from bert_serving.contract import Head
 from bert_serving.data.table import table_sha256
-from bert_serving.encoders.catalog.catalog import CATALOG, terms_of
+from bert_serving.encoders.catalog.catalog import CATALOG, licensing_of_entry
 from bert_serving.errors import RunFolderError
 from bert_serving.evaluation.intervals import score_intervals
 from bert_serving.evaluation.predictions import Predictions
@@ -99,7 +99,7 @@ def test_every_export_carries_its_card(exported, manifest, provenance):
 
 def test_a_hub_reads_the_scores_license_and_language_from_the_metadata(manifest, provenance, trained):
     entry = CATALOG["all-MiniLM-L6-v2"]
-    origin = EncoderOrigin(name=entry.name, sha256="0" * 64, **dataclasses.asdict(terms_of(entry)))
+    origin = EncoderOrigin(name=entry.name, sha256="0" * 64, **dataclasses.asdict(licensing_of_entry(entry)))
     card = ModelCard(classifier_card(manifest.model_copy(update={"encoder": origin}), provenance))
     assert (card.data.license, card.data.language) == ("apache-2.0", ["en"])
     assert card.data.base_model == "sentence-transformers/all-MiniLM-L6-v2"

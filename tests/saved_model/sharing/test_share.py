@@ -17,7 +17,8 @@ from support.paths import ROOT
 
 from bert_serving import contract
 from bert_serving.config import EncoderConfig
-from bert_serving.encoders.loading import find_encoder_folder, load_encoder
+from bert_serving.encoders.loading import load_encoder
+from bert_serving.encoders.lookup import find_encoder_folder
 from bert_serving.errors import ExportError, SourceError
 from bert_serving.saved_model.manifest import load_manifest
 from bert_serving.saved_model.reader import ExportedModel
@@ -113,7 +114,9 @@ def test_a_shared_encoder_is_fetched_again_by_its_name_where_the_token_may_read_
     assert bert_serving("share", trained.run.path, "--to", "hf://lab/tiny", "--private")[0] == 0
     monkeypatch.setenv("BERT_SERVING_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("HF_TOKEN")
-    with pytest.raises(SourceError, match=r"HTTP 401\): it is private, gated or misspelt; HF_TOKEN opens"):
+    with pytest.raises(
+        SourceError, match=r"HTTP 401\): it is private, gated or misspelled; set HF_TOKEN to a token that may read it"
+    ):
         find_encoder_folder(EncoderConfig(name="hf://lab/tiny"))
     monkeypatch.setenv("HF_TOKEN", hub_server.TOKEN)
     folder = find_encoder_folder(EncoderConfig(name="hf://lab/tiny"))
@@ -254,5 +257,5 @@ def test_the_card_of_a_shared_encoder_carries_license_and_language_on(trained, t
     facts["encoder"] |= {"license": "mit", "languages": ["en", "de"]}
     run.write_json("run.json", facts)
     write_files(encoder_files(run), tmp_path / "shared")
-    terms = find_encoder_folder(EncoderConfig(path=tmp_path / "shared")).terms
-    assert (terms.license, terms.languages) == ("mit", ("en", "de"))
+    licensing = find_encoder_folder(EncoderConfig(path=tmp_path / "shared")).licensing
+    assert (licensing.license, licensing.languages) == ("mit", ("en", "de"))
