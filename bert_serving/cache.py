@@ -1,4 +1,4 @@
-"""The cache: what was fetched or converted once and is used again."""
+"""The cache of downloaded and converted encoders."""
 
 import hashlib
 import json
@@ -24,13 +24,14 @@ FileTable = dict[str, dict[str, int | str]]
 
 
 def cache_folder() -> Path:
-    """Where the cache lies: BERT_SERVING_CACHE, else XDG_CACHE_HOME/bert_serving, else ~/.cache/bert_serving.
+    """Folder of the cache: BERT_SERVING_CACHE, else XDG_CACHE_HOME/bert_serving, else ~/.cache/bert_serving.
 
     Raises:
         EncoderError: none of them is set and the user has no home folder.
     """
     if own := os.environ.get("BERT_SERVING_CACHE"):
-        return Path(os.path.expanduser(own)).absolute()
+        # Not Path.expanduser, which raises an error where the user has no home folder.
+        return Path(os.path.expanduser(own)).absolute()  # noqa: PTH111  as above
     # The XDG base directory specification: "If an implementation encounters a relative path [...] ignore it".
     if (shared := os.environ.get("XDG_CACHE_HOME", "")) and Path(shared).is_absolute():
         return Path(shared) / "bert_serving"
@@ -41,21 +42,21 @@ def cache_folder() -> Path:
 
 
 def cached(key: str, build: Callable[[Path], None]) -> Path:
-    """Returns the folder `<cache>/<key>`, built before if it is absent or damaged.
+    """Returns the folder `<cache>/<key>`; builds it first if it is absent or damaged.
 
-    `build` fills an empty folder, which is renamed into place once it is complete and on disk. Of several processes
-    that want the same key one builds and the others wait. What a killed process left behind is removed.
+    `build` fills an empty folder, which is renamed once it is complete and on disk. Of several processes that need the same key
+    one builds and the others wait. Leftovers of a killed process are removed.
 
     Args:
         key: name of the entry: letters, digits, dots, dashes and underscores; no dot at its start.
-        build: fills the folder it is given; must not write a `manifest.json` at its top. Its errors pass through, but those of the
-            system.
+        build: fills the folder it is called with; must not write a `manifest.json` at its top. Its errors pass through, except an
+            OSError.
 
     Raises:
-        EncoderError: the key is no plain name, the cache cannot be written, or the system refused something to `build`.
+        EncoderError: the key is not a valid name, the cache cannot be written, or `build` raised an OSError.
     """
-    if (found := find_cached(key)) is not None:
-        return found
+    if (entry := find_cached(key)) is not None:
+        return entry
     folder = cache_folder()
     entry = folder / key
     with _locked(folder, key):
@@ -64,15 +65,13 @@ def cached(key: str, build: Callable[[Path], None]) -> Path:
     return entry
 
 
-def cached_intact(
-    key: str, build: Callable[[Path], None], *, damaged: Callable[[str], None] = lambda line: None
-) -> Path:
-    """As `cached`, with every byte compared: sizes alone, which `cached` looks at, do not tell what a disk changed.
+def cached_intact(key: str, build: Callable[[Path], None], *, damaged: Callable[[str], None] | None = None) -> Path:
+    """As `cached`, but compares the digest of every file; `cached` compares sizes only.
 
     Args:
         key: as for `cached`.
         build: as for `cached`.
-        damaged: told, in one line, of an entry that is built anew.
+        damaged: called with one line about an entry that is built again.
 
     Raises:
         EncoderError: as for `cached`.
@@ -80,7 +79,8 @@ def cached_intact(
     folder = cached(key, build)
     if not (changed := _changed_files(folder)):
         return folder
-    damaged(f"{folder}: {changed[0]} changed since it was written; it is made anew")
+    if damaged is not None:
+        damaged(f"{folder}: {changed[0]} changed since it was written; the entry is built again")
     with _locked(folder.parent, folder.name):
         # Unless another process has done so meanwhile.
         if _is_whole(folder) and _changed_files(folder):
@@ -93,7 +93,7 @@ def find_cached(key: str) -> Path | None:
     """The folder `<cache>/<key>`; None where it is absent or damaged.
 
     Raises:
-        EncoderError: the key is no plain name.
+        EncoderError: the key is not a valid name.
     """
     if not _KEY.fullmatch(key):
         raise EncoderError(
@@ -104,10 +104,10 @@ def find_cached(key: str) -> Path | None:
 
 
 def folder_sha256(path: Path) -> str:
-    """One digest for the content of a folder: names and bytes of all its files.
+    """Digest of a folder's content: names and bytes of all its files.
 
-    It is the sha256 of what `sha256sum` prints for the files in the order of their names, relative to the folder. A
-    `manifest.json` at the folder's top does not count, so that an entry of the cache equals the folder it was made of.
+    It is the sha256 of the output of `sha256sum` for the files in the order of their names, relative to the folder. A
+    `manifest.json` at the folder's top is left out, so that a cache entry has the digest of the folder it was copied from.
 
     Raises:
         EncoderError: there is no such folder, or a file in it cannot be read.
@@ -128,7 +128,7 @@ def file_sha256(path: Path) -> str:
 
 
 def recorded_sha256(entry: Path, part: str) -> str:
-    """Digest that a folder inside an entry of the cache had when the entry was built, as `folder_sha256` counts it.
+    """The `folder_sha256` of a folder inside a cache entry, as recorded when the entry was built.
 
     Raises:
         EncoderError: the manifest cannot be read.
@@ -152,7 +152,7 @@ def _recorded(entry: Path) -> FileTable:
 
 @contextmanager
 def _readable(entry: Path) -> Iterator[None]:
-    """Tells in one line what is wrong with an entry's manifest, or with a file that it lists."""
+    """Turns errors of reading an entry's manifest or files into one of ours."""
     try:
         yield
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
@@ -161,7 +161,7 @@ def _readable(entry: Path) -> Iterator[None]:
 
 def _build(entry: Path, build: Callable[[Path], None]) -> None:
     """Builds an entry, and replaces a damaged one only then. The entry's lock must be held."""
-    # One name for each suffices under the lock; leftovers of a killed process are found by it.
+    # Fixed names, so that leftovers of a killed process are removed; the lock keeps others out.
     part, old = (entry.with_name(f".{entry.name}.{state}") for state in ("part", "old"))
     with _writable(entry.parent):
         _remove(part)
@@ -181,10 +181,10 @@ def _build(entry: Path, build: Callable[[Path], None]) -> None:
 
 
 def _seal(folder: Path, key: str) -> None:
-    """Writes the manifest and brings all of the folder to disk."""
+    """Writes the manifest and syncs the folder to disk."""
     manifest = folder / MANIFEST
     if manifest.exists():
-        raise EncoderError(f"cache entry {key!r}: its build wrote {MANIFEST}, a name that the cache keeps for itself")
+        raise EncoderError(f"cache entry {key!r}: its build wrote {MANIFEST}, a name that is reserved for the cache")
     table = _file_table(folder)
     content = {"format": _FORMAT, "key": key, "folder_sha256": _table_sha256(table), "files": table}
     manifest.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
@@ -232,7 +232,7 @@ def _writable(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        # What a build reads may lie elsewhere; a path below the cache is one that nobody will find again.
+        # A build may read files outside the cache; a path inside it is temporary, so it is not shown.
         if isinstance(error.filename, str) and not Path(error.filename).is_relative_to(folder):
             reason = f"{error.filename}: {reason}"
         raise EncoderError(

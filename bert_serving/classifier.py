@@ -23,31 +23,31 @@ from bert_serving.text.packing import combine_segments, pad
 from bert_serving.text.preprocessing import Preprocessing
 
 LABEL_SEPARATOR = ","
-# The head's kernel starts as in BERT's own fine-tuning (google-research/bert, run_classifier.py).
+# Initial values of the head's kernel, as in google-research/bert, run_classifier.py.
 _HEAD_STDDEV = 0.02
 _PREDICTION_BATCH = 64
 # Of new Transformer blocks, as in BERT.
 _BLOCK_HEAD_WIDTH = 64
 _BLOCK_INNER_FACTOR = 4
 BLOCKS = "blocks"
-"""begins the names of their variables"""
+"""prefix of the names of their variables"""
 _AS_TRAINED = Scaling()
 
 
 @dataclass(frozen=True)
 class ClassifierOptions:
-    """What is built on top of an encoder.
+    """How a classifier is built on an encoder.
 
     Attributes:
         labels: in the order of the outputs; empty for regression.
         head: what the dense layer predicts.
-        sequence_length: texts are cut at so many tokens.
+        sequence_length: texts are cut at this number of tokens.
         pairs: whether a row has two texts.
-        pooling: how the encoder's outputs become the vector that the dense layer sees.
+        pooling: how the encoder's outputs become the input of the dense layer.
         blocks: new Transformer blocks between the encoder's sequence output and the pooling.
         dropout: rate between the pooled output and the dense layer.
-        seed: fixes the head's first weights.
-        scaling: what is done to logits before they become probabilities.
+        seed: of the head's initial weights.
+        scaling: of logits before they become probabilities.
     """
 
     labels: tuple[str, ...]
@@ -87,7 +87,7 @@ class Classifier:
         """The whole classifier as one Keras model: strings [B] (a list of two for pairs) to logits, padded to the sequence length."""
         options = self.options
         if self.preprocessing.rewrite is not None:
-            raise InputError("encoder.normalizer is a function in Python, which no graph can carry; use predict")
+            raise InputError("encoder.normalizer is a Python function, which cannot be part of a graph; use predict")
         names = (contract.TEXT, contract.TEXT_PAIR) if options.pairs else (contract.TEXT,)
         texts = [tf_keras.layers.Input((), dtype=tf.string, name=name) for name in names]
         tokenize = hub.KerasLayer(self.preprocessing.model.tokenize, name="tokenize")
@@ -112,7 +112,7 @@ class Classifier:
     def tokenize(
         self, texts: Sequence[str], pairs: Sequence[str] | None = None, *, cache: bool = False
     ) -> tuple[TokenRows, np.ndarray]:
-        """Token ids of many texts, and each text's length in tokens before the cut, int64 [N]; kept on disk with `cache`."""
+        """Token ids of many texts, and the length in tokens of each before truncation, int64 [N]; with `cache`, from disk."""
         rows_of = functools.partial(cached_token_rows, self.preprocessing) if cache else self.preprocessing.token_rows
         words, types, offsets, uncut = rows_of(texts, pairs, self.options.sequence_length)
         return TokenRows(words, types, offsets, self.preprocessing.special.padding), uncut
@@ -134,9 +134,10 @@ class Classifier:
         if (pairs is not None) != self.options.pairs:
             raise InputError(f"this classifier takes {'two texts' if self.options.pairs else 'one text'} for each row")
         if pairs is not None and len(pairs) != len(texts):
-            raise InputError(f"got {len(texts)} texts, but {len(pairs)} second texts; give as many of each")
+            raise InputError(f"got {len(texts)} texts, but {len(pairs)} second texts; give the same number of both")
         rows, _ = self.tokenize(texts, pairs)
-        return self.probabilities(tf.constant(self.predict_tokens(rows))).numpy()
+        values: np.ndarray = self.probabilities(tf.constant(self.predict_tokens(rows))).numpy()
+        return values
 
     def probabilities(self, logits: tf.Tensor) -> tf.Tensor:
         """This classifier's logits [B, outputs] as probabilities, float32 [B, C]."""
@@ -176,7 +177,7 @@ def build_classifier(encoder: LoadedEncoder, preprocessing: Preprocessing, optio
 
 
 def _with_blocks(outputs: dict[str, tf.Tensor], mask: tf.Tensor, options: ClassifierOptions) -> dict[str, tf.Tensor]:
-    """The encoder's outputs with a sequence output that went through new Transformer blocks."""
+    """The encoder's outputs, with the sequence output after new Transformer blocks."""
     sequence = outputs[contract.SEQUENCE_OUTPUT]
     width = sequence.shape[-1]
     heads = next(heads for heads in (width // _BLOCK_HEAD_WIDTH, 2, 1) if heads and width % heads == 0)
@@ -239,7 +240,7 @@ def _scaled(head: Head, logits: tf.Tensor, scaling: Scaling) -> tf.Tensor:
 
 
 def label_of(head: Head, labels: Sequence[str], scores: tf.Tensor) -> tf.Tensor:
-    """The answer as string [B]: the likeliest label, all labels at or over 0.5 joined by commas, or the value."""
+    """The predicted label as string [B]: the likeliest, all with at least 0.5 joined by commas, or a regression's value."""
     match head:
         case Head.SOFTMAX | Head.BINARY:
             return tf.gather(tf.constant(list(labels)), tf.argmax(scores, axis=1, output_type=tf.int32))

@@ -1,4 +1,4 @@
-"""A fine-tuned Hugging Face classifier as our own: no training, the same probabilities."""
+"""Converts a fine-tuned Hugging Face classifier: no training, the same probabilities."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -19,43 +19,44 @@ from bert_serving.encoders.safetensors_file import read_safetensors
 from bert_serving.errors import EncoderError
 from bert_serving.text.preprocessing import load_preprocessing
 
-# Where the tokenizer names no length.
-_LONGEST = 512
+# Of a tokenizer that sets none.
+_SEQUENCE_LENGTH = 512
+# transformers writes a huge number where there is no limit.
 _NO_LIMIT = 1e6
 
 
 @dataclass(frozen=True)
-class Adopted:
-    """A classifier that was fine-tuned elsewhere.
+class ConvertedClassifier:
+    """A classifier that was fine-tuned with Hugging Face's library.
 
     Attributes:
         classifier: in memory.
-        folder: where it came from.
-        sha256: digest of that folder.
-        terms: license and languages, as far as its README tells them.
+        sha256: digest of its folder.
+        licensing: license and languages, as far as its README has them.
         architecture: its class in transformers.
-        transformers: version that wrote it; None where it is not told.
+        transformers: version of transformers that wrote it; None where config.json does not have it.
     """
 
     classifier: Classifier
-    folder: Path
     sha256: str
-    terms: LicenseAndLanguages
+    licensing: LicenseAndLanguages
     architecture: str
     transformers: str | None
 
 
-def adopt(folder: Path, workshop: Path, *, sequence_length: int | None = None, pairs: bool = False) -> Adopted:
+def convert_classifier(
+    folder: Path, scratch: Path, *, sequence_length: int | None = None, pairs: bool = False
+) -> ConvertedClassifier:
     """Builds the classifier of a `...ForSequenceClassification` folder.
 
     Args:
         folder: in Hugging Face's format; weights as safetensors.
-        workshop: folder that gets the preprocessing SavedModel, and must stay as long as the classifier is used.
-        sequence_length: texts are cut at so many tokens; None takes what the tokenizer was saved with, at most what the encoder takes.
+        scratch: folder for the preprocessing SavedModel; must exist as long as the classifier is used.
+        sequence_length: texts are cut at this number of tokens; None: that of the tokenizer, at most what the encoder takes.
         pairs: whether it classifies pairs of texts.
 
     Raises:
-        EncoderError: a file is missing or damaged, or the model is no classifier of a family that can be converted.
+        EncoderError: a file is missing or damaged, or the model is not a classifier of a supported family.
     """
     config, settings, architecture = read_description(folder)
     tensors = read_safetensors(folder)
@@ -67,7 +68,7 @@ def adopt(folder: Path, workshop: Path, *, sequence_length: int | None = None, p
     architecture = dataclasses.replace(architecture, pooler_activation=head.activation)
     write_tokenizer(
         folder,
-        workshop / "preprocessing",
+        scratch / "preprocessing",
         settings,
         vocab_size=architecture.vocab_size,
         sentencepiece=uses_sentencepiece(folder, config),
@@ -75,12 +76,18 @@ def adopt(folder: Path, workshop: Path, *, sequence_length: int | None = None, p
     encoder = LoadedEncoder(network_from(architecture, blank=True), architecture)
     assign_weights(encoder.layer, weights)
     length = sequence_length or trained_length(folder, architecture.max_position_embeddings)
-    options = _options(head, length, pairs=pairs)
-    classifier = build_classifier(encoder, load_preprocessing(workshop / "preprocessing"), options)
+    options = ClassifierOptions(
+        labels=head.labels,
+        head=head.head,
+        sequence_length=length,
+        pairs=pairs,
+        pooling=Pooling.POOLER,
+        dropout=head.dropout,
+    )
+    classifier = build_classifier(encoder, load_preprocessing(scratch / "preprocessing"), options)
     _assign_head(classifier, head, folder)
-    return Adopted(
+    return ConvertedClassifier(
         classifier,
-        folder,
         folder_sha256(folder),
         licensing_of_readme(folder),
         str(config["architectures"][0]),
@@ -88,23 +95,12 @@ def adopt(folder: Path, workshop: Path, *, sequence_length: int | None = None, p
     )
 
 
-def _options(head: FineTunedHead, sequence_length: int, *, pairs: bool) -> ClassifierOptions:
-    return ClassifierOptions(
-        labels=head.labels,
-        head=head.head,
-        sequence_length=sequence_length,
-        pairs=pairs,
-        pooling=Pooling.POOLER,
-        dropout=head.dropout,
-    )
-
-
 def trained_length(folder: Path, positions: int) -> int:
-    """Where a folder's tokenizer cuts texts, at most what the encoder takes; "no limit" is a huge number there."""
-    longest = read_tokenizer_settings(folder).get("model_max_length")
-    if isinstance(longest, int | float) and 4 <= longest < _NO_LIMIT:
-        return min(positions, int(longest))
-    return min(positions, _LONGEST)
+    """Sequence length of a folder's tokenizer in tokens, at most what the encoder takes."""
+    length = read_tokenizer_settings(folder).get("model_max_length")
+    if isinstance(length, int | float) and 4 <= length < _NO_LIMIT:
+        return min(positions, int(length))
+    return min(positions, _SEQUENCE_LENGTH)
 
 
 def _assign_head(classifier: Classifier, head: FineTunedHead, folder: Path) -> None:

@@ -1,7 +1,7 @@
-"""Operations that touch files, run code or talk to other processes: a server must not run them for a stranger's model.
+"""Finds unsafe operations in a graph: those that access files, run code or communicate with other processes.
 
-Two uses are part of every SavedModel and excused: the saver reads and writes variables, which a server calls for its own files
-alone, and a vocabulary is read from an asset of the SavedModel.
+Two uses are part of every SavedModel and allowed: the saver reads and writes variables, which a server calls for its own files
+only, and a vocabulary is read from an asset of the SavedModel.
 """
 
 from collections import defaultdict
@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from tensorflow.core.framework.node_def_pb2 import NodeDef
 from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
 
-# Read from the list of all operations of TensorFlow 2.2 to 2.20. Operations that only pass on what another of these opened (a
-# reader's or a summary writer's handle) are left out.
+# Selected from all operations of TensorFlow 2.2 to 2.20. Operations that only use a handle which another of these opened (of a
+# reader or a summary writer) are left out.
 _OPERATIONS_BY_REASON = {
     "runs Python of the process that made the graph": "PyFunc PyFuncStateless EagerPyFunc",
     "runs a program that the graph carries in a form which this audit cannot read": (
@@ -55,25 +55,25 @@ REASONS = {name: reason for reason, names in _OPERATIONS_BY_REASON.items() for n
 _SAVER = ("SaveV2", "RestoreV2", "MergeV2Checkpoints")
 _TABLE_READERS = ("InitializeTableFromTextFile", "InitializeTableFromTextFileV2")
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall")
-# Where a function's name would stand, this is the main graph; where a tensor's source would stand, it is unknown.
+# In place of a function's name: the main graph. In place of a tensor's source: unknown.
 _MAIN = _UNKNOWN = ""
+
+# A node of the main graph, or a whole function of the library (its node is "").
+_Node = tuple[str, str]
 
 
 def unsafe_operations(model: MetaGraphDef) -> dict[str, str]:
-    """Operations of a graph and its function library that a server must not run, sorted, each with the reason."""
+    """Operations of a graph and its function library that a server must not run, sorted, with the reason for each."""
     graph = _Graph(model)
-    found = {node.op for function, node in graph.nodes() if node.op in REASONS and not graph.is_excused(function, node)}
-    return {name: REASONS[name] for name in sorted(found)}
-
-
-# A node of the main graph, or a function of the library as a whole (its node is "").
-_Place = tuple[str, str]
+    names = {node.op for function, node in graph.nodes() if node.op in REASONS and not graph.is_allowed(function, node)}
+    return {name: REASONS[name] for name in sorted(names)}
 
 
 class _Graph:
-    """Which part of a graph calls which, and where a file's name comes from."""
+    """The calls between the functions of a graph, and the sources of its tensors."""
 
     def __init__(self, model: MetaGraphDef):
+        """Indexes nodes, functions and callers."""
         self._functions = {function.signature.name: function for function in model.graph_def.library.function}
         self._bodies = {_MAIN: {node.name: node for node in model.graph_def.node}} | {
             name: {node.name: node for node in function.node_def} for name, function in self._functions.items()
@@ -87,66 +87,67 @@ class _Graph:
             _name(tensor) for tensor in (model.saver_def.save_tensor_name, model.saver_def.restore_op_name) if tensor
         }
         self._saver = self._reached(saver)
-        outputs = {_name(tensor.name) for each in model.signature_def.values() for tensor in each.outputs.values()}
+        signatures = model.signature_def.values()
+        outputs = {_name(tensor.name) for signature in signatures for tensor in signature.outputs.values()}
         self._served = self._reached(
             outputs | {name for name in self._bodies[_MAIN] if (_MAIN, name) not in self._saver}
         )
 
     def nodes(self) -> Iterator[tuple[str, NodeDef]]:
-        """All nodes, each with the function that it stands in."""
+        """All nodes with their functions."""
         return ((function, node) for function, body in self._bodies.items() for node in body.values())
 
-    def is_excused(self, function: str, node: NodeDef) -> bool:
-        """Whether a node belongs to what every SavedModel has."""
+    def is_allowed(self, function: str, node: NodeDef) -> bool:
+        """Whether a node belongs to the saver or reads a vocabulary from an asset."""
         if node.op in _SAVER:
-            place = (function, "" if function else node.name)
-            return place in self._saver and place not in self._served
+            caller = (function, "" if function else node.name)
+            return caller in self._saver and caller not in self._served
         return node.op in _TABLE_READERS and self._sources(function, _input(node, 1)) <= self._assets
 
-    def _reached(self, starts: Iterable[str]) -> set[_Place]:
+    def _reached(self, starts: Iterable[str]) -> set[_Node]:
         """Everything that runs when nodes of the main graph run."""
-        reached: set[_Place] = set()
+        reached: set[_Node] = set()
         waiting = [(_MAIN, name) for name in starts]
         while waiting:
-            place = waiting.pop()
-            if place in reached:
+            function, name = waiting.pop()
+            if (function, name) in reached:
                 continue
-            reached.add(place)
-            function, name = place
+            reached.add((function, name))
             nodes = self._bodies[function].values() if function else filter(None, [self._bodies[_MAIN].get(name)])
             for node in nodes:
                 waiting += [(called, "") for called in self._called(node)]
                 if not function:
-                    waiting += [(_MAIN, _name(each)) for each in node.input]
+                    waiting += [(_MAIN, _name(tensor)) for tensor in node.input]
         return reached
 
     def _called(self, node: NodeDef) -> set[str]:
-        """Functions that a node names, to call them or to hand them on."""
+        """Functions that a node calls or passes on."""
         named = {node.op}
         for value in node.attr.values():
-            named |= {value.func.name, *(each.name for each in value.list.func)}
+            named |= {value.func.name, *(function.name for function in value.list.func)}
         return named & self._functions.keys()
 
     def _sources(self, function: str, name: str) -> set[str]:
         """Nodes of the main graph that a tensor of a function comes from, through calls and variables."""
         sources: set[str] = set()
-        seen: set[tuple[str, str]] = set()
+        visited: set[_Node] = set()
         waiting = [(function, name)]
         while waiting:
-            place = waiting.pop()
-            if place not in seen:
-                seen.add(place)
-                before = self._before(*place)
+            node = waiting.pop()
+            if node not in visited:
+                visited.add(node)
+                before = self._before(*node)
                 waiting += before
                 if not before:
-                    sources.add(place[1] if place[0] == _MAIN else _UNKNOWN)
+                    sources.add(node[1] if node[0] == _MAIN else _UNKNOWN)
         return sources
 
-    def _before(self, function: str, name: str) -> list[tuple[str, str]]:
-        """One step back towards a tensor's source; nothing when this is the source, or when the way is unclear."""
+    def _before(self, function: str, name: str) -> list[_Node]:
+        """One step back towards a tensor's source; empty at the source, or where the step is ambiguous."""
         node = self._bodies[function].get(name)
         if node is None:
-            arguments = [each.name for each in self._functions[function].signature.input_arg] if function else []
+            inputs = self._functions[function].signature.input_arg if function else []
+            arguments = [argument.name for argument in inputs]
             callers = self._callers[function]
             if name not in arguments or not all(call.op in (*_CALLS, function) for _, call in callers):
                 return []
@@ -157,8 +158,8 @@ class _Graph:
             return self._assigned(name)
         return []
 
-    def _assigned(self, variable: str) -> list[tuple[str, str]]:
-        """What the main graph assigns to a variable; nothing when something else may write to it."""
+    def _assigned(self, variable: str) -> list[_Node]:
+        """Values that the main graph assigns to a variable; empty when another operation may write to it."""
         users = [node for node in self._bodies[_MAIN].values() if variable in map(_name, node.input)]
         if not {user.op for user in users} <= {"AssignVariableOp", "ReadVariableOp", "VarIsInitializedOp"}:
             return []
@@ -166,10 +167,10 @@ class _Graph:
 
 
 def _input(node: NodeDef, position: int) -> str:
-    """Name of the node that an input comes from; in a damaged graph it may be missing."""
+    """Name of the node that an input comes from; unknown where a damaged graph lacks it."""
     return _name(node.input[position]) if position < len(node.input) else _UNKNOWN
 
 
 def _name(tensor: str) -> str:
-    """Name of the node that makes a tensor: `node`, `node:0`, `node:output:0` or `^node`."""
+    """Name of the node that computes a tensor: `node`, `node:0`, `node:output:0` or `^node`."""
     return tensor.removeprefix("^").split(":")[0]

@@ -129,14 +129,14 @@ def test_bytes_that_changed_under_their_old_size_are_found_and_discarded_once(ca
         (entry / name).write_bytes(changed)
         assert cached("mini", never) == entry
         assert cached_intact("mini", write_encoder, damaged=said.append) == entry
-        assert said.pop() == f"{entry}: {name} changed since it was written; it is made anew"
+        assert said.pop() == f"{entry}: {name} changed since it was written; the entry is built again"
         assert folder_sha256(entry / "variables") == recorded
     assert cached_intact("mini", never, damaged=said.append) == entry
     assert not said
 
 
 def test_a_build_cannot_write_the_manifest_itself(cache):
-    with pytest.raises(EncoderError, match="a name that the cache keeps for itself"):
+    with pytest.raises(EncoderError, match="a name that is reserved for the cache"):
         cached("mini", lambda folder: (folder / "manifest.json").write_text("{}") and None)
     assert not (cache / "mini").exists()
 

@@ -16,7 +16,7 @@ from bert_serving.contract import Head
 from bert_serving.encoders.architecture import sample_inputs
 from bert_serving.encoders.conversion.classification_head import read_head
 from bert_serving.errors import EncoderError
-from bert_serving.hugging_face import adopt, trained_length
+from bert_serving.hugging_face import convert_classifier, trained_length
 from bert_serving.saved_model.manifest import load_manifest
 from bert_serving.saved_model.reader import ExportedModel
 
@@ -29,9 +29,9 @@ def change_config(folder, **changes):
     (folder / "config.json").write_text(json.dumps({key: value for key, value in config.items() if value is not ...}))
 
 
-def refusal(folder, workshop) -> str:
+def refusal(folder, scratch) -> str:
     with pytest.raises(EncoderError) as raised:
-        adopt(folder, workshop)
+        convert_classifier(folder, scratch)
     assert "\n" not in str(raised.value)
     return str(raised.value)
 
@@ -59,9 +59,9 @@ def activation(model_type: str, x: tf.Tensor) -> tf.Tensor:
 @pytest.mark.parametrize("model_type", CLASSES)
 def test_logits_are_those_of_the_dense_layers_on_cls(folders, tmp_path, model_type):
     """The heads written out: https://github.com/huggingface/transformers, `modeling_*.py`."""
-    adopted = adopt(folders / model_type, tmp_path)
-    assert adopted.architecture == CLASSES[model_type]
-    classifier = adopted.classifier
+    converted = convert_classifier(folders / model_type, tmp_path)
+    assert converted.architecture == CLASSES[model_type]
+    classifier = converted.classifier
     assert (classifier.options.labels, classifier.options.head) == (LABELS, Head.SOFTMAX)
     tensors = load_file(folders / model_type / "model.safetensors")
     names = {"bert": "bert.pooler.dense", "albert": "albert.pooler", "distilbert": "pre_classifier"}
@@ -130,8 +130,8 @@ def test_a_folder_becomes_a_served_model_with_its_labels(folders, bert_serving, 
     assert (manifest.labels, manifest.graph, manifest.metrics) == (LABELS, graph, {})
     assert manifest.verification.passed
     exported = ExportedModel(folder)
-    adopted = adopt(folders / model_type, tmp_path / "workshop").classifier
-    np.testing.assert_allclose(exported.predict(TEXTS), adopted.predict(TEXTS), atol=1e-5)
+    converted = convert_classifier(folders / model_type, tmp_path / "scratch").classifier
+    np.testing.assert_allclose(exported.predict(TEXTS), converted.predict(TEXTS), atol=1e-5)
     answers = exported.call(contract.SERVING_DEFAULT, text=TEXTS)[contract.LABEL]
     assert set(answers) <= {label.encode() for label in LABELS}
     card = (folder / contract.CARD_FILE).read_text("utf-8")
@@ -181,7 +181,7 @@ def test_a_pair_classifier_takes_two_texts(folders, bert_serving, tmp_path):
 )
 def test_a_configuration_that_cannot_be_served_is_told(bert, tmp_path, changes, problem):
     change_config(bert, **changes)
-    assert f"{bert}: {problem}" in refusal(bert, tmp_path / "workshop")
+    assert f"{bert}: {problem}" in refusal(bert, tmp_path / "scratch")
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_a_missing_tensor_of_the_head_is_told(bert, tmp_path, name, problem):
     tensors = load_file(bert / "model.safetensors")
     del tensors[name]
     save_file(tensors, bert / "model.safetensors")
-    assert problem in refusal(bert, tmp_path / "workshop")
+    assert problem in refusal(bert, tmp_path / "scratch")
 
 
 def test_pickled_weights_are_never_read(bert, tmp_path):
@@ -242,7 +242,7 @@ def test_a_mistake_is_one_line_and_leaves_nothing(
 @pytest.mark.slow
 def test_a_vocabulary_in_tokenizer_json_alone_is_enough(folders, tmp_path):
     folder = shutil.copytree(folders / "bert", tmp_path / "new")
-    expected = adopt(folder, tmp_path / "first").classifier.predict(["GOOD film"])
+    expected = convert_classifier(folder, tmp_path / "first").classifier.predict(["GOOD film"])
     (folder / "vocab.txt").unlink()
     tokenizer = {
         "normalizer": {
@@ -256,10 +256,14 @@ def test_a_vocabulary_in_tokenizer_json_alone_is_enough(folders, tmp_path):
         "added_tokens": [{"id": 2, "content": "[CLS]"}],
     }
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
-    np.testing.assert_array_equal(adopt(folder, tmp_path / "second").classifier.predict(["GOOD film"]), expected)
+    np.testing.assert_array_equal(
+        convert_classifier(folder, tmp_path / "second").classifier.predict(["GOOD film"]), expected
+    )
     tokenizer["normalizer"]["lowercase"] = False
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
-    assert not np.array_equal(adopt(folder, tmp_path / "third").classifier.predict(["GOOD film"]), expected)
+    assert not np.array_equal(
+        convert_classifier(folder, tmp_path / "third").classifier.predict(["GOOD film"]), expected
+    )
 
 
 @pytest.mark.parametrize(
@@ -275,7 +279,7 @@ def test_a_tokenizer_json_that_is_not_berts_is_told(bert, tmp_path, tokenizer, p
     (bert / "vocab.txt").unlink()
     rules = {"normalizer": {"type": "BertNormalizer"}, "pre_tokenizer": {"type": "BertPreTokenizer"}}
     (bert / "tokenizer.json").write_text(json.dumps(rules | tokenizer))
-    assert problem in refusal(bert, tmp_path / "workshop")
+    assert problem in refusal(bert, tmp_path / "scratch")
 
 
 # === PyTorch's own answers ===
@@ -309,7 +313,7 @@ def test_probabilities_and_token_ids_are_those_of_pytorch(model_type, problem, t
     encoded = tokenizer(TEXTS, padding=True, return_tensors="pt", truncation=True, max_length=32)
     with torch.no_grad():
         logits = network(**encoded).logits.numpy()
-    classifier: Classifier = adopt(saved, tmp_path / "workshop").classifier
+    classifier: Classifier = convert_classifier(saved, tmp_path / "scratch").classifier
     rows, _ = classifier.tokenize(TEXTS)
     theirs = [
         ids[mask == 1].tolist() for ids, mask in zip(encoded["input_ids"], encoded["attention_mask"], strict=True)

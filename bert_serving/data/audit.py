@@ -1,4 +1,4 @@
-"""What a person should know about labeled text before training on it."""
+"""Audits labeled text before training: sizes, lengths, duplicates, leaks between splits, rare labels."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from bert_serving.data.table import LabeledTable
 QUANTILES = (0, 5, 25, 50, 75, 95, 99, 100)
 """percentiles of the token lengths; 0 and 100 are the shortest and the longest text"""
 LISTED_CLASSES = 20
-"""with more classes the table shows the smallest and the largest only"""
+"""most classes that the table lists; of more it has the smallest and the largest"""
 NOTABLE_CUT = 0.05
 FEW_ROWS = 10
 DOMINANT_SHARE = 0.8
@@ -28,10 +28,10 @@ class SplitAudit:
         rows_per_class: for multilabel heads a row counts for each of its labels; empty for regression.
         label_range: least, mean and greatest label of a regression head; empty otherwise.
         token_lengths: percentiles of tokens per text, [CLS] and [SEP] included, by name ("min", "5%", ..., "max").
-        cut_texts: texts that are longer than the sequence length.
+        cut_texts: texts longer than the sequence length.
         empty_texts: texts (or pairs with a text) of nothing but white space.
         duplicate_texts: distinct texts that occur more than once.
-        conflicting_texts: those of them that have different labels.
+        conflicting_texts: distinct texts with different labels.
     """
 
     rows: int
@@ -54,8 +54,8 @@ class SharedTexts:
     """Texts that two splits have in common.
 
     Attributes:
-        first: the split that is learnt from earlier.
-        second: the split whose score the sharing flatters.
+        first: the split that training uses.
+        second: the split whose score is too good because of it.
         texts: distinct texts in both.
         rows: rows of the second split with such a text.
         share: these rows as a share of the second split, 0 to 1.
@@ -70,7 +70,7 @@ class SharedTexts:
 
 @dataclass(frozen=True)
 class Audit:
-    """Measures of all splits, and what a person should look at."""
+    """Measures of all splits, and warnings."""
 
     sequence_length: int
     splits: dict[str, SplitAudit]
@@ -83,7 +83,7 @@ class Audit:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Audit":
-        """The audit that `to_json` wrote.
+        """Reads what `to_json` wrote.
 
         Raises:
             KeyError, TypeError: it was written by another version.
@@ -100,7 +100,7 @@ class Audit:
         return ("measure", *self.splits)
 
     def rows(self) -> list[tuple[str, ...]]:
-        """A table for people: one row per measure, one column per split."""
+        """The table for display: one row per measure, one column per split."""
         splits = list(self.splits.values())
         table = [("rows", *(f"{split.rows:,}" for split in splits))]
         table += _class_rows(splits)
@@ -121,7 +121,7 @@ class Audit:
         return table
 
     def shared_with(self, first: str) -> list[SharedTexts]:
-        """What later splits share with the split `first`."""
+        """Texts that later splits share with the split `first`."""
         return [shared for shared in self.shared if shared.first == first]
 
 
@@ -131,10 +131,10 @@ def audit(
     token_lengths: Mapping[str, np.ndarray],
     sequence_length: int,
 ) -> Audit:
-    """Measures splits and says in plain words what looks wrong.
+    """Measures splits and warns about what looks wrong.
 
     Args:
-        splits: the rows; as a mapping where there may be no other split than "train".
+        splits: the rows; a mapping where "train" may be the only split.
         labels: all labels in the model's order; empty for a regression head.
         token_lengths: by split, int [rows]: tokens of each row before it is cut, [CLS] and [SEP] included.
         sequence_length: tokens at which a text is cut.
@@ -166,12 +166,12 @@ def _keys(table: LabeledTable) -> list[Any]:
 
 
 def _measure(
-    table: LabeledTable, counts: Counter, labels: Sequence[str], lengths: np.ndarray, sequence_length: int
+    table: LabeledTable, counts: Counter[Any], labels: Sequence[str], lengths: np.ndarray, sequence_length: int
 ) -> SplitAudit:
     classes = Counter(name for label in table.labels for name in label_names(label))
-    different: dict[Any, set] = {}
+    labels_of: dict[Any, set[Any]] = {}
     for key, label in zip(_keys(table), table.labels, strict=True):
-        different.setdefault(key, set()).add(label)
+        labels_of.setdefault(key, set()).add(label)
     return SplitAudit(
         rows=len(table),
         rows_per_class={label: classes[label] for label in labels},
@@ -183,7 +183,7 @@ def _measure(
             bool(text.strip()) and not pair.strip() for text, pair in zip(table.texts, table.pairs or (), strict=False)
         ),
         duplicate_texts=sum(count > 1 for count in counts.values()),
-        conflicting_texts=sum(len(found) > 1 for found in different.values()),
+        conflicting_texts=sum(len(names) > 1 for names in labels_of.values()),
     )
 
 
@@ -196,32 +196,32 @@ def _quantiles(lengths: np.ndarray) -> dict[str, float]:
     return dict(zip(names, np.percentile(lengths, QUANTILES).tolist(), strict=True))
 
 
-def _shared(first: str, second: str, counts: Mapping[str, Counter]) -> SharedTexts:
+def _shared(first: str, second: str, counts: Mapping[str, Counter[Any]]) -> SharedTexts:
     common = counts[first].keys() & counts[second].keys()
     rows = sum(counts[second][key] for key in common)
     return SharedTexts(first, second, texts=len(common), rows=rows, share=rows / counts[second].total())
 
 
-# === Words ===
+# === Warnings ===
 
 
 def _warnings(
-    splits: Mapping[str, SplitAudit], shared: Sequence[SharedTexts], train_counts: Counter, sequence_length: int
+    splits: Mapping[str, SplitAudit], shared: Sequence[SharedTexts], train_counts: Counter[Any], sequence_length: int
 ) -> list[str]:
-    found = []
+    warnings = []
     train = splits["train"]
     if train.duplicate_texts:
-        found.append(_duplicate_warning(train, max(train_counts.values())))
-    found += [_shared_warning(pair) for pair in shared if pair.texts]
+        warnings.append(_duplicate_warning(train, max(train_counts.values())))
+    warnings += [_shared_warning(pair) for pair in shared if pair.texts]
     for name, split in splits.items():
         if split.cut_share >= NOTABLE_CUT:
-            what = {"train": "training"}.get(name, name)
-            found.append(
-                f"{split.cut_share:.0%} of the {what} texts are longer than {sequence_length} tokens and are cut"
+            kind = "training" if name == "train" else name
+            warnings.append(
+                f"{split.cut_share:.0%} of the {kind} texts are longer than {sequence_length} tokens and are cut"
             )
         if split.empty_texts:
-            found.append(f"{_texts(split.empty_texts)} of {name} {_are(split.empty_texts)} empty")
-    return found + _class_warnings(splits)
+            warnings.append(f"{_texts(split.empty_texts)} of {name} {_are(split.empty_texts)} empty")
+    return warnings + _class_warnings(splits)
 
 
 def _duplicate_warning(train: SplitAudit, most: int) -> str:
@@ -241,28 +241,28 @@ def _shared_warning(pair: SharedTexts) -> str:
 
 
 def _class_warnings(splits: Mapping[str, SplitAudit]) -> list[str]:
-    found = []
+    warnings = []
     train = splits["train"]
     few = sorted((rows, label) for label, rows in train.rows_per_class.items() if rows < FEW_ROWS)
     if few:
         named = ", ".join(f"{label!r} ({rows})" for rows, label in few[:5]) + (" ..." if len(few) > 5 else "")
         labels = "label has" if len(few) == 1 else "labels have"
-        found.append(f"{len(few)} {labels} fewer than {FEW_ROWS} training rows: {named}")
+        warnings.append(f"{len(few)} {labels} fewer than {FEW_ROWS} training rows: {named}")
     for name, split in splits.items():
         absent = [label for label, rows in split.rows_per_class.items() if not rows]
         if absent and name != "train":
             named = ", ".join(map(repr, absent[:5])) + (" ..." if len(absent) > 5 else "")
             labels = "label has" if len(absent) == 1 else "labels have"
-            found.append(f"{len(absent)} {labels} no rows in {name}: {named}")
-    # A row of a multilabel table counts for several classes, and "one label for all" is no baseline there.
+            warnings.append(f"{len(absent)} {labels} no rows in {name}: {named}")
+    # Not for multilabel tables, whose rows count for several classes: there, one label for all is not a baseline.
     if train.rows_per_class and sum(train.rows_per_class.values()) == train.rows:
         label, rows = max(train.rows_per_class.items(), key=lambda item: item[1])
         if rows >= DOMINANT_SHARE * train.rows:
             share = percent(rows / train.rows)
-            found.append(
+            warnings.append(
                 f"{share} of train is {label!r}: judge by macro F1, an accuracy near {share} means nothing learnt"
             )
-    return found
+    return warnings
 
 
 def _class_rows(splits: Sequence[SplitAudit]) -> list[tuple[str, ...]]:
@@ -295,7 +295,7 @@ def _with_share(count: int, share: float) -> str:
 
 
 def percent(share: float) -> str:
-    """A share of 0 to 1 for people; what is not nothing never reads as nothing."""
+    """A share of 0 to 1 as a percentage; one above zero never becomes 0%."""
     if 0 < share < 0.0005:
         return "<0.1%"
     return f"{share:.1%}" if 0 < share < 0.995 else f"{share:.0%}"

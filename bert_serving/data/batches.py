@@ -1,4 +1,4 @@
-"""Length-bucketed batches: texts of like length together, padded to the longest of the batch only."""
+"""Length-bucketed batches: texts of similar length together, padded to the longest of their batch."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from bert_serving.contract import MASK, TOKEN_INPUTS, TYPE_IDS, WORD_IDS
 if TYPE_CHECKING:
     import tensorflow as tf
 
-# Batches sorted together: large enough that neighbors have like lengths, small enough that an epoch stays well mixed.
+# Batches sorted together: large enough for similar lengths within a batch, small enough for a well shuffled epoch.
 _WINDOW_BATCHES = 50
 # XLA compiles each shape once; lengths are rounded up to a multiple of this.
 XLA_LENGTH_STEP = 32
@@ -20,12 +20,12 @@ XLA_LENGTH_STEP = 32
 
 @dataclass(frozen=True)
 class TokenRows:
-    """Tokenized texts, end to end.
+    """Tokenized texts, concatenated.
 
     Attributes:
         words: word ids, int32 [tokens].
         types: type ids, int32 [tokens].
-        offsets: where each row starts, int64 [rows + 1].
+        offsets: start of each row, int64 [rows + 1].
         padding: id of the padding token.
     """
 
@@ -35,6 +35,7 @@ class TokenRows:
     padding: int = 0
 
     def __len__(self) -> int:
+        """Number of rows."""
         return len(self.offsets) - 1
 
     @cached_property
@@ -45,15 +46,15 @@ class TokenRows:
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """How an epoch is cut into batches.
+    """How an epoch is divided into batches.
 
     Attributes:
         batch_size: rows of a batch; the last one may be smaller.
-        seed: with the epoch's number it fixes the order.
+        seed: determines the order, together with the epoch's number.
         length: pad every batch to it; None pads to the longest row of the batch.
         length_step: round padded lengths up to a multiple of it.
-        longest: no padded length is rounded up beyond it; None for no such limit.
-        drop_remainder: leave out the last, smaller batch (a TPU wants one shape).
+        longest: limit of rounding up; None for no limit.
+        drop_remainder: leave out the last, smaller batch (a TPU needs one shape).
     """
 
     batch_size: int
@@ -64,7 +65,7 @@ class BatchPlan:
     drop_remainder: bool = False
 
     def order(self, lengths: np.ndarray, epoch: int) -> list[np.ndarray]:
-        """Row numbers of each batch of an epoch: every row once, another order every epoch."""
+        """Row numbers of each batch of an epoch: every row once, in a different order every epoch."""
         random = np.random.default_rng((self.seed, epoch))
         shuffled = random.permutation(len(lengths))
         window = self.batch_size * _WINDOW_BATCHES
@@ -80,7 +81,7 @@ class BatchPlan:
 
 
 def sorted_batches(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
-    """Row numbers in batches of like length, longest first, so that a lack of memory shows at once."""
+    """Row numbers in batches of similar length, longest first, so that a lack of memory shows at once."""
     order = np.argsort(-lengths, kind="stable")
     return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
 
@@ -115,7 +116,7 @@ def epoch_dataset(
     rows: TokenRows, targets: np.ndarray, weights: np.ndarray | None, plan: BatchPlan, epoch: int
 ) -> "tf.data.Dataset":
     """One epoch of training batches `(inputs, targets, sample weights)` as a `tf.data.Dataset` of known cardinality."""
-    import tensorflow as tf
+    import tensorflow as tf  # noqa: PLC0415  the data can be read and audited without it
 
     order = plan.order(rows.lengths, epoch)
     weights = np.ones(len(rows), np.float32) if weights is None else weights
@@ -133,9 +134,9 @@ def epoch_dataset(
     )
     dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
     options = tf.data.Options()
-    # Autotuning sleeps 10 ms, 20 ms, 40 ms and so on up to a minute, and an iterator ends only when it wakes: an epoch of 11 s would
+    # Autotuning sleeps 10 ms, 20 ms, 40 ms and so on up to a minute, and an iterator waits for it to end: an epoch of 11 s would
     # take 20.5 s. There is nothing to tune here.
     options.autotune.enabled = False
-    # The rows come from memory: workers of a cluster share them out by row, not by file.
+    # The rows come from memory: workers of a cluster divide them by row, not by file.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     return dataset.apply(tf.data.experimental.assert_cardinality(len(order))).prefetch(4).with_options(options)

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,12 +15,12 @@ from bert_serving.data.table import LabeledTable, read_table
 from bert_serving.errors import DataError
 
 SHOWN_LABELS = 5
-"""so many labels are named in a message"""
+"""most labels that a message names"""
 
 
 @dataclass(frozen=True)
 class Splits:
-    """The rows to learn from, to choose the best epoch by, and to report on."""
+    """Rows for training, for choosing the best epoch, and for the reported scores."""
 
     train: LabeledTable
     validation: LabeledTable
@@ -32,11 +33,11 @@ class Splits:
 
 
 def load_splits(data: DataConfig, head: Head, seed: int, columns: Sequence[str] = ()) -> Splits:
-    """Reads all splits; takes the validation rows from the training rows where no files are named for them.
+    """Reads all splits; takes the validation rows from the training rows where the run file has no validation files.
 
-    The rows taken keep the labels' shares (softmax and binary heads), and each label keeps at least one training row.
-    `data.max_train_rows` then limits the training rows alone, so that runs of different size are validated on the same rows.
-    `columns` are further columns to keep.
+    The division is stratified (softmax and binary heads), and each label keeps at least one training row. `data.max_train_rows`
+    limits the training rows only, so that runs of different sizes are validated on the same rows. `columns` are further columns
+    to keep.
 
     Raises:
         DataError: a file cannot be read or used, or there are too few rows to divide.
@@ -70,7 +71,7 @@ def load_validation(data: DataConfig, head: Head, seed: int, columns: Sequence[s
 
 
 def load_measured(data: DataConfig, head: Head, seed: int, columns: Sequence[str] = ()) -> tuple[str, LabeledTable]:
-    """The split whose scores count and its name: "test", or "validation" where there is no test split.
+    """The split of the reported scores and its name: "test", or "validation" where there is no test split.
 
     Raises:
         DataError: as `load_splits`.
@@ -91,13 +92,13 @@ def resolve_labels(splits: Splits, data: DataConfig, head: Head) -> tuple[str, .
     """
     if head is Head.REGRESSION:
         return ()
-    found = {name for label in splits.train.labels for name in label_names(label)}
-    if len(found) < (1 if head is Head.MULTILABEL else 2):
+    train = {name for label in splits.train.labels for name in label_names(label)}
+    if len(train) < (1 if head is Head.MULTILABEL else 2):
         raise DataError(
-            f"train holds {len(found)} label(s){_listed(sorted(found))}, a {head} head needs more; "
+            f"train holds {len(train)} label(s){_listed(sorted(train))}, a {head} head needs more; "
             f"check the column {data.label!r} of {splits.train.source}"
         )
-    labels = _sorted(found) if data.labels is None else data.labels
+    labels = _sorted(train) if data.labels is None else data.labels
     repeated = [label for label, count in Counter(labels).items() if count > 1]
     if repeated:
         raise DataError(f"data.labels names a label more than once{_listed(repeated)}; remove the repetition")
@@ -125,7 +126,7 @@ def label_names(label: str | tuple[str, ...] | float) -> tuple[str, ...]:
     return label if isinstance(label, tuple) else ()
 
 
-def label_array(labels: Iterable, names: Sequence[str], head: Head) -> np.ndarray:
+def label_array(labels: Iterable[Any], names: Sequence[str], head: Head) -> np.ndarray:
     """The labels of a table as numbers.
 
     Returns:
@@ -166,7 +167,7 @@ def _take_validation(table: LabeledTable, data: DataConfig, head: Head, seed: in
 
 
 def _divide(table: LabeledTable, size: int, head: Head, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Row numbers of two parts; the first has `size` rows and every label, stratified where a row has one label."""
+    """Row numbers of two parts, stratified where a row has one label; the first has `size` rows and every label."""
     rows = np.arange(len(table))
     names = [label_names(label) for label in table.labels]
     counts = Counter(name for row in names for name in row)
@@ -182,7 +183,7 @@ def _divide(table: LabeledTable, size: int, head: Head, seed: int) -> tuple[np.n
 
 
 def _sample(rows: np.ndarray, size: int, strata: np.ndarray | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    from sklearn.model_selection import train_test_split
+    from sklearn.model_selection import train_test_split  # noqa: PLC0415  slow to import
 
     if size == 0:
         return rows[:0], rows
@@ -195,12 +196,12 @@ def _sample(rows: np.ndarray, size: int, strata: np.ndarray | None, seed: int) -
 def _with_every_label(
     first: list[int], second: list[int], names: Sequence[tuple[str, ...]]
 ) -> tuple[list[int], list[int]]:
-    """Exchanges rows until the first part holds every label; rare ones are lost when rows are few."""
+    """Exchanges rows until the first part has every label, also the rare ones."""
     counts = Counter(name for row in first for name in names[row])
     for row in sorted(second):
         if all(counts[name] for name in names[row]):
             continue
-        # The row given back must leave its labels in place: the commonest can spare one best.
+        # The row given in exchange must not be the last of its labels: take it from the most frequent ones.
         spared = max(first, key=lambda kept: min((counts[name] for name in names[kept]), default=len(first)))
         if min((counts[name] for name in names[spared]), default=2) > 1:
             first[first.index(spared)] = row
@@ -214,7 +215,7 @@ def _with_every_label(
 
 
 def _located(data: DataConfig, paths: Sequence[Path]) -> list[Path]:
-    # An absolute path, as a run file's are once it is loaded, stays what it is.
+    # An absolute path, as after loading a run file, is unchanged.
     return [data.folder / path for path in paths]
 
 

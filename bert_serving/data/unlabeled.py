@@ -1,21 +1,19 @@
-"""Text without labels: lines of plain files, or one column of a table."""
+"""Unlabeled text: lines of plain files, or columns of a table."""
 
-import gzip
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from bert_serving.data.table import raw_rows
+from bert_serving.data.readers import raw_rows, read_text
 from bert_serving.errors import DataError
 
 _PLAIN = (".txt", ".txt.gz")
 
 
 def read_texts(paths: Sequence[Path], column: str = "text") -> list[str]:
-    """Reads texts that are not empty, in the order of the files.
+    """Reads texts, in the order of the files; empty ones are left out.
 
     Args:
-        paths: plain UTF-8 files (`.txt`, also with .gz; each line is a text), tables (TSV, CSV, JSON lines, Parquet), or folders with
+        paths: plain UTF-8 files (`.txt`, also with .gz; one text per line), tables (TSV, CSV, JSON lines, Parquet), or folders with
             `.txt` files, each of which is a text.
         column: of the tables.
 
@@ -26,45 +24,51 @@ def read_texts(paths: Sequence[Path], column: str = "text") -> list[str]:
         raise DataError("no files were given; name at least one with text")
     texts: list[str] = []
     for path in map(Path, paths):
-        found = [text for text in _texts(path, column) if text.strip()]
-        if not found:
-            raise DataError(f"{path}: holds no text; give another file")
-        texts += found
+        nonempty = [text for text in _texts(path, column) if text.strip()]
+        if not nonempty:
+            raise DataError(f"{path}: has no text; give another file")
+        texts += nonempty
     return texts
 
 
-def read_pairs(paths: Sequence[Path], columns: tuple[str, str] = ("text", "text_pair")) -> tuple[list[str], list[str]]:
-    """Reads first and second texts of tables, of the rows that have both.
+def read_lines(path: Path) -> list[str]:
+    """The lines of a UTF-8 file, also of one with .gz: one text per line, empty ones included.
 
     Raises:
-        DataError: a file is missing, empty, of another kind or damaged, lacks a column or has no such row.
+        DataError: the file is missing, damaged, or not UTF-8.
+    """
+    return split_lines(read_text(path))
+
+
+def split_lines(content: str) -> list[str]:
+    """Lines that end with a line feed, with or without a carriage return before it; the last one may lack it.
+
+    `str.splitlines` would also split inside texts, at characters such as U+2028.
+    """
+    return [line.removesuffix("\r") for line in content.removesuffix("\n").split("\n")] if content else []
+
+
+def read_pairs(paths: Sequence[Path], columns: tuple[str, str] = ("text", "text_pair")) -> tuple[list[str], list[str]]:
+    """Reads first and second texts of tables, from the rows that have both.
+
+    Raises:
+        DataError: a file is missing, empty, of another kind or damaged, lacks a column, or no row has both texts.
     """
     firsts: list[str] = []
     seconds: list[str] = []
     for path in paths:
         rows = [["" if value is None else str(value) for value in row] for _, row in raw_rows(path, columns)]
-        found = [row for row in rows if all(text.strip() for text in row)]
-        if not found:
+        pairs = [row for row in rows if all(text.strip() for text in row)]
+        if not pairs:
             raise DataError(f"{path}: has no row with {' and '.join(columns)}; give another file")
-        firsts += [first for first, _ in found]
-        seconds += [second for _, second in found]
+        firsts += [first for first, _ in pairs]
+        seconds += [second for _, second in pairs]
     return firsts, seconds
 
 
 def _texts(path: Path, column: str) -> list[str]:
     if path.is_dir():
-        return [" ".join(_read(file).split()) for file in sorted(path.rglob("*.txt"))]
+        return [" ".join(read_text(file).split()) for file in sorted(path.rglob("*.txt"))]
     if path.name.lower().endswith(_PLAIN):
-        return _read(path).splitlines()
+        return read_lines(path)
     return [str(value) for _, (value,) in raw_rows(path, [column]) if value is not None]
-
-
-def _read(path: Path) -> str:
-    try:
-        content = path.read_bytes()
-        return (gzip.decompress(content) if path.suffix.lower() == ".gz" else content).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: is not UTF-8 at byte {error.start}; save it as UTF-8") from None
-    except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise DataError(f"{path}: cannot be read: {reason}; check the path") from None

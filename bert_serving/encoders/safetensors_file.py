@@ -1,4 +1,4 @@
-"""Weight files: safetensors, never pickle."""
+"""Reads weights from safetensors files, never from pickles."""
 
 import json
 import re
@@ -42,7 +42,7 @@ def read_safetensors(path: Path) -> dict[str, np.ndarray]:
     try:
         tensors = load_file(path)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        # What safetensors lets through when NumPy has no dtype of the tensor's kind, such as float8.
+        # safetensors raises these for a dtype that NumPy lacks, such as float8.
         raise EncoderError(
             f"{path}: holds tensors of a dtype that cannot be read ({error}); save the weights as float32, "
             "float16 or bfloat16"
@@ -53,22 +53,22 @@ def read_safetensors(path: Path) -> dict[str, np.ndarray]:
 
 
 def shard_names(index: Path) -> list[str]:
-    """Names of the files into which a large model's weights are split, beside their index.
+    """Names of the files that a large model's weights are split into, in the folder of their index.
 
     Raises:
-        EncoderError: the index is damaged, or names what lies elsewhere.
+        EncoderError: the index is damaged, or names a file in another folder.
     """
     try:
         names = sorted(set(json.loads(index.read_bytes())["weight_map"].values()))
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise EncoderError(f"{index}: cannot read it: {type(error).__name__}: {error}; fetch it again") from None
     if not names or not all(re.fullmatch(r"[\w-][\w.-]*\.safetensors", name) for name in names):
-        raise EncoderError(f"{index}: names no safetensors files beside itself; fetch it again")
+        raise EncoderError(f"{index}: must name safetensors files in its own folder; fetch it again")
     return names
 
 
 def check_safetensors(path: Path) -> None:
-    """Checks that a safetensors file is whole: its header is sound and its length is what the header says.
+    """Checks that a safetensors file is complete: its header is valid and its length fits the header.
 
     Raises:
         EncoderError: the file is missing, truncated or corrupt, or is a pickle.
@@ -102,7 +102,7 @@ def _refuse_pickle(path: Path) -> None:
         return
     folder = pickled.parent
     raise EncoderError(
-        f"{pickled}: is a pickle, which can run any code when it is read, so it is refused; convert it once, where you "
+        f"{pickled}: is a pickle, which can run any code when it is read, so it is refused; convert it once, if you "
         f'trust it, with transformers: AutoModel.from_pretrained("{folder}").save_pretrained("{folder}") '
         f"writes {WEIGHTS_FILE}"
     )
@@ -116,7 +116,7 @@ def _is_pickle(path: Path) -> bool:
         return False
     if path.suffix.lower() in _PICKLE_SUFFIXES:
         return True
-    # A header of 640 bytes starts like a pickle too, but its JSON follows the eight bytes of its length.
+    # The length of a header of 640 bytes starts like a pickle, but JSON follows its eight bytes.
     return start.startswith(_PICKLE_STARTS) and start[8:] != b"{"
 
 
@@ -127,5 +127,5 @@ def _as_float32(tensor: np.ndarray) -> np.ndarray:
 def _fail(path: Path, error: Exception) -> NoReturn:
     reason = " ".join(str(error).split())
     raise EncoderError(
-        f"{path}: is no whole safetensors file ({reason}); fetch it again, or check that the copy was completed"
+        f"{path}: not a complete safetensors file ({reason}); fetch it again, or check that the copy was completed"
     ) from None

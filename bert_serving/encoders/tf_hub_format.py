@@ -4,6 +4,9 @@ Interfaces: https://www.tensorflow.org/hub/reusable_saved_models,
 https://www.tensorflow.org/hub/common_saved_model_apis/text
 """
 
+# tf.function has no annotations.
+# mypy: disable-error-code="untyped-decorator, no-untyped-call"
+
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Whether a SavedModel from elsewhere may be loaded: loading one runs its graph, and a graph can read and write files."""
+"""Checks a SavedModel from elsewhere before it is loaded: loading runs its graph, which can read and write files."""
 
 from pathlib import Path, PurePosixPath
 
@@ -15,22 +15,23 @@ _NAMED = 5
 def check_harmless(folder: Path) -> None:
     """Refuses a SavedModel with operations that read or write files, run code or talk to other processes.
 
-    The graph is read, never run. The saver's own reading of variables and a vocabulary among the SavedModel's assets are excused.
+    The graph is read, never run. Reading variables by the saver and a vocabulary from the assets is allowed.
 
     Raises:
         EncoderError: it has such operations, an asset outside its folder, or cannot be read.
     """
-    # All of them: which one is loaded is a matter of tags.
+    # All graphs, whichever the tags select.
     graphs = _read(folder)
     outside = [asset.filename for graph in graphs for asset in graph.asset_file_def if _leads_out(asset.filename)]
     unsafe = {name: reason for graph in graphs for name, reason in unsafe_operations(graph).items()}
-    found = [f"{name} ({reason})" for name, reason in unsafe.items()]
-    found += [f"the asset {name!r} (lies outside the SavedModel)" for name in outside]
-    if found:
-        listed = ", ".join(found[:_NAMED]) + (f" and {len(found) - _NAMED} more" if len(found) > _NAMED else "")
+    problems = [f"{name} ({reason})" for name, reason in unsafe.items()]
+    problems += [f"the asset {name!r} (lies outside the SavedModel)" for name in outside]
+    if problems:
+        listed = ", ".join(problems[:_NAMED])
+        listed += f" and {len(problems) - _NAMED} more" if len(problems) > _NAMED else ""
         raise EncoderError(
-            f"{folder}: holds what a model from elsewhere has no use for: {listed}; it is not loaded, set encoder.trusted = true "
-            "if you know who made it"
+            f"{folder}: has unsafe operations: {listed}; it is not loaded, set encoder.trusted = true if you trust "
+            "its author"
         )
 
 

@@ -8,7 +8,7 @@ from bert_serving.classifier import Classifier
 from bert_serving.data.splits import load_validation
 from bert_serving.data.unlabeled import read_pairs, read_texts
 from bert_serving.errors import DataError
-from bert_serving.hugging_face import adopt
+from bert_serving.hugging_face import convert_classifier
 from bert_serving.observer import Observer
 from bert_serving.saved_model.manifest import EncoderOrigin
 from bert_serving.saved_model.sharing.provenance import AdoptedProvenance, provenance_of
@@ -71,7 +71,7 @@ def export_hugging_face(
     observer = observer or Observer()
     with tempfile.TemporaryDirectory(prefix="bert-serving-") as workshop:
         with observer.stage("Converting the classifier"):
-            adopted = adopt(folder, Path(workshop), sequence_length=sequence_length, pairs=pairs)
+            adopted = convert_classifier(folder, Path(workshop), sequence_length=sequence_length, pairs=pairs)
         encoder = EncoderOrigin(
             name=folder.resolve().name,
             sha256=adopted.sha256,

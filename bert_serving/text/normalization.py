@@ -1,7 +1,7 @@
-"""The user's own normalization: a function, named in the run file, that changes texts before they are cut into word pieces.
+"""The user's normalizer: a function, named in the run file, that changes texts before tokenization.
 
-A function from string tensors to string tensors becomes part of the preprocessing SavedModel, and with it of every export. One from
-`str` to `str` runs in Python alone.
+A function from string tensors to string tensors becomes part of the preprocessing SavedModel, and so of every export. One from
+`str` to `str` runs in Python only.
 """
 
 import importlib
@@ -21,7 +21,7 @@ from bert_serving.text.preprocessing import NormalizedPreprocessing, load_prepro
 from bert_serving.unsafe_operations import unsafe_operations
 
 RECORD = "normalization.json"
-"""beside a preprocessing SavedModel with a normalization: which function, around which preprocessing"""
+"""file in a preprocessing SavedModel with a normalizer: the function's name, and the digest of the preprocessing behind it"""
 
 # Its name in earlier versions.
 _FORMER_RECORD = "normalisation.json"
@@ -31,12 +31,12 @@ _TRIED = ("Good film", " B\u00fccher\u00a0&amp; <b>more</b>", "")
 
 @dataclass(frozen=True)
 class Normalization:
-    """A function of the user's.
+    """A normalizer of the user.
 
     Attributes:
-        name: as the run file has it.
-        function: from strings [B] to strings [B] in the graph, else from `str` to `str`.
-        in_graph: whether it takes and gives tensors.
+        name: its name in the run file.
+        function: from strings [B] to strings [B] if it is part of the graph, else from `str` to `str`.
+        in_graph: whether it takes and returns tensors.
     """
 
     name: str
@@ -45,34 +45,31 @@ class Normalization:
 
 
 def find_normalization(name: str) -> Normalization:
-    """Imports a function and finds out whether it can be part of a graph.
+    """Imports a function and tries whether it can be part of a graph.
 
     Args:
         name: `module:function` or `file.py:function`.
 
     Raises:
-        RunFileError: it cannot be imported, it neither takes tensors nor `str`, or its graph would not serve.
+        RunFileError: it cannot be imported, takes neither tensors nor `str`, or its graph cannot be served.
     """
     function = _import(name)
     try:
         graph = tf.function(
             function, input_signature=[tf.TensorSpec([None], tf.string)], autograph=False
         ).get_concrete_function()
-    except Exception as error:  # The function is the user's and may raise anything.
+    except Exception as error:  # noqa: BLE001  the function is the user's and may raise anything
         return _python_normalization(name, function, error)
-    found = graph.structured_outputs
-    if not isinstance(found, tf.Tensor) or found.dtype != tf.string:
+    output = graph.structured_outputs
+    if not isinstance(output, tf.Tensor) or output.dtype != tf.string:
         raise _problem(
-            name, f"gives {_described(found)} for a tensor of strings; it must give strings of the same shape"
+            name, f"returns {_described(output)} for a tensor of strings; it must return strings of the same shape"
         )
-    harmful = unsafe_operations(MetaGraphDef(graph_def=graph.graph.as_graph_def()))
-    if harmful:
-        listed = ", ".join(f"{operation} ({reason})" for operation, reason in harmful.items())
-        raise _problem(
-            name, f"uses what no server should run: {listed}; use tf.strings, or plain Python from str to str"
-        )
+    if unsafe := unsafe_operations(MetaGraphDef(graph_def=graph.graph.as_graph_def())):
+        listed = ", ".join(f"{operation} ({reason})" for operation, reason in unsafe.items())
+        raise _problem(name, f"uses unsafe operations: {listed}; use tf.strings, or plain Python from str to str")
     if graph.captured_inputs:
-        raise _problem(name, "uses a variable or a table from outside; a normalization must do with string operations")
+        raise _problem(name, "uses a variable or a table from outside; a normalizer must use string operations only")
     _check_rows(name, graph)
     return Normalization(name, function, in_graph=True)
 
@@ -81,10 +78,10 @@ def write_normalized(preprocessing: Path, normalization: Normalization, target: 
     """Writes a preprocessing SavedModel that normalizes first.
 
     Args:
-        preprocessing: the SavedModel to put it before.
+        preprocessing: the SavedModel that takes the normalized texts.
         normalization: one that can be part of a graph.
         target: folder to create.
-        sha256: digest of `preprocessing`, for the record beside the SavedModel.
+        sha256: digest of `preprocessing`, for the record in the folder.
 
     Raises:
         EncoderError: `preprocessing` cannot be loaded.
@@ -96,53 +93,53 @@ def write_normalized(preprocessing: Path, normalization: Normalization, target: 
 
 
 def is_normalized(preprocessing: Path, name: str) -> bool:
-    """Whether `write_normalized` wrote this folder with the function of that name."""
+    """Whether `write_normalized` wrote this folder with the function `name`."""
     records = (preprocessing / record for record in (RECORD, _FORMER_RECORD))
     return any(json.loads(record.read_text("utf-8"))["function"] == name for record in records if record.is_file())
 
 
 def _import(name: str) -> Callable[[Any], Any]:
-    place, _, attribute = name.rpartition(":")
+    module_name, _, attribute = name.rpartition(":")
     try:
-        if place.endswith(".py"):
-            specification = importlib.util.spec_from_file_location(Path(place).stem, place)
+        if module_name.endswith(".py"):
+            specification = importlib.util.spec_from_file_location(Path(module_name).stem, module_name)
             module = importlib.util.module_from_spec(specification)  # type: ignore[arg-type]
             specification.loader.exec_module(module)  # type: ignore[union-attr]
         else:
-            module = importlib.import_module(place)
-        function = getattr(module, attribute)
-    except Exception as error:  # The module is the user's and may raise anything.
+            module = importlib.import_module(module_name)
+        function: Callable[[Any], Any] = getattr(module, attribute)
+    except Exception as error:  # noqa: BLE001  the module is the user's and may raise anything
         raise _problem(name, f"cannot be imported: {_first_line(error)}; check the name") from None
     if not callable(function):
-        raise _problem(name, f"is {_described(function)}, no function")
+        raise _problem(name, f"must be a function, got {_described(function)}")
     return function
 
 
 def _python_normalization(name: str, function: Callable[[Any], Any], refusal: Exception) -> Normalization:
     try:
-        found = [function(text) for text in _TRIED]
-    except Exception as error:  # As above.
+        outputs = [function(text) for text in _TRIED]
+    except Exception as error:  # noqa: BLE001  the function is the user's and may raise anything
         raise _problem(
             name, f"takes neither a tensor of strings ({_first_line(refusal)}) nor a str ({_first_line(error)})"
         ) from None
-    wrong = [each for each in found if not isinstance(each, str)]
+    wrong = [output for output in outputs if not isinstance(output, str)]
     if wrong:
-        raise _problem(name, f"gives {_described(wrong[0])} for a str; it must give a str")
+        raise _problem(name, f"returns {_described(wrong[0])} for a str; it must return a str")
     return Normalization(name, function, in_graph=False)
 
 
 def _check_rows(name: str, graph: Callable[[tf.Tensor], tf.Tensor]) -> None:
-    """Each text must be changed by itself: a server merges texts of many callers into one batch."""
+    """Checks that each text is changed independently: a server merges texts of many requests into one batch."""
     try:
         together = graph(tf.constant(_TRIED)).numpy()
         alone = [graph(tf.constant([text])).numpy() for text in _TRIED]
         none = graph(tf.constant([], tf.string)).numpy()
     except tf.errors.OpError as error:
         raise _problem(name, f"fails: {_first_line(error)}") from None
-    shapes = [each.shape for each in (together, *alone, none)]
+    shapes = [texts.shape for texts in (together, *alone, none)]
     if shapes != [(len(_TRIED),), *[(1,)] * len(_TRIED), (0,)] or not np.array_equal(together, np.concatenate(alone)):
         raise _problem(
-            name, "does not change each text by itself; it must give one string for each string of its tensor"
+            name, "does not change each text independently; it must return one string for each string of its tensor"
         )
 
 

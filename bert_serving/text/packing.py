@@ -1,7 +1,7 @@
-"""Token ids of one or two texts to BERT's inputs: cut, framed by [CLS] and [SEP], padded.
+"""Packs token ids of one or two texts into BERT's inputs: truncation, [CLS] and [SEP], padding.
 
-Only operations that every TensorFlow Serving since 2.2 registers. `tensorflow_text.RoundRobinTrimmer` computes the same
-cuts, but by a native operation that TensorFlow Serving has only since 2.20.
+Uses only operations of every TensorFlow Serving since 2.2. `tensorflow_text.RoundRobinTrimmer` truncates in the same way, but
+with a native operation that TensorFlow Serving has only since 2.20.
 """
 
 from collections.abc import Sequence
@@ -11,19 +11,19 @@ import tensorflow as tf
 from bert_serving import contract
 from bert_serving.text.vocabulary import SpecialIds
 
-# Lengths are rounded up to a multiple of this, so that a server sees few distinct shapes.
+# Lengths are rounded up to a multiple of this, so that a server has few distinct shapes.
 LENGTH_STEP = 8
 
 
 def combine_segments(
     segments: Sequence[tf.RaggedTensor], special: SpecialIds, sequence_length: int | tf.Tensor
 ) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
-    """Cuts and joins one or two segments: `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`.
+    """Truncates and joins one or two segments: `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`.
 
     Args:
         segments: one or two int32 tensors [B, (tokens)] or [B, (words), (pieces)].
-        special: ids of the framing tokens.
-        sequence_length: most tokens that a row may have, framing included.
+        special: ids of the special tokens.
+        sequence_length: most tokens of a row, special tokens included.
 
     Returns:
         Word ids and type ids (0 up to the first [SEP], then 1), int32 [B, (tokens)].
@@ -37,7 +37,7 @@ def combine_segments(
         word_ids = tf.concat([start, _keep(first, budget), end], axis=1)
         return word_ids, tf.zeros_like(word_ids)
     second = flat[1]
-    # The longer text gives way first; an odd token goes to the first. Equal to taking turns, one token at a time.
+    # The longer text is truncated first; an odd token goes to the first text. Same result as round-robin by tokens.
     first_length = tf.maximum(budget - second.row_lengths(), budget - budget // 2)
     head = tf.concat([start, _keep(first, first_length), end], axis=1)
     tail = tf.concat([_keep(second, budget - tf.minimum(first.row_lengths(), first_length)), end], axis=1)

@@ -4,7 +4,10 @@ Interface: https://www.tensorflow.org/hub/common_saved_model_apis/text. The root
 word pieces, `.bert_pack_inputs` packs one or two tokenized segments to any length.
 """
 
-from collections.abc import Callable, Sequence
+# tf.function has no annotations.
+# mypy: disable-error-code=untyped-decorator
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,10 +26,10 @@ DEFAULT_SEQUENCE_LENGTH = 128
 VOCABULARY_FILE = "vocab.txt"
 SENTENCEPIECE_FILE = "spiece.model"
 LONGEST_WORD = 100
-"""characters of a word that is cut into pieces; a longer one is unknown, as Hugging Face's tokenizers have it"""
+"""most characters of a word that is split into word pieces; a longer one is unknown, as in Hugging Face's tokenizers"""
 _TOKENIZE_BATCH = 1024
 _BYTES_PER_CHARACTER = 4
-# A character for private use: `normalize` takes it out of texts, so that no vocabulary can hold it.
+# A character for private use: `normalize` removes it from texts, so no vocabulary has it.
 _NO_WORD = "\U0010fffd"
 
 
@@ -39,7 +42,7 @@ def write_preprocessing(vocabulary: Path, target: Path, *, lower_case: bool) -> 
     Args:
         vocabulary: WordPiece file, named vocab.txt because the asset keeps its name.
         target: folder to create.
-        lower_case: lower-case and strip accents first, as an uncased encoder wants.
+        lower_case: lower-case and strip accents first, for an uncased encoder.
     """
     tf.saved_model.save(_Preprocessing(_Tokenize(str(vocabulary), lower_case)), str(target))
 
@@ -50,10 +53,10 @@ def write_sentencepiece_preprocessing(model: Path, target: Path, *, rules: TextR
     Args:
         model: SentencePiece file, named spiece.model because the asset keeps its name.
         target: folder to create.
-        rules: what is done to a text before it is cut.
+        rules: normalization before SentencePiece.
 
     Raises:
-        EncoderError: the file cannot be read, or lacks a token that frames a text.
+        EncoderError: the file cannot be read, or lacks a special token.
     """
     tf.saved_model.save(_Preprocessing(_SentencePieceTokenize(model, rules)), str(target))
 
@@ -61,7 +64,7 @@ def write_sentencepiece_preprocessing(model: Path, target: Path, *, rules: TextR
 def normalize(texts: tf.Tensor, *, lower_case: bool) -> tf.Tensor:
     """Cleans strings as BERT's own tokenizer does.
 
-    Broken UTF-8 and control characters are dropped, every kind of white space becomes a space. `tensorflow_text.BertTokenizer` alone
+    Invalid UTF-8 and control characters are removed, every kind of white space becomes a space. `tensorflow_text.BertTokenizer`
     differs: it turns control characters into spaces, keeps no-break spaces inside words and folds "ß" to "ss".
     """
     texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="ignore", replace_control_characters=False)
@@ -70,7 +73,7 @@ def normalize(texts: tf.Tensor, *, lower_case: bool) -> tf.Tensor:
     if lower_case:
         texts = tensorflow_text.normalize_utf8(texts, "NFD")
         texts = tf.strings.regex_replace(texts, r"\p{Mn}", "")
-        # Unicode lower-casing follows the process's locale, where a Turkish one makes of "I" a dotless "ı"; that of ASCII does not.
+        # ASCII first: Unicode lower-casing depends on the locale, and a Turkish one turns "I" into a dotless "ı".
         texts = tf.strings.lower(texts)
         texts = tf.strings.lower(texts, encoding="utf-8")
     return texts
@@ -84,12 +87,12 @@ class _SpecialTokens(tf.Module):
         self._ids = ids
 
     @tf.function(input_signature=[], autograph=False)
-    def __call__(self):
+    def __call__(self) -> dict[str, tf.Tensor]:
         return {name: tf.constant(value, tf.int32) for name, value in self._ids.items()}
 
 
 class _VocabularyInitializer(tf.lookup.TextFileInitializer):
-    """Leaves the name of its table to chance: TensorFlow's own would carry the file's path into every SavedModel."""
+    """Has no shared name: TensorFlow's default would put the file's path into every SavedModel."""
 
     @property
     def _shared_name(self) -> str:
@@ -107,7 +110,7 @@ class _Tokenize(tf.Module):
         )
         table = tf.lookup.StaticHashTable(self._initializer, default_value=-1)
         self._splitter = BasicTokenizer(lower_case=False)
-        # It counts bytes, which differ in number from script to script; characters are counted before it.
+        # The limit is in bytes, of which a character has up to four; `__call__` limits characters.
         self._cutter = tensorflow_text.WordpieceTokenizer(
             table, max_bytes_per_word=LONGEST_WORD * _BYTES_PER_CHARACTER, token_out_type=tf.int64
         )
@@ -123,18 +126,22 @@ class _Tokenize(tf.Module):
         self.get_special_tokens_dict = _SpecialTokens(self.ids)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
-    def __call__(self, sentences):
+    def __call__(self, sentences: tf.Tensor) -> tf.RaggedTensor:
         words = self._splitter.tokenize(normalize(sentences, lower_case=self._lower_case))
         is_long = tf.strings.length(words.flat_values, unit="UTF8_CHAR") > LONGEST_WORD
         words = words.with_flat_values(tf.where(is_long, _NO_WORD, words.flat_values))
         pieces = tf.cast(self._cutter.tokenize(words), tf.int32)
-        # Shape inference loses the number of rows, which equals that of the input.
-        splits = tf.reshape(pieces.row_splits, [tf.shape(sentences)[0] + 1])
-        return tf.RaggedTensor.from_row_splits(pieces.values, splits, validate=False)
+        return _with_rows_of(sentences, pieces)
+
+
+def _with_rows_of(sentences: tf.Tensor, pieces: tf.RaggedTensor) -> tf.RaggedTensor:
+    """Restores the number of rows, which shape inference loses: it equals that of the input."""
+    splits = tf.reshape(pieces.row_splits, [tf.shape(sentences)[0] + 1])
+    return tf.RaggedTensor.from_row_splits(pieces.values, splits, validate=False)
 
 
 class _SentencePieceTokenize(tf.Module):
-    """`.tokenize`: strings [B] to pieces, int32 [B, (pieces)]; SentencePiece knows no words."""
+    """`.tokenize`: strings [B] to pieces, int32 [B, (pieces)], without a dimension for words."""
 
     def __init__(self, path: Path, rules: TextRules):
         super().__init__()
@@ -146,11 +153,9 @@ class _SentencePieceTokenize(tf.Module):
         self.get_special_tokens_dict = _SpecialTokens(self.ids)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
-    def __call__(self, sentences):
+    def __call__(self, sentences: tf.Tensor) -> tf.RaggedTensor:
         pieces = self._tokenizer.tokenize(self._rules.apply(sentences))
-        # Shape inference loses the number of rows, which equals that of the input.
-        splits = tf.reshape(pieces.row_splits, [tf.shape(sentences)[0] + 1])
-        return tf.RaggedTensor.from_row_splits(pieces.values, splits, validate=False)
+        return _with_rows_of(sentences, pieces)
 
 
 class _PackInputs(tf.Module):
@@ -165,7 +170,9 @@ class _PackInputs(tf.Module):
                 self.__call__.get_concrete_function([spec] * segments, tf.TensorSpec([], tf.int32))
 
     @tf.function(autograph=False)
-    def __call__(self, inputs, seq_length=DEFAULT_SEQUENCE_LENGTH):
+    def __call__(
+        self, inputs: Sequence[tf.RaggedTensor], seq_length: int | tf.Tensor = DEFAULT_SEQUENCE_LENGTH
+    ) -> dict[str, tf.Tensor]:
         word_ids, type_ids = combine_segments(inputs, self._special, seq_length)
         return pad(word_ids, type_ids, self._special, seq_length)
 
@@ -180,18 +187,19 @@ class _Preprocessing(tf.Module):
         self.bert_pack_inputs = _PackInputs(self._special)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="sentences")], autograph=False)
-    def __call__(self, sentences):
+    def __call__(self, sentences: tf.Tensor) -> dict[str, tf.Tensor]:
         word_ids, type_ids = combine_segments([self.tokenize(sentences)], self._special, DEFAULT_SEQUENCE_LENGTH)
         return pad(word_ids, type_ids, self._special, DEFAULT_SEQUENCE_LENGTH)
 
 
 class NormalizedPreprocessing(_Preprocessing):
-    """A preprocessing around another one, ours or TF Hub's, with a function of the user's before it.
+    """A preprocessing, ours or TF Hub's, behind a normalizer of the user.
 
-    `.normalize` is that function alone, strings [B] to strings [B].
+    `.normalize` is the normalizer alone, strings [B] to strings [B].
     """
 
     def __init__(self, inner: Any, function: Callable[[tf.Tensor], tf.Tensor]):
+        """Wraps `inner`, a loaded SavedModel."""
         specification = tf.TensorSpec([None], tf.string, name="sentences")
         normalize = tf.function(function, input_signature=[specification], autograph=False)
         super().__init__(_NormalizedTokenize(inner, normalize))
@@ -199,7 +207,7 @@ class NormalizedPreprocessing(_Preprocessing):
 
 
 class _NormalizedTokenize(tf.Module):
-    """`.tokenize` of another preprocessing, behind a normalization."""
+    """`.tokenize` of another preprocessing, behind a normalizer."""
 
     def __init__(self, inner: Any, normalize: Callable[[tf.Tensor], tf.Tensor]):
         super().__init__()
@@ -210,8 +218,8 @@ class _NormalizedTokenize(tf.Module):
         self.get_special_tokens_dict = _SpecialTokens(self.ids)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
-    def __call__(self, sentences):
-        # The function may hide the number of rows, which stays that of the input.
+    def __call__(self, sentences: tf.Tensor) -> tf.RaggedTensor:
+        # The function may lose the static number of rows, which equals that of the input.
         normalized = tf.reshape(self._normalize(sentences), tf.shape(sentences))
         return self._inner.tokenize(normalized)
 
@@ -225,9 +233,9 @@ class Preprocessing:
 
     Attributes:
         model: the loaded SavedModel; keep it, its functions do not own their resources.
-        special: ids of the framing tokens.
-        folder: where it was loaded from.
-        rewrite: the user's own normalization where it is plain Python; no graph can carry it.
+        special: ids of the special tokens.
+        folder: its folder.
+        rewrite: the user's normalizer where it is plain Python, which cannot be part of a graph.
     """
 
     model: Any
@@ -236,16 +244,16 @@ class Preprocessing:
     rewrite: Callable[[str], str] | None = None
 
     def segment(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        """Word pieces of strings [B]: int32 [B, (words), (pieces)] (in-graph, unless `rewrite` is there)."""
+        """Word pieces of strings [B]: int32 [B, (words), (pieces)]; in a graph only without `rewrite`."""
         if self.rewrite is not None:
             texts = tf.constant(self.normalized([text.decode("utf-8", "replace") for text in texts.numpy()]), tf.string)
         return self.model.tokenize(texts)
 
     def normalized(self, texts: Sequence[str]) -> list[Any]:
-        """Texts behind the user's own normalization: as they are where there is none, as bytes where it is part of the graph."""
+        """Texts after the user's normalizer: as bytes where it is part of the graph, unchanged where there is none."""
         if self.rewrite is not None:
             return [self.rewrite(text) for text in texts]
-        # Earlier versions wrote it under another name.
+        # Earlier versions spelled its name otherwise.
         normalize = getattr(self.model, "normalize", getattr(self.model, "normalise", None))
         return list(texts) if normalize is None else normalize(tf.constant(list(texts), tf.string)).numpy().tolist()
 
@@ -255,8 +263,8 @@ class Preprocessing:
         """Tokenizes many texts once, outside any model graph.
 
         Returns:
-            Word ids and type ids of all rows end to end, int32 [tokens]; row offsets, int64 [rows + 1]; and each row's
-            length before the cut, int64 [rows].
+            Word ids and type ids of all rows concatenated, int32 [tokens]; row offsets, int64 [rows + 1]; and the length of each
+            row before truncation, int64 [rows].
         """
         parts = [
             self._rows(texts[i : i + _TOKENIZE_BATCH], pairs and pairs[i : i + _TOKENIZE_BATCH], sequence_length)
@@ -278,7 +286,7 @@ class Preprocessing:
 
 
 def load_preprocessing(folder: Path, *, rewrite: Callable[[str], str] | None = None) -> Preprocessing:
-    """Loads a preprocessing SavedModel; `rewrite` is a normalization in Python to put before it.
+    """Loads a preprocessing SavedModel; `rewrite` is a normalizer in Python to apply before it.
 
     Raises:
         EncoderError: the folder holds no SavedModel or one with another interface.
@@ -300,7 +308,7 @@ def load_preprocessing(folder: Path, *, rewrite: Callable[[str], str] | None = N
     return Preprocessing(model, special, folder, rewrite)
 
 
-def _special_ids(tokens: dict[str, int]) -> SpecialIds:
+def _special_ids(tokens: Mapping[str, int]) -> SpecialIds:
     return SpecialIds(
         start_of_sequence=tokens["start_of_sequence_id"],
         end_of_segment=tokens["end_of_segment_id"],

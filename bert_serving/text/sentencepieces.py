@@ -1,4 +1,4 @@
-"""SentencePiece models, and what is done to a text before one cuts it."""
+"""SentencePiece models, and the normalization of texts before one tokenizes them."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -14,8 +14,8 @@ from sentencepiece import sentencepiece_model_pb2
 
 from bert_serving.errors import EncoderError
 
-# By the names of `.tokenize.get_special_tokens_dict` in the TF Hub interface.
-_FRAME = {
+# Special tokens by their names in `.tokenize.get_special_tokens_dict` of the TF Hub interface.
+_SPECIAL = {
     "start_of_sequence_id": "[CLS]",
     "end_of_segment_id": "[SEP]",
     "padding_id": "<pad>",
@@ -25,13 +25,13 @@ _FRAME = {
 
 @dataclass(frozen=True)
 class TextRules:
-    """What is done to a text before SentencePiece cuts it, which has rules of its own besides.
+    """Normalization of a text before SentencePiece, which has its own rules, too.
 
     Attributes:
         lower_case: lower-case it.
-        strip_accents: take it apart (NFKD) and drop what combines with letters.
-        plain_quotes: write the quotation marks of LaTeX as those of a typewriter.
-        plain_spaces: make one space of all that is white.
+        strip_accents: decompose it (NFKD) and remove combining marks.
+        plain_quotes: replace the quotation marks of LaTeX by straight ones.
+        plain_spaces: replace each run of white space by one space.
     """
 
     lower_case: bool = False
@@ -40,8 +40,8 @@ class TextRules:
     plain_spaces: bool = False
 
     def apply(self, texts: tf.Tensor) -> tf.Tensor:
-        """The texts, string [B], as SentencePiece is to see them (in-graph)."""
-        # Broken UTF-8 is dropped, as everywhere in this project.
+        """Normalizes texts, string [B], in a graph."""
+        # Invalid UTF-8 is removed, as everywhere in this project.
         texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="ignore", replace_control_characters=False)
         if self.plain_quotes:
             texts = tf.strings.regex_replace(texts, "``|''", '"')
@@ -49,16 +49,15 @@ class TextRules:
             texts = tensorflow_text.normalize_utf8(texts, "NFKD")
             texts = tf.strings.regex_replace(texts, r"\p{M}", "")
         if self.lower_case:
-            # ASCII first: Unicode lower-casing follows the process's locale (see `preprocessing.normalize`).
+            # ASCII first: Unicode lower-casing depends on the locale (see `preprocessing.normalize`).
             texts = tf.strings.lower(tf.strings.lower(texts), encoding="utf-8")
         if self.plain_spaces:
             texts = tf.strings.regex_replace(texts, r"[\p{Z}\t\n\v\f\r\x{85}]+", " ")
         return texts
 
 
-# transformers, `AlbertTokenizer`.
 def albert_rules(tokenizer: Mapping[str, Any]) -> TextRules:
-    """The rules of Hugging Face's ALBERT tokenizer, by its configuration."""
+    """The rules of Hugging Face's ALBERT tokenizer (transformers, `AlbertTokenizer`), by its configuration."""
     return TextRules(
         lower_case=bool(tokenizer.get("do_lower_case", True)),
         strip_accents=not tokenizer.get("keep_accents", False),
@@ -73,7 +72,7 @@ class SentencePiece:
 
     Attributes:
         content: the bytes of its file.
-        ids: the tokens that frame a text, and `vocab_size`, by the names of the TF Hub interface.
+        ids: of the special tokens, and `vocab_size`, by their names in the TF Hub interface.
     """
 
     content: bytes
@@ -88,25 +87,25 @@ def read_sentencepiece(path: Path, *, expected_size: int | None = None) -> Sente
         expected_size: rows of the encoder's embedding table.
 
     Raises:
-        EncoderError: the file is missing or damaged, lacks a token that frames a text, or has another size than the embeddings.
+        EncoderError: the file is missing or damaged, lacks a special token, or has another size than the embeddings.
     """
     try:
         content = path.read_bytes()
-        # Parsed first: the library ends the process for some damaged files.
+        # Parsed first: SentencePiece ends the process for some damaged files.
         if not sentencepiece_model_pb2.ModelProto.FromString(content).pieces:
-            raise EncoderError(f"{path}: is no SentencePiece model: it holds no pieces; fetch it again")
+            raise EncoderError(f"{path}: not a SentencePiece model: it holds no pieces; fetch it again")
         processor = sentencepiece.SentencePieceProcessor(model_proto=content)
     except OSError as error:
         raise EncoderError(
-            f"{path}: cannot read the SentencePiece model: {error.strerror}; put the one that the encoder was trained with there"
+            f"{path}: cannot read the SentencePiece model: {error.strerror}; put the one that the encoder was trained with at this path"
         ) from None
     except (DecodeError, RuntimeError) as error:
         raise EncoderError(
-            f"{path}: is no SentencePiece model: {' '.join(str(error).split())}; fetch it again"
+            f"{path}: not a SentencePiece model: {' '.join(str(error).split())}; fetch it again"
         ) from None
     size = processor.get_piece_size()
-    ids = {name: processor.piece_to_id(piece) for name, piece in _FRAME.items()}
-    missing = [_FRAME[name] for name, number in ids.items() if processor.id_to_piece(number) != _FRAME[name]]
+    ids = {name: processor.piece_to_id(piece) for name, piece in _SPECIAL.items()}
+    missing = [_SPECIAL[name] for name, number in ids.items() if processor.id_to_piece(number) != _SPECIAL[name]]
     if missing:
         raise EncoderError(
             f"{path}: the SentencePiece model of {size} pieces lacks {', '.join(missing)}; it must be ALBERT's"
@@ -120,18 +119,18 @@ def read_sentencepiece(path: Path, *, expected_size: int | None = None) -> Sente
 
 
 def unigram_model(pieces: Sequence[tuple[str, float]], charsmap: str | None, unknown: int) -> bytes:
-    """The file of a SentencePiece model, made of what Hugging Face's tokenizer.json keeps of it.
+    """Serializes a SentencePiece model from the parts in Hugging Face's tokenizer.json.
 
     Args:
         pieces: with their scores, in the order of their ids.
-        charsmap: the compiled normalization rules, in base64; None for none.
+        charsmap: the compiled normalization rules, in base64, or None.
         unknown: id of the piece for unknown characters.
     """
     kinds = sentencepiece_model_pb2.ModelProto.SentencePiece
     model = sentencepiece_model_pb2.ModelProto()
     for number, (piece, score) in enumerate(pieces):
-        is_frame = piece in _FRAME.values()
-        kind = kinds.UNKNOWN if number == unknown else kinds.CONTROL if is_frame else kinds.NORMAL
+        is_special = piece in _SPECIAL.values()
+        kind = kinds.UNKNOWN if number == unknown else kinds.CONTROL if is_special else kinds.NORMAL
         model.pieces.add(piece=piece, score=score, type=kind)
     model.trainer_spec.model_type = sentencepiece_model_pb2.TrainerSpec.UNIGRAM
     model.trainer_spec.unk_id = unknown
@@ -145,4 +144,5 @@ def unigram_model(pieces: Sequence[tuple[str, float]], charsmap: str | None, unk
     model.normalizer_spec.add_dummy_prefix = True
     model.normalizer_spec.remove_extra_whitespaces = True
     model.normalizer_spec.escape_whitespaces = True
-    return model.SerializeToString()
+    content: bytes = model.SerializeToString()
+    return content

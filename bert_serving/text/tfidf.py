@@ -1,4 +1,4 @@
-"""Texts as weighted words and pairs of neighboring words, for linear models."""
+"""TF-IDF of words and pairs of neighboring words, for linear models."""
 
 import re
 from array import array
@@ -16,18 +16,18 @@ WORD = "[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]|[^\\W\u0e00-\u0eff\u3040-\u30f
 def weigh_terms(train: Sequence[str], test: Sequence[str], least_rows: int = 1) -> tuple[Any, Any] | None:
     """TF-IDF of the lower-cased words and pairs of neighboring words of `train`, sublinear in their counts.
 
-    The figures are those of scikit-learn's `TfidfVectorizer(token_pattern=WORD, ngram_range=(1, 2), sublinear_tf=True,
-    min_df=least_rows)`, in another order of the columns and a third of its time: pairs are numbers here, not strings.
+    The values are those of scikit-learn's `TfidfVectorizer(token_pattern=WORD, ngram_range=(1, 2), sublinear_tf=True,
+    min_df=least_rows)` with the columns in another order, in a third of the time: pairs are numbers here, not strings.
 
     Args:
-        train: texts whose terms count.
-        test: texts to weigh in the same way.
-        least_rows: terms that fewer texts of `train` hold are left out.
+        train: texts that define the terms and their weights.
+        test: texts to transform with them.
+        least_rows: terms in fewer texts of `train` are left out.
 
     Returns:
-        scipy.sparse CSR float64 [train, terms] and [test, terms]; None where the texts of `train` hold no such terms.
+        scipy.sparse CSR float64 [train, terms] and [test, terms]; None where `train` has no such terms.
     """
-    from sklearn.feature_extraction.text import TfidfTransformer
+    from sklearn.feature_extraction.text import TfidfTransformer  # noqa: PLC0415  slow to import
 
     numbers: defaultdict[str, int] = defaultdict()
     numbers.default_factory = numbers.__len__
@@ -46,7 +46,7 @@ def weigh_terms(train: Sequence[str], test: Sequence[str], least_rows: int = 1) 
 
 
 def _number_words(texts: Sequence[str], numbers: defaultdict[str, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Words of all texts end to end, int64 [words], and how many each text has, int64 [texts]."""
+    """Words of all texts concatenated, int64 [words], and their number in each text, int64 [texts]."""
     find, number = re.compile(WORD).findall, numbers.__getitem__
     ids, lengths = array("q"), array("q")
     for text in texts:
@@ -57,7 +57,7 @@ def _number_words(texts: Sequence[str], numbers: defaultdict[str, int]) -> tuple
 
 
 def _codes(ids: np.ndarray, lengths: np.ndarray, words: int) -> tuple[np.ndarray, np.ndarray]:
-    """A number for each word and for each pair of neighbors, int64, and the rows that they stand in."""
+    """A number for each word and for each pair of neighbors, int64, and their rows."""
     rows = np.repeat(np.arange(len(lengths)), lengths)
     together = np.flatnonzero(rows[:-1] == rows[1:])
     pairs = words + ids[together] * words + ids[together + 1]
@@ -66,6 +66,6 @@ def _codes(ids: np.ndarray, lengths: np.ndarray, words: int) -> tuple[np.ndarray
 
 def _count(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> Any:
     """How often each column occurs in each row, scipy.sparse CSR float64."""
-    from scipy.sparse import csr_matrix
+    from scipy.sparse import csr_matrix  # noqa: PLC0415  slow to import
 
     return csr_matrix((np.ones(len(rows)), (rows, columns)), shape)

@@ -1,4 +1,4 @@
-"""The WordPiece vocabulary: one token a line, its number is its id."""
+"""The WordPiece vocabulary: a file with one token per line, in the order of their ids."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 @dataclass(frozen=True)
 class SpecialIds:
-    """Ids of the tokens that frame a text."""
+    """Ids of the special tokens around and after a text."""
 
     start_of_sequence: int
     end_of_segment: int
@@ -41,7 +41,7 @@ def read_vocabulary(path: Path, *, expected_size: int | None = None) -> list[str
         raise EncoderError(
             f"{path}: the vocabulary has Windows line ends; write it again with a plain newline after each token"
         )
-    # TensorFlow's tables end a line at a newline only; str.splitlines knows more ends, and some of those are tokens.
+    # TensorFlow's tables split at newlines only; str.splitlines splits at more characters, some of which are tokens.
     tokens = content.removesuffix("\n").split("\n") if content else []
     check_tokens(tokens, str(path))
     if expected_size is not None and len(tokens) != expected_size:
@@ -53,19 +53,19 @@ def read_vocabulary(path: Path, *, expected_size: int | None = None) -> list[str
 
 
 def check_tokens(tokens: Sequence[str], name: str) -> None:
-    """Checks that a vocabulary has the special tokens and no token twice; `name` stands in messages.
+    """Checks that a vocabulary has the special tokens and no token twice; `name` is for messages.
 
     Raises:
-        EncoderError: it does not.
+        EncoderError: a special token is missing, or a token is repeated.
     """
     missing = [token for token in SPECIAL_TOKENS if token not in tokens]
     if missing:
         raise EncoderError(
             f"{name}: the vocabulary of {len(tokens)} tokens lacks {', '.join(missing)}; it must be a BERT WordPiece file"
         )
-    places: dict[str, int] = {}
+    lines: dict[str, int] = {}
     for line, token in enumerate(tokens, start=1):
-        first = places.setdefault(token, line)
+        first = lines.setdefault(token, line)
         if first != line:
             raise EncoderError(
                 f"{name}: the vocabulary has {token!r} on lines {first} and {line}; each token may have one id"

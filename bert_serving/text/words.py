@@ -1,7 +1,6 @@
-"""Texts to words without TensorFlow, nowhere finer than BERT's own tokenizer splits them."""
+"""Splits texts into words without TensorFlow, never finer than BERT's own tokenizer."""
 
 import re
-import sys
 import unicodedata
 from array import array
 from collections import defaultdict
@@ -10,27 +9,29 @@ from dataclasses import dataclass
 
 import numpy as np
 
+
+def _characters(category: str, first: int = 0) -> str:
+    """Characters of a general category of Unicode, below U+10000, for a class of a regular expression."""
+    characters = map(chr, range(first, 0x10000))
+    return "".join(re.escape(character) for character in characters if unicodedata.category(character)[0] == category)
+
+
 _ASCII_SYMBOLS = r"!-/:-@\[-`{-~"
-_PUNCTUATION = "".join(
-    re.escape(chr(code)) for code in range(128, 0x10000) if unicodedata.category(chr(code)).startswith("P")
-)
+_PUNCTUATION = _characters("P", first=128)
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_SPACES = "".join(
-    re.escape(chr(code)) for code in range(min(sys.maxunicode, 0x10000)) if unicodedata.category(chr(code))[0] == "Z"
-)
+_SPACES = _characters("Z")
 _SINGLE = _ASCII_SYMBOLS + _PUNCTUATION + _HAN
 _WORD = re.compile(f"[{_SINGLE}]|[^{_SINGLE}{_SPACES}\t\n\r]+")
 
 SEPARATOR = ""
-"""stands between the two texts of a pair; has no word pieces"""
+"""the word between the two texts of a pair; has no word pieces"""
 
 
 def split_words(text: str) -> list[str]:
     """Splits at white space, around punctuation and around Chinese characters.
 
-    Every place at which this splits is one at which BERT's tokenizer splits too
-    (https://github.com/google-research/bert/blob/master/tokenization.py, BasicTokenizer), so that the word pieces of a text
-    are those of its words, one after another.
+    BERT's tokenizer splits at all of these, too (https://github.com/google-research/bert/blob/master/tokenization.py,
+    BasicTokenizer), so the word pieces of a text are those of its words in order.
     """
     return _WORD.findall(text)
 
@@ -41,8 +42,8 @@ class WordRows:
 
     Attributes:
         words: the distinct words, in the order of their first appearance.
-        ids: words of all rows end to end, int32 [tokens].
-        offsets: where each row begins, int64 [rows + 1].
+        ids: words of all rows concatenated, int32 [tokens].
+        offsets: start of each row, int64 [rows + 1].
     """
 
     words: list[str]
@@ -50,6 +51,7 @@ class WordRows:
     offsets: np.ndarray
 
     def __len__(self) -> int:
+        """Number of rows."""
         return len(self.offsets) - 1
 
     def row(self, number: int) -> np.ndarray:
@@ -59,7 +61,8 @@ class WordRows:
     def sums(self, values: np.ndarray) -> np.ndarray:
         """For each row the sum of a value of its words, int64 [rows]; `values` is int [distinct words]."""
         totals = np.concatenate([[0], np.cumsum(values[self.ids], dtype=np.int64)])
-        return totals[self.offsets[1:]] - totals[self.offsets[:-1]]
+        sums: np.ndarray = totals[self.offsets[1:]] - totals[self.offsets[:-1]]
+        return sums
 
     def counts(self) -> np.ndarray:
         """How often each word occurs, int64 [distinct words]."""

@@ -260,9 +260,9 @@ def test_select_keeps_rows_together():
         ("a.jsonl", b'{"text": "x", "label": {"a": 1}}\n', "line 1: 'label' must be a string or a number"),
         ("a.jsonl", b'{"text": "x", "label": "a\\nb"}\n', "line 1: 'label' must be one line"),
         ("a.jsonl", b'{"body": "x", "label": 1}\n', "has no column 'text'; its columns are 'body', 'label'"),
-        ("a.parquet", b"PAR1 but not really PAR1", "is no readable Parquet file"),
-        ("a.tsv.gz", b"text\tlabel\n", "is no intact gzip file"),
-        ("a.tsv.gz", gzip.compress(b"text\tlabel\nx\t1\n", mtime=0)[:-6], "is no intact gzip file"),
+        ("a.parquet", b"PAR1 but not really PAR1", "not a readable Parquet file"),
+        ("a.tsv.gz", b"text\tlabel\n", "not an intact gzip file"),
+        ("a.tsv.gz", gzip.compress(b"text\tlabel\nx\t1\n", mtime=0)[:-6], "not an intact gzip file"),
     ],
 )
 def test_a_bad_file_is_refused_in_one_line_that_names_file_and_place(tmp_path, name, content, message):

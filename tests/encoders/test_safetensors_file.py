@@ -104,7 +104,7 @@ def test_a_damaged_file_is_named_in_one_line(tmp_path, read, content):
     path.write_bytes(content)
     with pytest.raises(EncoderError) as raised:
         read(path)
-    assert str(raised.value).startswith(f"{path}: is no whole safetensors file (")
+    assert str(raised.value).startswith(f"{path}: not a complete safetensors file (")
     assert "fetch it again" in str(raised.value)
     assert "\n" not in str(raised.value)
 

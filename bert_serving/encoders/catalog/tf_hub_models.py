@@ -121,10 +121,6 @@ def count_parameters(vocab_size: int, layers: int, width: int, *, embedding_size
     return embeddings + projection + layers * (attention + dense + 4 * width) + (width + 1) * width
 
 
-def _sizes(layers: int, width: int, heads: int) -> dict[str, int]:
-    return {"num_hidden_layers": layers, "hidden_size": width, "num_attention_heads": heads}
-
-
 def _bert(name: str, mirror: str, preprocessor: Preprocessor = UNCASED) -> TFHubModel:
     """A model of the BERT paper, whose name has its size."""
     layers, width, heads = map(int, re.findall(r"\d+", name.partition("_L-")[2]))
@@ -135,7 +131,9 @@ def _bert(name: str, mirror: str, preprocessor: Preprocessor = UNCASED) -> TFHub
         newest=4,
         kaggle=f"tensorflow/bert/tensorFlow2/{handle}/3",
         mirror=f"google-bert/{mirror}",
-        **_sizes(layers, width, heads),
+        num_hidden_layers=layers,
+        hidden_size=width,
+        num_attention_heads=heads,
         parameters=count_parameters(preprocessor.vocab_size, layers, width),
         preprocessor=preprocessor,
     )
@@ -150,7 +148,9 @@ def _small(layers: int, width: int) -> TFHubModel:
         # Not "en-uncased-l-12-h-768-a-12", which is BERT's own base model.
         kaggle=f"tensorflow/bert/tensorFlow2/bert-en-uncased-{size.lower().replace('_', '-')}/1",
         mirror=f"google/bert_uncased_{size}",
-        **_sizes(layers, width, _SMALL_HEADS[width]),
+        num_hidden_layers=layers,
+        hidden_size=width,
+        num_attention_heads=_SMALL_HEADS[width],
         parameters=count_parameters(UNCASED.vocab_size, layers, width),
     )
 
@@ -161,7 +161,9 @@ def _albert(size: str, layers: int, width: int, heads: int) -> TFHubModel:
         name=f"albert_en_{size}",
         tf_hub=f"tensorflow/albert_en_{size}/2",
         newest=3,
-        **_sizes(layers, width, heads),
+        num_hidden_layers=layers,
+        hidden_size=width,
+        num_attention_heads=heads,
         # All layers share the weights of one.
         parameters=count_parameters(ALBERT.vocab_size, 1, width, embedding_size=128),
         preprocessor=ALBERT,
@@ -174,7 +176,8 @@ def _electra(size: str, width: int, heads: int, embedding_size: int) -> TFHubMod
         tf_hub=f"google/electra_{size}/2",
         newest=2,
         mirror=f"google/electra-{size}-discriminator",
-        **_sizes(12, width, heads),
+        hidden_size=width,
+        num_attention_heads=heads,
         parameters=count_parameters(UNCASED.vocab_size, 12, width, embedding_size=embedding_size),
     )
 
@@ -194,7 +197,9 @@ def _talking_heads(size: str, layers: int, width: int, heads: int) -> TFHubModel
         name=f"talking-heads_{size}",
         tf_hub=f"tensorflow/talkheads_ggelu_bert_en_{size}/1",
         newest=2,
-        **_sizes(layers, width, heads),
+        num_hidden_layers=layers,
+        hidden_size=width,
+        num_attention_heads=heads,
         parameters=None,
     )
 

@@ -49,8 +49,8 @@ def convert_hugging_face(source: Path, target: Path) -> None:
         EncoderError: a file is missing or damaged, the model is of another family, a tensor is missing or unknown.
     """
     config, settings, architecture = read_description(source)
-    tokenizer = {"vocab_size": architecture.vocab_size, "sentencepiece": uses_sentencepiece(source, config)}
-    check_tokenizer(source, **tokenizer)
+    vocab_size, sentencepiece = architecture.vocab_size, uses_sentencepiece(source, config)
+    check_tokenizer(source, vocab_size=vocab_size, sentencepiece=sentencepiece)
     weights = rename_weights(
         read_safetensors(source),
         architecture,
@@ -59,7 +59,7 @@ def convert_hugging_face(source: Path, target: Path) -> None:
         pooler_may_lack=not is_fine_tuned(config),
     )
     write_encoder_folder(target, architecture, rebuild_network(architecture, weights))
-    write_tokenizer(source, target / PREPROCESSING, settings, **tokenizer)
+    write_tokenizer(source, target / PREPROCESSING, settings, vocab_size=vocab_size, sentencepiece=sentencepiece)
 
 
 def read_description(source: Path) -> tuple[dict[str, Any], dict[str, Any], Architecture]:

@@ -400,7 +400,7 @@ def test_a_missing_file_is_named(folder, tmp_path, name, problem):
 def test_corrupt_weights_are_named(folder, tmp_path):
     path = folder / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
-    assert refusal(folder, tmp_path / "out").startswith(f"{path}: is no whole safetensors file (")
+    assert refusal(folder, tmp_path / "out").startswith(f"{path}: not a complete safetensors file (")
 
 
 def test_a_vocabulary_of_another_size_is_refused(folder, tmp_path):

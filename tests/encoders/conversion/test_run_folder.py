@@ -123,7 +123,7 @@ def of_another_size(run):
         (incomplete, "run: training is not complete (weights is missing); go on with train --resume"),
         (not_rebuilt, "run: its encoder was used as TF Hub's layer (encoder.json is missing)"),
         (without_preprocessing, "run/preprocessing: cannot be copied: No such file or directory; train again"),
-        (damaged, "model.safetensors: is no whole safetensors file"),
+        (damaged, "model.safetensors: not a complete safetensors file"),
         (of_another_size, "the weights do not fit: transformer/layer_2/"),
     ],
 )

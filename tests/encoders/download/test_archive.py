@@ -157,5 +157,5 @@ def test_the_only_folder_of_an_archive_is_the_one_that_counts(tmp_path):
 @pytest.mark.parametrize("write", [write_tar, write_zip])
 def test_a_name_that_is_too_long_for_the_disk_is_told(tmp_path, target, write):
     archive = write(tmp_path / "a", {"x" * 300: b""})
-    with pytest.raises(EncoderError, match=r"a holds 'x{40}'\.\.\., a name of 300 characters, which is too long"):
+    with pytest.raises(EncoderError, match=r"a holds 'x{40}'\.\.\., a name of 300 characters, too long"):
         unpack(archive, target)

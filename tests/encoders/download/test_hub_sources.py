@@ -288,8 +288,8 @@ def harmful(tmp_path_factory, encoder_folder) -> Path:
 
 def test_a_saved_model_that_reads_files_is_refused_unless_it_is_trusted(harmful):
     message = refused(EncoderConfig(path=harmful))
-    assert f"{harmful / 'encoder'}: holds what a model from elsewhere has no use for: ReadFile (reads files)" in message
-    assert message.endswith("set encoder.trusted = true if you know who made it")
+    assert f"{harmful / 'encoder'}: has unsafe operations: ReadFile (reads files)" in message
+    assert message.endswith("set encoder.trusted = true if you trust its author")
     assert find_encoder_folder(EncoderConfig(path=harmful, trusted=True)).encoder == harmful / "encoder"
 
 
@@ -337,7 +337,7 @@ def test_a_harmful_preprocessing_in_a_run_is_refused_however_the_run_comes(serve
     server.files["/run.tar.gz"] = archive.read_bytes()
     for place in ({"path": harmful_run}, {"path": archive}, {"name": f"{server.address}/run.tar.gz"}):
         message = refused(EncoderConfig(**place))
-        assert "holds what a model from elsewhere has no use for: WriteFile (writes files)" in message
+        assert "has unsafe operations: WriteFile (writes files)" in message
         assert find_encoder_folder(EncoderConfig(**place, trusted=True)).encoder.is_dir()
         assert "WriteFile" in refused(EncoderConfig(**place))
 
@@ -353,7 +353,7 @@ def test_a_run_whose_preprocessing_was_exchanged_is_converted_again(trained, tmp
 
 
 def test_a_run_with_harmful_preprocessing_is_not_loaded_for_answers(harmful_run):
-    with pytest.raises(EncoderError, match=r"preprocessing: holds .*WriteFile \(writes files\)"):
+    with pytest.raises(EncoderError, match=r"preprocessing: has unsafe operations: .*WriteFile \(writes files\)"):
         load_classifier(RunFolder(harmful_run))
 
 

@@ -178,7 +178,7 @@ def test_weights_in_several_files_arrive_with_their_index(hub, tmp_path):
     with pytest.raises(SourceError, match=f"has no {names[1]}"):
         fetch(REPOSITORY, tmp_path / "half")
     hub.answers["model.safetensors.index.json"] = send(b'{"weight_map": {"a": "../../weights.safetensors"}}')
-    with pytest.raises(SourceError, match="names no safetensors files beside itself"):
+    with pytest.raises(SourceError, match="must name safetensors files in its own folder"):
         fetch(REPOSITORY, tmp_path / "outside")
 
 
