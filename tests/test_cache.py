@@ -120,7 +120,7 @@ def test_an_error_of_the_system_in_a_build_is_told_in_one_line(cache, error, rea
     assert [path.name for path in cache.iterdir() if path.is_dir()] == []
 
 
-def test_bytes_that_changed_under_their_old_size_are_found_and_discarded_once(cache):
+def test_bytes_that_changed_under_their_old_size_are_discarded_once(cache):
     entry = cached("mini", write_encoder)
     recorded = recorded_sha256(entry, "variables")
     assert recorded == folder_sha256(entry / "variables")

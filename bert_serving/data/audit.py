@@ -226,7 +226,7 @@ def _warnings(
 
 def _duplicate_warning(train: SplitAudit, most: int) -> str:
     often = "twice" if most == 2 else f"more than once (up to {most:,} times)"
-    warning = f"{_texts(train.duplicate_texts)} of train {_occur(train.duplicate_texts)} {often}"
+    warning = f"{_texts(train.duplicate_texts)} of train {'occurs' if train.duplicate_texts == 1 else 'occur'} {often}"
     if not train.conflicting_texts:
         return warning
     conflicting = "all" if train.conflicting_texts == train.duplicate_texts else f"{train.conflicting_texts:,}"
@@ -245,22 +245,19 @@ def _class_warnings(splits: Mapping[str, SplitAudit]) -> list[str]:
     train = splits["train"]
     few = sorted((rows, label) for label, rows in train.rows_per_class.items() if rows < FEW_ROWS)
     if few:
-        named = ", ".join(f"{label!r} ({rows})" for rows, label in few[:5]) + (" ..." if len(few) > 5 else "")
-        labels = "label has" if len(few) == 1 else "labels have"
-        warnings.append(f"{len(few)} {labels} fewer than {FEW_ROWS} training rows: {named}")
+        named = _listed([f"{label!r} ({rows})" for rows, label in few])
+        warnings.append(f"{_labels_have(few)} fewer than {FEW_ROWS} training rows: {named}")
     for name, split in splits.items():
         absent = [label for label, rows in split.rows_per_class.items() if not rows]
         if absent and name != "train":
-            named = ", ".join(map(repr, absent[:5])) + (" ..." if len(absent) > 5 else "")
-            labels = "label has" if len(absent) == 1 else "labels have"
-            warnings.append(f"{len(absent)} {labels} no rows in {name}: {named}")
+            warnings.append(f"{_labels_have(absent)} no rows in {name}: {_listed(list(map(repr, absent)))}")
     # Not for multilabel tables, whose rows count for several classes: there, one label for all is not a baseline.
     if train.rows_per_class and sum(train.rows_per_class.values()) == train.rows:
         label, rows = max(train.rows_per_class.items(), key=lambda item: item[1])
         if rows >= DOMINANT_SHARE * train.rows:
             share = percent(rows / train.rows)
             warnings.append(
-                f"{share} of train is {label!r}: judge by macro F1, an accuracy near {share} means nothing learnt"
+                f"{share} of train is {label!r}: judge by macro F1, an accuracy near {share} means that nothing was learned"
             )
     return warnings
 
@@ -268,15 +265,11 @@ def _class_warnings(splits: Mapping[str, SplitAudit]) -> list[str]:
 def _class_rows(splits: Sequence[SplitAudit]) -> list[tuple[str, ...]]:
     labels = list(splits[0].rows_per_class)
     if len(labels) <= LISTED_CLASSES:
+        counts = [(label, [split.rows_per_class[label] for split in splits]) for label in labels]
+        sizes = [split.rows for split in splits]
         return [
-            (
-                f"label {label}",
-                *(
-                    _with_share(split.rows_per_class[label], split.rows_per_class[label] / split.rows)
-                    for split in splits
-                ),
-            )
-            for label in labels
+            (f"label {label}", *(_with_share(count, count / rows) for count, rows in zip(of_label, sizes, strict=True)))
+            for label, of_label in counts
         ]
     return [
         ("labels", *(f"{sum(rows > 0 for rows in split.rows_per_class.values()):,}" for split in splits)),
@@ -309,5 +302,9 @@ def _are(count: int) -> str:
     return "is" if count == 1 else "are"
 
 
-def _occur(count: int) -> str:
-    return "occurs" if count == 1 else "occur"
+def _labels_have(labels: Sequence[object]) -> str:
+    return "1 label has" if len(labels) == 1 else f"{len(labels)} labels have"
+
+
+def _listed(labels: Sequence[str]) -> str:
+    return ", ".join(labels[:5]) + (" ..." if len(labels) > 5 else "")

@@ -42,10 +42,10 @@ def load_splits(data: DataConfig, head: Head, seed: int, columns: Sequence[str] 
     Raises:
         DataError: a file cannot be read or used, or there are too few rows to divide.
     """
-    train = read_table(_located(data, data.train), data, head, columns)
-    test = read_table(_located(data, data.test), data, head, columns) if data.test else None
+    train = _read(data.train, data, head, columns)
+    test = _read(data.test, data, head, columns) if data.test else None
     if data.validation:
-        validation = read_table(_located(data, data.validation), data, head, columns)
+        validation = _read(data.validation, data, head, columns)
     else:
         train, validation = _take_validation(train, data, head, seed)
     if data.max_train_rows is not None and data.max_train_rows < len(train):
@@ -66,7 +66,7 @@ def load_validation(data: DataConfig, head: Head, seed: int, columns: Sequence[s
         DataError: as `load_splits`.
     """
     if data.validation:
-        return read_table(_located(data, data.validation), data, head, columns)
+        return _read(data.validation, data, head, columns)
     return load_splits(data.model_copy(update={"test": ()}), head, seed, columns).validation
 
 
@@ -77,7 +77,7 @@ def load_measured(data: DataConfig, head: Head, seed: int, columns: Sequence[str
         DataError: as `load_splits`.
     """
     if data.test:
-        return "test", read_table(_located(data, data.test), data, head, columns)
+        return "test", _read(data.test, data, head, columns)
     return "validation", load_validation(data, head, seed, columns)
 
 
@@ -214,9 +214,9 @@ def _with_every_label(
     return first, second
 
 
-def _located(data: DataConfig, paths: Sequence[Path]) -> list[Path]:
+def _read(paths: Sequence[Path], data: DataConfig, head: Head, columns: Sequence[str]) -> LabeledTable:
     # An absolute path, as after loading a run file, is unchanged.
-    return [data.folder / path for path in paths]
+    return read_table([data.folder / path for path in paths], data, head, columns)
 
 
 # === Labels ===

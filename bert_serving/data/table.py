@@ -145,7 +145,7 @@ def _listed(value: Any, column: str) -> list[Any]:
         try:
             return list(json.loads(value))
         except (ValueError, RecursionError):
-            raise _BadValueError(f"{column!r} is no valid JSON list, got {quoted(value)}") from None
+            raise _BadValueError(f"{column!r} is not a valid JSON list, got {quoted(value)}") from None
     return value.split(",") if value.strip() else []
 
 

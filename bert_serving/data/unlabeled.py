@@ -21,7 +21,7 @@ def read_texts(paths: Sequence[Path], column: str = "text") -> list[str]:
         DataError: a file or folder is missing, empty, of another kind or damaged, or lacks the column.
     """
     if not paths:
-        raise DataError("no files were given; name at least one with text")
+        raise DataError("no files with text; name at least one")
     texts: list[str] = []
     for path in map(Path, paths):
         nonempty = [text for text in _texts(path, column) if text.strip()]

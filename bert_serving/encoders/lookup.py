@@ -99,9 +99,9 @@ def _named(
 
 def _cache_entry(name: str, folder: Path, licensing: LicenseAndLanguages) -> EncoderFolder:
     """An intact entry of the cache; encoder.json in it was written by conversion."""
-    found = _encoder_folder(name, folder, licensing, recorded_sha256(folder, f"{ENCODER}/{_VARIABLES}"))
+    entry = _encoder_folder(name, folder, licensing, recorded_sha256(folder, f"{ENCODER}/{_VARIABLES}"))
     description = folder / DESCRIPTION
-    return replace(found, architecture=Architecture.load(description)) if description.is_file() else found
+    return replace(entry, architecture=Architecture.load(description)) if description.is_file() else entry
 
 
 def _encoder_folder(name: str, folder: Path, licensing: LicenseAndLanguages, sha256: str) -> EncoderFolder:

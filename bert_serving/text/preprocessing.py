@@ -7,7 +7,7 @@ word pieces, `.bert_pack_inputs` packs one or two tokenized segments to any leng
 # tf.function has no annotations.
 # mypy: disable-error-code=untyped-decorator
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from tensorflow_text.python.ops.bert_tokenizer import BasicTokenizer
 from bert_serving.errors import EncoderError
 from bert_serving.text.packing import combine_segments, pad
 from bert_serving.text.sentencepieces import TextRules, read_sentencepiece
-from bert_serving.text.vocabulary import SpecialIds
+from bert_serving.text.vocabulary import TOKENS_BY_NAME, SpecialIds
 
 DEFAULT_SEQUENCE_LENGTH = 128
 VOCABULARY_FILE = "vocab.txt"
@@ -115,14 +115,8 @@ class _Tokenize(tf.Module):
             table, max_bytes_per_word=LONGEST_WORD * _BYTES_PER_CHARACTER, token_out_type=tf.int64
         )
         self._lower_case = lower_case
-        tokens = {
-            "start_of_sequence_id": "[CLS]",
-            "end_of_segment_id": "[SEP]",
-            "padding_id": "[PAD]",
-            "mask_id": "[MASK]",
-        }
-        ids = table.lookup(tf.constant(list(tokens.values()))).numpy().tolist()
-        self.ids = dict(zip(tokens, ids, strict=True)) | {"vocab_size": int(table.size())}
+        ids = table.lookup(tf.constant(list(TOKENS_BY_NAME.values()))).numpy().tolist()
+        self.ids = dict(zip(TOKENS_BY_NAME, ids, strict=True)) | {"vocab_size": int(table.size())}
         self.get_special_tokens_dict = _SpecialTokens(self.ids)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
@@ -183,7 +177,7 @@ class _Preprocessing(tf.Module):
     def __init__(self, tokenize: "_Tokenize | _SentencePieceTokenize | _NormalizedTokenize"):
         super().__init__()
         self.tokenize = tokenize
-        self._special = _special_ids(self.tokenize.ids)
+        self._special = SpecialIds.from_names(self.tokenize.ids)
         self.bert_pack_inputs = _PackInputs(self._special)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="sentences")], autograph=False)
@@ -298,7 +292,7 @@ def load_preprocessing(folder: Path, *, rewrite: Callable[[str], str] | None = N
     try:
         model = tf.saved_model.load(str(folder))
         tokens = {name: int(value) for name, value in model.tokenize.get_special_tokens_dict().items()}
-        special = _special_ids(tokens)
+        special = SpecialIds.from_names(tokens)
     except (AttributeError, KeyError) as error:
         raise EncoderError(f"{folder}: not a text preprocessing SavedModel of TF Hub's format: {error}") from None
     except (OSError, tf.errors.OpError) as error:
@@ -306,11 +300,3 @@ def load_preprocessing(folder: Path, *, rewrite: Callable[[str], str] | None = N
             f"{folder}: cannot load the preprocessing SavedModel: {str(error).splitlines()[0]}"
         ) from None
     return Preprocessing(model, special, folder, rewrite)
-
-
-def _special_ids(tokens: Mapping[str, int]) -> SpecialIds:
-    return SpecialIds(
-        start_of_sequence=tokens["start_of_sequence_id"],
-        end_of_segment=tokens["end_of_segment_id"],
-        padding=tokens["padding_id"],
-    )

@@ -13,14 +13,9 @@ from google.protobuf.message import DecodeError
 from sentencepiece import sentencepiece_model_pb2
 
 from bert_serving.errors import EncoderError
+from bert_serving.text.vocabulary import TOKENS_BY_NAME
 
-# Special tokens by their names in `.tokenize.get_special_tokens_dict` of the TF Hub interface.
-_SPECIAL = {
-    "start_of_sequence_id": "[CLS]",
-    "end_of_segment_id": "[SEP]",
-    "padding_id": "<pad>",
-    "mask_id": "[MASK]",
-}
+_SPECIAL = TOKENS_BY_NAME | {"padding_id": "<pad>"}
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ def weigh_terms(train: Sequence[str], test: Sequence[str], least_rows: int = 1) 
     numbers: defaultdict[str, int] = defaultdict()
     numbers.default_factory = numbers.__len__
     words = [_number_words(texts, numbers) for texts in (train, test)]
-    (train_codes, train_rows), (test_codes, test_rows) = (_codes(*each, len(numbers)) for each in words)
+    (train_codes, train_rows), (test_codes, test_rows) = (_codes(*split, len(numbers)) for split in words)
     columns, terms = pandas.factorize(train_codes)
     counts = _count(train_rows, columns, (len(train), len(terms)))
     enough = np.flatnonzero(np.bincount(counts.indices, minlength=len(terms)) >= least_rows)

@@ -1,12 +1,20 @@
 """The WordPiece vocabulary: a file with one token per line, in the order of their ids."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bert_serving.errors import EncoderError
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+TOKENS_BY_NAME = {
+    "start_of_sequence_id": "[CLS]",
+    "end_of_segment_id": "[SEP]",
+    "padding_id": "[PAD]",
+    "mask_id": "[MASK]",
+}
+"""special tokens by their names in `.tokenize.get_special_tokens_dict` of the TF Hub interface"""
 
 
 @dataclass(frozen=True)
@@ -16,6 +24,11 @@ class SpecialIds:
     start_of_sequence: int
     end_of_segment: int
     padding: int
+
+    @classmethod
+    def from_names(cls, ids: Mapping[str, int]) -> "SpecialIds":
+        """Selects them from ids by the names of `TOKENS_BY_NAME`."""
+        return cls(ids["start_of_sequence_id"], ids["end_of_segment_id"], ids["padding_id"])
 
 
 def read_vocabulary(path: Path, *, expected_size: int | None = None) -> list[str]:

@@ -100,7 +100,7 @@ def test_clean_data_has_no_warnings():
 def test_a_dominant_label_and_one_that_is_absent_are_pointed_out():
     train = [(f"train {number}", "b" if number < 10 else "a") for number in range(100)]
     warnings = look(train).warnings
-    assert "90.0% of train is 'a': judge by macro F1, an accuracy near 90.0% means nothing learnt" in warnings
+    assert "90.0% of train is 'a': judge by macro F1, an accuracy near 90.0% means that nothing was learned" in warnings
     assert "1 label has no rows in validation: 'b'" in warnings
 
 

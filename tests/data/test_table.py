@@ -290,7 +290,7 @@ def test_a_column_that_parquet_lacks_is_named(tmp_path):
 
 def test_a_list_that_is_no_json_is_refused(tmp_path):
     (tmp_path / "a.tsv").write_text("text\tlabel\nx\t[a, b]\n", "utf-8")
-    with pytest.raises(DataError, match="line 2: 'label' is no valid JSON list"):
+    with pytest.raises(DataError, match="line 2: 'label' is not a valid JSON list"):
         read(tmp_path / "a.tsv", Head.MULTILABEL)
 
 

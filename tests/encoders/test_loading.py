@@ -129,7 +129,7 @@ def test_another_preprocessing_than_its_own_is_refused(kind, hugging_face_folder
         find_encoder_folder(EncoderConfig(path=path, preprocessing=encoder_folder / "preprocessing"))
 
 
-def test_an_archive_of_a_savedmodel_alone_takes_the_preprocessing_that_is_named(encoder_folder, tmp_path):
+def test_an_archive_of_a_savedmodel_takes_the_named_preprocessing(encoder_folder, tmp_path):
     path = Path(shutil.make_archive(str(tmp_path / "packed"), "gztar", encoder_folder / "encoder"))
     found = find_encoder_folder(EncoderConfig(path=path, preprocessing=encoder_folder / "preprocessing"))
     assert found.preprocessing == encoder_folder / "preprocessing"
@@ -269,7 +269,7 @@ def test_cached_variables_that_do_not_fit_are_told_in_one_line(encoder_folder, t
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_an_encoder_of_tf_models_official_becomes_a_keras_network_with_its_own_activation(official, activation):
+def test_an_official_encoder_becomes_a_keras_network_with_its_activation(official, activation):
     folder = official[activation]
     loaded = load_encoder(folder)
     assert loaded.architecture is not None

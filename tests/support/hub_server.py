@@ -93,8 +93,8 @@ class Handler(BaseHTTPRequestHandler):
             self.refuse(401, "Invalid username or password.")
             return
         for pattern, route in ROUTES.items():
-            if found := re.fullmatch(pattern, request):
-                route(self, *found.groups())
+            if match := re.fullmatch(pattern, request):
+                route(self, *match.groups())
                 return
         self.refuse(404, "Not found")
 
@@ -103,8 +103,8 @@ class Handler(BaseHTTPRequestHandler):
     def send(self, value: Any, status: int = 200, headers: dict[str, str] | None = None) -> None:
         content = json.dumps(value).encode()
         self.send_response(status)
-        for name, each in {"Content-Type": "application/json", **(headers or {})}.items():
-            self.send_header(name, each)
+        for name, header in {"Content-Type": "application/json", **(headers or {})}.items():
+            self.send_header(name, header)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         if self.command != "HEAD":
@@ -131,7 +131,7 @@ class Handler(BaseHTTPRequestHandler):
         return b"".join(parts)
 
 
-# === Answers that tests put in the place of the right one ===
+# === Answers that tests put instead of the usual ones ===
 
 
 def refusal(status: int, message: str) -> Answer:
@@ -157,40 +157,40 @@ def page(handler: Handler) -> None:
 
 
 def create(handler: Handler) -> None:
-    wanted = handler.json()
-    owner, name = wanted.get("organization"), wanted["name"]
+    options = handler.json()
+    owner, name = options.get("organization"), options["name"]
     if owner != OWNER:
         handler.refuse(403, f'You don\'t have the rights to create a model under the namespace "{owner}"')
         return
     known = handler.server.repositories
     status = 409 if f"{owner}/{name}" in known else 200
-    known.setdefault(f"{owner}/{name}", Repository(private=wanted.get("visibility") == "private"))
+    known.setdefault(f"{owner}/{name}", Repository(private=options.get("visibility") == "private"))
     handler.send({"url": f"{handler.server.address}/{owner}/{name}", "error": "exists"}, status)
 
 
 def repository(handler: Handler, name: str) -> Repository | None:
-    found = handler.server.repositories.get(name)
-    if found is None:
-        handler.refuse(404, "Repository not found", "RepoNotFound")
-    return found
+    stored = handler.server.repositories.get(name)
+    if stored is None:
+        handler.refuse(404, "Repository not stored", "RepoNotFound")
+    return stored
 
 
 def info(handler: Handler, name: str, revision: str = "main") -> None:
-    if (found := repository(handler, name)) is not None:
-        sha = f"{len(found.messages):040x}"
-        siblings = [{"rfilename": path} for path in found.branches.get(revision, {})]
+    if (stored := repository(handler, name)) is not None:
+        sha = f"{len(stored.messages):040x}"
+        siblings = [{"rfilename": path} for path in stored.branches.get(revision, {})]
         handler.send(
-            {"id": name, "modelId": name, "private": found.private, "sha": sha, "siblings": siblings, "tags": []}
+            {"id": name, "modelId": name, "private": stored.private, "sha": sha, "siblings": siblings, "tags": []}
         )
 
 
 def resolve(handler: Handler, name: str, revision: str, path: str) -> None:
     """A file at a branch, or at the last commit, which is that of the main branch."""
-    if (found := repository(handler, name)) is None:
+    if (stored := repository(handler, name)) is None:
         return
-    content = found.branches.get("main" if len(revision) == 40 else revision, {}).get(path)
+    content = stored.branches.get("main" if len(revision) == 40 else revision, {}).get(path)
     if content is None:
-        handler.refuse(404, "Entry not found", "EntryNotFound")
+        handler.refuse(404, "Entry not stored", "EntryNotFound")
         return
     handler.send_response(200)
     handler.send_header("Content-Length", str(len(content)))
@@ -201,9 +201,9 @@ def resolve(handler: Handler, name: str, revision: str, path: str) -> None:
 def branch(handler: Handler, name: str, new: str) -> None:
     if ".." in new:
         handler.refuse(400, "Invalid reference name")
-    elif (found := repository(handler, name)) is not None:
-        status = 409 if new in found.branches else 200
-        found.branches.setdefault(new, dict(found.branches["main"]))
+    elif (stored := repository(handler, name)) is not None:
+        status = 409 if new in stored.branches else 200
+        stored.branches.setdefault(new, dict(stored.branches["main"]))
         handler.send({"error": "exists"} if status == 409 else {}, status)
 
 
@@ -212,8 +212,8 @@ def validate(handler: Handler) -> None:
     start, metadata, _ = handler.json()["content"].split("---\n", 2)
     try:
         assert not start
-        found = yaml.safe_load(metadata)
-        for entry in found.get("model-index", []):
+        metadata = yaml.safe_load(metadata)
+        for entry in metadata.get("model-index", []):
             for result in entry["results"]:
                 assert result["task"]["type"]
                 assert result["dataset"]["type"]
@@ -226,12 +226,12 @@ def validate(handler: Handler) -> None:
 
 
 def preupload(handler: Handler, name: str, revision: str) -> None:
-    if (found := repository(handler, name)) is None:
+    if (stored := repository(handler, name)) is None:
         return
-    if revision not in found.branches:
+    if revision not in stored.branches:
         handler.refuse(404, f"Invalid rev id: {revision}", "RevisionNotFound")
         return
-    there = found.branches[revision]
+    there = stored.branches[revision]
     handler.send({"files": [describe(file, there) for file in handler.json()["files"]]})
 
 
@@ -245,9 +245,9 @@ def describe(file: dict[str, Any], there: dict[str, bytes]) -> dict[str, Any]:
 
 
 def commit(handler: Handler, name: str, revision: str) -> None:
-    if (found := repository(handler, name)) is None:
+    if (stored := repository(handler, name)) is None:
         return
-    files = dict(found.branches[revision])
+    files = dict(stored.branches[revision])
     message = ""
     for line in handler.body.splitlines():
         item = json.loads(line)
@@ -263,9 +263,9 @@ def commit(handler: Handler, name: str, revision: str) -> None:
                     handler.refuse(400, f"{value['path']}: its content was never uploaded")
                     return
                 files[value["path"]] = content
-    found.branches[revision] = files
-    found.messages.append(message)
-    sha = f"{len(found.messages):040x}"
+    stored.branches[revision] = files
+    stored.messages.append(message)
+    sha = f"{len(stored.messages):040x}"
     url = f"{handler.server.address}/{name}/commit/{sha}"
     handler.send({"success": True, "commitUrl": url, "commitOid": sha, "hookOutput": ""})
 
@@ -275,12 +275,12 @@ def commit(handler: Handler, name: str, revision: str) -> None:
 
 def batch(handler: Handler, name: str) -> None:
     objects = []
-    for each in handler.json()["objects"]:
-        if each["oid"] not in handler.server.objects:
-            place = f"{handler.server.address}/objects/{each['oid']}"
+    for described in handler.json()["objects"]:
+        if described["oid"] not in handler.server.objects:
+            address = f"{handler.server.address}/objects/{described['oid']}"
             verify = f"{handler.server.address}/verify"
-            each = {**each, "actions": {"upload": {"href": place}, "verify": {"href": verify}}}
-        objects.append(each)
+            described = {**described, "actions": {"upload": {"href": address}, "verify": {"href": verify}}}
+        objects.append(described)
     handler.send({"transfer": "basic", "objects": objects})
 
 
@@ -293,8 +293,8 @@ def put_object(handler: Handler, oid: str) -> None:
 
 
 def verify(handler: Handler) -> None:
-    wanted = handler.json()
-    whole = len(handler.server.objects.get(wanted["oid"], b"")) == wanted["size"]
+    uploaded = handler.json()
+    whole = len(handler.server.objects.get(uploaded["oid"], b"")) == uploaded["size"]
     handler.send({}, 200 if whole else 404)
 
 
@@ -319,14 +319,14 @@ def put_xorb(handler: Handler, name: str) -> None:
 
 def chunks(xorb: bytes) -> Iterator[bytes]:
     """The chunks of a xorb, unpacked: each has a header of version, packed size, compression, size."""
-    place = 0
-    while place + _XORB_CHUNK.size <= len(xorb):
-        version, packed, compression, size = _XORB_CHUNK.unpack_from(xorb, place)
-        if version != 0 or xorb.startswith(b"XETBLOB", place):
+    position = 0
+    while position + _XORB_CHUNK.size <= len(xorb):
+        version, packed, compression, size = _XORB_CHUNK.unpack_from(xorb, position)
+        if version != 0 or xorb.startswith(b"XETBLOB", position):
             return  # the table of contents after the last chunk
-        start = place + _XORB_CHUNK.size
-        place = start + int.from_bytes(packed, "little")
-        yield unpacked(xorb[start:place], compression, int.from_bytes(size, "little"))
+        start = position + _XORB_CHUNK.size
+        position = start + int.from_bytes(packed, "little")
+        yield unpacked(xorb[start:position], compression, int.from_bytes(size, "little"))
 
 
 def unpacked(content: bytes, compression: int, size: int) -> bytes:
@@ -349,22 +349,22 @@ def unpacked(content: bytes, compression: int, size: int) -> bytes:
 
 def put_shard(handler: Handler) -> None:
     """Puts the files of a shard together."""
-    shard, place = handler.body, _SHARD_RECORD
-    while not shard.startswith(_BOOKEND, place):
-        flags, entries = struct.unpack_from("<II", shard, place + 32)
-        place += _SHARD_RECORD
+    shard, position = handler.body, _SHARD_RECORD
+    while not shard.startswith(_BOOKEND, position):
+        flags, entries = struct.unpack_from("<II", shard, position + 32)
+        position += _SHARD_RECORD
         content = b""
         for _ in range(entries):
-            _, _, first, end = struct.unpack_from("<IIII", shard, place + 32)
-            content += b"".join(handler.server.xorbs[xet_name(shard[place : place + 32])][first:end])
-            place += _SHARD_RECORD
-        place += _SHARD_RECORD * (entries * bool(flags & _WITH_VERIFICATION) + bool(flags & _WITH_METADATA))
+            _, _, first, end = struct.unpack_from("<IIII", shard, position + 32)
+            content += b"".join(handler.server.xorbs[xet_name(shard[position : position + 32])][first:end])
+            position += _SHARD_RECORD
+        position += _SHARD_RECORD * (entries * bool(flags & _WITH_VERIFICATION) + bool(flags & _WITH_METADATA))
         handler.server.objects[hashlib.sha256(content).hexdigest()] = content
     handler.send({"result": 1})
 
 
 def xet_name(digest: bytes) -> str:
-    """A digest as its place in an address: four little-endian numbers."""
+    """A digest as it stands in an address: four little-endian numbers."""
     return "".join(f"{number:016x}" for number in struct.unpack("<4Q", digest))
 
 

@@ -33,7 +33,7 @@ def test_words_are_counted_as_the_preprocessing_splits_them():
     assert count_words(TEXTS, lower_case=False)["FILM"] == 20
 
 
-def test_a_vocabulary_has_special_tokens_first_and_no_word_of_its_text_is_unknown(tmp_path):
+def test_a_vocabulary_has_special_tokens_first_and_knows_all_its_words(tmp_path):
     counts = count_words(TEXTS, lower_case=True)
     tokens = learn_vocabulary(counts, 130)
     assert tokens[:5] == list(SPECIAL_TOKENS)

@@ -8,7 +8,7 @@ import numpy as np
 
 from bert_serving.encoders.architecture import Architecture, listed_problems, neutral_weights, rebuild_network
 from bert_serving.encoders.conversion.classification_head import is_fine_tuned
-from bert_serving.encoders.conversion.families import FAMILIES, Family
+from bert_serving.encoders.conversion.families import FAMILIES
 from bert_serving.encoders.conversion.tokenizer import (
     check_sentencepiece_rules,
     check_tokenizer,
@@ -90,13 +90,15 @@ def read_architecture(config: Mapping[str, Any], tokenizer: Mapping[str, Any]) -
     Raises:
         EncoderError: the family is not supported, a key is missing, or the arithmetic is not that of our network.
     """
-    family = _family(config)
-    keys = family.size_keys()
+    model_type = config.get("model_type")
+    if model_type not in FAMILIES:
+        raise EncoderError(f"config.json: model_type is {model_type!r}, only {', '.join(FAMILIES)} can be converted")
+    family, keys = FAMILIES[model_type], FAMILIES[model_type].size_keys()
     if config.get("position_embedding_type", "absolute") != "absolute":
         raise EncoderError(
             f"config.json: position_embedding_type {config['position_embedding_type']!r}, only 'absolute' works"
         )
-    activation_key = "activation" if config["model_type"] == "distilbert" else "hidden_act"
+    activation_key = "activation" if model_type == "distilbert" else "hidden_act"
     if config.get(activation_key) not in _ACTIVATIONS:
         raise EncoderError(
             f"config.json: {activation_key} {config.get(activation_key)!r} is not one of {', '.join(_ACTIVATIONS)}"
@@ -105,7 +107,7 @@ def read_architecture(config: Mapping[str, Any], tokenizer: Mapping[str, Any]) -
         raise EncoderError(
             f"config.json: layer_norm_eps {config['layer_norm_eps']!r}, only {_LAYER_NORM_EPSILON} works"
         )
-    if config["model_type"] == _ALBERT:
+    if model_type == _ALBERT:
         _check_sharing(config)
     else:
         _check_tokenizer(tokenizer)
@@ -122,7 +124,7 @@ def read_architecture(config: Mapping[str, Any], tokenizer: Mapping[str, Any]) -
         )
     except KeyError as error:
         raise EncoderError(
-            f"config.json: key {error} is missing; it must describe a {config['model_type']} model"
+            f"config.json: key {error} is missing; it must describe a {model_type} model"
         ) from None
     except (TypeError, ValueError) as error:
         raise EncoderError(f"config.json: a size is not a number: {error}") from None
@@ -189,13 +191,6 @@ def _modern(name: str) -> str:
         if name.endswith(old):
             return name.removesuffix(old) + new
     return name
-
-
-def _family(config: Mapping[str, Any]) -> Family:
-    model_type = config.get("model_type")
-    if model_type not in FAMILIES:
-        raise EncoderError(f"config.json: model_type is {model_type!r}, only {', '.join(FAMILIES)} can be converted")
-    return FAMILIES[model_type]
 
 
 def _check_sharing(config: Mapping[str, Any]) -> None:

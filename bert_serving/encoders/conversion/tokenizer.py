@@ -100,8 +100,8 @@ def check_sentencepiece_rules(folder: Path) -> None:
         )
     if unknown := [step for step in _steps(normalizer) if step not in _ALBERT_STEPS]:
         raise EncoderError(
-            f"{path}: its normalizer has {unknown[0]!r}, only {', '.join(_ALBERT_STEPS)} can be converted: the texts would be cut "
-            "otherwise than the encoder learnt them"
+            f"{path}: its normalizer has {unknown[0]!r}, only {', '.join(_ALBERT_STEPS)} can be converted; texts would be "
+            "tokenized differently than in the training of the encoder"
         )
     _check_added(path, "added_tokens", _values(tokenizer.get("added_tokens")), allowed=_ALBERT_TOKENS)
 
@@ -131,8 +131,8 @@ def check_wordpiece_rules(folder: Path) -> None:
     for name, value, expected in _rules(tokenizer):
         if value != expected:
             raise EncoderError(
-                f"{path}: {name} is {json.dumps(value)}, only {json.dumps(expected)} can be converted: the texts would be cut otherwise "
-                "than the encoder learnt them"
+                f"{path}: {name} is {json.dumps(value)}, only {json.dumps(expected)} can be converted; texts would be tokenized "
+                "differently than in the training of the encoder"
             )
     _check_added(path, "added_tokens", _values(tokenizer.get("added_tokens")), allowed=SPECIAL_TOKENS)
 

@@ -27,6 +27,7 @@ FILE_LIMIT = 8 << 30
 
 _DOCUMENT_LIMIT = 4 << 20
 _ATTEMPTS = 3
+_UNREACHABLE = (httpx.HTTPError, httpx.InvalidURL)
 _ANSWER_TIMEOUT_FACTOR = 10
 
 
@@ -70,7 +71,7 @@ class _Part:
     def validator(self) -> str:
         """Entity tag or date of the partial file; "" when the download cannot resume."""
         try:
-            validator = json.loads(self.facts.read_text("utf-8"))["validator"]
+            validator = json.loads(self.facts.read_text("utf-8"))["validator"] if self.size else ""
         except (OSError, ValueError, LookupError, TypeError):
             return ""
         return validator if isinstance(validator, str) else ""
@@ -139,12 +140,10 @@ class Downloader:
                     if len(content) > _DOCUMENT_LIMIT:
                         return None
             return json.loads(content)
-        except ValueError:  # no JSON, or no UTF-8
+        except ValueError:  # not JSON, or not UTF-8
             return None
-        except httpx.HTTPError as error:
+        except _UNREACHABLE as error:
             raise SourceError(self._reason(url, error)) from None
-        except httpx.InvalidURL as error:
-            raise SourceError(f"cannot reach {_host(url)}: {error}") from None
 
     def fetch(
         self,
@@ -181,12 +180,10 @@ class Downloader:
                     if not self._receive(url, part, path.name, progress, optional, limit):
                         return False
                     break
-                except httpx.HTTPError as error:
+                except _UNREACHABLE as error:
                     # Another attempt is worthwhile only where the download can resume.
-                    if attempt == _ATTEMPTS or not part.size or not part.validator():
+                    if attempt == _ATTEMPTS or not part.validator():
                         raise SourceError(self._reason(url, error)) from None
-                except httpx.InvalidURL as error:
-                    raise SourceError(f"cannot reach {_host(url)}: {error}") from None
             if sha256 is not None and (received := file_sha256(part.path)) != sha256.lower():
                 part.drop()
                 raise SourceError(f"{path.name} has sha256 {received} instead of {sha256}")
@@ -196,7 +193,7 @@ class Downloader:
 
     def _receive(self, url: str, part: _Part, name: str, progress: Progress, optional: bool, limit: int) -> bool:
         """Completes a partial file; False when an optional file does not exist."""
-        validator = part.validator() if part.size else ""
+        validator = part.validator()
         headers = {"Range": f"bytes={part.size}-", "If-Range": validator} if validator else {}
         with self._client.stream("GET", url, headers=headers) as response:
             if response.status_code == httpx.codes.NOT_FOUND and optional:
@@ -220,7 +217,7 @@ class Downloader:
                 return f"the server refuses {name} (HTTP {status}): it is private, gated or misspelled{self._refused}"
         return f"the server answered HTTP {status} {httpx.codes.get_reason_phrase(status)} for {name}".rstrip()
 
-    def _reason(self, url: str, error: httpx.HTTPError) -> str:
+    def _reason(self, url: str, error: Exception) -> str:
         host = _host(url)
         match error:
             case httpx.ConnectTimeout():

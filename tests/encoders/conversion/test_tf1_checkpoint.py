@@ -70,9 +70,7 @@ def refusal(folder: Path) -> str:
     return str(raised.value)
 
 
-def test_a_checkpoint_gives_the_outputs_of_the_same_weights_from_hugging_face(
-    checkpoint, hugging_face_folder, tmp_path
-):
+def test_a_checkpoint_gives_the_outputs_of_hugging_faces_weights(checkpoint, hugging_face_folder, tmp_path):
     theirs = Path(shutil.copytree(hugging_face_folder, tmp_path / "theirs"))
     config = json.loads((theirs / "config.json").read_text())
     (theirs / "config.json").write_text(json.dumps(config | {"hidden_act": "gelu_new"}))

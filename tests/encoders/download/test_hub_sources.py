@@ -135,7 +135,7 @@ def test_an_encoder_without_preprocessing_is_told_what_to_name(server):
 # === Order and aliases ===
 
 
-def test_the_next_source_is_asked_when_the_first_refuses_and_all_names_share_the_result(server, monkeypatch):
+def test_the_next_source_is_tried_and_all_names_share_the_result(server, monkeypatch):
     """What happens today: TF Hub's address answers 403, Kaggle's interface for programs delivers."""
     entry = dataclasses.replace(
         CATALOG["small_bert/bert_en_uncased_L-2_H-128_A-2"],
@@ -180,7 +180,7 @@ def test_tf_hubs_cache_is_read_offline(config, server, encoder_folder, tmp_path,
     assert server.requests == []
 
 
-def test_tf_hubs_cache_is_read_under_another_name_of_an_encoder_of_the_catalog(encoder_folder, tmp_path, monkeypatch):
+def test_tf_hubs_cache_is_read_under_an_alias_of_a_catalog_encoder(encoder_folder, tmp_path, monkeypatch):
     """A program of the user's fetched version 2, and the catalog says version 1, which holds the same weights."""
     monkeypatch.setenv("BERT_SERVING_OFFLINE", "1")
     name = "https://tfhub.dev/tensorflow/small_bert/bert_en_uncased_L-2_H-128_A-2/2"
@@ -230,7 +230,7 @@ def test_kagglehubs_cache_is_read_when_it_is_complete(server, encoder_folder, tm
 # === Archives ===
 
 
-def test_an_archive_of_a_hugging_face_folder_is_fetched_checked_and_converted(server, hugging_face_folder):
+def test_an_archived_hugging_face_folder_is_fetched_checked_and_converted(server, hugging_face_folder):
     packed = tar_of(hugging_face_folder)
     server.files["/mini.tar.gz"] = packed
     digest = hashlib.sha256(packed).hexdigest()
@@ -412,7 +412,7 @@ def test_the_audit_of_that_test_sees_sockets():
     assert seen
 
 
-def test_a_source_of_a_part_at_hand_is_not_completed_from_the_network_offline(
+def test_offline_a_partly_cached_source_is_not_completed_from_the_network(
     config, encoder_folder, tmp_path, monkeypatch
 ):
     key = hashlib.sha1(config.name.encode()).hexdigest()

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import save
+from support.download_server import redirect_to
 
 from bert_serving.encoders.download.hugging_face_hub import HuggingFaceSource
 from bert_serving.encoders.download.sources import fetch, fetch_first
@@ -105,16 +106,6 @@ def send_without_length(body: bytes) -> Answer:
         handler.send_header("Connection", "close")
         handler.end_headers()
         handler.wfile.write(body)
-
-    return answer
-
-
-def redirect_to(location: str) -> Answer:
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(302)
-        handler.send_header("Location", location)
-        handler.send_header("Content-Length", "0")
-        handler.end_headers()
 
     return answer
 
