@@ -229,7 +229,6 @@ def texts() -> dict[str, str]:
 
 # Of modules that are not renamed yet.
 STILL_USED = {
-    "inner_width",
     "Shadow",
     "the model says",
     "mended",

@@ -123,9 +123,7 @@ def read_architecture(config: Mapping[str, Any], tokenizer: Mapping[str, Any]) -
             shared_layers=family.shared_layers,
         )
     except KeyError as error:
-        raise EncoderError(
-            f"config.json: key {error} is missing; it must describe a {model_type} model"
-        ) from None
+        raise EncoderError(f"config.json: key {error} is missing; it must describe a {model_type} model") from None
     except (TypeError, ValueError) as error:
         raise EncoderError(f"config.json: a size is not a number: {error}") from None
     if architecture.num_hidden_layers < 1:
