@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import pytest
-from google.protobuf import any_pb2, wrappers_pb2
 from support import serving_models
 from tensorflow.core.framework import tensor_pb2, tensor_shape_pb2, types_pb2
 from tensorflow.core.protobuf import error_codes_pb2, meta_graph_pb2
@@ -394,8 +393,6 @@ PUBLISHED = {
     "Dim": tensor_shape_pb2.TensorShapeProto,
     "TensorInfo": meta_graph_pb2,
     "SignatureDef": meta_graph_pb2,
-    "Int64Value": wrappers_pb2,
-    "Any": any_pb2,
 }
 
 
