@@ -63,6 +63,8 @@ MESSAGES: dict[str, Fields] = {
     "GetModelStatusResponse": {"model_version_status": (1, "repeated ModelVersionStatus")},
     "GetModelMetadataRequest": {"model_spec": (1, "ModelSpec"), "metadata_field": (2, "repeated string")},
     "GetModelMetadataResponse": {"model_spec": (1, "ModelSpec"), "metadata": (2, "map google.protobuf.Any")},
+    # The published field is a ModelServerConfig, which is the same on the wire as its serialized form.
+    "ReloadConfigRequest": {"config": (1, "oneof bytes")},
     "TensorInfo": {"name": (1, "oneof string"), "dtype": (2, "DataType"), "tensor_shape": (3, "TensorShapeProto")},
     "SignatureDef": {
         "inputs": (1, "map TensorInfo"),

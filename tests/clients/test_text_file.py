@@ -237,8 +237,8 @@ def test_a_server_that_goes_and_comes_back_costs_nothing(base, tmp_path, kind):
     file = TextFile(tmp_path / "in.txt", tmp_path / "out.tsv", server="a")
 
     async def work():
-        make = AsyncRestClient(f"http://127.0.0.1:{number}", retry=60) if kind == "rest" else None
-        async with make or AsyncGrpcClient(f"127.0.0.1:{number}", retry=60) as client:
+        make = AsyncRestClient(f"http://127.0.0.1:{number}", retry_timeout=60) if kind == "rest" else None
+        async with make or AsyncGrpcClient(f"127.0.0.1:{number}", retry_timeout=60) as client:
             await file.predict(client, "texts", progress=lambda rows, size: rows > 500 and reached.set())
 
     working = threading.Thread(target=lambda: asyncio.run(work()))
@@ -255,7 +255,7 @@ def test_patience_with_a_server_that_has_gone_is_bounded(tmp_path):
     file = TextFile(tmp_path / "in.txt", tmp_path / "out.tsv", server="a")
 
     async def work():
-        async with AsyncGrpcClient("127.0.0.1:1", retry=0.3) as client:
+        async with AsyncGrpcClient("127.0.0.1:1", retry_timeout=0.3) as client:
             await file.predict(client, "texts")
 
     with pytest.raises(ServerUnavailable):
