@@ -1,4 +1,4 @@
-"""Warmup requests that travel with a version: a TFRecord of PredictionLog."""
+"""Warmup requests in a version folder: a TFRecord file of PredictionLog."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,10 +18,10 @@ from bert_serving.saved_model.warmup import MOST_RECORDS
 
 
 def replay_warmup(servable: Servable, version_folder: Path, *, iterations: int = 1) -> int:
-    """Replays the warmup requests of a version against it, in order; returns how many there were.
+    """Replays the warmup requests of a version in order and returns their number.
 
-    The requests' own model name and version do not matter. Any status means that the version must not be served. Zero iterations mean one,
-    as in TensorFlow Serving.
+    The model name and version in the requests are ignored. A version with a failing request must not be served. Zero
+    iterations mean one, as in TensorFlow Serving.
 
     Raises:
         RequestError, tf.errors.OpError: a record is malformed, or the version refused it.

@@ -14,7 +14,8 @@ from bert_serving.model_server.batching.executor import Executor
 from bert_serving.model_server.config.options import ModelConfig, ServerOptions, VersionPolicy
 from bert_serving.model_server.inference.predict import predict
 from bert_serving.model_server.models.folders import version_folders
-from bert_serving.model_server.models.store import AVAILABLE, END, START, ModelStore
+from bert_serving.model_server.models.store import ModelStore
+from bert_serving.model_server.models.versions import AVAILABLE, END, START
 from bert_serving.model_server.observability.metrics import Metrics
 
 
