@@ -14,12 +14,15 @@ from tensorflow_serving.apis import (
 
 from bert_serving.errors import Cancelled, DeadlineExceeded, RequestError
 from bert_serving.model_server.grpc_api.handlers import TolerantRegistry
-from bert_serving.model_server.inference.classify import prepare_classify
+from bert_serving.model_server.inference.examples import (
+    multi_inference_spec,
+    prepare_classify,
+    prepare_multi_inference,
+    prepare_regress,
+)
 from bert_serving.model_server.inference.inference import Inference
 from bert_serving.model_server.inference.metadata import check_metadata_request, model_metadata
-from bert_serving.model_server.inference.multi_inference import multi_inference_spec, prepare_multi_inference
 from bert_serving.model_server.inference.predict import prepare_predict
-from bert_serving.model_server.inference.regress import prepare_regress
 from bert_serving.model_server.inference.status_code import status_of
 from bert_serving.model_server.inference.tensors import declared_bytes
 from bert_serving.model_server.models.reload import reload_config

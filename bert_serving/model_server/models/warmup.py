@@ -9,10 +9,8 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from bert_serving import contract
 from bert_serving.errors import InvalidRequest, Unimplemented
-from bert_serving.model_server.inference.classify import classify
-from bert_serving.model_server.inference.multi_inference import run_multi_inference
-from bert_serving.model_server.inference.predict import predict
-from bert_serving.model_server.inference.regress import regress
+from bert_serving.model_server.inference.examples import prepare_classify, prepare_multi_inference, prepare_regress
+from bert_serving.model_server.inference.predict import prepare_predict
 from bert_serving.model_server.inference.servable import Servable
 from bert_serving.saved_model.warmup import MOST_RECORDS
 
@@ -53,12 +51,13 @@ def _read_logs(path: Path) -> Iterator[prediction_log_pb2.PredictionLog]:
 def _replay(servable: Servable, log: prediction_log_pb2.PredictionLog) -> None:
     match log.WhichOneof("log_type"):
         case "predict_log":
-            predict(servable, log.predict_log.request)
+            prepare_predict(servable, log.predict_log.request).run()
         case "classify_log":
-            classify(servable, log.classify_log.request)
+            prepare_classify(servable, log.classify_log.request).run()
         case "regress_log":
-            regress(servable, log.regress_log.request)
+            prepare_regress(servable, log.regress_log.request).run()
         case "multi_inference_log":
-            run_multi_inference(servable, log.multi_inference_log.request)
+            for inference in prepare_multi_inference(servable, log.multi_inference_log.request):
+                inference.run()
         case kind:
             raise Unimplemented(f"Unsupported log_type for warmup: {kind}")

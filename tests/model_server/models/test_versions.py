@@ -12,7 +12,7 @@ from bert_serving import contract
 from bert_serving.errors import InputError
 from bert_serving.model_server.batching.executor import Executor
 from bert_serving.model_server.config.options import ModelConfig, ServerOptions, VersionPolicy
-from bert_serving.model_server.inference.predict import predict
+from bert_serving.model_server.inference.predict import prepare_predict
 from bert_serving.model_server.models.folders import version_folders
 from bert_serving.model_server.models.store import ModelStore
 from bert_serving.model_server.models.versions import AVAILABLE, END, START
@@ -139,18 +139,18 @@ def test_a_base_path_without_a_version_is_an_error_before_anything_is_loaded(tmp
 def test_a_version_is_not_available_before_its_warmup_has_run(tmp_path, saved_model, monkeypatch):
     copy_versions(saved_model, tmp_path, 1)
     write_warmup(tmp_path / "1", log_of([1.0]), log_of([[1.0, 2.0, 3.0]], signature="matrix"))
-    store, seen = store_of(tmp_path, warmup_iterations=2), []
+    store, states = store_of(tmp_path, warmup_iterations=2), []
     from bert_serving.model_server.models import warmup
 
     def watched(servable, request):
-        seen.append(store.versions("m")[0].state)
-        return predict(servable, request)
+        states.append(store.versions("m")[0].state)
+        return prepare_predict(servable, request)
 
-    monkeypatch.setattr(warmup, "predict", watched)
+    monkeypatch.setattr(warmup, "prepare_predict", watched)
     assert load_one(store).state == AVAILABLE
-    assert len(seen) == 4
-    assert AVAILABLE not in seen
-    assert START not in seen
+    assert len(states) == 4
+    assert AVAILABLE not in states
+    assert START not in states
 
 
 def test_no_warmup_iterations_mean_one_so_that_a_broken_record_still_ends_the_version(tmp_path, saved_model):
@@ -250,9 +250,9 @@ def test_an_input_with_a_default_may_be_left_out(tmp_path, saved_model):
     request = predict_pb2.PredictRequest()
     request.model_spec.signature_name = "two_inputs"
     request.inputs["a"].CopyFrom(tf.make_tensor_proto([1.0]))
-    assert list(predict(servable, request).outputs["sum"].float_val) == [11.0]
+    assert list(prepare_predict(servable, request).run().outputs["sum"].float_val) == [11.0]
     request.inputs["b"].CopyFrom(tf.make_tensor_proto([2.0]))
-    assert list(predict(servable, request).outputs["sum"].float_val) == [3.0]
+    assert list(prepare_predict(servable, request).run().outputs["sum"].float_val) == [3.0]
 
 
 def test_tensor_content_is_given_where_it_is_asked_for(tmp_path, saved_model):
@@ -260,7 +260,7 @@ def test_tensor_content_is_given_where_it_is_asked_for(tmp_path, saved_model):
     store.load()
     request = predict_pb2.PredictRequest()
     request.inputs["x"].CopyFrom(tf.make_tensor_proto([1.0, 2.0]))
-    output = predict(store.resolve(latest()), request, tensor_content=True).outputs["y"]
+    output = prepare_predict(store.resolve(latest()), request, tensor_content=True).run().outputs["y"]
     assert output.tensor_content
     assert not output.float_val
     assert tf.make_ndarray(output).tolist() == [2.5, 3.0]
