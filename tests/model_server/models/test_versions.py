@@ -3,8 +3,8 @@ import logging
 import shutil
 
 import pytest
-from support import serving_models
 import tensorflow as tf
+from support import serving_models
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 
@@ -124,7 +124,7 @@ def test_tags_that_the_model_does_not_have_end_the_version_with_an_error(tmp_pat
         (("3",), "none of the versions asked for"),
     ],
 )
-def test_a_base_path_without_a_version_is_an_error_before_anything_is_loaded(tmp_path, folders, text):
+def test_a_base_path_without_a_version_is_an_error_before_any_load(tmp_path, folders, text):
     base = tmp_path / "base"
     if folders is not None:
         for name in ("", *folders):
@@ -153,7 +153,7 @@ def test_a_version_is_not_available_before_its_warmup_has_run(tmp_path, saved_mo
     assert START not in states
 
 
-def test_no_warmup_iterations_mean_one_so_that_a_broken_record_still_ends_the_version(tmp_path, saved_model):
+def test_no_warmup_iterations_mean_one(tmp_path, saved_model):
     copy_versions(saved_model, tmp_path, 1)
     write_warmup(tmp_path / "1", log_of(["a"]))
     assert load_one(store_of(tmp_path, warmup_iterations=0)).state == END
