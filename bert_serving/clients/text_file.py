@@ -168,22 +168,20 @@ def _batches(source: IO[bytes], row: int) -> Iterator[tuple[list[str], int]]:
     """Texts of one request after the other, with their bytes in the file; the rows before a bad line come first."""
     texts: list[str] = []
     size = 0
-    fault: DataError | None = None
     for line in source:
         if texts and (len(texts) == REQUEST_ROWS or size + len(line) > _REQUEST_BYTES):
             yield texts, size
             texts, size = [], 0
         try:
             texts.append(_text(line, row))
-        except DataError as error:
-            fault = error
-            break
+        except DataError:
+            if texts:
+                yield texts, size
+            raise
         size += len(line)
         row += 1
     if texts:
         yield texts, size
-    if fault is not None:
-        raise fault
 
 
 def _text(line: bytes, row: int) -> str:

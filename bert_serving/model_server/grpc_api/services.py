@@ -5,7 +5,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from functools import partial
+from functools import partial, wraps
 from typing import Any, TypeVar
 
 import grpc
@@ -46,6 +46,20 @@ _SMALL_BYTES = 1 << 17
 _DEADLINE_SLACK = 0.02
 
 
+def _with_status(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """Answers with the status of an error that a method raises."""
+
+    @wraps(method)
+    async def answer(service: Any, request: Any, context: grpc.aio.ServicerContext) -> Any:
+        try:
+            return await method(service, request, context)
+        except Exception as error:  # noqa: BLE001  any error becomes a status
+            status = status_of(error)
+        return await _abort(context, status)
+
+    return answer
+
+
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     """Inference and metadata."""
 
@@ -81,16 +95,13 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         call = self._handler.start("GRPC", "MultiInference", multi_inference_spec(request).name, context.peer())
         return await self._answered(context, call, self._run_tasks(call, request))
 
-    async def GetModelMetadata(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+    @_with_status
+    async def GetModelMetadata(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: ARG002  gRPC passes it
         """Answers a GetModelMetadataRequest."""
-        try:
-            spec = _spec(request)
-            if spec is not None:
-                check_metadata_request(request)
-            return model_metadata(self._store.resolve(spec))
-        except Exception as error:  # noqa: BLE001  any error becomes a status
-            status = status_of(error)
-        return await _abort(context, status)
+        spec = _spec(request)
+        if spec is not None:
+            check_metadata_request(request)
+        return model_metadata(self._store.resolve(spec))
 
     async def _infer(
         self,
@@ -145,22 +156,16 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         """Takes the models."""
         self._store = store
 
-    async def GetModelStatus(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+    @_with_status
+    async def GetModelStatus(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: ARG002  gRPC passes it
         """Answers a GetModelStatusRequest."""
-        try:
-            return model_status(self._store, _spec(request))
-        except Exception as error:  # noqa: BLE001  any error becomes a status
-            status = status_of(error)
-        return await _abort(context, status)
+        return model_status(self._store, _spec(request))
 
+    @_with_status
     async def HandleReloadConfigRequest(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
         """Answers a ReloadConfigRequest once new models have loaded."""
         # On a thread of its own: it may wait for models to load, and inference must not wait for it.
-        try:
-            return await asyncio.to_thread(reload_config, self._store, request, timeout=context.time_remaining())
-        except Exception as error:  # noqa: BLE001  any error becomes a status
-            status = status_of(error)
-        return await _abort(context, status)
+        return await asyncio.to_thread(reload_config, self._store, request, timeout=context.time_remaining())
 
 
 def add_services(
