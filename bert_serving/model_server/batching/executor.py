@@ -1,4 +1,4 @@
-"""Runs inferences on threads, alone or merged into batches."""
+"""Queues requests and runs them on threads, alone or merged into batches."""
 
 import asyncio
 import contextlib
@@ -11,13 +11,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import numpy as np
-
-from bert_serving.errors import FailedPrecondition, ServerUnavailable
-from bert_serving.model_server.batching.merge import batch_rows, check_outputs, merge, same_rank, same_shape, split
+from bert_serving.errors import ServerUnavailable
+from bert_serving.model_server.batching.merge import batch_rows, same_rank, same_shape
 from bert_serving.model_server.batching.queue import TaskQueue
+from bert_serving.model_server.batching.run import BatchRun, Outcome, run_batch
 from bert_serving.model_server.batching.task import BatchTask, token_estimate
-from bert_serving.model_server.config.batching import BatchingParameters
 from bert_serving.model_server.inference.inference import Inference, T
 from bert_serving.model_server.inference.servable import Servable
 
@@ -28,30 +26,6 @@ _MAX_WAIT = 0.25
 
 # Requests with the same key may share a batch: servable id, signature, outputs, shapes. Empty for those that run alone.
 _Key = tuple[Hashable, ...]
-
-# A task with its answer, or with its error.
-Outcome = tuple[BatchTask, Any, Exception | None]
-
-
-@dataclass(frozen=True)
-class BatchRun:
-    """Measurements of a batch that ran.
-
-    Attributes:
-        servable: the version that ran.
-        signature: name of the signature.
-        waits: seconds that each of its requests waited in the queue.
-        rows: rows of its requests.
-        processed_rows: rows that ran, with the padding to an allowed batch size.
-        seconds: running time.
-    """
-
-    servable: Servable
-    signature: str
-    waits: tuple[float, ...]
-    rows: int
-    processed_rows: int
-    seconds: float
 
 
 @dataclass(eq=False)
@@ -157,7 +131,7 @@ class Executor:
     def _work(self) -> None:
         while (batch := self._next()) is not None:
             started = time.monotonic()
-            outcomes, runs = self._run_batch(batch)
+            outcomes, runs = run_batch(batch, self._mark_unbatchable)
             # Before the answers are delivered, so that the client's next request does not count as concurrent.
             self._finish(batch, time.monotonic() - started)
             _deliver(outcomes, partial(self._report, runs))
@@ -213,21 +187,9 @@ class Executor:
         for run in runs:
             self._on_batch(run)
 
-    def _run_batch(self, batch: list[BatchTask]) -> tuple[list[Outcome], list[BatchRun]]:
-        if len(batch) == 1 and not _must_merge(batch[0]):
-            return _run_each(batch)
-        try:
-            outputs, run = _run_merged(batch)
-        except Exception as error:  # noqa: BLE001  any error belongs to the requests
-            if len(batch) == 1:
-                return [(batch[0], None, error)], []
-            if isinstance(error, FailedPrecondition):
-                with self._changed:
-                    inference = batch[0].inference
-                    self._traffic_on(inference.servable).unbatchable.add(_kind(inference))
-            # One by one, so that only the bad request gets the error.
-            return _run_each([task for task in batch if not task.dropped])
-        return [_outcome(task, parts) for task, parts in zip(batch, outputs, strict=True)], [run]
+    def _mark_unbatchable(self, inference: Inference[Any]) -> None:
+        with self._changed:
+            self._traffic_on(inference.servable).unbatchable.add(_kind(inference))
 
 
 def _stopping() -> ServerUnavailable:
@@ -259,66 +221,6 @@ def _queue_key(task: BatchTask, traffic: _Traffic) -> _Key:
         return ()
     shapes = same_rank if parameters.pad_variable_length_inputs else same_shape
     return id(inference.servable), inference.signature, inference.outputs, shapes(inference.inputs)
-
-
-def _must_merge(task: BatchTask) -> bool:
-    """Whether even a single task must be padded or run in chunks."""
-    parameters = task.inference.servable.batching
-    if parameters is None or not task.rows:
-        return False
-    return task.rows > parameters.execution_batch_size or parameters.filled_up(task.rows) != task.rows
-
-
-def _run_merged(batch: Sequence[BatchTask]) -> tuple[list[dict[str, np.ndarray]], BatchRun]:
-    """Runs tasks as one batch, in chunks of the execution batch size; returns the outputs of each task."""
-    started = time.monotonic()
-    inference = batch[0].inference
-    parameters = inference.servable.batching or BatchingParameters()
-    rows = sum(task.rows for task in batch)
-    step = parameters.execution_batch_size
-    inputs = merge([task.inference.inputs for task in batch], rows=rows)
-    chunks = []
-    processed = 0
-    for start in range(0, rows, step):
-        chunk = {name: array[start : start + step] for name, array in inputs.items()}
-        size = min(step, rows - start)
-        padded = parameters.filled_up(size)
-        outputs = inference.servable.run(inference.signature, merge([chunk], rows=padded), inference.outputs)
-        check_outputs(outputs, padded)
-        chunks.append({name: array[:size] for name, array in outputs.items()})
-        processed += padded
-    joined = chunks[0]
-    if len(chunks) > 1:
-        joined = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in inference.outputs}
-    run = _measured(batch, rows, processed, started)
-    return split(joined, [task.rows for task in batch]), run
-
-
-def _run_each(tasks: Sequence[BatchTask]) -> tuple[list[Outcome], list[BatchRun]]:
-    """Runs tasks one by one."""
-    outcomes: list[Outcome] = []
-    runs = []
-    for task in tasks:
-        started = time.monotonic()
-        try:
-            outcomes.append((task, task.inference.run(), None))
-        except Exception as error:  # noqa: BLE001  any error belongs to the request
-            outcomes.append((task, None, error))
-        runs.append(_measured([task], max(task.rows, 1), max(task.rows, 1), started))
-    return outcomes, runs
-
-
-def _measured(batch: Sequence[BatchTask], rows: int, processed: int, started: float) -> BatchRun:
-    inference = batch[0].inference
-    waits = tuple(started - task.enqueued for task in batch)
-    return BatchRun(inference.servable, inference.signature, waits, rows, processed, time.monotonic() - started)
-
-
-def _outcome(task: BatchTask, outputs: dict[str, np.ndarray]) -> Outcome:
-    try:
-        return task, task.inference.answer(outputs), None
-    except Exception as error:  # noqa: BLE001  any error belongs to the request
-        return task, None, error
 
 
 def _deliver(outcomes: list[Outcome], afterwards: Callable[[], object] | None = None) -> None:
