@@ -1,4 +1,4 @@
-"""Protobuf messages that are built from descriptors at run time, without generated code and the packages that carry it."""
+"""Protobuf messages that are built from descriptors at run time, without generated code."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,15 +6,19 @@ from typing import Any
 _SCALARS = ("bool", "bytes", "double", "float", "int32", "int64", "string", "uint32", "uint64")
 
 Fields = Mapping[str, tuple[int, str]]
-"""field name to (number, type); "repeated", "map" (its keys are strings) or "oneof" goes before the type. A type is a
-scalar of protobuf, a message or enum of the same package, or the full name of one of google.protobuf's own types.
+"""field name to (number, type)
+
+"repeated", "map" (its keys are strings) or "oneof" goes before the type. A type is a scalar of
+protobuf, a message or enum of the same package, or the full name of a type of google.protobuf.
 """
 
 
 def message_classes(
     package: str, messages: Mapping[str, Fields], enums: Mapping[str, Mapping[str, int]] | None = None
 ) -> dict[str, Any]:
-    """Builds message classes in a descriptor pool of their own, so that a program may import the published ones too.
+    """Builds message classes in a descriptor pool of their own.
+
+    A program may import the published messages of the same names too.
 
     Args:
         package: protobuf package of the messages.

@@ -1,4 +1,4 @@
-"""What all clients share, whatever the protocol: arguments, parts of long lists, retries and deadlines."""
+"""The base of all clients: arguments, parts of long lists, retries and deadlines."""
 
 import time
 from abc import ABC, abstractmethod
@@ -97,7 +97,8 @@ class Client(_Base, ABC):
 
         Raises:
             InvalidRequest: the client or the server refused the request.
-            FailedPrecondition: the model has no such signature; over REST this is an InvalidRequest.
+            FailedPrecondition: the model has no such signature; over REST this is an
+                InvalidRequest.
             ServableNotFound: no such model or version.
             ServerUnavailable: no answer.
         """
@@ -176,7 +177,7 @@ class AsyncClient(_Base, ABC):
         return await self._run(self._status_call(model), self._policy())
 
     async def metadata(self, model: str) -> dict[str, Any]:
-        """Name, version and signatures of the latest version; form and errors are those of `Client.metadata`."""
+        """Name, version and signatures of the latest version, as `Client.metadata`."""
         return await self._run(self._metadata_call(model), self._policy())
 
     @abstractmethod

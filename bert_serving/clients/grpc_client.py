@@ -1,4 +1,4 @@
-"""gRPC clients of TensorFlow Serving's PredictionService and ModelService; they need no TensorFlow."""
+"""gRPC clients of TensorFlow Serving's API; they need no TensorFlow."""
 
 # ruff: noqa: PLC0415
 # grpc is imported when a client is made, so that a command which makes none starts without it.
@@ -29,7 +29,8 @@ class GrpcClient(Client):
         Args:
             address: host:port, for example localhost:8500.
             timeout: seconds for one request.
-            retry_timeout: seconds during which a request is sent again while the server is unavailable; 0 sends it once.
+            retry_timeout: seconds during which a request is sent again while the server is
+                unavailable; 0 sends it once.
             batch_rows: texts of one request; a longer list is sent in several.
             tls: files for TLS; None sends plain text.
 
@@ -47,8 +48,10 @@ class GrpcClient(Client):
         """Replaces the models, versions and labels that the server serves.
 
         Args:
-            config: a ModelServerConfig that lists every model: one that it does not list is unloaded.
-            timeout: seconds for the answer, which waits for new models to load; None takes the client's timeout.
+            config: a ModelServerConfig that lists every model: one that it does not list is
+                unloaded.
+            timeout: seconds for the answer, which waits for new models to load; None takes the
+                client's timeout.
 
         Raises:
             InvalidRequest: an entry is not allowed.

@@ -28,7 +28,7 @@ OPTIONS = [
 ]
 
 _SIGNATURE_DEF = "signature_def"
-# What a connection to a server that stops ends with; neither code says anything against the request.
+# Codes of a connection to a server that stops; neither says anything against the request.
 _RETRYABLE = ("UNAVAILABLE", "CANCELLED")
 
 
@@ -86,7 +86,7 @@ def predict_request(request: PredictRequest) -> bytes:
 
 
 def reload_request(config: bytes) -> bytes:
-    """A serialized ReloadConfigRequest for a serialized ModelServerConfig, which is the request's first field."""
+    """A serialized ReloadConfigRequest for a serialized ModelServerConfig."""
     return _serialized("ReloadConfigRequest", config=config)
 
 

@@ -1,7 +1,7 @@
-"""Protobuf messages that the gRPC client sends and reads; the published ones would import TensorFlow.
+"""Protobuf messages of the gRPC client; the published ones would import TensorFlow.
 
-Only what the client needs, with the names and numbers of tensorflow/serving and tensorflow at 2.20. A test compares
-them with the published messages.
+Only what the client needs, with the names and numbers of tensorflow/serving and tensorflow at 2.20.
+A test compares them with the published messages.
 """
 
 import functools
@@ -63,7 +63,8 @@ MESSAGES: dict[str, Fields] = {
     "GetModelStatusResponse": {"model_version_status": (1, "repeated ModelVersionStatus")},
     "GetModelMetadataRequest": {"model_spec": (1, "ModelSpec"), "metadata_field": (2, "repeated string")},
     "GetModelMetadataResponse": {"model_spec": (1, "ModelSpec"), "metadata": (2, "map google.protobuf.Any")},
-    # The published field is a ModelServerConfig, which is the same on the wire as its serialized form.
+    # The published field is a ModelServerConfig, which is the same on the wire as its serialized
+    # form.
     "ReloadConfigRequest": {"config": (1, "oneof bytes")},
     "TensorInfo": {"name": (1, "oneof string"), "dtype": (2, "DataType"), "tensor_shape": (3, "TensorShapeProto")},
     "SignatureDef": {

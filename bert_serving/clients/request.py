@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 from bert_serving.errors import InvalidRequest
 
-# TensorFlow Serving takes up to 2 GiB, but proxies before a server often limit a request to a few megabytes.
+# TensorFlow Serving takes up to 2 GiB, but proxies before a server often limit a request to a few
+# megabytes.
 _MAX_PART_BYTES = 1 << 20
 
 
@@ -49,7 +50,7 @@ class PredictRequest:
             check_model_name(self.model)
 
     def parts(self, max_rows: int) -> Iterator["PredictRequest"]:
-        """Splits the request into parts of at most `max_rows` texts and about a megabyte; no texts give no part."""
+        """Parts of at most `max_rows` texts and about a megabyte; none without texts."""
         start = size = 0
         for row, text in enumerate(self.texts):
             bytes_ = len(text.encode()) + (0 if self.text_pairs is None else len(self.text_pairs[row].encode()))

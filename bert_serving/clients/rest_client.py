@@ -29,7 +29,8 @@ class RestClient(Client):
         Args:
             base_url: for example http://localhost:8501.
             timeout: seconds for one request.
-            retry_timeout: seconds during which a request is sent again while the server is unavailable; 0 sends it once.
+            retry_timeout: seconds during which a request is sent again while the server is
+                unavailable; 0 sends it once.
             batch_rows: texts of one request; a longer list is sent in several.
             tls: files for an https URL, where the roots of this machine are not enough.
 

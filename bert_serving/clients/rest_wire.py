@@ -117,7 +117,7 @@ def _predict_body(request: PredictRequest) -> bytes:
 
 
 def _instances(request: PredictRequest) -> list[dict[str, str]]:
-    # Rows and not columns: only there does the server refuse an input that the signature does not have.
+    # Rows, not columns: only there does the server refuse an input that the signature lacks.
     if request.text_pairs is None:
         return [{contract.TEXT: text} for text in request.texts]
     pairs = zip(request.texts, request.text_pairs, strict=True)
@@ -136,6 +136,7 @@ def _predictions(request: PredictRequest, answer: dict[str, Any]) -> list[Predic
 
 
 def _as_float32(values: Sequence[float]) -> tuple[float, ...]:
-    # The decimals on the wire are the shortest for float32: only as such are they the bits that the server had.
+    # The decimals on the wire are the shortest for float32: only as such are they the bits that the
+    # server had.
     layout = f"<{len(values)}f"  # standard sizes: the native ones would make an infinity of what float32 cannot hold
     return struct.unpack(layout, struct.pack(layout, *values))

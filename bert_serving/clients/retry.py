@@ -1,4 +1,4 @@
-"""Retries with exponential backoff and deadlines: a server that is unavailable now may answer the same request later."""
+"""Retries with exponential backoff, for a server that is unavailable, and deadlines."""
 
 import asyncio
 import random
@@ -22,7 +22,8 @@ class RetryPolicy:
 
     Attributes:
         timeout: seconds for one attempt.
-        retry_timeout: seconds during which a request is sent again while the server is unavailable; 0 sends it once.
+        retry_timeout: seconds during which a request is sent again while the server is unavailable;
+            0 sends it once.
         deadline: point on the clock of `time.monotonic` after which nothing is sent any more.
     """
 
@@ -46,7 +47,7 @@ class RetryPolicy:
         return min(self.timeout, remaining)
 
     def wait(self, failed: RetryableError, *, attempts: int, began: float) -> float:
-        """Seconds before the next attempt: random, so that many clients do not return at the same moment.
+        """Seconds before the next attempt; random, so that many clients do not return at once.
 
         Args:
             failed: why the last attempt failed.
@@ -96,7 +97,7 @@ async def send_with_retries_async(send: Callable[[float], Awaitable[T]], policy:
 
 
 async def gather(requests: Sequence[Callable[[], Awaitable[list[T]]]], *, at_once: int) -> list[T]:
-    """Results of all requests in order, at most `at_once` of them in flight; the first error cancels the others."""
+    """Results of all requests in order, `at_once` in flight; an error cancels the others."""
     slots = asyncio.Semaphore(at_once)
 
     async def run(request: Callable[[], Awaitable[list[T]]]) -> list[T]:

@@ -1,8 +1,9 @@
 """Classifies a file with one text a line into a TSV file; an interrupted call is resumed.
 
-    answers.tsv.<digest>.part    header and the rows answered so far, in order; renamed to answers.tsv at the end
+    answers.tsv.<digest>.part    header and the answered rows, in order; at the end renamed to answers.tsv
 
-The digest is that of the input's path and of the server, so that one file never holds the answers of two models.
+The digest is that of the input's path and of the server, so that one file never holds the answers
+of two models.
 """
 
 import asyncio
@@ -61,8 +62,10 @@ class TextFile:
 
         Raises:
             InputError: the input is empty.
-            DataError: a file cannot be read or written, or the input is not UTF-8 or has changed since the first call.
-            RequestError: the server refused a text, or was away for longer than the client retries; answers are kept.
+            DataError: a file cannot be read or written, or the input is not UTF-8 or has changed
+                since the first call.
+            RequestError: the server refused a text, or was away for longer than the client retries;
+                answers are kept.
         """
         try:
             with self._source.open("rb") as source, _locked(self.part) as part:
@@ -89,7 +92,7 @@ class TextFile:
         self.part.replace(self._target.resolve())
 
     def _resume(self, source: IO[bytes], part: IO[bytes]) -> int:
-        """Skips the answered lines and cuts off a half-written row; returns the bytes read of the input."""
+        """Skips answered lines and cuts off a half-written row; returns the bytes it read."""
         complete = size = 0
         part.seek(0)
         header = part.readline()
@@ -158,14 +161,15 @@ class TextFile:
         except InvalidRequest as error:
             if len(texts) == 1:
                 raise InvalidRequest(f"{self._source}: line {first + 1}: {error}") from None
-        # One text is invalid, or all together are too large: halves find the line, and the other texts are answered.
+        # One text is invalid, or all together are too large: halves find the line, and the other
+        # texts are answered.
         half = len(texts) // 2
         answers = await self._ask(client, model, texts[:half], first)
         return answers + await self._ask(client, model, texts[half:], first + half)
 
 
 def _batches(source: IO[bytes], row: int) -> Iterator[tuple[list[str], int]]:
-    """Texts of one request after the other, with their bytes in the file; the rows before a bad line come first."""
+    """Texts of each request, with their bytes in the file; a bad line raises after them."""
     texts: list[str] = []
     size = 0
     for line in source:

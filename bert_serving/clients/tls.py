@@ -16,7 +16,8 @@ class ClientTls:
     """TLS files of a client, in PEM form.
 
     Attributes:
-        authority: certificate of the authority that signs the server's; None trusts the roots of this machine.
+        authority: certificate of the authority that signs the server's; None trusts the roots of
+            this machine.
         certificate: the client's own certificate, where the server asks for one.
         key: private key of that certificate.
     """

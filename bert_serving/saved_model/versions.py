@@ -8,7 +8,7 @@ _HIGHEST_VERSION = 2**63 - 1
 
 
 def latest_version(folder: Path) -> Path:
-    """The version folder meant by `folder`: itself when it holds a SavedModel, else its highest version.
+    """The version folder: `folder` itself when it holds a SavedModel, else its highest version.
 
     Raises:
         ExportError: it holds neither.
@@ -28,7 +28,7 @@ def version_paths(folder: Path) -> list[tuple[Path, int]]:
 
 
 def version_number(name: str) -> int | None:
-    """The version that a name stands for: decimal digits that fit into an int64; None for any other name."""
+    """The version that a name of decimal digits stands for; None unless it fits into an int64."""
     # isdigit alone accepts characters such as "²".
     if not (name.isascii() and name.isdigit()) or int(name) > _HIGHEST_VERSION:
         return None

@@ -9,8 +9,8 @@ from bert_serving.model_server.batching.task import BatchTask
 class ClientQueue:
     """Waiting tasks of all clients: a client that sends much delays only itself.
 
-    Hosts are served round-robin, and within a host its connections: many connections give a host no larger share than
-    one. The tasks of a connection keep their order.
+    Hosts are served round-robin, and within a host its connections: many connections give a host no
+    larger share than one. The tasks of a connection keep their order.
 
     Attributes:
         rows: rows of all tasks; a task that cannot be merged counts as one.
@@ -44,7 +44,7 @@ class ClientQueue:
         return None
 
     def pop(self) -> BatchTask | None:
-        """Removes and returns the task that is next; its host and its connection are next after all others."""
+        """Removes and returns the next task; its host and its connection go behind the others."""
         task = self.first()
         if task is None:
             return None
@@ -67,10 +67,11 @@ class ClientQueue:
             self.push(task)
 
     def evict(self, client: str) -> BatchTask | None:
-        """Removes the newest task of the host, or else of the connection of `client`'s host, that has the most tasks.
+        """Removes the newest task of the largest host, or of its own host's largest connection.
 
         Returns:
-            the removed task; None unless that host or connection has at least two tasks more than that of `client`.
+            the removed task; None unless that host or connection has two tasks more than that of
+                `client`.
         """
         host = _host(client)
         largest = max(self._hosts, key=self._host_size, default=host)
@@ -88,7 +89,7 @@ class ClientQueue:
         return task
 
     def _removed(self, task: BatchTask) -> None:
-        """Counts a removed task, and forgets its connection and its host where it was their last one."""
+        """Counts a removed task, and forgets its connection and host after their last one."""
         self._count(task, -1)
         host = _host(task.client)
         if not self._hosts[host][task.client]:

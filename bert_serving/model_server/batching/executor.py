@@ -19,12 +19,13 @@ from bert_serving.model_server.batching.task import BatchTask, token_estimate
 from bert_serving.model_server.inference.inference import Inference, T
 from bert_serving.model_server.inference.servable import Servable
 
-# A batch waits for more requests only where several ran or waited at once within these last seconds.
+# A batch waits for more requests only where several ran or waited at once in the last seconds.
 _CONCURRENT_SECONDS = 0.25
 # How long a batch may wait while another one runs, as a share of the running time of the last one.
 _MAX_WAIT = 0.25
 
-# Requests with the same key may share a batch: servable id, signature, outputs, shapes. Empty for those that run alone.
+# Requests with the same key may share a batch: servable id, signature, outputs, shapes. Empty for
+# those that run alone.
 _Key = tuple[Hashable, ...]
 
 
@@ -115,7 +116,8 @@ class Executor:
             queue = self._queues.get(key)
             if queue is None:
                 queue = TaskQueue(servable.batching if task.rows else None, most_waiting=self._most_waiting)
-            # Requests of other shapes or for other outputs have queues of their own; together these share one limit.
+            # Requests of other shapes or for other outputs have queues of their own; together these
+            # share one limit.
             rows_of_servable = rows_of_signature = 0
             for other_key, other in self._queues.items():
                 rows_of_servable += other.rows if other_key[:1] == key[:1] else 0
@@ -132,7 +134,8 @@ class Executor:
         while (batch := self._next()) is not None:
             started = time.monotonic()
             outcomes, runs = run_batch(batch, self._mark_unbatchable)
-            # Before the answers are delivered, so that the client's next request does not count as concurrent.
+            # Before the answers are delivered, so that the client's next request does not count as
+            # concurrent.
             self._finish(batch, time.monotonic() - started)
             _deliver(outcomes, partial(self._report, runs))
             del batch, outcomes, runs  # a waiting thread must not keep a version in memory
@@ -167,7 +170,7 @@ class Executor:
         traffic = self._traffic_on(first.inference.servable)
         return queue.ready_at(
             has_concurrent_requests=now - traffic.last_concurrent <= _CONCURRENT_SECONDS,
-            # While a batch runs, the processor is busy: the next one can grow without a loss of time.
+            # While a batch runs, the processor is busy: the next one can grow at no cost.
             max_wait=_MAX_WAIT * traffic.seconds if traffic.running else 0.0,
         )
 
@@ -224,7 +227,7 @@ def _queue_key(task: BatchTask, traffic: _Traffic) -> _Key:
 
 
 def _deliver(outcomes: list[Outcome], afterwards: Callable[[], object] | None = None) -> None:
-    """Delivers outcomes to the event loops that wait for them, in one call for each; the first runs `afterwards`."""
+    """Delivers outcomes to their event loops, in one call each; the first runs `afterwards`."""
     by_loop: dict[asyncio.AbstractEventLoop, list[Outcome]] = {}
     for outcome in outcomes:
         by_loop.setdefault(outcome[0].loop, []).append(outcome)

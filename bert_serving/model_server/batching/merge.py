@@ -28,8 +28,8 @@ def batch_rows(inputs: Arrays) -> int:
 def merge(requests: Sequence[Arrays], *, rows: int) -> dict[str, np.ndarray]:
     """Concatenates inputs along their rows and pads the batch to `rows` rows by repeating one.
 
-    Rows of unequal length are padded with zeros (strings: with empty ones) at their ends. The mask of a text model is
-    zero there, so the padding has no effect.
+    Rows of unequal length are padded with zeros (strings: with empty ones) at their ends. The mask
+    of a text model is zero there, so the padding has no effect.
     """
     return {name: _joined([inputs[name] for inputs in requests], rows) for name in requests[0]}
 
@@ -66,12 +66,12 @@ def check_outputs(outputs: Arrays, rows: int) -> None:
 
 
 def same_shape(inputs: Arrays) -> tuple[tuple[str, tuple[int, ...]], ...]:
-    """The shape of a row of each input, which requests must have in common to be merged without padding."""
+    """The shape of a row of each input; requests that share it merge without padding."""
     return tuple((name, array.shape[1:]) for name, array in sorted(inputs.items()))
 
 
 def same_rank(inputs: Arrays) -> tuple[tuple[str, int], ...]:
-    """The rank of each input, which requests must have in common to be merged with padding."""
+    """The rank of each input; requests that share it merge with padding."""
     return tuple((name, array.ndim) for name, array in sorted(inputs.items()))
 
 

@@ -7,10 +7,10 @@ from bert_serving.model_server.config.batching import BatchingParameters
 
 
 class TaskQueue:
-    """Tasks of one signature and one set of outputs; without batching parameters, tasks that run one by one.
+    """Tasks of one signature and one set of outputs; without parameters, any tasks, run singly.
 
-    A task over the token budget of a batch is a long one: it waits in a queue of its own and runs alone. Not safe for
-    threads: the executor holds its lock.
+    A task over the token budget of a batch is a long one: it waits in a queue of its own and runs
+    alone. Not safe for threads: the executor holds its lock.
     """
 
     def __init__(self, parameters: BatchingParameters | None, *, most_waiting: int):
@@ -39,7 +39,8 @@ class TaskQueue:
 
         Args:
             task: the task.
-            rows_elsewhere: rows of the same version and signature in other queues, which count towards the limit.
+            rows_elsewhere: rows of the same version and signature in other queues, which count
+                towards the limit.
 
         Returns:
             the evicted task.
@@ -69,7 +70,7 @@ class TaskQueue:
         """When the next batch should run, on the clock of `time.monotonic`; 0 is at once.
 
         Args:
-            has_concurrent_requests: without others a task would wait for a batch that does not fill.
+            has_concurrent_requests: without others a batch would wait and never fill.
             max_wait: seconds that a task may wait for others, where the parameters say less.
         """
         parameters, first = self._parameters, self._short.first()

@@ -42,7 +42,7 @@ class BatchRun:
 def run_batch(
     batch: list[BatchTask], on_unbatchable: Callable[[Inference[Any]], object]
 ) -> tuple[list[Outcome], list[BatchRun]]:
-    """Runs the tasks of a batch; when a merged batch fails, one by one, so that only a bad request gets an error.
+    """Runs the tasks of a batch, merged; one by one when that fails, so that only a bad one fails.
 
     Args:
         batch: tasks of one signature and one set of outputs.
@@ -70,7 +70,7 @@ def _must_merge(task: BatchTask) -> bool:
 
 
 def _run_merged(batch: Sequence[BatchTask]) -> tuple[list[dict[str, np.ndarray]], BatchRun]:
-    """Runs tasks as one batch, in chunks of the execution batch size; returns the outputs of each task."""
+    """Runs tasks merged, in chunks of the execution batch size; returns the outputs of each."""
     started = time.monotonic()
     inference = batch[0].inference
     parameters = inference.servable.batching or BatchingParameters()

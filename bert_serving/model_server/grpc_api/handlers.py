@@ -1,4 +1,7 @@
-"""Handlers that answer bytes that are not a message with INVALID_ARGUMENT; gRPC alone answers UNKNOWN and logs a traceback."""
+"""Handlers that answer malformed messages with INVALID_ARGUMENT.
+
+gRPC alone answers UNKNOWN and logs a traceback for each.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,7 +30,7 @@ class TolerantRegistry:
         self._server.add_generic_rpc_handlers(tuple(_Tolerant(handler) for handler in handlers))
 
     def add_registered_method_handlers(self, service: str, handlers: Any) -> None:
-        """Does nothing: newer generated code calls this too, and the generic handlers are enough."""
+        """Does nothing: newer generated code calls this besides; generic handlers are enough."""
 
 
 class _Tolerant(grpc.GenericRpcHandler):

@@ -1,4 +1,4 @@
-"""gRPC server reflection: clients such as grpcurl read the services and messages from the server."""
+"""gRPC server reflection, from which clients such as grpcurl read the services."""
 
 import contextlib
 import importlib

@@ -39,9 +39,10 @@ from bert_serving.model_server.thread_pool import Workers
 
 T = TypeVar("T")
 
-# Longer messages do not fit into HTTP/2 headers everywhere (grpc_status_util.cc of TensorFlow Serving).
+# Longer messages do not fit into HTTP/2 headers everywhere (grpc_status_util.cc of TensorFlow
+# Serving).
 _MAX_MESSAGE_BYTES = 1024
-# A request up to this size is unpacked on the event loop, which costs less than the way to a thread.
+# A request up to this size is unpacked on the event loop, where it costs less than on a thread.
 _SMALL_BYTES = 1 << 17
 _DEADLINE_SLACK = 0.02
 
@@ -70,7 +71,8 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
             store: the models.
             workers: threads that unpack large requests.
             handler: runs the inferences.
-            tensor_content: answer Predict with `tensor_content` instead of the typed fields of TensorProto.
+            tensor_content: answer Predict with `tensor_content` instead of the typed fields of
+                TensorProto.
         """
         self._store = store
         self._workers = workers
@@ -164,7 +166,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
     @_with_status
     async def HandleReloadConfigRequest(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
         """Answers a ReloadConfigRequest once new models have loaded."""
-        # On a thread of its own: it may wait for models to load, and inference must not wait for it.
+        # On a thread of its own: it may wait for models to load, which must not delay inference.
         return await asyncio.to_thread(reload_config, self._store, request, timeout=context.time_remaining())
 
 
@@ -179,7 +181,7 @@ def add_services(
 
 
 def _declared(request: Any) -> dict[str, tuple[int, int]]:
-    """Rows and bytes of the inputs of a PredictRequest by their declared shapes; other requests hold no tensors."""
+    """Declared rows and bytes of the inputs of a PredictRequest; others hold no tensors."""
     if not isinstance(request, predict_pb2.PredictRequest):
         return {}
     return {
@@ -195,8 +197,8 @@ def _spec(request: Any) -> Any:
 def _cancellation(call: RequestEvent, context: grpc.aio.ServicerContext) -> RequestError:
     """Why gRPC cancels a call: its deadline is over, or its client does not wait any more."""
     remaining = context.time_remaining()
-    # At its deadline a client cancels a little before the server's clock says so: the deadline arrives rounded up by as
-    # much as a hundredth, and later.
+    # At its deadline a client cancels a little before the server's clock says so: the deadline
+    # arrives rounded up by as much as a hundredth, and later.
     if remaining is not None and remaining <= _DEADLINE_SLACK + (now() - call.started) / 50:
         return DeadlineExceeded("The client's deadline is over")
     return Cancelled("The client has gone")

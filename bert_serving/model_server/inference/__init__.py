@@ -1,1 +1,1 @@
-"""Inference on a loaded version, whatever the protocol: checks a request, runs it and makes its answer."""
+"""Inference on a loaded version: checks a request, runs it and makes its answer."""

@@ -1,4 +1,4 @@
-"""Classify, Regress and MultiInference: serialized tf.Examples in, classes with scores or numbers out.
+"""Classify, Regress and MultiInference: tf.Examples in, classes with scores or numbers out.
 
 Error texts are those of TensorFlow Serving (classifier.cc, regressor.cc, multi_inference.cc).
 """
@@ -35,7 +35,8 @@ class _Method:
         name: method name of its signatures.
         kind: name of what it does, in error texts and in the field of an InferenceResult.
         outputs: names of the outputs to compute; checks the signature.
-        result: makes the result proto out of the outputs and the number of examples; checks the outputs.
+        result: makes the result proto out of the outputs and the number of examples; checks the
+            outputs.
     """
 
     name: str
@@ -64,8 +65,8 @@ def prepare_classify(
 ) -> Inference[classification_pb2.ClassificationResponse]:
     """Checks a ClassificationRequest.
 
-    A signature fits that takes serialized tf.Examples as `inputs` (string [B]) and gives `classes` (string [B, K]),
-    `scores` (float32 [B, K]) or both; its method name does not matter.
+    A signature fits that takes serialized tf.Examples as `inputs` (string [B]) and gives `classes`
+    (string [B, K]), `scores` (float32 [B, K]) or both; its method name does not matter.
 
     Raises:
         InvalidRequest: no such signature, a signature that does not fit, or no example.
@@ -78,8 +79,8 @@ def prepare_regress(
 ) -> Inference[regression_pb2.RegressionResponse]:
     """Checks a RegressionRequest.
 
-    A signature fits that takes serialized tf.Examples as `inputs` (string [B]) and gives `outputs` (float32 [B] or
-    [B, 1]); its method name does not matter.
+    A signature fits that takes serialized tf.Examples as `inputs` (string [B]) and gives `outputs`
+    (float32 [B] or [B, 1]); its method name does not matter.
 
     Raises:
         InvalidRequest: no such signature, a signature that does not fit, or no example.
@@ -88,7 +89,7 @@ def prepare_regress(
 
 
 def multi_inference_spec(request: inference_pb2.MultiInferenceRequest) -> model_pb2.ModelSpec:
-    """The model and version of a request: those of its first task; without a task a spec without a name."""
+    """Model and version of a request: those of its first task; nameless without tasks."""
     return request.tasks[0].model_spec if request.tasks else model_pb2.ModelSpec()
 
 
@@ -98,7 +99,8 @@ def prepare_multi_inference(
     """Checks a MultiInferenceRequest; gives an inference for each of its tasks, in order.
 
     Raises:
-        InvalidRequest: tasks of several models, a signature twice, one that is missing or does not fit.
+        InvalidRequest: tasks of several models, a signature twice, one that is missing or does not
+            fit.
         Unimplemented: a task that neither classifies nor regresses.
     """
     examples: np.ndarray | None = None

@@ -19,7 +19,8 @@ class Inference(Generic[T]):
     Attributes:
         servable: the version that answers.
         signature: name of the signature.
-        inputs: arrays by input name, of the signature's data types; strings are object arrays of bytes.
+        inputs: arrays by input name, of the signature's data types; strings are object arrays of
+            bytes.
         outputs: names of the outputs to compute.
         answer: makes the response out of the outputs.
         request: the request message, for the request log; None for JSON.

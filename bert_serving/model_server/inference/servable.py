@@ -31,7 +31,8 @@ class Servable:
         holder: the loaded object; it owns the variables that the callables read.
         batching: how requests are merged; None runs them one by one.
         check_method_names: refuse a signature whose method name is not that of the request.
-        classes: class names in the order of the probabilities; empty for a version without a labels file.
+        classes: class names in the order of the probabilities; empty for a version without a labels
+            file.
         warmup_seconds: running time of its warmup requests; None without any.
     """
 

@@ -23,7 +23,7 @@ def check_is_no_uri(model: str, base_path: str) -> None:
 
 
 def version_folders(base_path: Path) -> dict[int, Path]:
-    """Version folders of a model by version number; of two names for one number the last in order counts.
+    """Version folders of a model by number; of two names of a number the last in order counts.
 
     Raises:
         InputError: the base path does not exist or cannot be read.

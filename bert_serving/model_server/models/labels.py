@@ -18,7 +18,7 @@ def check_labels(
 
     Args:
         table: state of the versions.
-        present_labels: version by label of a model now; a label that does not change is not checked.
+        present_labels: version by label of a model now; unchanged labels are not checked.
         configs: the new configuration.
         allow_unavailable: a new label may name a version that is not AVAILABLE.
 

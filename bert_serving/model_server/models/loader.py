@@ -21,7 +21,7 @@ def load_version(name: str, record: VersionRecord, options: ServerOptions) -> Se
     """Loads and warms up a version.
 
     Raises:
-        Exception: any kind, as a damaged SavedModel provokes; `status_code.load_status` translates it.
+        Exception: any kind that a damaged SavedModel provokes; see `status_code.load_status`.
     """
     _audit(name, record, options)
     servable = Servable.load(
@@ -65,7 +65,7 @@ def _audit(name: str, record: VersionRecord, options: ServerOptions) -> None:
 
 
 def _batching(folder: Path, options: ServerOptions) -> BatchingParameters | None:
-    """Batching parameters of a version; with per-model files a version without one is not batched."""
+    """Batching parameters of a version; with per-model files, None without such a file."""
     if options.batching is None or not options.per_model_batching:
         return options.batching
     path = folder / PER_MODEL_FILE

@@ -6,10 +6,11 @@ import sys
 
 
 def release_unused() -> None:
-    """Collects garbage and returns free memory to the operating system, where the C library can (glibc).
+    """Collects garbage and, with glibc, returns free memory to the operating system.
 
-    A loaded SavedModel holds reference cycles, which only the garbage collector frees. What TensorFlow allocates while
-    it optimizes the graphs of a new version would otherwise stay with the process.
+    A loaded SavedModel holds reference cycles, which only the garbage collector frees. What
+    TensorFlow allocates while it optimizes the graphs of a new version would otherwise stay with
+    the process.
     """
     gc.collect()
     if sys.platform == "linux":
@@ -19,6 +20,6 @@ def release_unused() -> None:
 
 
 def freeze_startup_objects() -> None:
-    """Exempts all present objects from garbage collection, whose full passes would stop every request."""
+    """Exempts present objects from garbage collection, whose passes would stop requests."""
     gc.collect()
     gc.freeze()

@@ -62,8 +62,8 @@ class ConfigFile:
     def poll(self, store: ModelStore) -> bool:
         """Reloads the file when its text has changed.
 
-        An invalid file changes nothing. Its error is logged once, and it is applied again at the next poll, because a
-        label may name a version that is still loading.
+        An invalid file changes nothing. Its error is logged once, and it is applied again at the
+        next poll, because a label may name a version that is still loading.
 
         Returns:
             whether a change of the file was applied.
@@ -77,7 +77,8 @@ class ConfigFile:
         try:
             models = parse_model_config(text, source=str(self._path))
             if not models:
-                # Mostly a half-written file; TensorFlow Serving treats an empty configuration as no change.
+                # Mostly a half-written file; TensorFlow Serving treats an empty configuration as no
+                # change.
                 self._log_once(f"The model config file {self._path} lists no model")
                 return False
             if self._applied is None and models == self._models:

@@ -18,8 +18,8 @@ class _Failure:
 class LoadAttempts:
     """Failed load attempts of every version.
 
-    A version is loaded again after an interval, a limited number of times, and at once when the files in its folder
-    have changed: it may have been half copied, or has been repaired.
+    A version is loaded again after an interval, a limited number of times, and at once when the
+    files in its folder have changed: it may have been half copied, or has been repaired.
     """
 
     def __init__(self, *, retries: int, interval: float, clock: Callable[[], float] = time.monotonic):
@@ -56,7 +56,7 @@ class LoadAttempts:
 
 
 def fingerprint(folder: Path) -> Fingerprint:
-    """Path, size and modification time of every file below a folder; unreadable files are left out."""
+    """Path, size and modification time of every readable file below a folder."""
     files = set()
     try:
         for path in folder.rglob("*"):

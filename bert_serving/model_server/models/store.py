@@ -27,11 +27,11 @@ _log = logging.getLogger("bert_serving.model_server")
 
 
 class ModelStore:
-    """Loads the versions that the configuration selects, unloads the others, and resolves requests to a version.
+    """Loads the versions that the configuration selects, unloads others, and resolves requests.
 
-    A selected version is loaded and warmed up before an old one is unloaded. As long as no selected version is
-    AVAILABLE, the highest old one stays loaded, and only that: a broken version never replaces a working one. A version
-    that is superseded before its load begins is skipped.
+    A selected version is loaded and warmed up before an old one is unloaded. As long as no selected
+    version is AVAILABLE, the highest old one stays loaded, and only that: a broken version never
+    replaces a working one. A version that is superseded before its load begins is skipped.
     """
 
     def __init__(self, options: ServerOptions):
@@ -69,7 +69,7 @@ class ModelStore:
         return list(self._configs)
 
     def listen(self, listener: Callable[[], object]) -> None:
-        """Calls `listener` after every change of a version's state, on the thread that makes the change."""
+        """Calls `listener` after every change of a version, on the thread that makes it."""
         self._table.listen(listener)
 
     def labels(self, name: str) -> Mapping[str, int]:
@@ -86,7 +86,7 @@ class ModelStore:
         return list(self._table.records(name))
 
     def resolve(self, spec: model_pb2.ModelSpec | None) -> Servable:
-        """The servable for a request: that of the version or label in the spec, else the highest AVAILABLE one.
+        """The servable of the version or label in a spec, else of the highest AVAILABLE version.
 
         Raises:
             InvalidRequest: no spec, no name in it, or an unknown label.
@@ -101,7 +101,7 @@ class ModelStore:
         raise ServableNotFound(f"Servable not found for request: {choice}")
 
     def chosen_version(self, spec: model_pb2.ModelSpec) -> int | None:
-        """The version that a spec names by number or label, loaded or not; None where it names none.
+        """The version that a spec names by number or label, loaded or not; None if it names none.
 
         Raises:
             InvalidRequest: an unknown label.
@@ -119,7 +119,7 @@ class ModelStore:
     # === Changes ===
 
     def load(self) -> None:
-        """Loads the versions that the policies select; a version that fails gets state END and its error.
+        """Loads the selected versions; a version that fails gets state END and its error.
 
         Raises:
             InputError: a model has no base path or no version in it; nothing is loaded then.
@@ -152,7 +152,7 @@ class ModelStore:
             memory.release_unused()
 
     def retry(self) -> None:
-        """Loads selected versions that failed and are due for a retry, without reading the base paths."""
+        """Loads failed versions that are due for a retry, without reading the base paths."""
         with self._changing:
             for name, folders in list(self._selected.items()):
                 self._select(name, folders)
@@ -165,7 +165,8 @@ class ModelStore:
         Raises:
             InputError: a new model has no base path or no version in it.
             FailedPrecondition: a label names a version that is not AVAILABLE.
-            LoadError: a new model could not be loaded, or not within `timeout` seconds; the others are served.
+            LoadError: a new model could not be loaded, or not within `timeout` seconds; the others
+                are served.
         """
         with self._reloading:
             allow = self._options.allow_version_labels_for_unavailable_models
@@ -254,7 +255,7 @@ class ModelStore:
         self._changing.notify_all()
 
     def _unload_old(self, name: str) -> None:
-        """Unloads the versions that are not selected, except the highest one while no selected version is AVAILABLE."""
+        """Unloads old versions, except the highest while no selected one is AVAILABLE."""
         selected = self._selected.get(name, {})
         available = [record for record in self._table.records(name) if record.state == AVAILABLE]
         old = [record for record in available if record.version not in selected]

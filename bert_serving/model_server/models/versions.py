@@ -44,8 +44,8 @@ class VersionRecord:
 class VersionTable:
     """Records by model and version.
 
-    Records and the tuples that hold them are replaced and never changed, so that readers need no lock: a request keeps
-    its servable, whatever happens to the version meanwhile.
+    Records and the tuples that hold them are replaced and never changed, so that readers need no
+    lock: a request keeps its servable, whatever happens to the version meanwhile.
     """
 
     def __init__(self) -> None:

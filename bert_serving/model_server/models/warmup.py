@@ -18,8 +18,8 @@ from bert_serving.saved_model.warmup import MOST_RECORDS
 def replay_warmup(servable: Servable, version_folder: Path, *, iterations: int = 1) -> int:
     """Replays the warmup requests of a version in order and returns their number.
 
-    The model name and version in the requests are ignored. A version with a failing request must not be served. Zero
-    iterations mean one, as in TensorFlow Serving.
+    The model name and version in the requests are ignored. A version with a failing request must
+    not be served. Zero iterations mean one, as in TensorFlow Serving.
 
     Raises:
         RequestError, tf.errors.OpError: a record is malformed, or the version refused it.
