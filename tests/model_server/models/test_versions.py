@@ -17,6 +17,7 @@ from bert_serving.model_server.models.folders import version_folders
 from bert_serving.model_server.models.store import ModelStore
 from bert_serving.model_server.models.versions import AVAILABLE, END, START
 from bert_serving.model_server.observability.metrics import Metrics
+from bert_serving.saved_model.versions import latest_version
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +67,7 @@ def test_only_folders_named_by_a_plain_number_are_versions(tmp_path):
         (tmp_path / name).mkdir()
     (tmp_path / "7").write_text("a file")
     assert version_folders(tmp_path) == {1: tmp_path / "1", 22: tmp_path / "00000022"}
+    assert latest_version(tmp_path) == tmp_path / "00000022"
 
 
 @pytest.mark.parametrize(
