@@ -1,6 +1,6 @@
 """Classifies a file with one text a line into a TSV file; an interrupted call is resumed.
 
-    answers.tsv.<digest>.part    header and answered rows, in order; renamed to answers.tsv at the end
+    answers.tsv.<digest>.part    header and answered rows; renamed to answers.tsv at the end
 
 The digest is that of the input's path and of the server, so that one file never holds the answers
 of two models.
