@@ -136,7 +136,7 @@ class Load:
         from bert_serving.clients.grpc_client import AsyncGrpcClient
 
         async with (
-            AsyncGrpcClient(self._server.grpc_address, retry=0) as client,
+            AsyncGrpcClient(self._server.grpc_address, retry_timeout=0) as client,
             grpc.aio.insecure_channel(self._server.grpc_address) as channel,
             httpx.AsyncClient(base_url=self._server.rest_url, timeout=30) as http,
         ):

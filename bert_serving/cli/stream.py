@@ -67,7 +67,7 @@ async def _stream(file: Any, served: ServedModel, size: int, retry_timeout: floa
 
 def _client(served: ServedModel, retry_timeout: float) -> Any:
     # The requests of a file wait for each other at a small server; only one that has gone is given up.
-    settings: dict[str, Any] = {"retry": retry_timeout, "timeout": 300.0, **served.settings}
+    settings: dict[str, Any] = {"retry_timeout": retry_timeout, "timeout": 300.0, **served.settings}
     if served.over_grpc:
         from bert_serving.clients.grpc_client import AsyncGrpcClient
 

@@ -1,6 +1,4 @@
-"""The error that stands for a server's refusal, and the checks that need no server."""
-
-from collections.abc import Sequence
+"""The errors that a server's refusal, silence or absence becomes in a client."""
 
 from bert_serving import contract
 from bert_serving.errors import (
@@ -17,7 +15,6 @@ _BY_GRPC_CODE: dict[str, type[RequestError]] = {
     "FAILED_PRECONDITION": FailedPrecondition,
     "NOT_FOUND": ServableNotFound,
     "UNAVAILABLE": ServerUnavailable,
-    "DEADLINE_EXCEEDED": ServerUnavailable,
     "RESOURCE_EXHAUSTED": ServerUnavailable,
 }
 _BY_HTTP_STATUS: dict[int, type[RequestError]] = {
@@ -29,10 +26,21 @@ _BY_HTTP_STATUS: dict[int, type[RequestError]] = {
     503: ServerUnavailable,
     504: ServerUnavailable,
 }
-
-
-# What gRPC says of a message over a limit of either side, with the same code as that of a server that is busy.
+# gRPC gives a message over a size limit of either side the same code as a busy server.
 _TOO_LARGE = "message larger than max"
+
+
+class RetryableError(Exception):
+    """A request failed and may succeed when it is sent again.
+
+    Attributes:
+        error: what to raise when no retry follows.
+    """
+
+    def __init__(self, error: RequestError):
+        """Wraps the error that the caller gets after the last attempt."""
+        super().__init__(str(error))
+        self.error = error
 
 
 def refusal_by_grpc_code(code: str, message: str) -> RequestError:
@@ -47,35 +55,25 @@ def refusal_by_http_status(status: int, message: str) -> RequestError:
     return _BY_HTTP_STATUS.get(status, RequestError)(one_line(message))
 
 
-def no_classifier(model: str) -> InvalidRequest:
-    """The error for a model that answers, but not like a classifier of texts."""
+def timed_out(address: str, seconds: float) -> ServerUnavailable:
+    """The error for a server that did not answer within `seconds`."""
+    return ServerUnavailable(f"No answer from {address} within {seconds:.3g} s")
+
+
+def unreachable(address: str, reason: str) -> RetryableError:
+    """The error for a connection that failed."""
+    return RetryableError(
+        ServerUnavailable(f"Cannot reach {address}: {one_line(reason)}; is the model server running?")
+    )
+
+
+def not_a_classifier(model: str) -> InvalidRequest:
+    """The error for a model that answers without labels and probabilities."""
     return InvalidRequest(
-        f"Model {model} does not answer with {contract.LABEL} and {contract.PROBABILITIES}: it is no classifier"
+        f"Model {model} does not answer with {contract.LABEL} and {contract.PROBABILITIES}: it is not a text classifier"
     )
 
 
 def one_line(message: str) -> str:
     """`message` with every run of white space as one space."""
     return " ".join(message.split())
-
-
-def check_texts(texts: Sequence[str], text_pairs: Sequence[str] | None) -> None:
-    """Checks what a caller wants classified.
-
-    Raises:
-        InvalidRequest: a single string instead of a list, something that is no text, or another number of pairs.
-    """
-    for name, values in (("texts", texts), ("text_pairs", text_pairs)):
-        if isinstance(values, str):
-            raise InvalidRequest(f"{name} is one string, {values[:40]!r}: give a list of strings")
-        for value in values or ():
-            if not isinstance(value, str):
-                raise InvalidRequest(f"{name} holds {value!r}: give strings only")
-            try:
-                value.encode("utf-8")
-            except UnicodeEncodeError:
-                raise InvalidRequest(
-                    f"{name} holds {value[:40]!r}, which UTF-8 cannot hold: remove the half character"
-                ) from None
-    if text_pairs is not None and len(text_pairs) != len(texts):
-        raise InvalidRequest(f"{len(texts)} texts, but {len(text_pairs)} text_pairs: give one pair for each text")

@@ -1,14 +1,13 @@
-"""The messages that the gRPC client sends and reads, without TensorFlow, which the published protos would bring along.
+"""Protobuf messages of the gRPC client; the published ones would import TensorFlow.
 
-Only what the client needs, with the names and numbers of tensorflow/serving and tensorflow at 2.20; a test compares them with the
-published protos. They live in a pool of their own, so that a program may import those as well.
+Only what the client needs, with the names and numbers of tensorflow/serving and tensorflow at 2.20.
+A test compares them with the published messages.
 """
 
 import functools
 from typing import Any
 
-_SCALARS = ("bool", "bytes", "double", "float", "int32", "int64", "string", "uint32", "uint64")
-_PACKAGE = "bert_serving.wire"
+from bert_serving.dynamic_messages import Fields, message_classes
 
 _TYPES = (
     "INVALID FLOAT DOUBLE INT32 UINT8 INT16 INT8 STRING COMPLEX64 INT64 BOOL QINT8 QUINT8 QINT32 BFLOAT16 QINT16 QUINT16 UINT16 "
@@ -20,15 +19,12 @@ CODES = (
     "OK CANCELLED UNKNOWN INVALID_ARGUMENT DEADLINE_EXCEEDED NOT_FOUND ALREADY_EXISTS PERMISSION_DENIED RESOURCE_EXHAUSTED "
     "FAILED_PRECONDITION ABORTED OUT_OF_RANGE UNIMPLEMENTED INTERNAL UNAVAILABLE DATA_LOSS UNAUTHENTICATED"
 ).split()
-"""names of the canonical codes, by number"""
+"""names of the canonical status codes, by number"""
 STATES = {0: "UNKNOWN", 10: "START", 20: "LOADING", 30: "AVAILABLE", 40: "UNLOADING", 50: "END"}
-"""names of the states of a version, by number"""
+"""names of the states of a version (ModelVersionStatus.State), by number"""
 
-# Message to field to (number, type); "repeated", "map" (keys are strings) and "oneof" go before the type. An enum whose names no
-# JSON form needs is an int32, which is the same on the wire.
-MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
-    "Int64Value": {"value": (1, "int64")},
-    "Any": {"type_url": (1, "string"), "value": (2, "bytes")},
+# An enum whose names no JSON form needs is an int32, which is the same on the wire.
+MESSAGES: dict[str, Fields] = {
     "Dim": {"size": (1, "int64"), "name": (2, "string")},
     "TensorShapeProto": {"dim": (2, "repeated Dim"), "unknown_rank": (3, "bool")},
     "TensorProto": {
@@ -51,7 +47,7 @@ MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
     },
     "ModelSpec": {
         "name": (1, "string"),
-        "version": (2, "oneof Int64Value"),
+        "version": (2, "oneof google.protobuf.Int64Value"),
         "signature_name": (3, "string"),
         "version_label": (4, "oneof string"),
     },
@@ -66,7 +62,10 @@ MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
     "GetModelStatusRequest": {"model_spec": (1, "ModelSpec")},
     "GetModelStatusResponse": {"model_version_status": (1, "repeated ModelVersionStatus")},
     "GetModelMetadataRequest": {"model_spec": (1, "ModelSpec"), "metadata_field": (2, "repeated string")},
-    "GetModelMetadataResponse": {"model_spec": (1, "ModelSpec"), "metadata": (2, "map Any")},
+    "GetModelMetadataResponse": {"model_spec": (1, "ModelSpec"), "metadata": (2, "map google.protobuf.Any")},
+    # The published field is a ModelServerConfig, which is the same on the wire as its serialized
+    # form.
+    "ReloadConfigRequest": {"config": (1, "oneof bytes")},
     "TensorInfo": {"name": (1, "oneof string"), "dtype": (2, "DataType"), "tensor_shape": (3, "TensorShapeProto")},
     "SignatureDef": {
         "inputs": (1, "map TensorInfo"),
@@ -79,52 +78,20 @@ MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
 
 
 def new(message: str, **fields: Any) -> Any:
-    """An empty message of one of the names above, or one with these fields."""
+    """A message with these fields.
+
+    Args:
+        message: its name in `MESSAGES`.
+        **fields: values of fields; the others are unset.
+    """
     return _classes()[message](**fields)
 
 
 def parse(message: str, data: bytes) -> Any:
-    """A message of one of the names above from its bytes."""
+    """A message from its serialized form; `message` is its name in `MESSAGES`."""
     return _classes()[message].FromString(data)
 
 
 @functools.cache
 def _classes() -> dict[str, Any]:
-    # With the first message and not with this module: the library takes a quarter of a second where the machine is slow.
-    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-
-    file = descriptor_pb2.FileDescriptorProto(name="bert_serving/wire.proto", package=_PACKAGE, syntax="proto3")
-    types = file.enum_type.add(name="DataType")
-    for value, number in DATA_TYPES.items():
-        types.value.add(name=value, number=number)
-    for name, fields in MESSAGES.items():
-        message = file.message_type.add(name=name)
-        for field, (number, kind) in fields.items():
-            _add_field(message, field, number, kind.split())
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return {
-        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}")) for name in MESSAGES
-    }
-
-
-def _add_field(message: Any, name: str, number: int, kind: list[str]) -> None:
-    *how, type_name = kind
-    repeated = how in (["repeated"], ["map"])
-    field = message.field.add(name=name, number=number)
-    field.label = field.LABEL_REPEATED if repeated else field.LABEL_OPTIONAL
-    if how == ["oneof"]:
-        if not message.oneof_decl:
-            message.oneof_decl.add(name="choice")
-        field.oneof_index = 0
-    if how == ["map"]:
-        entry = message.nested_type.add(name="".join(part.capitalize() for part in name.split("_")) + "Entry")
-        entry.options.map_entry = True
-        _add_field(entry, "key", 1, ["string"])
-        _add_field(entry, "value", 2, [type_name])
-        field.type, field.type_name = field.TYPE_MESSAGE, f".{_PACKAGE}.{message.name}.{entry.name}"
-    elif type_name in _SCALARS:
-        field.type = getattr(field, f"TYPE_{type_name.upper()}")
-    else:
-        field.type = field.TYPE_ENUM if type_name == "DataType" else field.TYPE_MESSAGE
-        field.type_name = f".{_PACKAGE}.{type_name}"
+    return message_classes("bert_serving.wire", MESSAGES, {"DataType": DATA_TYPES})

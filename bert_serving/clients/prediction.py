@@ -1,15 +1,15 @@
-"""What a classifier says about one text."""
+"""A classifier's prediction for one text."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """A label and the probability of each label.
+    """The predicted label and the probability of every label.
 
     Attributes:
         label: the predicted label.
-        probabilities: in label order; each is exactly a float32 value, so that gRPC and REST give the same.
+        probabilities: in label order; float32 values, so that gRPC and REST give equal ones.
     """
 
     label: str

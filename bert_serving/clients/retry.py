@@ -1,4 +1,4 @@
-"""Asking again: when a server is unavailable, the same request may be answered a little later."""
+"""Retries with exponential backoff, for a server that is unavailable, and deadlines."""
 
 import asyncio
 import random
@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from bert_serving.errors import RequestError, ServerUnavailable
+from bert_serving.clients.errors import RetryableError
+from bert_serving.errors import ServerUnavailable
 
 T = TypeVar("T")
 
@@ -15,103 +16,97 @@ _FIRST_WAIT = 0.1
 _LONGEST_WAIT = 2.0
 
 
-class TryAgainError(Exception):
-    """A request that may succeed when it is sent again.
-
-    Attributes:
-        error: what to raise when nobody tries again.
-    """
-
-    def __init__(self, error: RequestError):
-        super().__init__(str(error))
-        self.error = error
-
-
 @dataclass(frozen=True, kw_only=True)
 class RetryPolicy:
-    """How long a client tries.
+    """How long a client waits for an answer, and how long it retries.
 
     Attributes:
-        timeout: seconds for one request.
-        retry: seconds during which a request is sent again while the server is unavailable; 0 asks once.
-        end: point on the clock `time.monotonic` after which nothing is asked any more.
+        timeout: seconds for one attempt.
+        retry_timeout: seconds during which a request is sent again while the server is unavailable;
+            0 sends it once.
+        deadline: point on the clock of `time.monotonic` after which nothing is sent any more.
     """
 
     timeout: float
-    retry: float
-    end: float | None = None
+    retry_timeout: float
+    deadline: float | None = None
 
     def seconds(self) -> float:
-        """What the next request may take.
+        """Seconds that the next attempt may take.
 
         Raises:
-            ServerUnavailable: the time is over.
+            ServerUnavailable: the deadline is over.
         """
-        if self.end is None:
+        if self.deadline is None:
             return self.timeout
-        left = self.end - time.monotonic()
-        if left <= 0:
+        remaining = self.deadline - time.monotonic()
+        if remaining <= 0:
             raise ServerUnavailable(
                 "The deadline is over before all texts were answered: give more time or fewer texts"
             )
-        return min(self.timeout, left)
+        return min(self.timeout, remaining)
 
-    def wait(self, failed: TryAgainError, *, tries: int, began: float) -> float:
-        """Seconds to wait before the next try, random so that many clients do not come back all at once.
+    def wait(self, failed: RetryableError, *, attempts: int, began: float) -> float:
+        """Seconds before the next attempt; random, so that many clients do not return at once.
+
+        Args:
+            failed: why the last attempt failed.
+            attempts: attempts before that one.
+            began: when the first attempt began, on the clock of `time.monotonic`.
 
         Raises:
-            RequestError: that was the last try.
+            RequestError: that was the last attempt.
         """
-        wait = random.uniform(0, min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(tries, 16)))
+        wait = random.uniform(0, min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(attempts, 16)))
         now = time.monotonic()
-        if now + wait > began + self.retry or (self.end is not None and now + wait >= self.end):
+        if now + wait > began + self.retry_timeout or (self.deadline is not None and now + wait >= self.deadline):
             raise failed.error from None
         return wait
 
 
-def ask(send: Callable[[float], T], policy: RetryPolicy) -> T:
-    """The answer of `send`, which is given the seconds that it may take.
+def send_with_retries(send: Callable[[float], T], policy: RetryPolicy) -> T:
+    """Calls `send` with the seconds that it may take, until it succeeds or the policy ends.
 
     Raises:
         RequestError: the request was refused, or there was no answer.
     """
-    began, tries = time.monotonic(), 0
+    began, attempts = time.monotonic(), 0
     while True:
         try:
             return send(policy.seconds())
-        except TryAgainError as failed:
-            wait = policy.wait(failed, tries=tries, began=began)
-        tries += 1
+        except RetryableError as failed:
+            wait = policy.wait(failed, attempts=attempts, began=began)
+        attempts += 1
         time.sleep(wait)
 
 
-async def ask_async(send: Callable[[float], Awaitable[T]], policy: RetryPolicy) -> T:
-    """The same on an event loop.
+async def send_with_retries_async(send: Callable[[float], Awaitable[T]], policy: RetryPolicy) -> T:
+    """As `send_with_retries`, on an event loop.
 
     Raises:
         RequestError: the request was refused, or there was no answer.
     """
-    began, tries = time.monotonic(), 0
+    began, attempts = time.monotonic(), 0
     while True:
         try:
             return await send(policy.seconds())
-        except TryAgainError as failed:
-            wait = policy.wait(failed, tries=tries, began=began)
-        tries += 1
+        except RetryableError as failed:
+            wait = policy.wait(failed, attempts=attempts, began=began)
+        attempts += 1
         await asyncio.sleep(wait)
 
 
-async def gather(questions: Sequence[Callable[[], Awaitable[list[T]]]], *, at_once: int) -> list[T]:
-    """All answers in order, at most so many asked at the same time; the first error ends them all."""
-    turns = asyncio.Semaphore(at_once)
+async def gather(requests: Sequence[Callable[[], Awaitable[list[T]]]], *, at_once: int) -> list[T]:
+    """Results of all requests in order, `at_once` in flight; an error cancels the others."""
+    slots = asyncio.Semaphore(at_once)
 
-    async def one(question: Callable[[], Awaitable[list[T]]]) -> list[T]:
-        async with turns:
-            return await question()
+    async def run(request: Callable[[], Awaitable[list[T]]]) -> list[T]:
+        async with slots:
+            return await request()
 
-    tasks = [asyncio.ensure_future(one(question)) for question in questions]
+    tasks = [asyncio.ensure_future(run(request)) for request in requests]
     try:
-        return [answer for answers in await asyncio.gather(*tasks) for answer in answers]
+        return [item for items in await asyncio.gather(*tasks) for item in items]
     finally:
         for task in tasks:
             task.cancel()

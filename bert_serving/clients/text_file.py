@@ -1,11 +1,13 @@
-"""A file with one text a line, classified by a server into a TSV file; of any size, and continued where it was left.
+"""Classifies a file with one text a line into a TSV file; an interrupted call is resumed.
 
-    answers.tsv.<digest>.part    header and the rows answered so far, in order; becomes answers.tsv at the end
+    answers.tsv.<digest>.part    header and answered rows; renamed to answers.tsv at the end
 
-The digest is that of the input's path and of the server, so that answers of two models never stand in one file.
+The digest is that of the input's path and of the server, so that one file never holds the answers
+of two models.
 """
 
 import asyncio
+import fcntl
 import hashlib
 import os
 import re
@@ -22,11 +24,11 @@ _REQUEST_BYTES = 1 << 18
 _AT_ONCE = 8
 
 Progress = Callable[[int, int], object]
-"""called with rows and bytes of the input that have their answer"""
+"""called with the rows and the bytes of the input that are answered"""
 
 
-class Client(Protocol):
-    """What asks; the asynchronous clients do."""
+class Predictor(Protocol):
+    """Classifies texts on an event loop; the asynchronous clients do."""
 
     async def predict(self, model: str, texts: list[str]) -> list[Prediction]:
         """Classifies texts."""
@@ -34,20 +36,20 @@ class Client(Protocol):
 
 
 class TextFile:
-    """A file on its way to a server.
+    """A file that is classified line by line.
 
     Attributes:
-        part: where the answers stand until the last one is there.
-        rows: rows that have their answer.
+        part: file that holds the answers until the last one is written.
+        rows: rows that are answered.
     """
 
     def __init__(self, source: Path, target: Path, *, server: str):
-        """Describes the work.
+        """Opens nothing yet.
 
         Args:
             source: file with one text a line, UTF-8.
             target: TSV file to write.
-            server: the model's address; another one starts from the beginning.
+            server: address of the model; a call with another address starts from the beginning.
         """
         self._source = source
         self._target = target
@@ -55,13 +57,15 @@ class TextFile:
         self.part = target.resolve().with_name(f"{target.name}.{digest}.part")
         self.rows = 0
 
-    async def predict(self, client: Client, model: str, *, progress: Progress = lambda rows, size: None) -> None:
-        """Asks for everything that has no answer yet, then gives the file its name.
+    async def predict(self, client: Predictor, model: str, *, progress: Progress = lambda _rows, _size: None) -> None:
+        """Classifies all lines that are not answered yet, then renames the part file to the target.
 
         Raises:
             InputError: the input is empty.
-            DataError: a file cannot be read or written, the input is no UTF-8, or has changed since the work was begun.
-            RequestError: the server refused a text, or is gone for longer than the client tries; what is answered is kept.
+            DataError: a file cannot be read or written, or the input is not UTF-8 or has changed
+                since the first call.
+            RequestError: the server refused a text, or was away for longer than the client retries;
+                answers are kept.
         """
         try:
             with self._source.open("rb") as source, _locked(self.part) as part:
@@ -75,7 +79,9 @@ class TextFile:
                 f"{error.filename or self._target}: {error.strerror}; {self.rows} rows are kept, and the same call continues"
             ) from None
 
-    async def _work(self, client: Client, model: str, source: IO[bytes], part: IO[bytes], progress: Progress) -> None:
+    async def _work(
+        self, client: Predictor, model: str, source: IO[bytes], part: IO[bytes], progress: Progress
+    ) -> None:
         size = self._resume(source, part)
         progress(self.rows, size)
         await self._answer(client, model, source, part, size, progress)
@@ -86,31 +92,31 @@ class TextFile:
         self.part.replace(self._target.resolve())
 
     def _resume(self, source: IO[bytes], part: IO[bytes]) -> int:
-        """Reads past the lines that have their answer, cuts off what is half written; gives the bytes read of the input."""
-        good = size = 0
+        """Skips answered lines and cuts off a half-written row; returns the bytes it read."""
+        complete = size = 0
         part.seek(0)
         header = part.readline()
         if header.endswith(b"\n"):
-            good = len(header)
+            complete = len(header)
             for row in part:
-                line = source.readline() if row.endswith(b"\n") else b""
                 if not row.endswith(b"\n"):
                     break
+                line = source.readline()
                 if not line or row.partition(b"\t")[0] != _cell(_stripped(line.decode("utf-8", "replace"))).encode():
                     raise DataError(
                         f"{self._source}: line {self.rows + 1} is not the one that was answered in {self.part}; "
                         "remove that file to start from the beginning"
                     )
                 self.rows += 1
-                good += len(row)
+                complete += len(row)
                 size += len(line)
         source.seek(size)
-        part.seek(good)
+        part.seek(complete)
         part.truncate()
         return size
 
     async def _answer(
-        self, client: Client, model: str, source: IO[bytes], part: IO[bytes], size: int, progress: Progress
+        self, client: Predictor, model: str, source: IO[bytes], part: IO[bytes], size: int, progress: Progress
     ) -> None:
         waiting: deque[tuple[list[str], int, asyncio.Task[list[Prediction]]]] = deque()
         batches = _batches(source, self.rows)
@@ -122,7 +128,7 @@ class TextFile:
                     try:
                         batch = next(batches, None)
                     except DataError as error:
-                        fault = error  # for later: what stands before it is answered first
+                        fault = error  # raised later: the lines before it are answered first
                         break
                     if batch is None:
                         break
@@ -149,38 +155,37 @@ class TextFile:
                 task.cancel()
             await asyncio.gather(*(task for _, _, task in waiting), return_exceptions=True)
 
-    async def _ask(self, client: Client, model: str, texts: list[str], first: int) -> list[Prediction]:
+    async def _ask(self, client: Predictor, model: str, texts: list[str], first: int) -> list[Prediction]:
         try:
             return await client.predict(model, texts)
         except InvalidRequest as error:
             if len(texts) == 1:
                 raise InvalidRequest(f"{self._source}: line {first + 1}: {error}") from None
-        # One text of them is at fault, or all together are too much: the others get their answers, and the message its line.
+        # One text is invalid, or all together are too large: halves find the line, and the other
+        # texts are answered.
         half = len(texts) // 2
         answers = await self._ask(client, model, texts[:half], first)
         return answers + await self._ask(client, model, texts[half:], first + half)
 
 
 def _batches(source: IO[bytes], row: int) -> Iterator[tuple[list[str], int]]:
-    """Texts for one request, with the bytes that they take in the file."""
+    """Texts of each request, with their bytes in the file; a bad line raises after them."""
     texts: list[str] = []
     size = 0
-    fault: DataError | None = None
     for line in source:
         if texts and (len(texts) == REQUEST_ROWS or size + len(line) > _REQUEST_BYTES):
             yield texts, size
             texts, size = [], 0
         try:
             texts.append(_text(line, row))
-        except DataError as error:
-            fault = error
-            break
+        except DataError:
+            if texts:
+                yield texts, size
+            raise
         size += len(line)
         row += 1
     if texts:
         yield texts, size
-    if fault is not None:
-        raise fault
 
 
 def _text(line: bytes, row: int) -> str:
@@ -195,12 +200,12 @@ def _stripped(text: str) -> str:
 
 
 def _cell(text: str) -> str:
-    # The project's TSV has no quotes: a tab or a line break cannot stand in a cell.
+    # The TSV has no quotes: a cell cannot hold a tab or a line break.
     return re.sub(r"[\t\r\n]", " ", text)
 
 
 def _header(answer: Prediction) -> bytes:
-    classes = [f"class {place}" for place in range(len(answer.probabilities))]
+    classes = [f"class {index}" for index in range(len(answer.probabilities))]
     return ("\t".join(["text", "label", *classes]) + "\n").encode()
 
 
@@ -210,9 +215,7 @@ def _row(text: str, answer: Prediction) -> str:
 
 
 def _locked(path: Path) -> IO[bytes]:
-    """The file for reading and writing, while nobody else writes it."""
-    import fcntl
-
+    """The file, opened for reading and writing and locked against other calls."""
     file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "r+b")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""TLS of a client: whom it trusts, and who it is."""
+"""TLS files of a client: the authority that it trusts, and its own certificate."""
 
 import ssl
 from dataclasses import dataclass
@@ -13,12 +13,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ClientTls:
-    """Files in PEM form.
+    """TLS files of a client, in PEM form.
 
     Attributes:
-        authority: who signs the server's certificate; the roots of this machine when not given.
+        authority: certificate of the authority that signs the server's; None trusts the roots of
+            this machine.
         certificate: the client's own certificate, where the server asks for one.
-        key: its private key.
+        key: private key of that certificate.
     """
 
     authority: Path | None = None
@@ -26,16 +27,17 @@ class ClientTls:
     key: Path | None = None
 
     def __post_init__(self) -> None:
+        """Checks that certificate and key come together."""
         if (self.certificate is None) != (self.key is None):
             raise InputError("A client's certificate and its key go together: give both or none")
 
     def channel_credentials(self) -> "grpc.ChannelCredentials":
-        """What a gRPC channel needs.
+        """Credentials for a gRPC channel.
 
         Raises:
             InputError: a file cannot be read.
         """
-        import grpc
+        import grpc  # noqa: PLC0415  a REST client needs none
 
         return grpc.ssl_channel_credentials(
             root_certificates=_bytes(self.authority),
@@ -44,10 +46,10 @@ class ClientTls:
         )
 
     def context(self) -> ssl.SSLContext:
-        """What an HTTP client needs.
+        """TLS context for an HTTP client.
 
         Raises:
-            InputError: a file cannot be read, or holds no certificate or key.
+            InputError: a file cannot be read, or does not hold a certificate or key.
         """
         for path in (self.authority, self.certificate, self.key):
             _bytes(path)

@@ -8,10 +8,10 @@ class VersionStatus:
     """State of one version.
 
     Attributes:
-        version: its number.
+        version: number of the version.
         state: START, LOADING, AVAILABLE, UNLOADING or END.
-        error_code: name of the canonical code, "OK" when all is well.
-        error_message: what went wrong, else empty.
+        error_code: name of the canonical status code, "OK" without an error.
+        error_message: the error, empty without one.
     """
 
     version: int

@@ -75,7 +75,7 @@ async def _serve_until_signal(options: ServerOptions, without_effect: Sequence[s
 async def _start(options: ServerOptions) -> "ModelServer":
     # On a thread, so that signals are handled during the import of TensorFlow, which takes seconds.
     module = await asyncio.to_thread(importlib.import_module, "bert_serving.model_server.server")
-    memory.keep_for_good()
+    memory.freeze_startup_objects()
     server: ModelServer = module.ModelServer(options)
     try:
         await server.start()

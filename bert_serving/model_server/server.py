@@ -12,7 +12,8 @@ from grpc_health.v1 import health_pb2_grpc
 from starlette.responses import PlainTextResponse
 
 from bert_serving.errors import InputError
-from bert_serving.model_server.batching.executor import BatchRun, Executor
+from bert_serving.model_server.batching.executor import Executor
+from bert_serving.model_server.batching.run import BatchRun
 from bert_serving.model_server.config.options import ServerOptions
 from bert_serving.model_server.config.tls import Tls
 from bert_serving.model_server.event_loop import new_event_loop

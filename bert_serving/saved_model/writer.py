@@ -38,7 +38,7 @@ from bert_serving.saved_model.verification.golden import TEXTS, Golden
 from bert_serving.saved_model.verification.operation_versions import first_version, version_key
 from bert_serving.saved_model.verification.operations import audit_operations
 from bert_serving.saved_model.verification.verify import verify_in_fresh_process
-from bert_serving.saved_model.versions import numbered
+from bert_serving.saved_model.versions import version_paths
 from bert_serving.saved_model.warmup import write_warmup
 
 # A name is one folder, and one part of a URL.
@@ -231,7 +231,7 @@ def _too_old_for_int8(minimum_tf_serving: str) -> str | None:
 
 
 def _free_version(model_folder: Path, version: int | None) -> int:
-    taken = {int(path.name) for path in numbered(model_folder)}
+    taken = {number for _, number in version_paths(model_folder)} if model_folder.is_dir() else set()
     if version is None:
         return max(taken, default=0) + 1
     if version < 1:

@@ -45,14 +45,14 @@ func predict(address, model, label string, texts []string) ([]prediction, error)
 		return nil, err
 	}
 	defer reply.Body.Close()
-	var found answer
-	if err := json.NewDecoder(reply.Body).Decode(&found); err != nil {
+	var result answer
+	if err := json.NewDecoder(reply.Body).Decode(&result); err != nil {
 		return nil, fmt.Errorf("HTTP status %d: %w", reply.StatusCode, err)
 	}
 	if reply.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("HTTP status %d: %s", reply.StatusCode, found.Error)
+		return nil, fmt.Errorf("HTTP status %d: %s", reply.StatusCode, result.Error)
 	}
-	return found.Predictions, nil
+	return result.Predictions, nil
 }
 
 func main() {
@@ -64,12 +64,12 @@ func main() {
 	if address == "" {
 		address = "http://localhost:8501"
 	}
-	found, err := predict(address, os.Args[1], os.Getenv("LABEL"), os.Args[2:])
+	predictions, err := predict(address, os.Args[1], os.Getenv("LABEL"), os.Args[2:])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	for _, each := range found {
-		fmt.Println(each.Label)
+	for _, prediction := range predictions {
+		fmt.Println(prediction.Label)
 	}
 }

@@ -9,6 +9,7 @@ import os
 
 
 def over_rest(model: str, label: str, texts: list[str]) -> list[str]:
+    """Labels of texts, over REST."""
     import httpx
 
     address = os.environ.get("REST_ADDRESS", "http://localhost:8501")
@@ -20,6 +21,7 @@ def over_rest(model: str, label: str, texts: list[str]) -> list[str]:
 
 
 def over_grpc(model: str, label: str, texts: list[str]) -> list[str]:
+    """Labels of texts, over gRPC."""
     import grpc
     import tensorflow as tf
     from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
@@ -32,7 +34,7 @@ def over_grpc(model: str, label: str, texts: list[str]) -> list[str]:
     request.output_filter.append("label")
     with grpc.insecure_channel(os.environ.get("GRPC_ADDRESS", "localhost:8500")) as channel:
         answer = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(request, timeout=10)
-    return [each.decode() for each in answer.outputs["label"].string_val]
+    return [label.decode() for label in answer.outputs["label"].string_val]
 
 
 if __name__ == "__main__":

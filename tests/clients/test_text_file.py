@@ -77,12 +77,12 @@ def check_answers(path, lines):
 @pytest.mark.parametrize("kind", ["grpc", "rest"])
 def test_every_line_gets_its_answer_in_order(server, tmp_path, kind):
     lines = write_lines(tmp_path / "in.txt", 1500)
-    seen = []
+    calls = []
     file = TextFile(tmp_path / "in.txt", tmp_path / "out.tsv", server=kind)
-    send(file, server, kind=kind, progress=lambda rows, size: seen.append((rows, size)))
+    send(file, server, kind=kind, progress=lambda rows, size: calls.append((rows, size)))
     check_answers(tmp_path / "out.tsv", lines)
-    assert seen == sorted(seen)
-    assert seen[-1] == (1500, (tmp_path / "in.txt").stat().st_size)
+    assert calls == sorted(calls)
+    assert calls[-1] == (1500, (tmp_path / "in.txt").stat().st_size)
     assert not file.part.exists()
 
 
@@ -132,7 +132,7 @@ def test_what_cannot_be_asked_is_named_by_its_line_and_the_rest_is_kept(server, 
 
 
 @pytest.mark.parametrize("kind", ["grpc", "rest"])
-def test_lines_that_are_too_much_together_are_asked_apart_and_one_that_is_too_long_is_named(base, tmp_path, kind):
+def test_lines_too_large_together_are_sent_apart_and_a_long_one_is_named(base, tmp_path, kind):
     options = ServerOptions(models=[ModelConfig("texts", base)], limits=Limits(request_bytes=2000))
     path = tmp_path / "in.txt"
     lines = [f"{number} " + "x" * 200 for number in range(20)]
@@ -207,7 +207,7 @@ def test_a_refusal_of_the_model_is_an_error_and_leaves_nothing(server, tmp_path)
     assert list(tmp_path.iterdir()) == [tmp_path / "in.txt"]
 
 
-def test_a_full_disk_ends_the_work_with_one_line_and_a_second_call_continues(server, tmp_path):
+def test_a_full_disk_is_an_error_of_one_line_and_a_second_call_continues(server, tmp_path):
     lines = write_lines(tmp_path / "in.txt", 1000)
     file = TextFile(tmp_path / "in.txt", tmp_path / "out.tsv", server="a")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -237,8 +237,8 @@ def test_a_server_that_goes_and_comes_back_costs_nothing(base, tmp_path, kind):
     file = TextFile(tmp_path / "in.txt", tmp_path / "out.tsv", server="a")
 
     async def work():
-        make = AsyncRestClient(f"http://127.0.0.1:{number}", retry=60) if kind == "rest" else None
-        async with make or AsyncGrpcClient(f"127.0.0.1:{number}", retry=60) as client:
+        make = AsyncRestClient(f"http://127.0.0.1:{number}", retry_timeout=60) if kind == "rest" else None
+        async with make or AsyncGrpcClient(f"127.0.0.1:{number}", retry_timeout=60) as client:
             await file.predict(client, "texts", progress=lambda rows, size: rows > 500 and reached.set())
 
     working = threading.Thread(target=lambda: asyncio.run(work()))
@@ -250,12 +250,12 @@ def test_a_server_that_goes_and_comes_back_costs_nothing(base, tmp_path, kind):
     check_answers(tmp_path / "out.tsv", lines)
 
 
-def test_patience_with_a_server_that_has_gone_is_bounded(tmp_path):
+def test_retries_of_a_server_that_has_gone_are_bounded(tmp_path):
     write_lines(tmp_path / "in.txt", 10)
     file = TextFile(tmp_path / "in.txt", tmp_path / "out.tsv", server="a")
 
     async def work():
-        async with AsyncGrpcClient("127.0.0.1:1", retry=0.3) as client:
+        async with AsyncGrpcClient("127.0.0.1:1", retry_timeout=0.3) as client:
             await file.predict(client, "texts")
 
     with pytest.raises(ServerUnavailable):

@@ -298,7 +298,7 @@ class SlowModel:
 
 def test_a_client_that_floods_is_refused_and_the_others_keep_their_latency(base):
     chosen = options(base, max_threads=2, max_waiting_requests=40)
-    with ServerThread(chosen) as running, GrpcClient(running.grpc_address, retry=0) as polite:
+    with ServerThread(chosen) as running, GrpcClient(running.grpc_address, retry_timeout=0) as polite:
         SlowModel(running, 0.02)
         alone = median_latency(polite, 10)
         stop, counts = threading.Event(), {"answered": 0, "refused": 0}

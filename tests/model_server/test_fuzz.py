@@ -21,9 +21,8 @@ from bert_serving.model_server.config.limits import Limits
 from bert_serving.model_server.config.model_config import parse_model_config
 from bert_serving.model_server.config.options import ModelConfig, ServerOptions
 from bert_serving.model_server.config.text_protos import parse_config
-from bert_serving.model_server.inference.classify import classify
-from bert_serving.model_server.inference.predict import predict
-from bert_serving.model_server.inference.regress import regress
+from bert_serving.model_server.inference.examples import prepare_classify, prepare_regress
+from bert_serving.model_server.inference.predict import prepare_predict
 from bert_serving.model_server.inference.status_code import status_of
 from bert_serving.model_server.models.store import ModelStore
 from bert_serving.model_server.requests import RequestHandler
@@ -68,10 +67,10 @@ def check_rest(http, method, path, body):
     assert status < 500 or status == 501, body
 
 
-def check_grpc(servable, answer, request):
+def check_grpc(servable, prepare, request):
     code = "OK"
     try:
-        answer(servable, request)
+        prepare(servable, request).run()
     except Exception as error:
         code = status_of(error).code
     assert code not in ("INTERNAL", "UNKNOWN", "DATA_LOSS"), request
@@ -116,7 +115,7 @@ def predict_case(limits):
         if len(inputs) == 1:
             wanted = servable.signatures[signature].inputs
             inputs = {next(iter(wanted)): next(iter(inputs.values()))} if len(wanted) == 1 else inputs
-        check_grpc(servable, predict, predict_request(signature, inputs, outputs))
+        check_grpc(servable, prepare_predict, predict_request(signature, inputs, outputs))
 
     return case
 
@@ -126,16 +125,16 @@ def wire_case(limits):
     @given(data=some.binary(max_size=120))
     def case(store, data):
         servable = store.resolve(model_pb2.ModelSpec(name="m"))
-        for kind, answer in (
-            (predict_pb2.PredictRequest, predict),
-            (classification_pb2.ClassificationRequest, classify),
-            (regression_pb2.RegressionRequest, regress),
+        for kind, prepare in (
+            (predict_pb2.PredictRequest, prepare_predict),
+            (classification_pb2.ClassificationRequest, prepare_classify),
+            (regression_pb2.RegressionRequest, prepare_regress),
         ):
             try:
                 request = kind.FromString(data)
             except DecodeError:
                 continue
-            check_grpc(servable, answer, request)
+            check_grpc(servable, prepare, request)
 
     return case
 
@@ -182,5 +181,5 @@ def test_a_tensor_of_any_type_is_refused_or_answered(store):
     for dtype in types_pb2.DataType.values():
         proto = tensor_pb2.TensorProto(dtype=dtype)
         proto.tensor_shape.dim.add(size=2)
-        check_grpc(servable, predict, predict_request("serving_default", {"x": proto}, []))
+        check_grpc(servable, prepare_predict, predict_request("serving_default", {"x": proto}, []))
     assert tf.executing_eagerly()

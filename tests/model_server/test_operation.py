@@ -587,12 +587,12 @@ def test_tls_serves_the_rest_port_too_where_that_is_asked_for(base, certificate,
         with RestClient(f"https://localhost:{ports[1]}", tls=known) as client:
             assert client.predict("texts", ["a"])[0].label == "kurz"
         strangers = [
-            RestClient(f"http://localhost:{ports[1]}", retry=0),
-            RestClient(f"https://localhost:{ports[1]}", retry=0),
+            RestClient(f"http://localhost:{ports[1]}", retry_timeout=0),
+            RestClient(f"https://localhost:{ports[1]}", retry_timeout=0),
         ]
         if mutual:
             strangers.append(
-                RestClient(f"https://localhost:{ports[1]}", retry=0, tls=ClientTls(authority=tmp_path / "cert"))
+                RestClient(f"https://localhost:{ports[1]}", retry_timeout=0, tls=ClientTls(authority=tmp_path / "cert"))
             )
         for stranger in strangers:
             with stranger, pytest.raises(ServerUnavailable):

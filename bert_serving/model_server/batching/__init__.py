@@ -1,1 +1,1 @@
-"""Requests merged into batches, and the threads that run them."""
+"""Batching: queues of requests, merged batches, and the threads that run them."""

@@ -1,4 +1,4 @@
-"""Inputs of several requests as one batch, and its outputs parted again."""
+"""Merges the inputs of requests into a batch, and splits its outputs."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +10,7 @@ Arrays = Mapping[str, np.ndarray]
 
 
 def batch_rows(inputs: Arrays) -> int:
-    """Rows of a request.
+    """Number of rows of a request.
 
     Raises:
         InvalidRequest: an input has no dimension, or the inputs have unequal first ones.
@@ -26,23 +26,20 @@ def batch_rows(inputs: Arrays) -> int:
 
 
 def merge(requests: Sequence[Arrays], *, rows: int) -> dict[str, np.ndarray]:
-    """Inputs one below the other, filled up to `rows` with a row of theirs.
+    """Concatenates inputs along their rows and pads the batch to `rows` rows by repeating one.
 
-    Rows of unequal length are filled with zeros at their ends (strings: with empty ones), never with a value of their
-    own: the mask of a text model is zero there, and so the filling is not seen.
+    Rows of unequal length are padded with zeros (strings: with empty ones) at their ends. The mask
+    of a text model is zero there, so the padding has no effect.
     """
-    return {name: _joined([each[name] for each in requests], rows) for name in requests[0]}
+    return {name: _joined([inputs[name] for inputs in requests], rows) for name in requests[0]}
 
 
-def part(outputs: Arrays, sizes: Sequence[int]) -> list[dict[str, np.ndarray]]:
-    """Outputs of each request.
+def split(outputs: Arrays, sizes: Sequence[int]) -> list[dict[str, np.ndarray]]:
+    """Splits the outputs of a batch by request.
 
     Args:
         outputs: outputs of the batch; rows beyond the sum of `sizes` are dropped.
         sizes: rows of each request.
-
-    Raises:
-        FailedPrecondition: an output does not have a row for each row of the batch.
     """
     parts: list[dict[str, np.ndarray]] = []
     start = 0
@@ -53,7 +50,7 @@ def part(outputs: Arrays, sizes: Sequence[int]) -> list[dict[str, np.ndarray]]:
 
 
 def check_outputs(outputs: Arrays, rows: int) -> None:
-    """Checks that a batch can be parted.
+    """Checks that the outputs of a batch can be split.
 
     Raises:
         FailedPrecondition: an output does not have a row for each row of the batch.
@@ -69,28 +66,28 @@ def check_outputs(outputs: Arrays, rows: int) -> None:
 
 
 def same_shape(inputs: Arrays) -> tuple[tuple[str, tuple[int, ...]], ...]:
-    """What requests must have in common to be merged without filling: the shape of a row of each input."""
+    """The shape of a row of each input; requests that share it merge without padding."""
     return tuple((name, array.shape[1:]) for name, array in sorted(inputs.items()))
 
 
 def same_rank(inputs: Arrays) -> tuple[tuple[str, int], ...]:
-    """What requests must have in common to be merged with filling."""
+    """The rank of each input; requests that share it merge with padding."""
     return tuple((name, array.ndim) for name, array in sorted(inputs.items()))
 
 
 def _joined(arrays: Sequence[np.ndarray], rows: int) -> np.ndarray:
     if len({array.shape[1:] for array in arrays}) > 1:
         longest = tuple(max(sizes) for sizes in zip(*(array.shape[1:] for array in arrays), strict=True))
-        arrays = [_filled(array, longest) for array in arrays]
+        arrays = [_padded(array, longest) for array in arrays]
     missing = rows - sum(len(array) for array in arrays)
     if missing > 0:
         arrays = [*arrays, np.repeat(arrays[-1][:1], missing, axis=0)]
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
-def _filled(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def _padded(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     if array.shape[1:] == shape:
         return array
-    filled = np.full((len(array), *shape), b"" if array.dtype == object else 0, dtype=array.dtype)
-    filled[tuple(slice(size) for size in array.shape)] = array
-    return filled
+    padded = np.full((len(array), *shape), b"" if array.dtype == object else 0, dtype=array.dtype)
+    padded[tuple(slice(size) for size in array.shape)] = array
+    return padded

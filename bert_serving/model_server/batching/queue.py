@@ -7,88 +7,110 @@ from bert_serving.model_server.config.batching import BatchingParameters
 
 
 class TaskQueue:
-    """Tasks of one signature and one set of outputs; or, without parameters, tasks that each run on their own.
+    """Tasks of one signature and one set of outputs; without parameters, any tasks, run singly.
 
-    Not safe for threads: the executor holds its lock.
+    A task over the token budget of a batch is a long one: it waits in a queue of its own and runs
+    alone. Not safe for threads: the executor holds its lock.
     """
 
     def __init__(self, parameters: BatchingParameters | None, *, most_waiting: int):
         """Sets the limits.
 
         Args:
-            parameters: limits of a batch; None lets each task run on its own.
+            parameters: limits of a batch; None runs every task alone.
             most_waiting: tasks that may wait when there are no parameters.
         """
-        self.parameters = parameters
+        self._parameters = parameters
         self._most_waiting = most_waiting
         self._short, self._long = ClientQueue(), ClientQueue()
-        self._owed = False
+        self._long_is_next = False
 
     def __len__(self) -> int:
+        """Number of tasks, dropped ones too."""
         return len(self._short) + len(self._long)
 
-    def push(self, task: BatchTask, *, elsewhere: int = 0) -> BatchTask | None:
-        """Adds a task; a task of the greediest client may have to leave for it, and is returned.
+    @property
+    def rows(self) -> int:
+        """Rows of all tasks."""
+        return self._short.rows + self._long.rows
+
+    def push(self, task: BatchTask, *, rows_elsewhere: int = 0) -> BatchTask | None:
+        """Adds a task; a full queue evicts a task of the client with the most tasks for it.
 
         Args:
-            task: what to add.
-            elsewhere: rows of the same version and signature that wait in other queues and take up room too.
+            task: the task.
+            rows_elsewhere: rows of the same version and signature in other queues, which count
+                towards the limit.
+
+        Returns:
+            the evicted task.
 
         Raises:
             InvalidRequest: the task has more rows than a batch may have.
             ServerUnavailable: the queue is full, and this client has its share of it.
         """
-        self._check_size(task)
-        lane = self._long if self._is_long(task) else self._short
-        evicted = None
-        if self._full(task, elsewhere):
+        self._check_rows(task)
+        queue = self._long if self._is_long(task) else self._short
+        if self._is_full(task, rows_elsewhere):
             self._short.clear_dropped()
             self._long.clear_dropped()
-        if self._full(task, elsewhere):
-            evicted = lane.evict(task.client)
+        evicted = None
+        if self._is_full(task, rows_elsewhere):
+            evicted = queue.evict(task.client)
             if evicted is None:
-                raise self.full_error(elsewhere)
-        lane.push(task)
+                raise self.full_error(rows_elsewhere)
+        queue.push(task)
         return evicted
 
     def first(self) -> BatchTask | None:
-        """A task that waits; None when all were dropped."""
+        """A waiting task; None when all were dropped."""
         return self._short.first() or self._long.first()
 
-    def ready_at(self, *, alone: bool, max_wait: float = 0.0) -> float:
-        """When the next batch should run, on the clock of time.monotonic.
+    def ready_at(self, *, has_concurrent_requests: bool, max_wait: float = 0.0) -> float:
+        """When the next batch should run, on the clock of `time.monotonic`; 0 is at once.
 
         Args:
-            alone: one client only, whom waiting for others would delay for nothing.
-            max_wait: seconds that a task may wait for company, where the parameters say less.
+            has_concurrent_requests: without others a batch would wait and never fill.
+            max_wait: seconds that a task may wait for others, where the parameters say less.
         """
-        parameters, first = self.parameters, self._short.first()
-        if parameters is None or first is None or alone or self._long.first() is not None:
+        parameters, first = self._parameters, self._short.first()
+        if parameters is None or first is None or not has_concurrent_requests or self._long.first() is not None:
             return 0.0
         if self._short.rows >= parameters.execution_batch_size:
             return 0.0
         return first.enqueued + max(parameters.batch_timeout_micros / 1e6, max_wait)
 
     def take(self) -> list[BatchTask]:
-        """The tasks of the next batch; empty when all were dropped.
+        """Removes and returns the tasks of the next batch; empty when all were dropped.
 
-        A long task runs on its own. Short ones go first, but not twice in a row while a long one waits.
+        Short tasks go first, but not in two batches in a row while a long one waits.
         """
-        if self._long.first() is not None and (self._owed or self._short.first() is None):
-            self._owed = False
-            task = self._long.pop()
-            return [task] if task is not None else []
-        self._owed = len(self._long) > 0
-        return self._fill()
+        long = self._long.first()
+        if long is not None and (self._long_is_next or self._short.first() is None):
+            self._long_is_next = False
+            self._long.pop()
+            return [long]
+        self._long_is_next = long is not None
+        return self._take_short()
 
     def take_all(self) -> list[BatchTask]:
-        """Every task, in no particular order."""
-        return [task for lane in (self._short, self._long) for task in iter(lane.pop, None)]
+        """Removes and returns every task, in no particular order."""
+        return [task for queue in (self._short, self._long) for task in iter(queue.pop, None)]
 
-    def _fill(self) -> list[BatchTask]:
+    def full_error(self, rows_elsewhere: int = 0) -> ServerUnavailable:
+        """The error of a task for which there is no room; `rows_elsewhere` as for `push`."""
+        if self._parameters is None:
+            return ServerUnavailable(f"{len(self)} requests are waiting already; ask again later")
+        batches = -(-(self.rows + rows_elsewhere) // self._parameters.max_batch_size)
+        return ServerUnavailable(
+            f"The batch scheduling queue to which this task was submitted is full; currently {batches} batches "
+            f"enqueued and max_enqueued_batches is {self._parameters.max_enqueued_batches}"
+        )
+
+    def _take_short(self) -> list[BatchTask]:
         batch: list[BatchTask] = []
         rows = tokens = 0
-        parameters = self.parameters
+        parameters = self._parameters
         while (task := self._short.first()) is not None:
             rows, tokens = rows + task.rows, tokens + task.tokens
             if batch and (
@@ -104,35 +126,19 @@ class TaskQueue:
         return batch
 
     def _is_long(self, task: BatchTask) -> bool:
-        return self.parameters is not None and task.tokens > self.parameters.max_batch_tokens
+        return self._parameters is not None and task.tokens > self._parameters.max_batch_tokens
 
-    def _check_size(self, task: BatchTask) -> None:
-        parameters = self.parameters
+    def _check_rows(self, task: BatchTask) -> None:
+        parameters = self._parameters
         if parameters is None or parameters.enable_large_batch_splitting or task.rows <= parameters.max_batch_size:
             return
         raise InvalidRequest(
             f"Task size {task.rows} is larger than maximum input batch size {parameters.max_batch_size}"
         )
 
-    @property
-    def rows(self) -> int:
-        """Rows that wait."""
-        return self._short.rows + self._long.rows
-
-    def _full(self, task: BatchTask, elsewhere: int) -> bool:
-        if self.parameters is None:
+    def _is_full(self, task: BatchTask, rows_elsewhere: int) -> bool:
+        if self._parameters is None:
             return len(self) >= self._most_waiting
-        room = self.parameters.max_enqueued_batches * self.parameters.max_batch_size
-        rows = self.rows + elsewhere
-        return rows > 0 and rows + max(task.rows, 1) > room
-
-    def full_error(self, elsewhere: int = 0) -> ServerUnavailable:
-        """The refusal of a task for which there is no room; `elsewhere` as for `push`."""
-        if self.parameters is None:
-            return ServerUnavailable(f"{len(self)} requests are waiting already; ask again later")
-        most = self.parameters.max_enqueued_batches
-        return ServerUnavailable(
-            "The batch scheduling queue to which this task was submitted is full; currently "
-            f"{-(-(self.rows + elsewhere) // self.parameters.max_batch_size)} batches enqueued and "
-            f"max_enqueued_batches is {most}"
-        )
+        limit = self._parameters.max_enqueued_batches * self._parameters.max_batch_size
+        rows = self.rows + rows_elsewhere
+        return rows > 0 and rows + max(task.rows, 1) > limit

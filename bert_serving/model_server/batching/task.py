@@ -1,4 +1,4 @@
-"""A request in a queue: what it costs, who sent it, and where its answer goes."""
+"""A request in a queue: its client, its cost and the future of its answer."""
 
 import asyncio
 import time
@@ -10,22 +10,22 @@ import numpy as np
 
 from bert_serving.model_server.inference.inference import Inference
 
-# English WordPiece takes about four characters for a token.
+# A WordPiece token of English text has about four characters.
 _BYTES_PER_TOKEN = 4
 
 
 @dataclass(eq=False)
 class BatchTask:
-    """An inference that waits for its turn.
+    """An inference that waits in a queue.
 
     Attributes:
         inference: what to run.
-        client: who sent it, for taking turns.
-        rows: rows of its batch; 0 for a request that cannot be merged with others.
-        tokens: what it is estimated to cost.
+        client: address of the connection that sent it.
+        rows: its rows in a batch; 0 for a request that cannot be merged with others.
+        tokens: estimated cost, in tokens.
         loop: the event loop that waits for the answer.
         future: resolved on that loop.
-        enqueued: when it came, on the clock of time.monotonic.
+        enqueued: when it came, on the clock of `time.monotonic`.
     """
 
     inference: Inference[Any]
@@ -38,19 +38,17 @@ class BatchTask:
 
     @property
     def dropped(self) -> bool:
-        """Whether nobody waits for the answer any more."""
+        """Whether the request was cancelled, so that nobody waits for its answer."""
         return self.future.cancelled()
 
 
 def token_estimate(inputs: Mapping[str, np.ndarray]) -> int:
-    """About how many tokens there are to compute, without running a tokenizer.
+    """Estimated number of tokens of the largest input, without running a tokenizer.
 
-    Strings count by their length in bytes, numbers by the number of elements of the largest input; every row counts at
-    least as one.
+    A number counts as one token; a string as one, and one more for every four bytes.
     """
-    most = 1
+    tokens = 1
     for array in inputs.values():
-        most = max(most, array.size)
-        if array.dtype == object:
-            most = max(most, sum(map(len, array.ravel().tolist())) // _BYTES_PER_TOKEN + array.size)
-    return most
+        text_bytes = sum(map(len, array.ravel().tolist())) if array.dtype == object else 0
+        tokens = max(tokens, array.size + text_bytes // _BYTES_PER_TOKEN)
+    return tokens

@@ -8,31 +8,32 @@ import functools
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format, wrappers_pb2
+from google.protobuf import text_format
 from google.protobuf.message import Message
 
+from bert_serving.dynamic_messages import Fields, message_classes
 from bert_serving.errors import InputError
 
-_Field = descriptor_pb2.FieldDescriptorProto
-_INT, _BOOL, _STRING = _Field.TYPE_INT64, _Field.TYPE_BOOL, _Field.TYPE_STRING
-_INT_VALUE, _STRING_VALUE = ".google.protobuf.Int64Value", ".google.protobuf.StringValue"
-
-# Message to field to type; a text is the name of a message type, a tuple means repeated.
-_MESSAGES: dict[str, dict[str, Any]] = {
+_MESSAGES: dict[str, Fields] = {
     "BatchingParameters": {
-        "max_batch_size": _INT_VALUE,
-        "batch_timeout_micros": _INT_VALUE,
-        "max_enqueued_batches": _INT_VALUE,
-        "num_batch_threads": _INT_VALUE,
-        "thread_pool_name": _STRING_VALUE,
-        "allowed_batch_sizes": (_INT,),
-        "pad_variable_length_inputs": _BOOL,
-        "enable_large_batch_splitting": _BOOL,
-        "max_execution_batch_size": _INT_VALUE,
+        "max_batch_size": (1, "google.protobuf.Int64Value"),
+        "batch_timeout_micros": (2, "google.protobuf.Int64Value"),
+        "max_enqueued_batches": (3, "google.protobuf.Int64Value"),
+        "num_batch_threads": (4, "google.protobuf.Int64Value"),
+        "thread_pool_name": (5, "google.protobuf.StringValue"),
+        "allowed_batch_sizes": (6, "repeated int64"),
+        "pad_variable_length_inputs": (7, "bool"),
+        "enable_large_batch_splitting": (8, "bool"),
+        "max_execution_batch_size": (9, "google.protobuf.Int64Value"),
     },
-    "SSLConfig": {"server_key": _STRING, "server_cert": _STRING, "custom_ca": _STRING, "client_verify": _BOOL},
-    "PrometheusConfig": {"enable": _BOOL, "path": _STRING},
-    "MonitoringConfig": {"prometheus_config": ".tensorflow.serving.PrometheusConfig"},
+    "SSLConfig": {
+        "server_key": (1, "string"),
+        "server_cert": (2, "string"),
+        "custom_ca": (3, "string"),
+        "client_verify": (4, "bool"),
+    },
+    "PrometheusConfig": {"enable": (1, "bool"), "path": (2, "string")},
+    "MonitoringConfig": {"prometheus_config": (1, "PrometheusConfig")},
 }
 
 
@@ -41,7 +42,7 @@ def read_config_file(path: Path, message: str | Message, *, kind: str = "config 
 
     Args:
         path: the file.
-        message: one of the names above, or the message to fill.
+        message: a name in `_MESSAGES`, or the message to fill.
         kind: the kind of file, for error messages.
 
     Raises:
@@ -73,27 +74,4 @@ def parse_config(text: str, message: str | Message, *, source: str) -> Any:
 
 @functools.cache
 def _classes() -> dict[str, Any]:
-    # A pool of its own: another package may know the same names.
-    pool = descriptor_pool.DescriptorPool()
-    pool.AddSerializedFile(wrappers_pb2.DESCRIPTOR.serialized_pb)
-    file = descriptor_pb2.FileDescriptorProto(
-        name="bert_serving/config_messages.proto",
-        package="tensorflow.serving",
-        syntax="proto3",
-        dependency=["google/protobuf/wrappers.proto"],
-    )
-    for name, fields in _MESSAGES.items():
-        message = file.message_type.add(name=name)
-        for number, (field, kind) in enumerate(fields.items(), start=1):
-            repeated = isinstance(kind, tuple)
-            label = _Field.LABEL_REPEATED if repeated else _Field.LABEL_OPTIONAL
-            added = message.field.add(name=field, number=number, label=label)
-            if isinstance(kind, str):
-                added.type, added.type_name = _Field.TYPE_MESSAGE, kind
-            else:
-                added.type = kind[0] if repeated else kind
-    pool.Add(file)
-    return {
-        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"tensorflow.serving.{name}"))
-        for name in _MESSAGES
-    }
+    return message_classes("tensorflow.serving", _MESSAGES)

@@ -1,1 +1,1 @@
-"""TensorFlow Serving's gRPC API."""
+"""gRPC API of TensorFlow Serving, with health checks and reflection."""

@@ -1,4 +1,7 @@
-"""Bytes that are no message get INVALID_ARGUMENT; gRPC alone says UNKNOWN and writes a traceback for each."""
+"""Handlers that answer malformed messages with INVALID_ARGUMENT.
+
+gRPC alone answers UNKNOWN and logs a traceback for each.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,15 +13,16 @@ from google.protobuf.message import DecodeError
 
 @dataclass(frozen=True)
 class _Malformed:
-    """What stands for a request that cannot be read."""
+    """Stands for a request that cannot be parsed."""
 
     reason: str
 
 
 class TolerantRegistry:
-    """Takes the handlers of generated code to a server."""
+    """Wraps the handlers that generated code registers with a server."""
 
     def __init__(self, server: grpc.aio.Server):
+        """Takes the server to register with."""
         self._server = server
 
     def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
@@ -26,22 +30,22 @@ class TolerantRegistry:
         self._server.add_generic_rpc_handlers(tuple(_Tolerant(handler) for handler in handlers))
 
     def add_registered_method_handlers(self, service: str, handlers: Any) -> None:
-        """Newer generated code calls this besides; the generic handlers are enough."""
+        """Does nothing: newer generated code calls this besides; generic handlers are enough."""
 
 
 class _Tolerant(grpc.GenericRpcHandler):
     def __init__(self, handler: grpc.GenericRpcHandler):
         self._handler = handler
-        self._known: dict[str, Any] = {}
+        self._methods: dict[str, Any] = {}
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
         method = handler_call_details.method
-        if method not in self._known:
+        if method not in self._methods:
             handler = self._handler.service(handler_call_details)
             if handler is None:
                 return None  # not kept: clients choose the names
-            self._known[method] = _tolerant(handler)
-        return self._known[method]
+            self._methods[method] = _tolerant(handler)
+        return self._methods[method]
 
 
 def _tolerant(handler: Any) -> Any:

@@ -1,4 +1,4 @@
-"""gRPC's health protocol, tied to the state of the models."""
+"""gRPC health checks that follow the state of the models."""
 
 import asyncio
 
@@ -20,13 +20,14 @@ SERVICES = (
 
 
 class Health:
-    """Keeps a health servicer up to date: a model by its name, the services when all models answer.
+    """Health of the services, which serve when all models answer, and of every model, by its name.
 
     Attributes:
-        servicer: what a gRPC server registers.
+        servicer: servicer for a gRPC server.
     """
 
     def __init__(self, store: ModelStore, loop: asyncio.AbstractEventLoop):
+        """Updates the health on `loop` whenever the state of a version changes."""
         self.servicer = health.aio.HealthServicer()
         self._store = store
         self._loop = loop
@@ -35,7 +36,7 @@ class Health:
         store.listen(self._changed)
 
     async def update(self) -> None:
-        """Looks at the models now."""
+        """Sets the health from the present state of the models."""
         async with self._updating:
             ready = _SERVING if self._store.ready else _NOT_SERVING
             for service in SERVICES:
@@ -46,10 +47,10 @@ class Health:
             self._models = models
 
     async def stop(self) -> None:
-        """Says NOT_SERVING for good, so that nobody sends further requests."""
+        """Reports NOT_SERVING from now on, so that load balancers send no further requests."""
         await self.servicer.enter_graceful_shutdown()
 
     def _changed(self) -> None:
-        # Called on the threads that load models.
+        # Called on the threads that load and unload versions.
         if not self._loop.is_closed():
             asyncio.run_coroutine_threadsafe(self.update(), self._loop)

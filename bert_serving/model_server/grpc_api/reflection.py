@@ -1,4 +1,4 @@
-"""gRPC's reflection: clients such as grpcurl learn the services from the server itself."""
+"""gRPC server reflection, from which clients such as grpcurl read the services."""
 
 import contextlib
 import importlib
@@ -12,9 +12,9 @@ _MODULES = ("tensorflow_serving.apis.prediction_service_pb2", "tensorflow_servin
 
 
 def add_reflection(server: grpc.aio.Server) -> None:
-    """Describes the services of a model server."""
+    """Adds reflection of the services of a model server."""
     for module in _MODULES:
-        # The published modules are of an old form: they register their services, and then fail on today's protobuf.
+        # Old generated code: it registers its descriptors, and then fails on the present protobuf.
         with contextlib.suppress(AttributeError):
             importlib.import_module(module)
     reflection.enable_server_reflection((*SERVICES, reflection.SERVICE_NAME), server)

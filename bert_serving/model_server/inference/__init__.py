@@ -1,1 +1,1 @@
-"""From a decoded request and a loaded version to an answer, whatever the protocol."""
+"""Inference on a loaded version: checks a request, runs it and makes its answer."""

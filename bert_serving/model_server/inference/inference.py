@@ -1,4 +1,4 @@
-"""A request that has been checked against its signature and waits to be run."""
+"""A request that was checked against its signature and can be run."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,15 +14,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, eq=False)
 class Inference(Generic[T]):
-    """One run of one signature, and what becomes of its outputs.
+    """One run of one signature, and the answer that its outputs make.
 
     Attributes:
         servable: the version that answers.
         signature: name of the signature.
-        inputs: arrays by input name, of the signature's data types; strings are object arrays of bytes.
+        inputs: arrays by input name, of the signature's data types; strings are object arrays of
+            bytes.
         outputs: names of the outputs to compute.
         answer: makes the response out of the outputs.
-        request: the message that asked for it, for the request log; None for JSON.
+        request: the request message, for the request log; None for JSON.
     """
 
     servable: Servable
@@ -36,7 +37,7 @@ class Inference(Generic[T]):
         """Runs on the calling thread.
 
         Raises:
-            RequestError: the outputs do not fit the method that was asked for.
+            RequestError: the outputs do not fit the method of the request.
             tf.errors.OpError: an operation refused its input.
         """
         return self.answer(self.servable.run(self.signature, self.inputs, self.outputs))

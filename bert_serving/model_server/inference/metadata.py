@@ -15,7 +15,7 @@ SIGNATURE_DEF = "signature_def"
 
 
 def check_metadata_request(request: get_model_metadata_pb2.GetModelMetadataRequest) -> None:
-    """Checks what can be checked without a model.
+    """Checks a request without its model.
 
     Raises:
         InvalidRequest: no metadata field, or one other than `signature_def`.
@@ -32,15 +32,13 @@ def model_metadata(servable: "Servable") -> get_model_metadata_pb2.GetModelMetad
     signatures = get_model_metadata_pb2.SignatureDefMap()
     for name, signature in servable.signatures.items():
         signatures.signature_def[name].CopyFrom(signature)
-    response = get_model_metadata_pb2.GetModelMetadataResponse()
-    response.model_spec.name = servable.name
-    response.model_spec.version.value = servable.version
+    response = get_model_metadata_pb2.GetModelMetadataResponse(model_spec=servable.spec())
     response.metadata[SIGNATURE_DEF].Pack(signatures)
     return response
 
 
 def metadata_json(response: get_model_metadata_pb2.GetModelMetadataResponse) -> str:
-    """The JSON form of the REST API, all fields shown, the signatures nested twice."""
+    """The JSON form of the REST API, with all fields; the signatures are nested twice."""
     signatures = get_model_metadata_pb2.SignatureDefMap()
     response.metadata[SIGNATURE_DEF].Unpack(signatures)
     body = {

@@ -13,8 +13,8 @@ from bert_serving.model_server.inference.servable import Servable, Signature
 from bert_serving.model_server.inference.tensors import array_from_proto, fill_tensor_proto, type_name
 
 _DATA_TYPES = frozenset(types_pb2.DataType.values())
-# What a signature may be made for that Predict runs.
-METHODS = ("tensorflow/serving/predict", "tensorflow/serving/classify", "tensorflow/serving/regress")
+# Method names of the signatures that Predict runs.
+_METHODS = ("tensorflow/serving/predict", "tensorflow/serving/classify", "tensorflow/serving/regress")
 
 
 def prepare_predict(
@@ -32,10 +32,7 @@ def prepare_predict(
     outputs = _outputs(signature, request.output_filter)
 
     def answer(arrays: Mapping[str, np.ndarray]) -> predict_pb2.PredictResponse:
-        response = predict_pb2.PredictResponse()
-        response.model_spec.name = servable.name
-        response.model_spec.signature_name = name
-        response.model_spec.version.value = servable.version
+        response = predict_pb2.PredictResponse(model_spec=servable.spec(name))
         for output, array in arrays.items():
             fill_tensor_proto(response.outputs[output], array, tensor_content=tensor_content)
         return response
@@ -43,70 +40,57 @@ def prepare_predict(
     return Inference(servable, name, inputs, outputs, answer, request)
 
 
-def predict(
-    servable: Servable, request: predict_pb2.PredictRequest, *, tensor_content: bool = False
-) -> predict_pb2.PredictResponse:
-    """Answers a PredictRequest at once.
-
-    Raises:
-        FailedPrecondition: no such signature.
-        InvalidRequest: inputs or output filter do not fit the signature.
-        tf.errors.OpError: an operation refused its input.
-    """
-    return prepare_predict(servable, request, tensor_content=tensor_content).run()
-
-
 def _signature(servable: Servable, name: str) -> Signature:
     if name not in servable.functions:
         raise FailedPrecondition(f'Serving signature key "{name}" not found.')
     signature = servable.signatures[name]
-    if servable.check_method_names and signature.method_name not in METHODS:
+    if servable.check_method_names and signature.method_name not in _METHODS:
         # RequestError is INTERNAL, as in TensorFlow Serving.
         raise RequestError(
-            f"Expected prediction signature method_name to be one of {_braced(METHODS)}. Was: {signature.method_name}"
+            f"Expected prediction signature method_name to be one of {_braced(_METHODS)}. Was: {signature.method_name}"
         )
     return signature
 
 
-def _inputs(signature: Signature, given: Mapping[str, tensor_pb2.TensorProto]) -> dict[str, np.ndarray]:
-    _check_names(signature, given)
-    protos = {name: given[name] if name in given else signature.defaults[name] for name in signature.inputs}
+def _inputs(signature: Signature, sent: Mapping[str, tensor_pb2.TensorProto]) -> dict[str, np.ndarray]:
+    _check_names(signature, sent)
+    protos = {name: sent[name] if name in sent else signature.defaults[name] for name in signature.inputs}
     return {
         name: _tensor(name, position, protos[name], signature.inputs[name].dtype)
         for position, name in enumerate(sorted(protos))
     }
 
 
-def _check_names(signature: Signature, given: Iterable[str]) -> None:
-    wanted, sent = set(signature.inputs), set(given)
-    missing, extra = wanted - sent - set(signature.defaults), sent - wanted
+def _check_names(signature: Signature, names: Iterable[str]) -> None:
+    expected, sent = set(signature.inputs), set(names)
+    missing, extra = expected - sent - set(signature.defaults), sent - expected
     if not missing and not extra:
         return
-    if len(sent) == len(wanted) or (signature.defaults and len(sent) < len(wanted)):
+    if len(sent) == len(expected) or (signature.defaults and len(sent) < len(expected)):
         if missing:
             alias = min(missing)
             raise InvalidRequest(
                 f"Signature input alias: {alias}(feed name: {signature.inputs[alias].name}) not found in request and "
-                f"no default value provided. Inputs expected to be in the request {_braced(wanted)}, or default input "
+                f"no default value provided. Inputs expected to be in the request {_braced(expected)}, or default input "
                 f"alias set: {_braced(signature.defaults)}"
             )
         raise InvalidRequest(
-            f"Inputs contains invalid name. Used request inputs: {_braced(wanted & sent)}, "
+            f"Inputs contains invalid name. Used request inputs: {_braced(expected & sent)}, "
             f"request input: {_braced(sent)}"
         )
     raise InvalidRequest(
-        f"input size does not match signature: {len(sent)}!={len(wanted)} "
-        f"len({_braced(sent)}) != len({_braced(wanted)}). "
+        f"input size does not match signature: {len(sent)}!={len(expected)} "
+        f"len({_braced(sent)}) != len({_braced(expected)}). "
         f"Sent extra: {_braced(extra)}. Missing but required: {_braced(missing)}."
     )
 
 
-def _tensor(name: str, position: int, proto: tensor_pb2.TensorProto, wanted: int) -> np.ndarray:
+def _tensor(name: str, position: int, proto: tensor_pb2.TensorProto, expected: int) -> np.ndarray:
     if proto.dtype not in _DATA_TYPES or proto.dtype == types_pb2.DT_INVALID:
         raise InvalidRequest(f"tensor parsing error: {name}")
-    if proto.dtype != wanted:
+    if proto.dtype != expected:
         raise InvalidRequest(
-            f"Expects arg[{position}] to be {type_name(wanted)} but {type_name(proto.dtype)} is provided"
+            f"Expects arg[{position}] to be {type_name(expected)} but {type_name(proto.dtype)} is provided"
         )
     try:
         return array_from_proto(proto)
@@ -114,16 +98,16 @@ def _tensor(name: str, position: int, proto: tensor_pb2.TensorProto, wanted: int
         raise InvalidRequest(f"tensor parsing error: {name}") from None
 
 
-def _outputs(signature: Signature, asked: Sequence[str]) -> tuple[str, ...]:
-    for position, name in enumerate(asked):
+def _outputs(signature: Signature, output_filter: Sequence[str]) -> tuple[str, ...]:
+    for position, name in enumerate(output_filter):
         if name not in signature.outputs:
             raise InvalidRequest(
                 f"output tensor alias not found in signature: {name} "
                 f"Outputs expected to be in the set {_braced(signature.outputs)}."
             )
-        if name in asked[:position]:
+        if name in output_filter[:position]:
             raise InvalidRequest(f"duplicate output tensor alias: {name}")
-    return tuple(asked) or tuple(signature.outputs)
+    return tuple(output_filter) or tuple(signature.outputs)
 
 
 def _braced(names: Iterable[str]) -> str:

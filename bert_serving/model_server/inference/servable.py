@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text  # noqa: F401  its operations must be registered before a SavedModel is loaded
 from tensorflow.python.tools import saved_model_utils
+from tensorflow_serving.apis import model_pb2
 
 from bert_serving import contract
 from bert_serving.model_server.config.batching import BatchingParameters
@@ -28,10 +29,11 @@ class Servable:
         signatures: SignatureDefs by name, as stored in the SavedModel.
         functions: callables by signature name.
         holder: the loaded object; it owns the variables that the callables read.
-        batching: how requests are merged; None runs each on its own.
-        check_method_names: only a signature made for a method may be asked by it.
-        classes: names of the classes in the order of the probabilities; none where the version does not tell.
-        warmup_seconds: how long its warmup requests took; None where there were none.
+        batching: how requests are merged; None runs them one by one.
+        check_method_names: refuse a signature whose method name is not that of the request.
+        classes: class names in the order of the probabilities; empty for a version without a labels
+            file.
+        warmup_seconds: running time of its warmup requests; None without any.
     """
 
     name: str
@@ -77,12 +79,18 @@ class Servable:
             classes=_classes(path),
         )
 
+    def spec(self, signature: str = "") -> model_pb2.ModelSpec:
+        """Name, version and signature in the form of an answer."""
+        spec = model_pb2.ModelSpec(name=self.name, signature_name=signature)
+        spec.version.value = self.version
+        return spec
+
     def run(self, signature: str, inputs: Mapping[str, Tensor], outputs: Sequence[str]) -> dict[str, np.ndarray]:
         """Runs a signature.
 
         Args:
             signature: name of a signature that has a callable.
-            inputs: tensors by input name, of the signature's data types; all inputs must be there.
+            inputs: a tensor of the signature's data type for every input, by name.
             outputs: names of the outputs to return.
 
         Raises:
@@ -102,5 +110,5 @@ def _classes(path: Path) -> tuple[str, ...]:
 
 
 def _as_array(tensor: tf.Tensor) -> np.ndarray:
-    # A string scalar comes out of TensorFlow as plain bytes, which numpy would cut at a trailing zero byte.
+    # TensorFlow returns a string scalar as bytes, which numpy would cut at a trailing zero byte.
     return np.asarray(tensor.numpy(), dtype=object) if tensor.dtype == tf.string else np.asarray(tensor.numpy())

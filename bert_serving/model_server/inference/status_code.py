@@ -1,4 +1,4 @@
-"""What an exception becomes on the wire: a canonical status code and a text."""
+"""The canonical status code and the text that an exception becomes on the wire."""
 
 import logging
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _log = logging.getLogger("bert_serving.model_server")
 
 @dataclass(frozen=True)
 class Status:
-    """A refused request.
+    """Status of a refused request.
 
     Attributes:
         code: name of the canonical gRPC status code.
@@ -25,17 +25,17 @@ class Status:
 
 
 def status_of(error: Exception) -> Status:
-    """The status that `error` stands for; anything unforeseen is INTERNAL and goes to the log with its traceback."""
+    """The status of `error`; an unexpected one is INTERNAL and is logged with its traceback."""
     if isinstance(error, errors.BertServingError):
         return Status(errors.grpc_code(error), str(error))
     if isinstance(error, tf.errors.OpError):
         return Status(error_codes_pb2.Code.Name(error.error_code), error.message)
-    _log.error("Unforeseen %s while answering a request: %s", type(error).__name__, error, exc_info=error)
+    _log.error("Unexpected %s while answering a request: %s", type(error).__name__, error, exc_info=error)
     return Status("INTERNAL", f"{type(error).__name__}: {error}")
 
 
 def load_status(error: Exception) -> Status:
-    """The status of a version that could not be loaded; never logs, and always one line."""
+    """The status of a version that failed to load, in one line; never logs."""
     if isinstance(error, errors.BertServingError | tf.errors.OpError):
         status = status_of(error)
     elif isinstance(error, OSError):

@@ -1,1 +1,1 @@
-"""The models of a server: versions that come and go, their states and labels."""
+"""The models of a server: their versions, the states of these, and labels."""

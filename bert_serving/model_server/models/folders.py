@@ -5,14 +5,13 @@ from pathlib import Path
 
 from bert_serving.errors import InputError
 from bert_serving.model_server.config.options import ModelConfig
+from bert_serving.saved_model.versions import version_paths
 
-_NUMBER = re.compile(r"[0-9]+")
-_HIGHEST = 2**63 - 1
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 def check_is_no_uri(model: str, base_path: str) -> None:
-    """Refuses gs://, s3:// and the like, which would otherwise be taken for a folder that is missing.
+    """Refuses gs://, s3:// and other URIs, which would otherwise look like a missing folder.
 
     Raises:
         InputError: the base path is a URI.
@@ -24,17 +23,13 @@ def check_is_no_uri(model: str, base_path: str) -> None:
 
 
 def version_folders(base_path: Path) -> dict[int, Path]:
-    """Version number to folder; anything that is not a folder named by a plain number is left out.
+    """Version folders of a model by number; of two names of a number the last in order counts.
 
     Raises:
-        InputError: there is no such base path, or it cannot be read.
+        InputError: the base path does not exist or cannot be read.
     """
     try:
-        return {
-            int(child.name): child
-            for child in sorted(base_path.iterdir())
-            if _NUMBER.fullmatch(child.name) and int(child.name) <= _HIGHEST and child.is_dir()
-        }
+        return {number: path for path, number in sorted(version_paths(base_path)) if path.is_dir()}
     except FileNotFoundError:
         raise InputError(f"The base path {base_path} does not exist: give the folder above its versions") from None
     except (OSError, ValueError) as error:
@@ -42,16 +37,16 @@ def version_folders(base_path: Path) -> dict[int, Path]:
 
 
 def _unreadable(base_path: Path, error: OSError | ValueError) -> InputError:
-    # ValueError is Python's answer to a path with a zero byte in it.
+    # Python raises ValueError for a path with a zero byte.
     reason = error.strerror if isinstance(error, OSError) else str(error)
     return InputError(f"Cannot read the base path {str(base_path)!r}: {reason}")
 
 
 def lacks_version(config: ModelConfig) -> str:
-    """Why a model cannot be loaded yet although one may wait for it; empty when it can.
+    """Why a model has no version to load yet; empty when it has one.
 
     Raises:
-        InputError: waiting is in vain: there is no such base path, or it is a version itself.
+        InputError: waiting would not help: the base path does not exist, or is a version itself.
     """
     try:
         is_version = (config.base_path / "saved_model.pb").is_file()
@@ -68,10 +63,10 @@ def lacks_version(config: ModelConfig) -> str:
 
 
 def chosen_folders(config: ModelConfig) -> dict[int, Path]:
-    """The versions that a model's policy chooses, highest first.
+    """Folders of the versions that a model's policy selects, highest first.
 
     Raises:
-        InputError: there is no such base path, or the policy finds no version in it.
+        InputError: the base path does not exist, or holds no version that the policy selects.
     """
     folders = version_folders(config.base_path)
     chosen = config.policy.choose(list(folders))

@@ -1,40 +1,38 @@
-"""Version labels: names that a model config gives to versions."""
+"""Version labels: names that a model's configuration gives to its versions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from bert_serving.errors import FailedPrecondition
 from bert_serving.model_server.config.options import ModelConfig
-from bert_serving.model_server.models.versions import AVAILABLE, VersionTable
-
-Labels = Mapping[str, Mapping[str, int]]
+from bert_serving.model_server.models.versions import VersionTable
 
 
-def labels_of(configs: Sequence[ModelConfig]) -> dict[str, dict[str, int]]:
-    """Version by label, by model."""
-    return {config.name: dict(config.labels) for config in configs}
-
-
-def check_labels(table: VersionTable, present: Labels, wanted: Labels, *, allow_unavailable: bool) -> None:
-    """Checks that new labels lead somewhere.
+def check_labels(
+    table: VersionTable,
+    present_labels: Callable[[str], Mapping[str, int]],
+    configs: Sequence[ModelConfig],
+    *,
+    allow_unavailable: bool,
+) -> None:
+    """Checks that the labels of a new configuration name versions that can answer.
 
     Args:
         table: state of the versions.
-        present: labels in force.
-        wanted: labels to come; one that is in force already is not checked.
-        allow_unavailable: a label that does not exist yet may name a version that is not AVAILABLE.
+        present_labels: version by label of a model now; unchanged labels are not checked.
+        configs: the new configuration.
+        allow_unavailable: a new label may name a version that is not AVAILABLE.
 
     Raises:
         FailedPrecondition: a label names a version that cannot answer.
     """
-    for name, labels in wanted.items():
-        for label, version in labels.items():
-            before = present.get(name, {}).get(label)
-            record = table.get(name, version)
-            if before == version or (record is not None and record.state == AVAILABLE):
+    for config in configs:
+        present = present_labels(config.name)
+        for label, version in config.labels.items():
+            if present.get(label) == version or table.is_available(config.name, version):
                 continue
-            if before is None and allow_unavailable:
+            if label not in present and allow_unavailable:
                 continue
             raise FailedPrecondition(
-                f"Request to assign label to version {version} of model {name}, which is not currently available for "
-                "inference"
+                f"Request to assign label to version {version} of model {config.name}, which is not currently "
+                "available for inference"
             )

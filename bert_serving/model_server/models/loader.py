@@ -1,4 +1,4 @@
-"""What it takes to make a version folder answer requests."""
+"""Loads a version folder: audit of its operations, SavedModel, batching parameters, warmup."""
 
 import logging
 import time
@@ -18,10 +18,10 @@ _log = logging.getLogger("bert_serving.model_server")
 
 
 def load_version(name: str, record: VersionRecord, options: ServerOptions) -> Servable:
-    """Loads and warms up a version; whatever fails here must keep it out of service.
+    """Loads and warms up a version.
 
     Raises:
-        Exception: of any kind that a damaged SavedModel provokes; `status.load_status` names them.
+        Exception: any kind that a damaged SavedModel provokes; see `status_code.load_status`.
     """
     _audit(name, record, options)
     servable = Servable.load(
@@ -40,15 +40,15 @@ def load_version(name: str, record: VersionRecord, options: ServerOptions) -> Se
 
 
 def _audit(name: str, record: VersionRecord, options: ServerOptions) -> None:
-    """Warns of what TensorFlow Serving would refuse, and refuses what could harm this machine."""
+    """Refuses unsafe operations and warns of operations that TensorFlow Serving lacks."""
     try:
         audit = audit_operations(record.folder)
     except ExportError:
-        return  # the loader says better what is wrong with a folder
+        return  # the loader describes the damage better
     if audit.unsafe and not options.allow_unsafe_operations:
         listed = ", ".join(f"{operation} ({reason})" for operation, reason in sorted(audit.unsafe.items()))
         raise FailedPrecondition(
-            f"{name} version {record.version} has operations that a server must not run for a stranger's model: "
+            f"{name} version {record.version} has operations that a server must not run for an untrusted model: "
             f"{listed}; start with --allow_unsafe_operations if you trust it"
         )
     newest = newest_known()
@@ -65,8 +65,8 @@ def _audit(name: str, record: VersionRecord, options: ServerOptions) -> None:
 
 
 def _batching(folder: Path, options: ServerOptions) -> BatchingParameters | None:
-    """The parameters of the version's own file, where such files count: a version without one is not batched then."""
+    """Batching parameters of a version; with per-model files, None without such a file."""
     if options.batching is None or not options.per_model_batching:
         return options.batching
-    file = folder / PER_MODEL_FILE
-    return read_batching_parameters(file, defaults=options.batching) if file.is_file() else None
+    path = folder / PER_MODEL_FILE
+    return read_batching_parameters(path, defaults=options.batching) if path.is_file() else None

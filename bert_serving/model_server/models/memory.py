@@ -1,15 +1,16 @@
-"""Memory of versions that are gone, back to the system."""
+"""Memory of unloaded versions, returned to the operating system."""
 
 import ctypes
 import gc
 import sys
 
 
-def give_back() -> None:
-    """Frees what nothing refers to any more and returns free memory to the system, where the C library can.
+def release_unused() -> None:
+    """Collects garbage and, with glibc, returns free memory to the operating system.
 
-    A loaded SavedModel holds cycles, which only the collector ends. What TensorFlow needs for a while to optimize the
-    graphs of a new version stays with the process otherwise.
+    A loaded SavedModel holds reference cycles, which only the garbage collector frees. What
+    TensorFlow allocates while it optimizes the graphs of a new version would otherwise stay with
+    the process.
     """
     gc.collect()
     if sys.platform == "linux":
@@ -18,7 +19,7 @@ def give_back() -> None:
             trim(0)
 
 
-def keep_for_good() -> None:
-    """Takes everything there is now out of all later collections, each of which would stop every request meanwhile."""
+def freeze_startup_objects() -> None:
+    """Exempts present objects from garbage collection, whose passes would stop requests."""
     gc.collect()
     gc.freeze()

@@ -9,8 +9,8 @@ from tensorflow_serving.apis import model_management_pb2
 
 from bert_serving.errors import BertServingError, InputError, InvalidRequest, LoadError
 from bert_serving.model_server.config.model_config import model_configs, parse_model_config
-from bert_serving.model_server.models.store import ModelStore
 from bert_serving.model_server.config.options import ModelConfig
+from bert_serving.model_server.models.store import ModelStore
 
 _log = logging.getLogger("bert_serving.model_server")
 
@@ -18,9 +18,9 @@ _log = logging.getLogger("bert_serving.model_server")
 def reload_config(
     store: ModelStore, request: model_management_pb2.ReloadConfigRequest, *, timeout: float | None = None
 ) -> model_management_pb2.ReloadConfigResponse:
-    """Answers a ReloadConfigRequest: the models that it lists are served from now on, and no others.
+    """Answers a ReloadConfigRequest: the server serves the models that it lists, and no others.
 
-    An empty configuration changes nothing. A configuration that is refused changes nothing either.
+    An empty or a refused configuration changes nothing.
 
     Raises:
         InvalidRequest: an entry is not allowed, or a new model has no base path or version.
@@ -45,57 +45,58 @@ def reload_config(
 
 
 class ConfigFile:
-    """A model config file that is looked at again and again."""
+    """A model config file that is polled."""
 
     def __init__(self, path: Path, models: Sequence[ModelConfig]):
-        """Begins with the models that were read from it when the server started, which may be long ago.
+        """Remembers the models that the server started with.
 
         Args:
             path: the file.
-            models: what it said then.
+            models: models that were read from it at start-up; it may have changed since.
         """
         self._path = path
         self._applied: str | None = None
         self._models = list(models)
-        self._complaint = ""
+        self._error = ""
 
     def poll(self, store: ModelStore) -> bool:
         """Reloads the file when its text has changed.
 
-        A file that is wrong changes nothing; it is reported once, and tried again at the next look, because a label
-        may lead to a version that is still loading.
+        An invalid file changes nothing. Its error is logged once, and it is applied again at the
+        next poll, because a label may name a version that is still loading.
 
         Returns:
-            whether the models of the file are served now because it had changed.
+            whether a change of the file was applied.
         """
         text = self._read()
         if text is None:
-            self._complain(f"Cannot read the model config file {self._path}")
+            self._log_once(f"Cannot read the model config file {self._path}")
             return False
         if text == self._applied:
             return False
         try:
             models = parse_model_config(text, source=str(self._path))
             if not models:
-                # Half-written, more often than not; and TensorFlow Serving takes an empty configuration for no change.
-                self._complain(f"The model config file {self._path} lists no model")
+                # Mostly a half-written file; TensorFlow Serving treats an empty configuration as no
+                # change.
+                self._log_once(f"The model config file {self._path} lists no model")
                 return False
             if self._applied is None and models == self._models:
                 self._applied = text
                 return False
             store.reload(models)
         except LoadError as error:
-            _log.error("%s", error)  # the configuration is in force all the same
+            _log.error("%s", error)  # the configuration is in force nevertheless
         except BertServingError as error:
-            self._complain(str(error))
+            self._log_once(str(error))
             return False
-        self._applied, self._complaint = text, ""
+        self._applied, self._error = text, ""
         _log.info("Reloaded the model config file %s", self._path)
         return True
 
-    def _complain(self, text: str) -> None:
-        if text != self._complaint:
-            self._complaint = text
+    def _log_once(self, text: str) -> None:
+        if text != self._error:
+            self._error = text
             _log.error("%s; the models stay as they are", text)
 
     def _read(self) -> str | None:

@@ -1,4 +1,4 @@
-"""When a version that failed to load is tried again."""
+"""When a version that failed to load is loaded again."""
 
 import time
 from collections.abc import Callable
@@ -9,54 +9,54 @@ Fingerprint = frozenset[tuple[str, int, int]]
 
 
 @dataclass(frozen=True)
-class _Failed:
-    tries: int
-    next_try: float
+class _Failure:
+    attempts: int
+    next_attempt: float
     contents: Fingerprint
 
 
 class LoadAttempts:
-    """Counts the failures of each version.
+    """Failed load attempts of every version.
 
-    A version is tried again after an interval, a limited number of times, and at once when the files in its folder
-    have changed: it was half copied then, or has been mended.
+    A version is loaded again after an interval, a limited number of times, and at once when the
+    files in its folder have changed: it may have been half copied, or has been repaired.
     """
 
     def __init__(self, *, retries: int, interval: float, clock: Callable[[], float] = time.monotonic):
         """Sets the limits.
 
         Args:
-            retries: tries after the first one.
-            interval: seconds between two tries.
-            clock: seconds that only grow, so that a change of the wall clock does no harm.
+            retries: attempts after the first one.
+            interval: seconds between two attempts.
+            clock: monotonic seconds, so that a change of the wall clock does no harm.
         """
         self._retries = retries
         self._interval = interval
         self._clock = clock
-        self._failed: dict[tuple[str, int], _Failed] = {}
+        self._failures: dict[tuple[str, int], _Failure] = {}
 
     def failed(self, name: str, version: int, contents: Fingerprint) -> None:
-        """Notes a status; `contents` are the files that were there when the try began."""
-        before = self._failed.get((name, version))
-        tries = before.tries + 1 if before is not None and before.contents == contents else 1
-        self._failed[name, version] = _Failed(tries, self._clock() + self._interval, contents)
+        """Records a failure; `contents` are the files in the folder when the attempt began."""
+        before = self._failures.get((name, version))
+        attempts = before.attempts + 1 if before is not None and before.contents == contents else 1
+        self._failures[name, version] = _Failure(attempts, self._clock() + self._interval, contents)
 
     def forget(self, name: str, version: int) -> None:
-        """Notes that the version is loaded, or gone."""
-        self._failed.pop((name, version), None)
+        """Forgets the failures of a version that is loaded or not selected."""
+        self._failures.pop((name, version), None)
 
     def due(self, name: str, version: int, folder: Path) -> bool:
-        """Whether to try a failed version again now."""
-        failed = self._failed.get((name, version))
-        if failed is None:
+        """Whether to load a version now."""
+        failure = self._failures.get((name, version))
+        if failure is None:
             return True
-        if failed.tries <= self._retries and self._clock() >= failed.next_try:
+        if failure.attempts <= self._retries and self._clock() >= failure.next_attempt:
             return True
-        return fingerprint(folder) != failed.contents
+        return fingerprint(folder) != failure.contents
 
 
 def fingerprint(folder: Path) -> Fingerprint:
-    """Name, size and time of every file below a folder; what cannot be read is left out."""
+    """Path, size and modification time of every readable file below a folder."""
     files = set()
     try:
         for path in folder.rglob("*"):

@@ -6,21 +6,18 @@ from google.protobuf import json_format
 from tensorflow.core.protobuf import error_codes_pb2
 from tensorflow_serving.apis import get_model_status_pb2, model_pb2
 
-from bert_serving.errors import InvalidRequest, ServableNotFound
-from bert_serving.model_server.models.store import ModelStore
+from bert_serving.errors import ServableNotFound
+from bert_serving.model_server.models.store import ModelStore, check_spec
 
 
 def model_status(store: ModelStore, spec: model_pb2.ModelSpec | None) -> get_model_status_pb2.GetModelStatusResponse:
-    """State of one version, given by its number or by a label, or of all versions, highest first.
+    """State of the version that a spec names by number or label, or of all versions, highest first.
 
     Raises:
         InvalidRequest: no spec, no name in it, or an unknown label.
-        ServableNotFound: nothing is known of the model or the version.
+        ServableNotFound: an unknown model or version.
     """
-    if spec is None:
-        raise InvalidRequest("Missing ModelSpec")
-    if not spec.name:
-        raise InvalidRequest("ModelSpec has no name specified.")
+    spec = check_spec(spec)
     records = store.versions(spec.name)
     if not records:
         raise ServableNotFound(f"Could not find any versions of model {spec.name}")
@@ -31,14 +28,14 @@ def model_status(store: ModelStore, spec: model_pb2.ModelSpec | None) -> get_mod
             raise ServableNotFound(f"Could not find version {version} of model {spec.name}")
     response = get_model_status_pb2.GetModelStatusResponse()
     for record in records:
-        shown = response.model_version_status.add(version=record.version, state=record.state)
-        shown.status.error_code = error_codes_pb2.Code.Value(record.error_code)
-        shown.status.error_message = record.error_message
+        status = response.model_version_status.add(version=record.version, state=record.state).status
+        status.error_code = error_codes_pb2.Code.Value(record.error_code)
+        status.error_message = record.error_message
     return response
 
 
 def status_json(response: get_model_status_pb2.GetModelStatusResponse) -> str:
-    """The JSON form of the REST API, all fields shown."""
+    """The JSON form of the REST API, with all fields."""
     body = json_format.MessageToDict(
         response, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )

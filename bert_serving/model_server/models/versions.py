@@ -22,14 +22,14 @@ START, LOADING, AVAILABLE, UNLOADING, END = (
 
 @dataclass(frozen=True)
 class VersionRecord:
-    """What is known of one version.
+    """State of one version.
 
     Attributes:
-        version: its number.
-        folder: where its SavedModel is.
+        version: number of the version.
+        folder: folder of its SavedModel.
         state: a ModelVersionStatus.State.
-        error_code: name of the canonical code of what went wrong, "OK" when nothing did.
-        error_message: what went wrong.
+        error_code: name of the canonical code of its error, "OK" without one.
+        error_message: text of its error.
         servable: the loaded model while AVAILABLE.
     """
 
@@ -44,55 +44,61 @@ class VersionRecord:
 class VersionTable:
     """Records by model and version.
 
-    Records and the tuples that hold them are replaced and never changed, so that readers need no lock: a request keeps
-    the servable that it was given, whatever happens to the version meanwhile.
+    Records and the tuples that hold them are replaced and never changed, so that readers need no
+    lock: a request keeps its servable, whatever happens to the version meanwhile.
     """
 
-    def __init__(self, changed: Callable[[], object] = lambda: None):
-        """Makes an empty table.
-
-        Args:
-            changed: called after each change.
-        """
-        self._changed = changed
+    def __init__(self) -> None:
+        """Makes an empty table."""
         self._records: dict[str, tuple[VersionRecord, ...]] = {}
+        self._listeners: list[Callable[[], object]] = []
         self._writing = threading.RLock()  # a finalizer may run in the midst of a change
 
-    def names(self) -> list[str]:
-        """Models of which a version is or was known."""
-        return list(self._records)
+    def listen(self, listener: Callable[[], object]) -> None:
+        """Calls `listener` after every change, on the thread that makes the change."""
+        self._listeners.append(listener)
+
+    def notify(self) -> None:
+        """Calls all listeners."""
+        for listener in self._listeners:
+            listener()
 
     def records(self, name: str) -> tuple[VersionRecord, ...]:
-        """All versions of a model, highest first; none for a model that is not known."""
+        """All versions of a model, highest first; empty for an unknown model."""
         return self._records.get(name, ())
 
     def get(self, name: str, version: int) -> VersionRecord | None:
         """The record of one version."""
         return next((record for record in self.records(name) if record.version == version), None)
 
+    def is_available(self, name: str, version: int) -> bool:
+        """Whether a version is AVAILABLE."""
+        record = self.get(name, version)
+        return record is not None and record.state == AVAILABLE
+
     def put(self, name: str, record: VersionRecord) -> None:
         """Sets the record of a version."""
         with self._writing:
-            others = [each for each in self.records(name) if each.version != record.version]
-            self._records[name] = tuple(sorted([*others, record], key=lambda each: each.version, reverse=True))
-        self._changed()
+            others = [other for other in self.records(name) if other.version != record.version]
+            self._records[name] = tuple(sorted([*others, record], key=lambda item: item.version, reverse=True))
+        self.notify()
 
     def release(self, name: str, record: VersionRecord, freed: Callable[[], object]) -> None:
-        """Takes an AVAILABLE version out of service: UNLOADING while requests still use it, then END.
+        """Unloads an AVAILABLE version: UNLOADING while requests still use it, then END.
 
         Args:
             name: the model.
             record: its present record.
-            freed: called when the last request has let go of it, on whatever thread that happens.
+            freed: called on any thread when the last request has released the servable.
         """
-        leaving = replace(record, state=UNLOADING, servable=None)
+        unloading = replace(record, state=UNLOADING, servable=None)
 
         def end() -> None:
             with self._writing:
-                if self.get(name, leaving.version) is leaving:  # not `record`: it would keep the servable
-                    self.put(name, replace(leaving, state=END))
+                if self.get(name, unloading.version) is unloading:  # not `record`, which would keep the servable
+                    self.put(name, replace(unloading, state=END))
             freed()
 
-        self.put(name, leaving)
+        self.put(name, unloading)
         if record.servable is not None:
             weakref.finalize(record.servable, end).atexit = False

@@ -1,4 +1,4 @@
-"""Warmup requests that travel with a version: a TFRecord of PredictionLog."""
+"""Warmup requests in a version folder: a TFRecord file of PredictionLog."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,19 +9,17 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from bert_serving import contract
 from bert_serving.errors import InvalidRequest, Unimplemented
-from bert_serving.model_server.inference.classify import classify
-from bert_serving.model_server.inference.multi_inference import run_multi_inference
-from bert_serving.model_server.inference.predict import predict
-from bert_serving.model_server.inference.regress import regress
+from bert_serving.model_server.inference.examples import prepare_classify, prepare_multi_inference, prepare_regress
+from bert_serving.model_server.inference.predict import prepare_predict
 from bert_serving.model_server.inference.servable import Servable
 from bert_serving.saved_model.warmup import MOST_RECORDS
 
 
 def replay_warmup(servable: Servable, version_folder: Path, *, iterations: int = 1) -> int:
-    """Replays the warmup requests of a version against it, in order; returns how many there were.
+    """Replays the warmup requests of a version in order and returns their number.
 
-    The requests' own model name and version do not matter. Any status means that the version must not be served. Zero iterations mean one,
-    as in TensorFlow Serving.
+    The model name and version in the requests are ignored. A version with a failing request must
+    not be served. Zero iterations mean one, as in TensorFlow Serving.
 
     Raises:
         RequestError, tf.errors.OpError: a record is malformed, or the version refused it.
@@ -53,12 +51,13 @@ def _read_logs(path: Path) -> Iterator[prediction_log_pb2.PredictionLog]:
 def _replay(servable: Servable, log: prediction_log_pb2.PredictionLog) -> None:
     match log.WhichOneof("log_type"):
         case "predict_log":
-            predict(servable, log.predict_log.request)
+            prepare_predict(servable, log.predict_log.request).run()
         case "classify_log":
-            classify(servable, log.classify_log.request)
+            prepare_classify(servable, log.classify_log.request).run()
         case "regress_log":
-            regress(servable, log.regress_log.request)
+            prepare_regress(servable, log.regress_log.request).run()
         case "multi_inference_log":
-            run_multi_inference(servable, log.multi_inference_log.request)
+            for inference in prepare_multi_inference(servable, log.multi_inference_log.request):
+                inference.run()
         case kind:
             raise Unimplemented(f"Unsupported log_type for warmup: {kind}")

@@ -1,4 +1,4 @@
-"""A thread that looks at base paths, or at the model config file."""
+"""A thread that polls base paths or the model config file."""
 
 import logging
 import threading
@@ -9,41 +9,38 @@ _log = logging.getLogger("bert_serving.model_server")
 
 
 class Watcher:
-    """Calls looks at their intervals, one after the other, until it is stopped.
+    """Calls functions at intervals, one after the other on one thread, until it is stopped.
 
-    Intervals are measured on a clock that only grows, so that setting the wall clock neither stops nor speeds it.
+    Intervals are measured on a monotonic clock, so that a change of the wall clock has no effect.
     """
 
     def __init__(self) -> None:
-        self._looks: list[tuple[float, Callable[[], object]]] = []
+        """Starts without a function to call."""
+        self._polls: list[tuple[float, Callable[[], object]]] = []
         self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
 
-    def add(self, interval: float, look: Callable[[], object]) -> None:
-        """Calls `look` every `interval` seconds; 0 means never."""
+    def add(self, interval: float, poll: Callable[[], object]) -> None:
+        """Calls `poll` every `interval` seconds; 0 means never."""
         if interval > 0:
-            self._looks.append((interval, look))
+            self._polls.append((interval, poll))
 
     def start(self) -> None:
-        """Starts the thread if there is something to look at."""
-        if self._looks:
-            self._thread = threading.Thread(target=self._run, name="model-watch", daemon=True)
-            self._thread.start()
+        """Starts the thread if there is a function to call."""
+        if self._polls:
+            threading.Thread(target=self._run, name="model-watch", daemon=True).start()
 
     def stop(self) -> None:
-        """Starts no look any more; does not wait for one that takes its time."""
+        """Calls nothing any more; does not wait for a call that runs."""
         self._stopping.set()
 
     def _run(self) -> None:
-        due = [time.monotonic() + interval for interval, _ in self._looks]
+        due = [time.monotonic() + interval for interval, _ in self._polls]
         while not self._stopping.wait(max(0.0, min(due) - time.monotonic())):
-            for place, (interval, look) in enumerate(self._looks):
-                if time.monotonic() < due[place]:
+            for index, (interval, poll) in enumerate(self._polls):
+                if time.monotonic() < due[index]:
                     continue
                 try:
-                    look()
-                except Exception as error:  # one bad look must not end all further ones
-                    _log.error(
-                        "Unforeseen %s while looking for versions: %s", type(error).__name__, error, exc_info=error
-                    )
-                due[place] = time.monotonic() + interval
+                    poll()
+                except Exception as error:  # noqa: BLE001  one failed poll must not end the polling
+                    _log.error("Unexpected %s while polling: %s", type(error).__name__, error, exc_info=error)
+                due[index] = time.monotonic() + interval

@@ -9,7 +9,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from bert_serving.model_server.batching.executor import BatchRun, Executor
+from bert_serving.model_server.batching.executor import Executor
+from bert_serving.model_server.batching.run import BatchRun
 from bert_serving.model_server.models.store import ModelStore, State, VersionRecord
 from bert_serving.model_server.observability.events import RequestEvent
 

@@ -9,10 +9,9 @@ from tensorflow_serving.apis import classification_pb2, model_pb2, regression_pb
 
 from bert_serving import contract
 from bert_serving.errors import InvalidRequest
-from bert_serving.model_server.inference.classify import prepare_classify
+from bert_serving.model_server.inference.examples import prepare_classify, prepare_regress
 from bert_serving.model_server.inference.inference import Inference
 from bert_serving.model_server.inference.metadata import metadata_json, model_metadata
-from bert_serving.model_server.inference.regress import prepare_regress
 from bert_serving.model_server.models.status import model_status, status_json
 from bert_serving.model_server.models.store import ModelStore, State
 from bert_serving.model_server.rest_api.json_examples import read_examples

@@ -33,7 +33,7 @@ def loaded(folder):
 
 
 class Blocked:
-    """A servable whose runs wait for the test's leave, and remember what they were given."""
+    """A servable whose runs wait until the test sets `leave`, and record their inputs."""
 
     def __init__(self, servable, parameters):
         self.runs = []
@@ -43,7 +43,7 @@ class Blocked:
             name=servable.name,
             version=servable.version,
             signatures=servable.signatures,
-            functions={name: self._watched(name, each) for name, each in servable.functions.items()},
+            functions={name: self._watched(name, function) for name, function in servable.functions.items()},
             holder=servable.holder,
             batching=parameters,
         )
@@ -77,7 +77,8 @@ def run_behind(blocked, inferences, *, threads=1, clients=None, most_waiting=100
             assert await asyncio.to_thread(blocked.entered.wait, 20)
             names = clients or [""] * len(inferences)
             waiting = [
-                asyncio.create_task(executor.run(each, name)) for each, name in zip(inferences, names, strict=True)
+                asyncio.create_task(executor.run(inference, name))
+                for inference, name in zip(inferences, names, strict=True)
             ]
             await asyncio.sleep(0.02)
             blocked.leave.set()
@@ -111,7 +112,7 @@ def test_requests_that_wait_run_as_one_batch_and_each_gets_its_own_rows(loaded):
     assert all(wait >= 0 for run in runs for wait in run.waits)
 
 
-def test_rows_of_unequal_length_are_filled_with_zeros_where_that_is_asked_for(loaded):
+def test_rows_of_unequal_length_are_padded_with_zeros_on_request(loaded):
     blocked = Blocked(loaded, BatchingParameters(pad_variable_length_inputs=True))
     answers = run_behind(blocked, [tokens(blocked.servable, [101, 7, 102]), tokens(blocked.servable, [101])])
     assert plain(answers) == [
@@ -122,13 +123,13 @@ def test_rows_of_unequal_length_are_filled_with_zeros_where_that_is_asked_for(lo
     assert blocked.runs[1]["mask"].tolist() == [[1, 1, 1], [1, 0, 0]]
 
 
-def test_rows_of_unequal_length_run_apart_where_filling_is_not_asked_for(loaded):
+def test_rows_of_unequal_length_run_apart_without_padding(loaded):
     blocked = Blocked(loaded, BatchingParameters())
     answers = run_behind(blocked, [tokens(blocked.servable, *rows) for rows in ([[1, 2]], [[3]], [[4, 5]], [[6], [7]])])
     assert [answer["rows"].tolist() for answer in answers] == [[2], [3], [2], [3, 3]]
 
 
-def test_a_batch_is_filled_up_to_an_allowed_size_and_the_filling_dropped(loaded):
+def test_a_batch_is_padded_to_an_allowed_size_and_the_padding_dropped(loaded):
     blocked = Blocked(loaded, BatchingParameters(max_batch_size=8, allowed_batch_sizes=(4, 8)))
     runs = []
     answers = run_behind(
@@ -209,7 +210,7 @@ def test_only_the_bad_request_of_a_batch_gets_the_error(loaded):
     assert "a negative id" in bad.message
 
 
-def test_a_signature_whose_outputs_cannot_be_parted_runs_each_request_on_its_own(loaded):
+def test_an_unbatchable_signature_runs_its_requests_one_by_one(loaded):
     blocked = Blocked(loaded, BatchingParameters())
     values = [[1.0, 3.0], [5.0]]
     inferences = [one_output(blocked.servable, "mean", "mean", value) for value in values]
@@ -236,7 +237,7 @@ def test_outputs_without_a_row_for_each_row_are_refused(output, text):
         check_outputs({"a": output}, 2)
 
 
-def test_strings_are_filled_with_empty_ones():
+def test_strings_are_padded_with_empty_ones():
     merged = merge([{"s": np.array([[b"a", b"b"]], object)}, {"s": np.array([[b"c"]], object)}], rows=3)
     assert merged["s"].tolist() == [[b"a", b"b"], [b"c", b""], [b"c", b""]]
 
@@ -244,7 +245,7 @@ def test_strings_are_filled_with_empty_ones():
 # === Waiting ===
 
 
-def test_a_full_queue_refuses_and_a_client_that_floods_makes_room_for_the_others(loaded):
+def test_a_full_queue_evicts_tasks_of_a_client_that_floods_it(loaded):
     blocked = Blocked(loaded, BatchingParameters(max_batch_size=2, max_enqueued_batches=2))
     flood = [tokens(blocked.servable, [number]) for number in range(6)]
     answers = run_behind(blocked, [*flood, tokens(blocked.servable, [77])], clients=[*["greedy"] * 6, "modest"])
@@ -254,11 +255,11 @@ def test_a_full_queue_refuses_and_a_client_that_floods_makes_room_for_the_others
         str(answers[4]) == "The batch scheduling queue to which this task was submitted is full; currently 2 batches "
         "enqueued and max_enqueued_batches is 2"
     )
-    # Clients take turns: the modest one is in the first batch after the wait.
+    # Clients are served round-robin: the modest one is in the first batch after the wait.
     assert [run["ids"].ravel().tolist() for run in blocked.runs[1:]] == [[0, 77], [1, 2]]
 
 
-def test_many_connections_give_a_host_no_more_room_and_no_more_turns_than_one(loaded):
+def test_many_connections_give_a_host_no_larger_share_than_one(loaded):
     blocked = Blocked(loaded, BatchingParameters(max_batch_size=2, max_enqueued_batches=2))
     flood = [tokens(blocked.servable, [number]) for number in range(6)]
     clients = [*(f"ipv4:10.0.0.1:{port}" for port in range(6)), "ipv4:10.0.0.2:7"]
@@ -284,7 +285,7 @@ def test_each_signature_has_a_bound_of_its_own(loaded):
 
 
 @pytest.mark.parametrize("cancelled", [1, 3])
-def test_requests_that_were_cancelled_are_no_company_for_later_ones(loaded, cancelled):
+def test_cancelled_requests_do_not_count_as_concurrent(loaded, cancelled):
     blocked = Blocked(loaded, BatchingParameters(batch_timeout_micros=3_000_000))
     runs = []
 
@@ -294,11 +295,11 @@ def test_requests_that_were_cancelled_are_no_company_for_later_ones(loaded, canc
         await asyncio.to_thread(blocked.entered.wait, 20)
         waiting = [asyncio.create_task(executor.run(tokens(blocked.servable, [2]))) for _ in range(cancelled)]
         await asyncio.sleep(0.01)
-        for each in waiting:
-            each.cancel()
+        for task in waiting:
+            task.cancel()
         blocked.leave.set()
         await first
-        await asyncio.sleep(0.6)  # longer than company is remembered
+        await asyncio.sleep(0.6)  # longer than concurrent requests are remembered
         for number in (3, 4):
             await executor.run(tokens(blocked.servable, [number]))
         await asyncio.sleep(0)
@@ -309,7 +310,7 @@ def test_requests_that_were_cancelled_are_no_company_for_later_ones(loaded, canc
     assert max(wait for run in runs for wait in run.waits) < 1.0
 
 
-def test_without_batching_each_request_runs_on_its_own_and_the_queue_is_bounded(loaded):
+def test_without_batching_requests_run_one_by_one_from_a_bounded_queue(loaded):
     blocked = Blocked(loaded, None)
     answers = run_behind(blocked, [tokens(blocked.servable, [number]) for number in range(4)], most_waiting=3)
     assert [answer["rows"].tolist() for answer in answers[:3]] == [[1]] * 3
@@ -360,7 +361,7 @@ def test_what_waits_is_refused_when_the_executor_closes(loaded):
     assert asyncio.run(close())["total"].tolist() == [1]
 
 
-def test_the_only_client_does_not_wait_for_company_and_several_do(loaded):
+def test_only_concurrent_requests_wait_for_a_batch_to_fill(loaded):
     seconds = 0.4
     servable = Servable(
         **{**vars(loaded), "batching": BatchingParameters(batch_timeout_micros=400_000, max_batch_size=2)}
@@ -430,7 +431,7 @@ def test_an_executor_keeps_no_version_in_memory(folder):
 # === A model's own parameters ===
 
 
-def test_a_models_own_file_says_how_it_is_batched_and_without_one_it_is_not(folder):
+def test_with_per_model_parameters_a_model_without_a_file_is_not_batched(folder):
     batching = BatchingParameters(num_batch_threads=3, max_batch_tokens=55)
     options = ServerOptions(models=[ModelConfig("m", folder.parent)], batching=batching, per_model_batching=True)
     record = VersionRecord(1, folder)

@@ -5,8 +5,8 @@ import time
 
 import grpc
 import pytest
-from support import serving_models
 from google.protobuf import text_format
+from support import serving_models
 from tensorflow_serving.apis import (
     get_model_status_pb2,
     model_management_pb2,
@@ -90,17 +90,17 @@ def test_a_new_version_takes_over_and_the_old_one_ends(base, saved_model):
 def test_the_old_version_answers_until_the_new_one_is_warm(base, saved_model, monkeypatch):
     store = loaded_store(ModelConfig("m", base))
     publish(saved_model, base, 2)
-    seen = []
+    observed = []
     real = store_module.load_version
 
     def watched(*arguments):
         servable = real(*arguments)
-        seen.append((served(store), states(store)))
+        observed.append((served(store), states(store)))
         return servable
 
     monkeypatch.setattr(store_module, "load_version", watched)
     poll_until_settled(store)
-    assert seen == [(1, {2: "LOADING", 1: "AVAILABLE"})]
+    assert observed == [(1, {2: "LOADING", 1: "AVAILABLE"})]
 
 
 def test_a_version_that_requests_still_use_is_unloading_until_they_end(base, saved_model):
@@ -129,7 +129,7 @@ def test_a_broken_version_never_replaces_a_working_one(base, saved_model):
     assert states(store) == {3: "AVAILABLE", 2: "END", 1: "END"}
 
 
-def test_only_the_highest_version_stays_when_all_that_should_replace_it_are_broken(base, saved_model):
+def test_only_the_highest_old_version_stays_while_all_new_ones_are_broken(base, saved_model):
     publish(saved_model, base, 2)
     store = loaded_store(ModelConfig("m", base, VersionPolicy(latest=2)))
     break_version(base, 3)
@@ -138,17 +138,15 @@ def test_only_the_highest_version_stays_when_all_that_should_replace_it_are_brok
     assert states(store) == {4: "END", 3: "END", 2: "AVAILABLE", 1: "END"}
 
 
-def test_where_versions_come_faster_than_they_load_one_answers_and_those_that_were_overtaken_end(
-    base, saved_model, monkeypatch
-):
+def test_superseded_versions_are_skipped_and_one_old_version_stays_loaded(base, saved_model, monkeypatch):
     store = loaded_store(ModelConfig("m", base))
     real, turns, begun, answering = store_module.load_version, threading.Semaphore(0), [], []
 
-    def slow(name, record, options):
-        begun.append(record.version)
+    def slow(name, loading, options):
+        begun.append(loading.version)
         turns.acquire(timeout=20)
-        answering.append(sum(each.state == State.AVAILABLE for each in store.versions("m")))
-        return real(name, record, options)
+        answering.append(sum(record.state == State.AVAILABLE for record in store.versions("m")))
+        return real(name, loading, options)
 
     monkeypatch.setattr(store_module, "load_version", slow)
     for while_loading, versions in ((None, [2]), (2, [3, 4]), (4, [5, 6])):
@@ -192,9 +190,7 @@ def test_a_version_that_was_deleted_ends_and_an_older_one_takes_over(base, saved
     assert states(store) == {2: "AVAILABLE", 1: "END"}
 
 
-def test_a_base_path_that_cannot_be_read_leaves_its_model_served_and_the_others_polled(
-    base, saved_model, tmp_path, caplog
-):
+def test_an_unreadable_base_path_leaves_all_models_served(base, saved_model, tmp_path, caplog):
     other = tmp_path / "other"
     publish(saved_model, other, 1)
     store = loaded_store(ModelConfig("m", base), ModelConfig("other", other))
@@ -233,10 +229,10 @@ def test_each_policy_keeps_its_versions_as_they_come(base, saved_model, policy, 
     assert states(store) == after
 
 
-# === Tries ===
+# === Retries ===
 
 
-def test_a_version_is_tried_again_after_the_interval_and_so_often(tmp_path):
+def test_a_version_is_loaded_again_after_the_interval_a_few_times(tmp_path):
     now = [0.0]
     attempts = LoadAttempts(retries=2, interval=60.0, clock=lambda: now[0])
     contents = fingerprint(tmp_path)
@@ -253,12 +249,12 @@ def test_a_version_is_tried_again_after_the_interval_and_so_often(tmp_path):
     assert attempts.due("m", 1, tmp_path)
 
 
-def test_a_version_is_tried_again_where_nobody_looks_for_new_ones(base, monkeypatch):
-    real, tries = store_module.load_version, []
+def test_a_version_is_loaded_again_without_polling(base, monkeypatch):
+    real, attempts = store_module.load_version, []
 
     def fails_once(*arguments):
-        tries.append(arguments)
-        if len(tries) == 1:
+        attempts.append(arguments)
+        if len(attempts) == 1:
             raise LoadError("the disk was away")
         return real(*arguments)
 
@@ -269,7 +265,7 @@ def test_a_version_is_tried_again_where_nobody_looks_for_new_ones(base, monkeypa
     with ServerThread(options) as running:
         assert not running.server.store.ready
         wait_for(lambda: running.server.store.ready)
-    assert len(tries) == 2
+    assert len(attempts) == 2
 
 
 # === A new configuration ===
@@ -285,7 +281,7 @@ def reload_request(*models):
     return request
 
 
-def test_a_reload_adds_a_model_before_it_returns_and_unloads_what_it_does_not_list(base):
+def test_a_reload_waits_for_new_models_and_unloads_those_not_listed(base):
     store = loaded_store(ModelConfig("m", base))
     response = reload_config(store, reload_request(("n", base)))
     assert response.status.error_code == 0
@@ -403,7 +399,7 @@ def test_a_label_moves_to_a_version_that_is_available_and_back(base, saved_model
         (False, {"stable": 1, "other": 1}, True),
     ],
 )
-def test_a_label_of_a_version_that_is_not_available_needs_permission_and_must_be_new(base, allow, labels, accepted):
+def test_only_a_new_label_may_name_an_unavailable_version_and_if_allowed(base, allow, labels, accepted):
     store = loaded_store(
         ModelConfig("m", base, labels={"stable": 1}), allow_version_labels_for_unavailable_models=allow
     )
@@ -461,7 +457,7 @@ def test_a_model_config_file_that_lists_no_model_changes_nothing(text, base, tmp
     assert served(store) == 1
 
 
-def test_what_was_written_to_the_model_config_file_while_the_server_started_is_applied(base, tmp_path):
+def test_changes_of_the_config_file_during_the_start_are_applied(base, tmp_path):
     path = tmp_path / "models.config"
     write_config(path, ("m", base), ("n", base))
     store, file = loaded_store(ModelConfig("m", base)), ConfigFile(path, [ModelConfig("m", base)])
@@ -479,7 +475,7 @@ def wait_for(condition, seconds=10):
         time.sleep(0.02)
 
 
-def test_a_running_server_follows_its_folders_and_its_config_file_and_takes_reloads(base, saved_model, tmp_path):
+def test_a_running_server_follows_folders_config_file_and_reloads(base, saved_model, tmp_path):
     path = tmp_path / "models.config"
     write_config(path, ("m", base))
     options = ServerOptions(
@@ -512,9 +508,7 @@ def test_a_running_server_follows_its_folders_and_its_config_file_and_takes_relo
         assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
-def test_a_new_model_of_the_config_file_that_loads_slowly_does_not_keep_the_others_from_new_versions(
-    base, saved_model, tmp_path, monkeypatch
-):
+def test_a_slow_new_model_does_not_delay_versions_of_the_others(base, saved_model, tmp_path, monkeypatch):
     path, other = tmp_path / "models.config", tmp_path / "other"
     write_config(path, ("m", base))
     publish(saved_model, other, 1)
@@ -544,16 +538,16 @@ def test_a_new_model_of_the_config_file_that_loads_slowly_does_not_keep_the_othe
         wait_for(lambda: store.answers("slow"))
 
 
-def test_a_look_that_fails_does_not_end_the_looking():
-    looks = []
+def test_a_poll_that_fails_does_not_end_the_polling():
+    polls = []
 
-    def look():
-        looks.append(1)
+    def poll():
+        polls.append(1)
         raise InputError("bad")
 
     watcher = Watcher()
-    watcher.add(0.01, look)
+    watcher.add(0.01, poll)
     watcher.add(0, lambda: pytest.fail("an interval of 0 means never"))
     watcher.start()
-    wait_for(lambda: len(looks) > 2)
+    wait_for(lambda: len(polls) > 2)
     watcher.stop()

@@ -22,6 +22,6 @@ def test_memory_of_cycles_goes_back_to_the_system():
     last = np.ones(60_000, np.uint8)  # what lies behind them keeps the heap from shrinking by itself
     before = resident_mib()
     del cycle
-    memory.give_back()
+    memory.release_unused()
     assert resident_mib() < before - 150
     assert last.sum() == 60_000

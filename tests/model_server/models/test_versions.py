@@ -3,8 +3,8 @@ import logging
 import shutil
 
 import pytest
-from support import serving_models
 import tensorflow as tf
+from support import serving_models
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 
@@ -12,10 +12,12 @@ from bert_serving import contract
 from bert_serving.errors import InputError
 from bert_serving.model_server.batching.executor import Executor
 from bert_serving.model_server.config.options import ModelConfig, ServerOptions, VersionPolicy
-from bert_serving.model_server.inference.predict import predict
+from bert_serving.model_server.inference.predict import prepare_predict
 from bert_serving.model_server.models.folders import version_folders
-from bert_serving.model_server.models.store import AVAILABLE, END, START, ModelStore
+from bert_serving.model_server.models.store import ModelStore
+from bert_serving.model_server.models.versions import AVAILABLE, END, START
 from bert_serving.model_server.observability.metrics import Metrics
+from bert_serving.saved_model.versions import latest_version
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +67,7 @@ def test_only_folders_named_by_a_plain_number_are_versions(tmp_path):
         (tmp_path / name).mkdir()
     (tmp_path / "7").write_text("a file")
     assert version_folders(tmp_path) == {1: tmp_path / "1", 22: tmp_path / "00000022"}
+    assert latest_version(tmp_path) == tmp_path / "00000022"
 
 
 @pytest.mark.parametrize(
@@ -123,7 +126,7 @@ def test_tags_that_the_model_does_not_have_end_the_version_with_an_error(tmp_pat
         (("3",), "none of the versions asked for"),
     ],
 )
-def test_a_base_path_without_a_version_is_an_error_before_anything_is_loaded(tmp_path, folders, text):
+def test_a_base_path_without_a_version_is_an_error_before_any_load(tmp_path, folders, text):
     base = tmp_path / "base"
     if folders is not None:
         for name in ("", *folders):
@@ -138,21 +141,21 @@ def test_a_base_path_without_a_version_is_an_error_before_anything_is_loaded(tmp
 def test_a_version_is_not_available_before_its_warmup_has_run(tmp_path, saved_model, monkeypatch):
     copy_versions(saved_model, tmp_path, 1)
     write_warmup(tmp_path / "1", log_of([1.0]), log_of([[1.0, 2.0, 3.0]], signature="matrix"))
-    store, seen = store_of(tmp_path, warmup_iterations=2), []
+    store, states = store_of(tmp_path, warmup_iterations=2), []
     from bert_serving.model_server.models import warmup
 
     def watched(servable, request):
-        seen.append(store.versions("m")[0].state)
-        return predict(servable, request)
+        states.append(store.versions("m")[0].state)
+        return prepare_predict(servable, request)
 
-    monkeypatch.setattr(warmup, "predict", watched)
+    monkeypatch.setattr(warmup, "prepare_predict", watched)
     assert load_one(store).state == AVAILABLE
-    assert len(seen) == 4
-    assert AVAILABLE not in seen
-    assert START not in seen
+    assert len(states) == 4
+    assert AVAILABLE not in states
+    assert START not in states
 
 
-def test_no_warmup_iterations_mean_one_so_that_a_broken_record_still_ends_the_version(tmp_path, saved_model):
+def test_no_warmup_iterations_mean_one(tmp_path, saved_model):
     copy_versions(saved_model, tmp_path, 1)
     write_warmup(tmp_path / "1", log_of(["a"]))
     assert load_one(store_of(tmp_path, warmup_iterations=0)).state == END
@@ -249,9 +252,9 @@ def test_an_input_with_a_default_may_be_left_out(tmp_path, saved_model):
     request = predict_pb2.PredictRequest()
     request.model_spec.signature_name = "two_inputs"
     request.inputs["a"].CopyFrom(tf.make_tensor_proto([1.0]))
-    assert list(predict(servable, request).outputs["sum"].float_val) == [11.0]
+    assert list(prepare_predict(servable, request).run().outputs["sum"].float_val) == [11.0]
     request.inputs["b"].CopyFrom(tf.make_tensor_proto([2.0]))
-    assert list(predict(servable, request).outputs["sum"].float_val) == [3.0]
+    assert list(prepare_predict(servable, request).run().outputs["sum"].float_val) == [3.0]
 
 
 def test_tensor_content_is_given_where_it_is_asked_for(tmp_path, saved_model):
@@ -259,7 +262,7 @@ def test_tensor_content_is_given_where_it_is_asked_for(tmp_path, saved_model):
     store.load()
     request = predict_pb2.PredictRequest()
     request.inputs["x"].CopyFrom(tf.make_tensor_proto([1.0, 2.0]))
-    output = predict(store.resolve(latest()), request, tensor_content=True).outputs["y"]
+    output = prepare_predict(store.resolve(latest()), request, tensor_content=True).run().outputs["y"]
     assert output.tensor_content
     assert not output.float_val
     assert tf.make_ndarray(output).tolist() == [2.5, 3.0]
