@@ -72,7 +72,7 @@ def write_losses(predictions: Predictions, path: Path) -> None:
     lines = ["loss\tlabel\tanswer\ttext"]
     for rows in (order[:LISTED_ROWS], order[::-1][:LISTED_ROWS]):
         lines += [
-            f"{predictions.losses[row]:.4f}\t{predictions.true_name(row)}\t{predictions.predicted_name(row)}\t"
+            f"{predictions.losses[row]:.4f}\t{predictions.true_label(row)}\t{predictions.predicted_label(row)}\t"
             f"{predictions.table.texts[row]}"
             for row in rows.tolist()
         ]
