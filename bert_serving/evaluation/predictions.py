@@ -55,7 +55,7 @@ class Predictions:
     def correct(self) -> np.ndarray:
         """Which rows are predicted correctly, bool [N]: with multilabel all labels must be. Not for regression."""
         same = np.asarray(self.y_true == self.y_pred)
-        return same.all(axis=1) if same.ndim == 2 else same
+        return np.asarray(same.all(axis=1)) if same.ndim == 2 else same
 
     @cached_property
     def losses(self) -> np.ndarray:
@@ -65,7 +65,7 @@ class Predictions:
         regression the absolute error.
         """
         if self.head is Head.REGRESSION:
-            return np.abs(self.y_pred - self.y_true)
+            return np.asarray(np.abs(self.y_pred - self.y_true))
         values = np.clip(np.asarray(self.values, np.float64), SMALLEST_PROBABILITY, None)
         if self.head is Head.MULTILABEL:
             against = np.clip(1 - np.asarray(self.values, np.float64), SMALLEST_PROBABILITY, None)
@@ -102,7 +102,7 @@ class Predictions:
             return f"{predicted:.3g}"
         if self.head is Head.MULTILABEL:
             return _label_text(tuple(name for name, mark in zip(self.labels, predicted, strict=True) if mark))
-        return self.labels[predicted]
+        return self.labels[int(predicted)]
 
 
 def _label_text(label: str | tuple[str, ...] | float) -> str:

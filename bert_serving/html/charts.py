@@ -102,7 +102,7 @@ def class_scale(labels: Sequence[str]) -> alt.Scale:
 
 def inline_data(rows: Sequence[Mapping[str, object]]) -> alt.Data:
     """Data inside the chart, each value checked against altair's schema."""
-    return alt.Data(values=list(rows))  # type: ignore[no-untyped-call]  altair does not annotate it
+    return alt.Data(values=list(rows))  # type: ignore[no-untyped-call]  # altair does not annotate it
 
 
 def many_rows(rows: Sequence[Mapping[str, object]]) -> pandas.DataFrame:
@@ -117,8 +117,8 @@ def tooltips(*fields: str | tuple[str, str] | tuple[str, str, str]) -> list[alt.
         if isinstance(field, str):
             shown.append(alt.Tooltip(f"{field}:N"))
         else:
-            name, number_format, *title = field
-            shown.append(alt.Tooltip(f"{name}:Q", format=number_format, **({"title": title[0]} if title else {})))
+            name, number_format, title = field if len(field) == 3 else (*field, field[0])
+            shown.append(alt.Tooltip(f"{name}:Q", format=number_format, title=title))
     return shown
 
 

@@ -65,7 +65,7 @@ def test_the_picture_and_the_page_show_the_words(trained, bert_serving, tmp_path
     assert 500 < width < 900
     assert height > 400
     page = (tmp_path / "x.html").read_text("utf-8")
-    assert "Why praise" in page
+    assert "Explanation of praise" in page
     assert "<b>" not in page
     assert re.search(r'class="piece for" style="--weight:1.000"[^>]*>good<', page)
     assert "Integrated gradients" in page
@@ -175,4 +175,4 @@ def test_a_run_whose_encoder_stayed_a_tf_hub_module_is_refused(run_file, encoder
     assert trained.status == 0, trained
     ended = bert_serving("explain", "run", "good film")
     assert ended.status == 2
-    assert "is a TF Hub module that shows no embeddings" in ended.err
+    assert "is a TF Hub module without access to its embeddings" in ended.err

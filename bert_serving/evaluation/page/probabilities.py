@@ -24,7 +24,9 @@ def calibration_section(report: Report, calibration: Calibration, names: ReportN
     lead = (
         "With calibrated probabilities, 80% of the predictions made with a confidence of 80% are correct. Below the diagonal "
         "the model is overconfident, above it underconfident; vertical lines show 95% intervals. "
-    ) + ("Every label of every row counts as a prediction." if multilabel else "Confidence is the greatest probability.")
+    ) + (
+        "Every label of every row counts as a prediction." if multilabel else "Confidence is the greatest probability."
+    )
     parts: list[Part] = [_calibration_facts(calibration, names.scaling)]
     if len(models) > 1:
         parts.append(_models_table(models))

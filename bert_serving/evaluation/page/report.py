@@ -64,7 +64,9 @@ def _predicted_numbers(report: Report) -> Section:
         for row in chosen
     ]
     chart = Chart(curves.predicted_numbers(points), "Predicted against true values, a point for each row")
-    lead = f"On the diagonal predicted and true value are equal. Shown: {shown_of(len(points), len(predictions), 'row')}."
+    lead = (
+        f"On the diagonal predicted and true value are equal. Shown: {shown_of(len(points), len(predictions), 'row')}."
+    )
     return Section("Predicted against true values", (chart,), lead)
 
 

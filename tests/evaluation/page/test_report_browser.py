@@ -4,13 +4,13 @@ import dataclasses
 
 import numpy as np
 import pytest
-from support.predictions import EVERY_KIND, NAMES, classified
 from support.browser import browser  # noqa: F401  a fixture
 from support.hostile import HOSTILE
+from support.predictions import EVERY_KIND, NAMES, classified
 
 from bert_serving.contract import Head, Scaling
-from bert_serving.evaluation.page.report import report_page
 from bert_serving.evaluation.page.names import ReportNames
+from bert_serving.evaluation.page.report import report_page
 from bert_serving.evaluation.predictions import Predictions
 from bert_serving.evaluation.report import TextLengths, make_report
 

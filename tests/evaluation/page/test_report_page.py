@@ -6,14 +6,14 @@ import re
 
 import numpy as np
 import pytest
-from support.predictions import EVERY_KIND, NAMES, classified, table
 from support.hostile import HOSTILE
+from support.predictions import EVERY_KIND, NAMES, classified, table
 
 from bert_serving.contract import Head, Scaling
 from bert_serving.evaluation.page import report as module
+from bert_serving.evaluation.page.names import ReportNames
 from bert_serving.evaluation.page.report import report_page
 from bert_serving.evaluation.page.rows import TEXT_CHARACTERS
-from bert_serving.evaluation.page.names import ReportNames
 from bert_serving.evaluation.predictions import Predictions
 from bert_serving.evaluation.report import TextLengths, make_report
 from bert_serving.html.parts import Matrix, SortableTable, Verdicts
