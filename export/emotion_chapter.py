@@ -27,8 +27,9 @@ from bert_serving.features.frozen import FrozenEncoder, classify_features, featu
 from bert_serving.features.projection import densities, project
 from bert_serving.metrics import measure
 from bert_serving.observer import Observer
+from bert_serving.plots import data as data_plots
 from bert_serving.plots import figure
-from bert_serving.plots import plots as pictures
+from bert_serving.plots import results as result_plots
 from bert_serving.training.loading import load_classifier
 from bert_serving.training.run_folder import RunFolder
 
@@ -43,10 +44,10 @@ def draw_data(splits: Splits, classifier: Classifier, folder: Path) -> None:
     """How many rows each label has, and how long its texts are."""
     labels = classifier.options.labels
     counts = {name: {label: table.labels.count(label) for label in labels} for name, table in splits.named().items()}
-    pictures.draw_class_distribution(counts, folder / "class_distribution.png")
+    data_plots.draw_class_distribution(counts, folder / "class_distribution.png")
     _, lengths = classifier.tokenize(splits.train.texts, splits.train.pairs)
     found = {label: lengths[np.asarray(splits.train.labels) == label] for label in labels}
-    pictures.draw_lengths_per_label(found, classifier.options.sequence_length, folder / "token_lengths.png")
+    data_plots.draw_lengths_per_label(found, classifier.options.sequence_length, folder / "token_lengths.png")
 
 
 def predict_from_features(
@@ -57,7 +58,7 @@ def predict_from_features(
     points = project(features["train"], observer=observer).points
     places = np.asarray([labels.index(label) for label in splits.train.labels])
     grids = dict(zip(labels, densities(points, places, len(labels)), strict=True))
-    pictures.draw_densities(grids, folder / "feature_density.png")
+    result_plots.draw_densities(grids, folder / "feature_density.png")
     train = features["train"], splits.train
     measured = {name: (features[name], table) for name, table in splits.named().items() if name != "train"}
     with observer.stage("Logistic regression"):
@@ -114,7 +115,7 @@ def main(arguments: list[str]) -> int:
     }
     for model in ("logistic regression on frozen features", "fine-tuned"):
         name = model.split(" ")[0].replace("-", "_")
-        pictures.draw_confusion_matrix(scores[model]["validation"], folder / f"confusion_matrix_{name}.png")
+        result_plots.draw_confusion_matrix(scores[model]["validation"], folder / f"confusion_matrix_{name}.png")
     write_losses(found["fine-tuned"]["validation"], folder / "rows_by_loss.tsv")
     draw_figures(scores, folder / "accuracy.png")
     show_figures(scores)

@@ -96,7 +96,7 @@ def _check(model: str) -> None:
 
 
 def _draw(found: "Explanation", png: Path) -> None:
-    from bert_serving.plots.plots import draw_explanation
+    from bert_serving.plots.results import draw_explanation
 
     try:
         draw_explanation(found, png)

@@ -167,10 +167,10 @@ def _keys(table: LabeledTable) -> list[Any]:
 
 
 def _measure(
-    table: LabeledTable, counts: Counter, labels: Sequence[str], lengths: np.ndarray, sequence_length: int
+    table: LabeledTable, counts: Counter[Any], labels: Sequence[str], lengths: np.ndarray, sequence_length: int
 ) -> SplitAudit:
     classes = Counter(name for label in table.labels for name in label_names(label))
-    different: dict[Any, set] = {}
+    different: dict[Any, set[Any]] = {}
     for key, label in zip(_keys(table), table.labels, strict=True):
         different.setdefault(key, set()).add(label)
     return SplitAudit(
@@ -197,7 +197,7 @@ def _quantiles(lengths: np.ndarray) -> dict[str, float]:
     return dict(zip(names, np.percentile(lengths, QUANTILES).tolist(), strict=True))
 
 
-def _shared(first: str, second: str, counts: Mapping[str, Counter]) -> SharedTexts:
+def _shared(first: str, second: str, counts: Mapping[str, Counter[Any]]) -> SharedTexts:
     common = counts[first].keys() & counts[second].keys()
     rows = sum(counts[second][key] for key in common)
     return SharedTexts(first, second, texts=len(common), rows=rows, share=rows / counts[second].total())
@@ -207,7 +207,7 @@ def _shared(first: str, second: str, counts: Mapping[str, Counter]) -> SharedTex
 
 
 def _warnings(
-    splits: Mapping[str, SplitAudit], shared: Sequence[SharedTexts], train_counts: Counter, sequence_length: int
+    splits: Mapping[str, SplitAudit], shared: Sequence[SharedTexts], train_counts: Counter[Any], sequence_length: int
 ) -> list[str]:
     found = []
     train = splits["train"]

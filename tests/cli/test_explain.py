@@ -11,7 +11,7 @@ from support.other_encoders import write_bag_of_words
 from bert_serving.cli.explain import _style
 from bert_serving.contract import Head
 from bert_serving.explanation.integrated_gradients import explain
-from bert_serving.plots.plots import draw_explanation
+from bert_serving.plots.results import draw_explanation
 
 TEXT = "The good-looking BIKE is not bad"
 

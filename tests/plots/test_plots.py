@@ -8,15 +8,10 @@ import pytest
 from matplotlib.image import imread
 
 from bert_serving.metrics import classification_metrics
+from bert_serving.plots.data import draw_class_distribution, draw_token_lengths
 from bert_serving.plots.figure import abridged, wrapped
-from bert_serving.plots.plots import (
-    draw_class_distribution,
-    draw_confusion_matrix,
-    draw_history,
-    draw_predictions,
-    draw_reliability,
-    draw_token_lengths,
-)
+from bert_serving.plots.results import draw_confusion_matrix, draw_predictions, draw_reliability
+from bert_serving.plots.training import draw_history
 
 AWKWARD = ["costs $5 or $6 {x_$", "天气很好", "طقس جميل", "two\nlines\x00", "a_very_long_label_" * 6, "", "🙂"]
 
