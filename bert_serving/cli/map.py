@@ -210,7 +210,7 @@ def _as_json(found: "FeatureMap", names: "MapNames", page: Path | None) -> dict[
         "explained_variance": found.projection.explained,
         "points": len(found.drawn),
         "rows": found.candidates,
-        "learnt_from": found.learnt,
+        "learnt_from": found.training_rows,
         "measured_on": names.measured,
         "metrics": found.metrics,
         "page": None if page is None else str(page),

@@ -15,7 +15,7 @@ def explain_page(explanation: Explanation, model: str) -> Page:
     """Lays an explanation out; `model` is the name of the model."""
     is_value = explanation.head is Head.REGRESSION
     return Page(
-        title="Explanation of the predicted value" if is_value else f"Explanation of {explanation.label}",
+        title="Explanation of the predicted value" if is_value else f"Explanation of the label {explanation.label}",
         subtitle=f"{model} on one text of {counted(len(explanation.words), 'word')}",
         sections=(
             _attributions(explanation),

@@ -44,7 +44,7 @@ class FeatureMap:
         classes: index of their labels, int [drawn].
         projection: their points.
         candidates: number of rows that `drawn` was chosen from.
-        learnt: number of rows that the logistic regression was fitted on.
+        training_rows: number of rows that the logistic regression was fitted on.
         regression: its predictions on the measured rows.
         majority: the label frequencies as predictions on them.
         width: length of one feature vector.
@@ -54,7 +54,7 @@ class FeatureMap:
     classes: np.ndarray
     projection: Projection
     candidates: int
-    learnt: int
+    training_rows: int
     regression: Predictions
     majority: Predictions
     width: int
@@ -121,7 +121,7 @@ def make_feature_map(
         classes=label_array(rows.labels, labels, Head.SOFTMAX),
         projection=project(points, options.method, seed=options.seed, observer=observer),
         candidates=len(candidates),
-        learnt=len(splits.train),
+        training_rows=len(splits.train),
         regression=regression,
         majority=majority_of(splits.train, tables[measured], labels),
         width=points.shape[1],

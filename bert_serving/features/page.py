@@ -144,7 +144,7 @@ def _regression(feature_map: FeatureMap, names: MapNames) -> Section:
             ("accuracy", f"{regression['accuracy']:.4f}"),
             ("accuracy of the majority label", f"{majority['accuracy']:.4f}"),
             ("macro F1", f"{regression['macro_f1']:.4f}"),
-            ("training rows", f"{feature_map.learnt:,}"),
+            ("training rows", f"{feature_map.training_rows:,}"),
             ("test rows", f"{len(feature_map.regression):,}"),
         ]
     )

@@ -65,7 +65,7 @@ def test_the_picture_and_the_page_show_the_words(trained, bert_serving, tmp_path
     assert 500 < width < 900
     assert height > 400
     page = (tmp_path / "x.html").read_text("utf-8")
-    assert "Explanation of praise" in page
+    assert "Explanation of the label praise" in page
     assert "<b>" not in page
     assert re.search(r'class="piece for" style="--weight:1.000"[^>]*>good<', page)
     assert "Integrated gradients" in page
@@ -95,7 +95,7 @@ def test_pictures_and_pages_fit_every_head(head, trained, tmp_path):
     assert imread(tmp_path / "x.png").size > 0
     page = explain_page(found, "tiny").render()
     assert ("Probabilities" in page) == (head is not Head.REGRESSION)
-    assert ("several may apply" in page) == (head is Head.MULTILABEL)
+    assert ("several labels may apply" in page) == (head is Head.MULTILABEL)
 
 
 @pytest.mark.parametrize(

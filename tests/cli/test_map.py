@@ -124,7 +124,7 @@ def test_a_sample_is_drawn_of_many_rows_and_says_so(encoder_folder, rows, bert_s
     ended = bert_serving("map", encoder_folder, "--data", data, "--method", "pca")
     assert "points: 50 of 60 rows by PCA" in ended.out
     page = (tmp_path / "map.html").read_text("utf-8")
-    assert "Drawn: 50 of 60 rows." in page
+    assert "Shown: 50 of 60 rows." in page
     assert len(re.findall(r'"x":[\d.]+,"y":[\d.]+,"label"', page)) == 50
 
 

@@ -34,7 +34,7 @@ def feature_map(rows: int) -> FeatureMap:
         classes=classes,
         projection=project(features, Method.PCA),
         candidates=rows,
-        learnt=half,
+        training_rows=half,
         regression=classify_features(train, test, LABELS),
         majority=majority_of(train[1], test[1], LABELS),
         width=6,

@@ -106,9 +106,9 @@ def _thresholds_table(thresholds: tuple[ThresholdCurve, ...]) -> SortableTable:
         ("rows", "number", lambda curve: curve.rows),
         ("average precision", "bar", lambda curve: curve.average_precision),
         ("best threshold", "number", lambda curve: float(curve.thresholds[curve.best])),
-        ("precision at it", "percent", lambda curve: float(curve.precision[curve.best])),
-        ("recall at it", "percent", lambda curve: float(curve.recall[curve.best])),
-        ("F1 at it", "number", lambda curve: float(curve.f1[curve.best])),
+        ("precision", "percent", lambda curve: float(curve.precision[curve.best])),
+        ("recall", "percent", lambda curve: float(curve.recall[curve.best])),
+        ("F1", "number", lambda curve: float(curve.f1[curve.best])),
     ]
-    caption = "The threshold with the highest F1 of each label"
+    caption = "Precision, recall and F1 at the threshold with the highest F1"
     return table_of(thresholds, fields, caption, filterable=len(thresholds) > 12)

@@ -32,7 +32,7 @@ def verdicts(report: Report, names: ReportNames) -> Section:
         *_label_error_verdict(report),
         *_comparison_verdict(report, names),
     ]
-    return Section("Findings", (Verdicts(items),), "Problems come first. Click a line for details and rows to inspect.")
+    return Section("Findings", (Verdicts(items),), "Click a line for details and rows to inspect.")
 
 
 def _slice_verdict(predictions: Predictions, part: Slice) -> Verdict:
@@ -46,7 +46,7 @@ def _slice_verdict(predictions: Predictions, part: Slice) -> Verdict:
         description = "predicted incorrectly"
     return Verdict(
         "look",
-        f"Slice {part.group} {part.name}: {scores}",
+        f"Slice {part.group} = {part.name}: {scores}",
         f"{counted(len(part.rows), 'row')}; {slice_interval(part.score, predictions.head)}; corrected p "
         f"{p_value(part.p_value)}. The rows with the highest loss:",
         rows_table(predictions, worst, SLICE_ROWS, description),

@@ -110,7 +110,7 @@ def test_verdicts_name_every_problem():
     names = dataclasses.replace(NAMED, notes=("these are the rows that the model was trained on",))
     found = verdicts(report_page(make_report(made), names))
     assert found[0] == ("fix", "these are the rows that the model was trained on")
-    assert any(level == "look" and title.startswith("Slice words 4: ") for level, title in found)
+    assert any(level == "look" and title.startswith("Slice words = 4: ") for level, title in found)
     assert ("look", "1 label without rows: nobody") in found
     assert any(title.startswith("Probabilities are poorly calibrated") for _, title in found)
     assert any(title.endswith("may be wrong") for _, title in found)
