@@ -28,8 +28,8 @@ from bert_serving.features.projection import densities, project
 from bert_serving.metrics import measure
 from bert_serving.observer import Observer
 from bert_serving.plots import data as data_plots
-from bert_serving.plots import figure
 from bert_serving.plots import results as result_plots
+from bert_serving.plots import style
 from bert_serving.training.loading import load_classifier
 from bert_serving.training.run_folder import RunFolder
 
@@ -125,24 +125,24 @@ def main(arguments: list[str]) -> int:
 
 def draw_figures(scores: dict[str, dict[str, dict]], path: Path) -> None:
     """Accuracy here beside the book's, a group of bars for each model."""
-    found, (axis,) = figure.new_figure(7.2, 3.6, grid="x")
+    found, (axis,) = style.new_figure(7.2, 3.6, grid="x")
     bars = {"the book, validation": [BOOK[model] for model in scores]}
     for name in next(iter(scores.values())):
         bars[f"here, {name}"] = [splits[name]["accuracy"] for splits in scores.values()]
     height = 0.8 / len(bars)
     places = np.arange(len(scores))
-    colors = ("#8C8C8C", figure.ORANGE, figure.GREEN)
+    colors = ("#8C8C8C", style.ORANGE, style.GREEN)
     for number, ((name, values), color) in enumerate(zip(bars.items(), colors, strict=False)):
         drawn = axis.barh(
             places + (number - (len(bars) - 1) / 2) * height, values, height * 0.9, color=color, label=name
         )
-        axis.bar_label(drawn, [f"{value:.4g}" for value in values], padding=3, fontsize=8, color=figure.QUIET)
+        axis.bar_label(drawn, [f"{value:.4g}" for value in values], padding=3, fontsize=8, color=style.QUIET)
     axis.set_yticks(places, [model.replace(" on ", "\non ") for model in scores])
     axis.invert_yaxis()
     axis.set(xlim=(0, 1.05), xlabel="accuracy")
-    figure.set_title(axis, "Accuracy in the book, and here")
-    figure.add_legend(axis, below=True, columns=len(bars))
-    figure.save(found, path)
+    style.set_title(axis, "Accuracy in the book, and here")
+    style.add_legend(axis, below=True, columns=len(bars))
+    style.save(found, path)
 
 
 def show_figures(scores: dict[str, dict[str, dict]]) -> None:

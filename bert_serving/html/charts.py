@@ -41,10 +41,9 @@ _PERCENT, _COUNT, _FOUR_DIGITS = ".1%", ",", ",.4~r"
 
 @dataclass(frozen=True)
 class Box:
-    """One box of a box plot: five numbers of one class in one group."""
+    """One box of a box plot: five numbers of one class."""
 
     label: str
-    group: str
     low: float
     first_quartile: float
     median: float
@@ -60,7 +59,6 @@ class Bin:
     start: float
     end: float
     count: int
-    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -180,7 +178,7 @@ def box_plot(
     """One box for each class: quartiles, whiskers from `low` to `high`.
 
     Args:
-        boxes: the numbers; the tooltip shows the group's name.
+        boxes: the numbers.
         order: classes from top to bottom.
         value: what is measured, with its unit.
         limit: where to draw a vertical line, such as the length at which texts are cut.
@@ -206,29 +204,18 @@ def box_plot(
     return alt.layer(*layers)
 
 
-def histogram(bins: Sequence[Bin], *, value: str, groups: Sequence[str] = (), count: str = "rows") -> alt.Chart:
-    """Counts over ranges of a number; several groups are drawn as lines.
-
-    Args:
-        bins: the bars.
-        value: what is measured, with its unit.
-        groups: names of the groups in the order of their colors; one group or none gives bars.
-        count: what is counted.
-    """
-    base = alt.Chart(inline_data([asdict(bin_) for bin_ in bins]), width="container", height=220)
-    tooltip = tooltips(("start", _FOUR_DIGITS, "from"), ("end", _FOUR_DIGITS, "to"), ("count", _COUNT, count))
-    y = alt.Y("count:Q", title=count)
-    chart: alt.Chart
-    if len(groups) <= 1:
-        x = alt.X("start:Q", bin="binned", title=value)
-        chart = base.mark_bar().encode(x=x, x2="end:Q", y=y, tooltip=tooltip)
-    else:
-        chart = base.mark_line(interpolate="step-after", strokeWidth=2).encode(
-            x=alt.X("start:Q", title=value, scale=alt.Scale(nice=False)),
-            y=y,
-            color=_group_color(groups),
-            tooltip=[*tooltips("group"), *tooltip],
+def histogram(bins: Sequence[Bin], *, value: str) -> alt.Chart:
+    """Counts of rows over ranges of a number; `value` is what is measured, with its unit."""
+    chart: alt.Chart = (
+        alt.Chart(inline_data([asdict(bin_) for bin_ in bins]), width="container", height=220)
+        .mark_bar()
+        .encode(
+            x=alt.X("start:Q", bin="binned", title=value),
+            x2="end:Q",
+            y=alt.Y("count:Q", title="rows"),
+            tooltip=tooltips(("start", _FOUR_DIGITS, "from"), ("end", _FOUR_DIGITS, "to"), ("count", _COUNT, "rows")),
         )
+    )
     return chart
 
 
@@ -259,26 +246,22 @@ def reliability(points: Mapping[str, Sequence[ReliabilityPoint]], *, lowest: flo
     )
 
 
-def scatter(
-    points: Sequence[tuple[float, float, str, str]], *, labels: Sequence[str], titles: tuple[str, str] = ("", "")
-) -> alt.Chart:
+def scatter(points: Sequence[tuple[float, float, str, str]], *, labels: Sequence[str]) -> alt.Chart:
     """Points in two dimensions: the tooltip shows the text, the legend picks classes, wheel and drag zoom and move.
 
     Args:
         points: (x, y, label, text).
         labels: in the order of their colors.
-        titles: of the two axes; "" for axes without a meaning of their own, which are left out.
     """
     data = [{"x": x, "y": y, "label": label, "text": text} for x, y, label, text in points]
     picked = alt.selection_point(fields=["label"], bind="legend")
-    x_axis, y_axis = (alt.Axis(title=title) if title else None for title in titles)
     scale = alt.Scale(zero=False, padding=10)
     chart: alt.Chart = (
         alt.Chart(many_rows(data), width="container", height=520)
         .mark_circle(size=26, opacity=0.65)
         .encode(
-            x=alt.X("x:Q", axis=x_axis, scale=scale),
-            y=alt.Y("y:Q", axis=y_axis, scale=scale),
+            x=alt.X("x:Q", axis=None, scale=scale),
+            y=alt.Y("y:Q", axis=None, scale=scale),
             color=_group_color(labels, "label"),
             opacity=alt.condition(picked, alt.value(0.65), alt.value(0.04)),
             tooltip=tooltips("label", "text"),

@@ -6,19 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bert_serving.plots.figure import (
-    BLUE,
-    LIGHT_BLUE,
-    QUIET,
-    VERMILION,
-    add_legend,
-    label_rows,
-    new_figure,
-    save,
-    set_title,
-    shown_share,
-    split_color,
-)
+from bert_serving.plots import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,14 +34,14 @@ def draw_class_distribution(counts: Mapping[str, Mapping[str, int]], path: Path)
     labels = sorted(first, key=lambda label: -first[label])
     dots = len(labels) > MOST_BARS
     step = 0.17 if dots else 0.16 * len(counts) + 0.14
-    figure, (axis,) = new_figure(7.2, step * len(labels) + 1.5, grid="both" if dots else "x")
-    label_rows(axis, labels, LABEL_WIDTH, size=7 if dots else 9)
+    figure, (axis,) = style.new_figure(7.2, step * len(labels) + 1.5, grid="both" if dots else "x")
+    style.label_rows(axis, labels, LABEL_WIDTH, size=7 if dots else 9)
     greatest = 0.0
     for number, (split, rows) in enumerate(counts.items()):
         total = sum(rows.values())
         shares = [100 * rows.get(label, 0) / max(total, 1) for label in labels]
         greatest = max(greatest, *shares)
-        color, name = split_color(split, number), f"{split} ({total:,} rows)"
+        color, name = style.split_color(split, number), f"{split} ({total:,} rows)"
         if dots:
             marker = "osD^v"[number % 5]
             axis.plot(shares, range(len(labels)), marker, markersize=4, alpha=0.85, color=color, label=name)
@@ -62,12 +50,12 @@ def draw_class_distribution(counts: Mapping[str, Mapping[str, int]], path: Path)
             offsets = np.arange(len(labels)) + (number - (len(counts) - 1) / 2) * height
             axis.barh(offsets, shares, height * 0.92, color=color, label=name)
             for offset, share, label in zip(offsets, shares, labels, strict=True):
-                axis.text(share, offset, f" {rows.get(label, 0):,}", va="center", fontsize=7, color=QUIET)
+                axis.text(share, offset, f" {rows.get(label, 0):,}", va="center", fontsize=7, color=style.QUIET)
     axis.set_xlim(0, greatest * 1.12)
     axis.set_xlabel("share of the split's rows (%)")
-    set_title(axis, f"Distribution of {len(labels)} labels{'' if dots else ', with numbers of rows'}")
-    add_legend(axis, below=True, columns=len(counts))
-    save(figure, path)
+    style.set_title(axis, f"Distribution of {len(labels)} labels{'' if dots else ', with numbers of rows'}")
+    style.add_legend(axis, below=True, columns=len(counts))
+    style.save(figure, path)
 
 
 def draw_token_lengths(token_lengths: Mapping[str, np.ndarray], sequence_length: int, path: Path) -> None:
@@ -78,7 +66,7 @@ def draw_token_lengths(token_lengths: Mapping[str, np.ndarray], sequence_length:
         sequence_length: tokens at which a text is cut.
         path: the PNG file to write.
     """
-    figure, (axis,) = new_figure(7.2, 3.9, grid="y")
+    figure, (axis,) = style.new_figure(7.2, 3.9, grid="y")
     lengths = {split: np.asarray(values) for split, values in token_lengths.items()}
     right = max([sequence_length * 1.08, *(float(np.percentile(values, 99.5)) for values in lengths.values())])
     width = max(1, round(right / 40))
@@ -87,8 +75,8 @@ def draw_token_lengths(token_lengths: Mapping[str, np.ndarray], sequence_length:
         cut = float((values > sequence_length).mean())
         # The last bin counts the few longer texts, so that the shares add up.
         shares = 100 * np.histogram(np.minimum(values, edges[-1] - 0.5), edges)[0] / len(values)
-        color = split_color(split, number)
-        label = f"{split}: {shown_share(cut)} of {len(values):,} texts are cut"
+        color = style.split_color(split, number)
+        label = f"{split}: {style.shown_share(cut)} of {len(values):,} texts are cut"
         axis.stairs(shares, edges, color=color, linewidth=1.6, label=label)
         if number == 0:
             axis.stairs(shares, edges, color=color, alpha=0.18, fill=True)
@@ -100,7 +88,7 @@ def draw_token_lengths(token_lengths: Mapping[str, np.ndarray], sequence_length:
         xycoords=("data", "axes fraction"),
         ha="right" if left else "left",
         va="top",
-        color=VERMILION,
+        color=style.VERMILION,
         fontsize=9,
     )
     axis.set_xlim(0, edges[-1])
@@ -109,9 +97,9 @@ def draw_token_lengths(token_lengths: Mapping[str, np.ndarray], sequence_length:
     beyond = any((values > edges[-1]).any() for values in lengths.values())
     last = f"; last bar: {edges[-2] + 0.5:.0f} tokens and more" if beyond else ""
     axis.set(xlabel=f"{_TOKENS}{last}", ylabel=f"texts per {unit} (%)")
-    set_title(axis, "Text lengths")
-    add_legend(axis, below=True, columns=1)
-    save(figure, path)
+    style.set_title(axis, "Text lengths")
+    style.add_legend(axis, below=True, columns=1)
+    style.save(figure, path)
 
 
 def draw_lengths_per_label(lengths: Mapping[str, np.ndarray], sequence_length: int, path: Path) -> None:
@@ -128,7 +116,7 @@ def draw_lengths_per_label(lengths: Mapping[str, np.ndarray], sequence_length: i
     if not lengths:
         raise ValueError("lengths holds no labels to draw")
     labels = sorted(lengths, key=lambda label: -float(np.median(lengths[label])))
-    figure, (axis,) = new_figure(7.2, 0.34 * len(labels) + 1.2, grid="x")
+    figure, (axis,) = style.new_figure(7.2, 0.34 * len(labels) + 1.2, grid="x")
     axis.boxplot(
         [lengths[label] for label in labels],
         orientation="horizontal",
@@ -136,21 +124,21 @@ def draw_lengths_per_label(lengths: Mapping[str, np.ndarray], sequence_length: i
         widths=0.6,
         showfliers=False,
         patch_artist=True,
-        boxprops={"facecolor": LIGHT_BLUE, "edgecolor": BLUE},
-        medianprops={"color": VERMILION, "linewidth": 1.6},
-        whiskerprops={"color": BLUE},
-        capprops={"color": BLUE},
+        boxprops={"facecolor": style.LIGHT_BLUE, "edgecolor": style.BLUE},
+        medianprops={"color": style.VERMILION, "linewidth": 1.6},
+        whiskerprops={"color": style.BLUE},
+        capprops={"color": style.BLUE},
     )
     right = axis.get_xlim()[1]
     near = sequence_length < 1.2 * right
     if near:
         _draw_cut(axis, sequence_length)
-    label_rows(axis, labels, LABEL_WIDTH)
+    style.label_rows(axis, labels, LABEL_WIDTH)
     axis.set_xlim(0, max(right, sequence_length * 1.05) if near else right)
     axis.set_xlabel(_TOKENS)
-    set_title(axis, "Text lengths by label")
-    save(figure, path)
+    style.set_title(axis, "Text lengths by label")
+    style.save(figure, path)
 
 
 def _draw_cut(axis: "Axes", sequence_length: int) -> None:
-    axis.axvline(sequence_length + 0.5, color=VERMILION, linewidth=1.4, linestyle=(0, (4, 2)))
+    axis.axvline(sequence_length + 0.5, color=style.VERMILION, linewidth=1.4, linestyle=(0, (4, 2)))

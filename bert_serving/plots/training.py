@@ -6,31 +6,30 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bert_serving.plots.figure import INK, SPLIT_COLORS, add_legend, new_figure, save, set_title
+from bert_serving.plots import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def draw_history(history: Sequence[Mapping[str, float]], path: Path, metric: str | None = None) -> None:
-    """Draws the loss and one metric over the epochs.
+def draw_history(history: Sequence[Mapping[str, float]], path: Path) -> None:
+    """Draws the loss, and the first metric that was measured on the validation rows, over the epochs.
 
     Args:
         history: one mapping for each epoch: epoch, loss, val_loss, and metrics such as accuracy and val_accuracy.
         path: the PNG file to write.
-        metric: name without "val_"; absent: the first metric that was measured on the validation rows.
 
     Raises:
         ValueError: there are no epochs.
     """
     if not history:
         raise ValueError("history holds no epochs to draw")
-    metric = metric or _first_metric(history)
+    metric = _first_metric(history)
     panels = ["loss"] if metric is None else ["loss", metric]
-    figure, axes = new_figure(4.6 * len(panels), 3.6, columns=len(panels))
+    figure, axes = style.new_figure(4.6 * len(panels), 3.6, columns=len(panels))
     for axis, name in zip(axes, panels, strict=True):
         _draw_panel(axis, history, name)
-    save(figure, path)
+    style.save(figure, path)
 
 
 def _first_metric(history: Sequence[Mapping[str, float]]) -> str | None:
@@ -46,17 +45,17 @@ def _draw_panel(axis: "Axes", history: Sequence[Mapping[str, float]], name: str)
     for values, split, label in ((trained, "train", "training"), (validated, "validation", "validation")):
         if np.isfinite(values).any():
             mark = "o" if len(history) <= 30 else ""
-            axis.plot(epochs, values, marker=mark, markersize=4.5, color=SPLIT_COLORS[split], label=label)
+            axis.plot(epochs, values, marker=mark, markersize=4.5, color=style.SPLIT_COLORS[split], label=label)
     title = name.replace("_", " ")
     if np.isfinite(validated).any():
         lower = "loss" in name or "error" in name
         best = int(np.nanargmin(validated) if lower else np.nanargmax(validated))
-        axis.plot(epochs[best], validated[best], "o", markersize=10, markerfacecolor="none", color=INK)
-        set_title(axis, f"Validation {title}: best {validated[best]:.4g} (epoch {epochs[best]:.0f})")
+        axis.plot(epochs[best], validated[best], "o", markersize=10, markerfacecolor="none", color=style.INK)
+        style.set_title(axis, f"Validation {title}: best {validated[best]:.4g} (epoch {epochs[best]:.0f})")
     else:
-        set_title(axis, f"Training {title}")
+        style.set_title(axis, f"Training {title}")
     axis.set(xlabel="epoch", ylabel=title)
     axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axis.set_xlim(epochs.min() - 0.3, epochs.max() + 0.3)
     axis.margins(y=0.1)
-    add_legend(axis)
+    style.add_legend(axis)

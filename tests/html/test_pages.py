@@ -223,8 +223,8 @@ class TestCharts:
         "spec",
         [
             charts.stacked_bars([("a", "train", 3, 0.3)], order=["a"], groups=["train"]),
-            charts.box_plot([charts.Box("a", "train", 1, 2, 3, 4, 5, 9)], order=["a"], value="words", limit=4),
-            charts.histogram([charts.Bin(0, 1, 5, "a"), charts.Bin(0, 1, 5, "b")], value="words", groups=["a", "b"]),
+            charts.box_plot([charts.Box("a", 1, 2, 3, 4, 5, 9)], order=["a"], value="words", limit=4),
+            charts.histogram([charts.Bin(0, 1, 5), charts.Bin(1, 2, 5)], value="words"),
             charts.reliability({"before": [charts.ReliabilityPoint(0.5, 0.4, 0.3, 0.6, 10)]}),
             charts.scatter([(0.0, 1.0, "a", "text")] * 6000, labels=["a", "b"]),
         ],

@@ -49,7 +49,7 @@ def lengths_section(exploration: Exploration) -> Section:
 def _chart_boxes(boxes: Sequence[LengthBox]) -> list[charts.Box]:
     """All rows, then the largest classes."""
     classes = sorted(boxes[1:], key=lambda box: -box.rows)[:MOST_CHARTED]
-    return [charts.Box(box.label, TRAIN, *box.percentiles, box.rows) for box in (boxes[0], *classes)]
+    return [charts.Box(box.label, *box.percentiles, box.rows) for box in (boxes[0], *classes)]
 
 
 def _medians(boxes: Sequence[LengthBox]) -> str:
