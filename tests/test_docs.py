@@ -231,7 +231,6 @@ def texts() -> dict[str, str]:
 STILL_USED = {
     "inner_width",
     "Shadow",
-    "the model says",
     "mended",
     r"class Place\b",
     r"class Served\b",
