@@ -91,7 +91,7 @@ def main(run_dir: str) -> None:
             error = expected_calibration_error(scaled.y_true, scaled.values)
             print(
                 f"{name}, fitted on {other}, {title:12} ({scaling}): calibration error {error:.4f}, log loss "
-                f"{scaled.losses.mean():.4f}, accuracy {scaled.right.mean():.4f}"
+                f"{scaled.losses.mean():.4f}, accuracy {scaled.correct.mean():.4f}"
             )
         print(f"{name}: perfectly calibrated, the calibration error would be {faultless(scaled.values):.4f}")
 

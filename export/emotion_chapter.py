@@ -28,8 +28,9 @@ from bert_serving.features.frozen import FrozenEncoder, classify_features, featu
 from bert_serving.features.projection import densities, project
 from bert_serving.metrics import measure
 from bert_serving.observer import Observer
-from bert_serving.plots import figure
-from bert_serving.plots import plots as pictures
+from bert_serving.plots import data as data_plots
+from bert_serving.plots import results as result_plots
+from bert_serving.plots import style
 from bert_serving.training.loading import load_classifier
 from bert_serving.training.run_folder import RunFolder
 
@@ -44,10 +45,10 @@ def draw_data(splits: Splits, classifier: Classifier, folder: Path) -> None:
     """How many rows each label has, and how long its texts are."""
     labels = classifier.options.labels
     counts = {name: {label: table.labels.count(label) for label in labels} for name, table in splits.named().items()}
-    pictures.draw_class_distribution(counts, folder / "class_distribution.png")
+    data_plots.draw_class_distribution(counts, folder / "class_distribution.png")
     _, lengths = classifier.tokenize(splits.train.texts, splits.train.pairs)
     found = {label: lengths[np.asarray(splits.train.labels) == label] for label in labels}
-    pictures.draw_lengths_per_label(found, classifier.options.sequence_length, folder / "token_lengths.png")
+    data_plots.draw_lengths_per_label(found, classifier.options.sequence_length, folder / "token_lengths.png")
 
 
 def predict_from_features(
@@ -58,7 +59,7 @@ def predict_from_features(
     points = project(features["train"], observer=observer).points
     places = np.asarray([labels.index(label) for label in splits.train.labels])
     grids = dict(zip(labels, densities(points, places, len(labels)), strict=True))
-    pictures.draw_densities(grids, folder / "feature_density.png")
+    result_plots.draw_densities(grids, folder / "feature_density.png")
     train = features["train"], splits.train
     measured = {name: (features[name], table) for name, table in splits.named().items() if name != "train"}
     with observer.stage("Logistic regression"):
@@ -73,7 +74,7 @@ def write_losses(predictions: Predictions, path: Path) -> None:
     lines = ["loss\tlabel\tanswer\ttext"]
     for rows in (order[:LISTED_ROWS], order[::-1][:LISTED_ROWS]):
         lines += [
-            f"{predictions.losses[row]:.4f}\t{predictions.true_name(row)}\t{predictions.predicted_name(row)}\t"
+            f"{predictions.losses[row]:.4f}\t{predictions.true_label(row)}\t{predictions.predicted_label(row)}\t"
             f"{predictions.table.texts[row]}"
             for row in rows.tolist()
         ]
@@ -115,7 +116,7 @@ def main(arguments: list[str]) -> int:
     }
     for model in ("logistic regression on frozen features", "fine-tuned"):
         name = model.split(" ")[0].replace("-", "_")
-        pictures.draw_confusion_matrix(scores[model]["validation"], folder / f"confusion_matrix_{name}.png")
+        result_plots.draw_confusion_matrix(scores[model]["validation"], folder / f"confusion_matrix_{name}.png")
     write_losses(found["fine-tuned"]["validation"], folder / "rows_by_loss.tsv")
     draw_figures(scores, folder / "accuracy.png")
     show_figures(scores)
@@ -125,24 +126,24 @@ def main(arguments: list[str]) -> int:
 
 def draw_figures(scores: dict[str, dict[str, dict]], path: Path) -> None:
     """Accuracy here beside the book's, a group of bars for each model."""
-    found, (axis,) = figure.new_figure(7.2, 3.6, grid="x")
+    found, (axis,) = style.new_figure(7.2, 3.6, grid="x")
     bars = {"the book, validation": [BOOK[model] for model in scores]}
     for name in next(iter(scores.values())):
         bars[f"here, {name}"] = [splits[name]["accuracy"] for splits in scores.values()]
     height = 0.8 / len(bars)
     places = np.arange(len(scores))
-    colors = ("#8C8C8C", figure.ORANGE, figure.GREEN)
+    colors = ("#8C8C8C", style.ORANGE, style.GREEN)
     for number, ((name, values), color) in enumerate(zip(bars.items(), colors, strict=False)):
         drawn = axis.barh(
             places + (number - (len(bars) - 1) / 2) * height, values, height * 0.9, color=color, label=name
         )
-        axis.bar_label(drawn, [f"{value:.4g}" for value in values], padding=3, fontsize=8, color=figure.QUIET)
+        axis.bar_label(drawn, [f"{value:.4g}" for value in values], padding=3, fontsize=8, color=style.QUIET)
     axis.set_yticks(places, [model.replace(" on ", "\non ") for model in scores])
     axis.invert_yaxis()
     axis.set(xlim=(0, 1.05), xlabel="accuracy")
-    figure.set_title(axis, "Accuracy in the book, and here")
-    figure.add_legend(axis, below=True, columns=len(bars))
-    figure.save(found, path)
+    style.set_title(axis, "Accuracy in the book, and here")
+    style.add_legend(axis, below=True, columns=len(bars))
+    style.save(found, path)
 
 
 def show_figures(scores: dict[str, dict[str, dict]]) -> None:

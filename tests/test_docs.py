@@ -230,7 +230,6 @@ def texts() -> dict[str, str]:
 # Of modules that are not renamed yet.
 STILL_USED = {
     "Shadow",
-    "the model says",
     "mended",
     r"class Place\b",
     r"class Served\b",

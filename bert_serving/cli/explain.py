@@ -11,7 +11,7 @@ from bert_serving.contract import Head
 from bert_serving.errors import InputError
 
 if TYPE_CHECKING:
-    from bert_serving.explanation.integrated_gradients import Explanation
+    from bert_serving.explanation.attribution import Explanation
 
 _MOST_LABELS = 10
 _MOST_WORDS = 10
@@ -96,7 +96,7 @@ def _check(model: str) -> None:
 
 
 def _draw(found: "Explanation", png: Path) -> None:
-    from bert_serving.plots.plots import draw_explanation
+    from bert_serving.plots.results import draw_explanation
 
     try:
         draw_explanation(found, png)

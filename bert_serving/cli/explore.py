@@ -12,14 +12,14 @@ from bert_serving.errors import InputError
 
 if TYPE_CHECKING:
     from bert_serving.config import EncoderConfig, RunConfig
-    from bert_serving.exploration.explore import Exploration, Material
+    from bert_serving.exploration.explore import Exploration, ExplorationInput
     from bert_serving.exploration.findings import Finding
     from bert_serving.observer import Observer
     from bert_serving.text.preprocessing import Preprocessing
 
 ENCODER = "all-MiniLM-L6-v2"
 _RUN_FILE = ".toml"
-_SIGNS = {"fix": "fix", "look": "look", "good": "fine"}
+_SIGNS = {"fix": "fix", "look": "check", "good": "ok"}
 
 
 @dataclass(frozen=True)
@@ -91,10 +91,12 @@ def explore(
     seen = _explore(material, config, observer)
     found = findings(seen)
     if page is not None:
-        from bert_serving.exploration.page import Names, exploration_page
+        from bert_serving.exploration.page.exploration import ExplorationNames, exploration_page
 
         with observer.stage("Writing the page"):
-            exploration_page(seen, found, Names(source.resolve().name, _encoder_name(config.encoder))).write(page)
+            exploration_page(seen, found, ExplorationNames(source.resolve().name, _encoder_name(config.encoder))).write(
+                page
+            )
     if as_json:
         answer = {**seen.to_json(), "findings": [finding.to_json() for finding in found]}
         print_json({**answer, "page": None if page is None else str(page)})
@@ -154,19 +156,19 @@ def _encoder_name(encoder: "EncoderConfig") -> str:
     return encoder.name or Path(encoder.path or "").resolve().name
 
 
-def _material(config: "RunConfig", *, one_table: bool) -> "Material":
+def _material(config: "RunConfig", *, one_table: bool) -> "ExplorationInput":
     from bert_serving.data.splits import load_splits, resolve_labels
     from bert_serving.data.table import read_table
-    from bert_serving.exploration.explore import TRAIN, Material
+    from bert_serving.exploration.explore import TRAIN, ExplorationInput
 
     head, seed = config.head.kind, config.training.seed
     splits = load_splits(config.data, head, seed)
     tables = {TRAIN: read_table(config.data.train, config.data, head)} if one_table else splits.named()
     labels = resolve_labels(splits, config.data, head)
-    return Material(tables, splits, labels, head, config.encoder.sequence_length, seed)
+    return ExplorationInput(tables, splits, labels, head, config.encoder.sequence_length, seed)
 
 
-def _explore(material: "Material", config: "RunConfig", observer: "Observer") -> "Exploration":
+def _explore(material: "ExplorationInput", config: "RunConfig", observer: "Observer") -> "Exploration":
     def load() -> "Preprocessing":
         from bert_serving.encoders.lookup import find_encoder_folder
         from bert_serving.text.preprocessing import load_preprocessing
@@ -185,7 +187,7 @@ def _explore(material: "Material", config: "RunConfig", observer: "Observer") ->
 def _show(seen: "Exploration", found: "list[Finding]") -> None:
     show_table("The data", seen.audit.columns(), seen.audit.rows())
     show_metrics(
-        f"Baselines, measured on {seen.material.measured}",
+        f"Baselines, measured on {seen.data.measured}",
         {spelled(name): scores for name, scores in seen.baselines.items()},
     )
     show_table("What to fix first", ("level", "finding"), [[_SIGNS[finding.level], finding.title] for finding in found])

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bert_serving.data.splits import Splits
     from bert_serving.features.frozen import FrozenEncoder
     from bert_serving.features.map import FeatureMap
-    from bert_serving.features.page import Names
+    from bert_serving.features.page import MapNames
     from bert_serving.observer import Observer
 
 PAGE = "map.html"
@@ -106,11 +106,11 @@ def map_features(
     with observer.stage("Loading the encoder"):
         frozen = _frozen(source, config, sequence_length, observer)
     from bert_serving.features.map import MapOptions, make_feature_map
-    from bert_serving.features.page import Names, map_page
+    from bert_serving.features.page import MapNames, map_page
 
     options = MapOptions(pooling or (config.head.pooling if config else Pooling.MEAN), method, seed=seed)
     found = make_feature_map(frozen, splits, labels, options, drawn=wanted.drawn, observer=observer)
-    names = Names(frozen.name, *wanted.names, options.pooling)
+    names = MapNames(frozen.name, *wanted.names, options.pooling)
     if page is not None:
         with observer.stage("Writing the page"):
             map_page(found, names).write(page)
@@ -202,7 +202,7 @@ def _frozen(source: str, config: "RunConfig | None", length: int | None, observe
 # === Answers ===
 
 
-def _as_json(found: "FeatureMap", names: "Names", page: Path | None) -> dict[str, Any]:
+def _as_json(found: "FeatureMap", names: "MapNames", page: Path | None) -> dict[str, Any]:
     return {
         "encoder": names.encoder,
         "pooling": str(names.pooling),
@@ -211,14 +211,14 @@ def _as_json(found: "FeatureMap", names: "Names", page: Path | None) -> dict[str
         "explained_variance": found.projection.explained,
         "points": len(found.drawn),
         "rows": found.candidates,
-        "learnt_from": found.learnt,
+        "learnt_from": found.training_rows,
         "measured_on": names.measured,
         "metrics": found.metrics,
         "page": None if page is None else str(page),
     }
 
 
-def _show(found: "FeatureMap", names: "Names") -> None:
+def _show(found: "FeatureMap", names: "MapNames") -> None:
     metrics = found.metrics
     show_metrics(f"Logistic regression on frozen features ({names.pooling}), measured on {names.measured}", metrics)
     show_classes(metrics["logistic regression"])

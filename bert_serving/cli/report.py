@@ -121,11 +121,11 @@ def report(
     notes = (_ON_TRAINING_ROWS,) if is_run and _trained_on(Path(model), table) else ()
     if page is not None:
         from bert_serving.evaluation.page.report import report_page
-        from bert_serving.evaluation.page.words import Names
+        from bert_serving.evaluation.page.names import ReportNames
 
         with observer.stage("Writing the page"):
             shown = _short_names(model, compare)
-            report_page(found, Names(shown[0], name, shown[1], first.scaling, notes)).write(page)
+            report_page(found, ReportNames(shown[0], name, shown[1], first.scaling, notes)).write(page)
     if as_json:
         print_json(found.to_json())
         return
@@ -262,7 +262,7 @@ def _show(found: "Report", name: str, model: str, compare: str | None) -> None:
         _show_comparison(found.comparison, model, compare)
     if found.label_errors is not None:
         share = found.label_errors.suspicious / len(found.predictions)
-        console.print(f"\n  labels that may be wrong: {found.label_errors.suspicious:,} ({share:.1%})", markup=False)
+        console.print(f"\n  probable label errors: {found.label_errors.suspicious:,} ({share:.1%})", markup=False)
 
 
 def _show_labels(found: "Report") -> None:
@@ -287,7 +287,7 @@ def _show_labels(found: "Report") -> None:
 def _show_slices(found: "Report") -> None:
     short = found.short_slices
     if not short:
-        console.print(f"\n  no slice of {len(found.slices)} falls clearly short of the rest", markup=False)
+        console.print(f"\n  no slice of {len(found.slices)} scores significantly lower than the rest", markup=False)
         return
     regression = found.predictions.head is Head.REGRESSION
 
@@ -300,9 +300,9 @@ def _show_slices(found: "Report") -> None:
         [each.group, each.name, f"{len(each.rows):,}", shown(each.score.value), shown(each.rest), f"{each.p_value:.1e}"]
         for each in short[:_MOST_SLICES]
     ]
-    score = "mean distance" if regression else "right"
-    title = f"Slices that fall short: {len(short)} of {len(found.slices)}"
-    show_table(title, ("slice of", "value", "rows", score, "the rest", "corrected p"), rows)
+    score = "mean absolute error" if regression else "accuracy"
+    title = f"Slices that score significantly lower: {len(short)} of {len(found.slices)}"
+    show_table(title, ("slice of", "value", "rows", score, "rest", "corrected p"), rows)
 
 
 def _show_comparison(comparison: "Comparison", model: str, compare: str) -> None:
@@ -312,7 +312,7 @@ def _show_comparison(comparison: "Comparison", model: str, compare: str) -> None
     ]
     show_table(f"{compare} minus {model}", ("score", "difference", "95% interval"), rows)
     console.print(
-        f"  answers that got better: {len(comparison.mended):,}, worse: {len(comparison.broken):,}; "
+        f"  fixed predictions: {len(comparison.fixed):,}, regressed: {len(comparison.regressed):,}; "
         f"{comparison.test}: p = {comparison.p_value:.3g}",
         soft_wrap=True,
         markup=False,

@@ -9,6 +9,7 @@ import numpy as np
 
 from bert_serving.data.splits import Splits, label_names
 from bert_serving.data.table import LabeledTable
+from bert_serving.wording import agreeing, counted, listed, percent
 
 QUANTILES = (0, 5, 25, 50, 75, 95, 99, 100)
 """percentiles of the token lengths; 0 and 100 are the shortest and the longest text"""
@@ -220,13 +221,15 @@ def _warnings(
                 f"{split.cut_share:.0%} of the {kind} texts are longer than {sequence_length} tokens and are cut"
             )
         if split.empty_texts:
-            warnings.append(f"{_texts(split.empty_texts)} of {name} {_are(split.empty_texts)} empty")
+            warnings.append(
+                f"{counted(split.empty_texts, 'text')} of {name} {agreeing(split.empty_texts, 'is', 'are')} empty"
+            )
     return warnings + _class_warnings(splits)
 
 
 def _duplicate_warning(train: SplitAudit, most: int) -> str:
     often = "twice" if most == 2 else f"more than once (up to {most:,} times)"
-    warning = f"{_texts(train.duplicate_texts)} of train {'occurs' if train.duplicate_texts == 1 else 'occur'} {often}"
+    warning = f"{counted(train.duplicate_texts, 'text')} of train {agreeing(train.duplicate_texts, 'occurs', 'occur')} {often}"
     if not train.conflicting_texts:
         return warning
     conflicting = "all" if train.conflicting_texts == train.duplicate_texts else f"{train.conflicting_texts:,}"
@@ -234,7 +237,7 @@ def _duplicate_warning(train: SplitAudit, most: int) -> str:
 
 
 def _shared_warning(pair: SharedTexts) -> str:
-    both = f"{_texts(pair.texts)} {_are(pair.texts)} in {pair.first} and in {pair.second}"
+    both = f"{counted(pair.texts, 'text')} {agreeing(pair.texts, 'is', 'are')} in {pair.first} and in {pair.second}"
     if pair.first != "train":
         return f"{both}: the choice of the best epoch has seen part of {pair.second}"
     return f"{both}: the {pair.second} score may be too good by as much as {percent(pair.share)}"
@@ -245,12 +248,12 @@ def _class_warnings(splits: Mapping[str, SplitAudit]) -> list[str]:
     train = splits["train"]
     few = sorted((rows, label) for label, rows in train.rows_per_class.items() if rows < FEW_ROWS)
     if few:
-        named = _listed([f"{label!r} ({rows})" for rows, label in few])
-        warnings.append(f"{_labels_have(few)} fewer than {FEW_ROWS} training rows: {named}")
+        named = listed(f"{label!r} ({rows})" for rows, label in few)
+        warnings.append(f"{_labels_have(len(few))} fewer than {FEW_ROWS} training rows: {named}")
     for name, split in splits.items():
         absent = [label for label, rows in split.rows_per_class.items() if not rows]
         if absent and name != "train":
-            warnings.append(f"{_labels_have(absent)} no rows in {name}: {_listed(list(map(repr, absent)))}")
+            warnings.append(f"{_labels_have(len(absent))} no rows in {name}: {listed(map(repr, absent))}")
     # Not for multilabel tables, whose rows count for several classes: there, one label for all is not a baseline.
     if train.rows_per_class and sum(train.rows_per_class.values()) == train.rows:
         label, rows = max(train.rows_per_class.items(), key=lambda item: item[1])
@@ -287,24 +290,5 @@ def _with_share(count: int, share: float) -> str:
     return f"{count:,} ({percent(share)})" if count else "0"
 
 
-def percent(share: float) -> str:
-    """A share of 0 to 1 as a percentage; one above zero never becomes 0%."""
-    if 0 < share < 0.0005:
-        return "<0.1%"
-    return f"{share:.1%}" if 0 < share < 0.995 else f"{share:.0%}"
-
-
-def _texts(count: int) -> str:
-    return "1 text" if count == 1 else f"{count:,} texts"
-
-
-def _are(count: int) -> str:
-    return "is" if count == 1 else "are"
-
-
-def _labels_have(labels: Sequence[object]) -> str:
-    return "1 label has" if len(labels) == 1 else f"{len(labels)} labels have"
-
-
-def _listed(labels: Sequence[str]) -> str:
-    return ", ".join(labels[:5]) + (" ..." if len(labels) > 5 else "")
+def _labels_have(count: int) -> str:
+    return f"{counted(count, 'label')} {agreeing(count, 'has', 'have')}"

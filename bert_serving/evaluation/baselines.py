@@ -1,4 +1,7 @@
-"""What a model without pretraining reaches on the same rows: the scores that a fine-tuned encoder has to beat."""
+"""Baselines: scores of models without pretraining, which a fine-tuned encoder has to beat."""
+
+# scipy and scikit-learn are imported where they are needed: they take a second.
+# ruff: noqa: PLC0415
 
 import warnings
 from collections import Counter
@@ -14,11 +17,11 @@ from bert_serving.metrics import measure
 from bert_serving.text.tfidf import weigh_terms
 
 REGULARIZATIONS = (1.0, 4.0, 16.0)
-"""values of C to choose from"""
+"""values of C that cross-validation chooses from"""
 SELECTION_ROWS = 5_000
 FOLDS = 3
 MANY_ROWS = 20_000
-"""from here on terms must occur twice, which keeps the table of terms small"""
+"""with more rows terms must occur twice, which keeps the table of terms small"""
 
 _PAIR_SEPARATOR = " xxpair "
 
@@ -26,7 +29,7 @@ _PAIR_SEPARATOR = " xxpair "
 def baselines(
     train: LabeledTable, test: LabeledTable, labels: Sequence[str], head: Head, seed: int
 ) -> dict[str, dict[str, Any]]:
-    """Metrics on `test` of two simple models learnt from `train`, as `evaluation.metrics` returns them for the head.
+    """Metrics on `test` of two simple models fitted on `train`, as `metrics.measure` returns them for the head.
 
     Returns:
         "majority" and "tfidf_logistic_regression" (word 1-2-grams, each label against the rest), for regression
@@ -38,15 +41,15 @@ def baselines(
     y_train = label_array(train.labels, labels, head)
     y_test = label_array(test.labels, labels, head)
     regression = head is Head.REGRESSION
-    found = {"mean" if regression else "majority": _constant(y_train, len(test), len(labels), head)}
+    predicted = {"mean" if regression else "majority": _constant(y_train, len(test), len(labels), head)}
     terms = weigh_terms(_joined(train), _joined(test), 2 if len(train) > MANY_ROWS else 1)
     if terms is not None:
         name = "tfidf_ridge" if regression else "tfidf_logistic_regression"
         with warnings.catch_warnings():
             # A label without rows and an iteration limit reached make a baseline weaker, not wrong.
             warnings.simplefilter("ignore")
-            found[name] = _linear(*terms, y_train, len(labels), head, seed)
-    return {name: measure(head, labels, y_test, predictions) for name, predictions in found.items()}
+            predicted[name] = _predict_linear(*terms, y_train, len(labels), head, seed)
+    return {name: measure(head, labels, y_test, predictions) for name, predictions in predicted.items()}
 
 
 def _constant(y_train: np.ndarray, rows: int, classes: int, head: Head) -> np.ndarray:
@@ -63,11 +66,11 @@ def _joined(table: LabeledTable) -> list[str]:
     return [text + _PAIR_SEPARATOR + pair for text, pair in zip(table.texts, table.pairs, strict=True)]
 
 
-def _linear(train: Any, test: Any, y_train: np.ndarray, classes: int, head: Head, seed: int) -> np.ndarray:
+def _predict_linear(train: Any, test: Any, y_train: np.ndarray, classes: int, head: Head, seed: int) -> np.ndarray:
     from sklearn.linear_model import Ridge
 
     if head is Head.REGRESSION:
-        return Ridge(solver="sparse_cg", random_state=seed).fit(train, y_train).predict(test)
+        return np.asarray(Ridge(solver="sparse_cg", random_state=seed).fit(train, y_train).predict(test))
     model = _logistic_regression(_best_regularization(train, y_train, seed), seed)
     model.fit(train, y_train)
     if y_train.ndim == 2:
@@ -81,7 +84,7 @@ def _logistic_regression(regularization: float, seed: int) -> Any:
     from sklearn.linear_model import LogisticRegression
     from sklearn.multiclass import OneVsRestClassifier
 
-    # liblinear's dual solver needs a fiftieth of the default solver's time on sparse terms, and knows two classes only.
+    # liblinear's dual solver needs a fiftieth of the default solver's time on sparse terms, but takes two classes only.
     return OneVsRestClassifier(
         LogisticRegression(C=regularization, max_iter=1000, solver="liblinear", dual=True, random_state=seed)
     )

@@ -1,4 +1,4 @@
-"""Whether probabilities mean what they say: of the answers given with 80%, 80% should be right."""
+"""Calibration of probabilities: the bins of a reliability diagram and the expected calibration error."""
 
 from dataclasses import dataclass
 
@@ -12,20 +12,20 @@ from bert_serving.metrics import CALIBRATION_BINS, confidence_bins
 
 @dataclass(frozen=True)
 class CalibrationBin:
-    """Answers of like confidence.
+    """The predictions in one range of confidence.
 
     Attributes:
         low, high: edges of the bin; open below.
-        count: answers in it.
+        count: number of predictions.
         confidence: their mean confidence.
-        right: the share that is right, with its 95% Wilson interval.
+        accuracy: the share that is correct, with its 95% Wilson interval.
     """
 
     low: float
     high: float
     count: int
     confidence: float
-    right: Interval
+    accuracy: Interval
 
 
 @dataclass(frozen=True)
@@ -33,39 +33,39 @@ class Calibration:
     """A reliability diagram in numbers.
 
     Attributes:
-        bins: those that hold answers, lowest confidence first.
-        expected_error: mean distance of `right` from `confidence` over the bins, weighted by count.
-        confidence: mean confidence of all answers.
-        right: share of all answers that is right.
+        bins: those that hold predictions, lowest confidence first.
+        expected_error: mean distance of accuracy from confidence over the bins, weighted by count.
+        confidence: mean confidence of all predictions.
+        accuracy: share of all predictions that is correct.
     """
 
     bins: tuple[CalibrationBin, ...]
     expected_error: float
     confidence: float
-    right: float
+    accuracy: float
 
 
 def calibration(predictions: Predictions) -> Calibration | None:
-    """The reliability of a model's probabilities; None for a regression head, which has none.
+    """The reliability diagram of a model's probabilities; None for a regression head, which has none.
 
-    One label of many: confidence is the greatest probability, as in Guo et al. 2017. Any of many: every label of every
-    row is an answer, and confidence is the probability given to it, so that rare labels show below one half.
+    With one label per row, confidence is the greatest probability (Guo et al. 2017). With multilabel every label of
+    every row is a prediction and confidence is its probability, so that rare labels show below one half.
     """
     if predictions.head is Head.REGRESSION:
         return None
     if predictions.head is Head.MULTILABEL:
-        confidence, right = np.asarray(predictions.values, np.float64).ravel(), predictions.y_true.ravel() == 1
+        confidence, correct = np.asarray(predictions.values, np.float64).ravel(), predictions.y_true.ravel() == 1
     else:
-        confidence, right = predictions.confidence, predictions.right
+        confidence, correct = predictions.confidence, predictions.correct
     bins = tuple(
         CalibrationBin(
             low=number / CALIBRATION_BINS,
             high=(number + 1) / CALIBRATION_BINS,
             count=count,
             confidence=mean,
-            right=share_interval(round(share * count), count),
+            accuracy=share_interval(round(share * count), count),
         )
-        for number, count, share, mean in confidence_bins(confidence, right)
+        for number, count, share, mean in confidence_bins(confidence, correct)
     )
-    distances = sum(each.count * abs(each.right.value - each.confidence) for each in bins)
-    return Calibration(bins, distances / len(right), float(confidence.mean()), float(right.mean()))
+    distances = sum(bin_.count * abs(bin_.accuracy.value - bin_.confidence) for bin_ in bins)
+    return Calibration(bins, distances / len(correct), float(confidence.mean()), float(correct.mean()))

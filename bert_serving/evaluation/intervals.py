@@ -1,4 +1,4 @@
-"""How far a score could lie elsewhere, had other rows of the same kind been measured."""
+"""95% confidence intervals of scores: bootstrap over the rows, Wilson for shares."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ def score_intervals(predictions: Predictions, *, resamples: int = RESAMPLES, see
     1997, section 5.2), which is cut at 0.
 
     Raises:
-        InputError: there are no rows, or a prediction is no finite number.
+        InputError: there are no rows, or a prediction is not a finite number.
         DataError: a row's label is not among the model's.
     """
     measured = measure(predictions.head, predictions.labels, predictions.y_true, predictions.values)
@@ -54,11 +54,11 @@ def score_intervals(predictions: Predictions, *, resamples: int = RESAMPLES, see
     random = np.random.default_rng(seed)
     rows = len(predictions)
     drawn = [statistics(random.integers(0, rows, rows)) for _ in range(resamples)]
-    samples = {name: np.stack([each[name] for each in drawn]) for name in drawn[0]}
+    samples = {name: np.stack([values[name] for values in drawn]) for name in drawn[0]}
     scores = {name: _interval(name, value, samples[name]) for name, value in measured.items() if name in samples}
     per_class = {
-        label: {name: _interval(name, values[name], samples[f"class_{name}"][:, place]) for name in _CLASS_SCORES}
-        for place, (label, values) in enumerate(measured.get("per_class", {}).items())
+        label: {name: _interval(name, values[name], samples[f"class_{name}"][:, column]) for name in _CLASS_SCORES}
+        for column, (label, values) in enumerate(measured.get("per_class", {}).items())
     }
     return ScoreIntervals(scores, per_class)
 
@@ -72,10 +72,10 @@ def mean_interval(values: np.ndarray, *, resamples: int = RESAMPLES, seed: int =
 
 def share_interval(hits: int, rows: int) -> Interval:
     """A share with its 95% Wilson interval (Wilson 1927), which holds for few rows and near 0 and 1, too."""
-    from scipy.stats import binomtest
+    from scipy.stats import binomtest  # noqa: PLC0415  scipy takes a second to import
 
-    found = binomtest(hits, rows).proportion_ci(LEVEL, method="wilson")
-    return Interval(hits / rows, float(found.low), float(found.high))
+    interval = binomtest(hits, rows).proportion_ci(LEVEL, method="wilson")
+    return Interval(hits / rows, float(interval.low), float(interval.high))
 
 
 _CLASS_SCORES = ("precision", "recall", "f1")
@@ -89,7 +89,7 @@ def _interval(name: str, value: float, samples: np.ndarray) -> Interval:
     return Interval(value, float(low), float(high))
 
 
-# === The scores of drawn rows, without the detours that a single measurement can afford ===
+# === The scores of resampled rows: fast forms of `metrics.measure`, which would be too slow a thousand times ===
 
 
 def _statistics(predictions: Predictions) -> Callable[[np.ndarray], _Statistics]:
@@ -106,16 +106,16 @@ def _classification(predictions: Predictions) -> Callable[[np.ndarray], _Statist
     classes = len(predictions.labels)
     cells = y_true * classes + y_pred
     bins = calibration_bin_numbers(predictions.confidence)
-    gaps = predictions.right - predictions.confidence
+    gaps = predictions.correct - predictions.confidence
 
     def statistics(rows: np.ndarray) -> _Statistics:
         confusion = np.bincount(cells[rows], minlength=classes**2).reshape(classes, classes)
         support = confusion.sum(axis=1)
-        found = _class_scores(confusion.diagonal(), confusion.sum(axis=0), support)
-        return found | {
+        class_scores = _class_scores(confusion.diagonal(), confusion.sum(axis=0), support)
+        return class_scores | {
             "accuracy": confusion.trace() / len(rows),
-            "macro_f1": found["class_f1"].mean(),
-            "weighted_f1": found["class_f1"] @ support / len(rows),
+            "macro_f1": class_scores["class_f1"].mean(),
+            "weighted_f1": class_scores["class_f1"] @ support / len(rows),
             "log_loss": losses[rows].mean(),
             _CALIBRATION: np.abs(np.bincount(bins[rows], gaps[rows])).sum() / len(rows),
         }
@@ -130,12 +130,12 @@ def _multilabel(predictions: Predictions) -> Callable[[np.ndarray], _Statistics]
     def statistics(rows: np.ndarray) -> _Statistics:
         times = np.bincount(rows, minlength=len(predictions))
         hit, predicted, support = times @ hits, times @ y_pred, times @ y_true
-        found = _class_scores(hit, predicted, support)
+        class_scores = _class_scores(hit, predicted, support)
         micro = _class_scores(hit.sum(keepdims=True), predicted.sum(keepdims=True), support.sum(keepdims=True))
-        return found | {
-            "accuracy": times @ predictions.right / len(rows),
+        return class_scores | {
+            "accuracy": times @ predictions.correct / len(rows),
             "micro_f1": micro["class_f1"][0],
-            "macro_f1": found["class_f1"].mean(),
+            "macro_f1": class_scores["class_f1"].mean(),
             "log_loss": times @ predictions.losses / len(rows),
         }
 

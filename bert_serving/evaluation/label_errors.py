@@ -1,4 +1,7 @@
-"""Rows whose label is probably wrong, by confident learning."""
+"""Label errors: rows whose label is probably wrong, by confident learning."""
+
+# cleanlab is imported where it is needed: it is an optional extra.
+# ruff: noqa: PLC0415
 
 import warnings
 from dataclasses import dataclass
@@ -16,7 +19,7 @@ class LabelErrors:
 
     Attributes:
         ranking: row numbers, int64 [N], most suspicious first: the rows in `suspicious`, then all others.
-        suspicious: how many rows confident learning takes for wrongly labeled: the first of `ranking`.
+        suspicious: number of rows that confident learning takes for wrongly labeled: the first of `ranking`.
         quality: by row number, float64 [N]: the model's probability that the label is right.
     """
 
@@ -28,10 +31,10 @@ class LabelErrors:
 def find_label_errors(predictions: Predictions) -> LabelErrors | None:
     """Ranks rows by how probably their label is wrong; None for a regression head and where no two labels occur.
 
-    Confident learning (Northcutt et al. 2021, https://arxiv.org/abs/1911.00068) as cleanlab has it: a label is
+    Confident learning (Northcutt et al. 2021, https://arxiv.org/abs/1911.00068) as cleanlab implements it: a label is
     suspicious when the model gives another one a probability as high as that label's own rows get on average. With
-    multilabel each label is looked at by itself, and a row is as good as its worst label. The model must not have
-    learnt from these rows: it would repeat their errors.
+    multilabel each label is examined by itself, and a row gets the quality of its worst label. The model must not have
+    been trained on these rows: it would repeat their errors.
 
     Raises:
         InputError: cleanlab is not installed.
@@ -45,16 +48,16 @@ def find_label_errors(predictions: Predictions) -> LabelErrors | None:
         columns = [
             (marks, np.stack([1 - value, value], axis=1)) for marks, value in zip(y_true.T, values.T, strict=True)
         ]
-    found = [_looked_at(labels, each) for labels, each in columns if len(np.unique(labels)) > 1]
-    if not found:
+    issues = [_label_issues(labels, column) for labels, column in columns if len(np.unique(labels)) > 1]
+    if not issues:
         return None
-    suspicious = np.any([each for each, _ in found], axis=0)
-    quality = np.min([each for _, each in found], axis=0)
+    suspicious = np.any([flags for flags, _ in issues], axis=0)
+    quality = np.min([quality for _, quality in issues], axis=0)
     # A stable sort: equal rows keep the order of the file.
     return LabelErrors(np.lexsort((quality, ~suspicious)), int(suspicious.sum()), quality)
 
 
-def _looked_at(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _label_issues(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Which labels are suspicious, bool [N], and their quality, float64 [N]."""
     from cleanlab.filter import find_label_issues
     from cleanlab.rank import get_label_quality_scores

@@ -1,4 +1,4 @@
-"""A model's answers to labeled rows: what every analysis after training looks at."""
+"""A model's predictions on labeled rows: the input of every analysis after training."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +15,7 @@ SMALLEST_PROBABILITY = 1e-15
 
 @dataclass(frozen=True)
 class Predictions:
-    """Rows and what a model says about them.
+    """Labeled rows with a model's predictions.
 
     Attributes:
         head: what the model predicts.
@@ -30,11 +30,12 @@ class Predictions:
     values: np.ndarray
 
     def __len__(self) -> int:
+        """The number of rows."""
         return len(self.table)
 
     @cached_property
     def y_true(self) -> np.ndarray:
-        """Right answers: int64 [N]; int64 [N, C] of 0 and 1 for multilabel; float64 [N] for regression.
+        """True labels: int64 [N]; int64 [N, C] of 0 and 1 for multilabel; float64 [N] for regression.
 
         Raises:
             DataError: a row's label is not among `labels`.
@@ -43,54 +44,66 @@ class Predictions:
 
     @cached_property
     def y_pred(self) -> np.ndarray:
-        """The model's answers, of the shape and type of `y_true`."""
+        """Predicted labels, of the shape and type of `y_true`."""
         if self.head is Head.REGRESSION:
             return np.asarray(self.values, np.float64).reshape(-1)
         if self.head is Head.MULTILABEL:
             return (self.values >= MULTILABEL_THRESHOLD).astype(np.int64)
-        return self.values.argmax(axis=1)
+        return np.asarray(self.values.argmax(axis=1))
 
     @cached_property
-    def right(self) -> np.ndarray:
-        """Which rows are answered right, bool [N]: with multilabel all labels must be; never used for regression."""
-        same = self.y_true == self.y_pred
-        return same.all(axis=1) if same.ndim == 2 else same
+    def correct(self) -> np.ndarray:
+        """Which rows are predicted correctly, bool [N]: with multilabel all labels must be. Not for regression."""
+        same = np.asarray(self.y_true == self.y_pred)
+        return np.asarray(same.all(axis=1)) if same.ndim == 2 else same
 
     @cached_property
     def losses(self) -> np.ndarray:
-        """How wrong each row is, float64 [N]: -log of the right label's probability in nats (multilabel: mean over the
-        labels), for regression the distance from the right number."""
+        """The loss of each row, float64 [N].
+
+        The negative logarithm of the true label's probability in nats (multilabel: the mean over the labels); for
+        regression the absolute error.
+        """
         if self.head is Head.REGRESSION:
-            return np.abs(self.y_pred - self.y_true)
+            return np.asarray(np.abs(self.y_pred - self.y_true))
         values = np.clip(np.asarray(self.values, np.float64), SMALLEST_PROBABILITY, None)
         if self.head is Head.MULTILABEL:
             against = np.clip(1 - np.asarray(self.values, np.float64), SMALLEST_PROBABILITY, None)
             total = values + against
-            return -np.log(np.where(self.y_true == 1, values, against) / total).mean(axis=1)
+            return np.asarray(-np.log(np.where(self.y_true == 1, values, against) / total).mean(axis=1))
         # Probabilities from short floats add up to 1 only roughly.
-        return -np.log(values[np.arange(len(values)), self.y_true] / values.sum(axis=1))
+        return np.asarray(-np.log(values[np.arange(len(values)), self.y_true] / values.sum(axis=1)))
 
     @cached_property
     def confidence(self) -> np.ndarray:
-        """Probability of the answer, float64 [N]; with multilabel the least sure label's. Never used for regression."""
+        """Probability of the predicted label, float64 [N]; with multilabel that of the least certain label.
+
+        Not for regression.
+        """
         values = np.asarray(self.values, np.float64)
         if self.head is Head.MULTILABEL:
-            return np.maximum(values, 1 - values).min(axis=1)
-        return values.max(axis=1)
+            values = np.maximum(values, 1 - values)
+            return np.asarray(values.min(axis=1))
+        return np.asarray(values.max(axis=1))
 
-    def true_name(self, row: int) -> str:
-        """A row's label for people."""
-        return self._name(self.table.labels[row])
+    @cached_property
+    def by_loss(self) -> np.ndarray:
+        """Row numbers, int64 [N], the highest loss first; equal rows keep the order of the file."""
+        return np.argsort(-self.losses, kind="stable")
 
-    def predicted_name(self, row: int) -> str:
-        """The model's answer to a row for people."""
-        answer = self.y_pred[row]
+    def true_label(self, row: int) -> str:
+        """The true label of a row, as people read it."""
+        return _label_text(self.table.labels[row])
+
+    def predicted_label(self, row: int) -> str:
+        """The predicted label of a row, as people read it."""
+        predicted = self.y_pred[row]
         if self.head is Head.REGRESSION:
-            return f"{answer:.3g}"
+            return f"{predicted:.3g}"
         if self.head is Head.MULTILABEL:
-            return self._name(tuple(name for name, mark in zip(self.labels, answer, strict=True) if mark))
-        return self.labels[answer]
+            return _label_text(tuple(name for name, mark in zip(self.labels, predicted, strict=True) if mark))
+        return self.labels[int(predicted)]
 
-    @staticmethod
-    def _name(label: str | tuple[str, ...] | float) -> str:
-        return f"{label:.3g}" if isinstance(label, float) else ", ".join(label_names(label)) or "(none)"
+
+def _label_text(label: str | tuple[str, ...] | float) -> str:
+    return f"{label:.3g}" if isinstance(label, float) else ", ".join(label_names(label)) or "(none)"

@@ -1,4 +1,4 @@
-"""Everything that can be said about a model after training, from its answers to labeled rows."""
+"""The evaluation report of a model: all analyses of its predictions on labeled rows."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,7 @@ from bert_serving.evaluation.intervals import Interval, ScoreIntervals, score_in
 from bert_serving.evaluation.label_errors import LabelErrors, find_label_errors
 from bert_serving.evaluation.predictions import Predictions
 from bert_serving.evaluation.slices import Slice, find_slices
-from bert_serving.evaluation.thresholds import Coverage, ThresholdCurve, coverage, threshold_curves
+from bert_serving.evaluation.thresholds import CoverageCurve, ThresholdCurve, coverage_curve, threshold_curves
 from bert_serving.metrics import measure
 
 LISTED_ROWS = 100
@@ -20,11 +20,11 @@ LISTED_ROWS = 100
 
 @dataclass(frozen=True)
 class TextLengths:
-    """How long a model finds the texts.
+    """Lengths of the texts in tokens.
 
     Attributes:
         tokens: of each row before cutting, int [N].
-        sequence_length: where the model cuts.
+        sequence_length: tokens at which the model cuts a text.
     """
 
     tokens: np.ndarray
@@ -33,13 +33,13 @@ class TextLengths:
 
 @dataclass(frozen=True)
 class Report:
-    """The analyzes of one model's answers, and of a second model's beside them.
+    """The analyses of one model's predictions, and the comparison with a second model.
 
     Attributes:
-        predictions: the answers.
-        metrics: as `evaluation.metrics` returns them.
+        predictions: the rows with predictions.
+        metrics: as `metrics.measure` returns them.
         intervals: of the metrics.
-        slices: all that were measured.
+        slices: all slices.
         label_errors, calibration, coverage: None where the head has none.
         thresholds: a curve for each label with rows; empty for regression.
         comparison: from this model to a second one; None without one.
@@ -53,62 +53,62 @@ class Report:
     label_errors: LabelErrors | None
     calibration: Calibration | None
     thresholds: tuple[ThresholdCurve, ...]
-    coverage: Coverage | None
+    coverage: CoverageCurve | None
     comparison: Comparison | None = None
     other_calibration: Calibration | None = None
 
     @property
     def short_slices(self) -> tuple[Slice, ...]:
-        """The slices that fall short, least probable by chance first."""
-        return tuple(sorted((each for each in self.slices if each.short), key=lambda each: each.p_value or 0.0))
+        """The slices that score significantly lower than the rest, lowest p value first."""
+        return tuple(sorted((part for part in self.slices if part.short), key=lambda part: part.p_value or 0.0))
 
     def to_json(self) -> dict[str, Any]:
         """Fit for JSON; rows are numbered from 1 in the order of the files, at most `LISTED_ROWS` of each kind."""
-        order = np.argsort(-self.predictions.losses, kind="stable")
-        found: dict[str, Any] = {
+        losses = self.predictions.losses
+        plain: dict[str, Any] = {
             "metrics": self.metrics,
-            "intervals": {name: _pair(each) for name, each in self.intervals.scores.items()},
+            "intervals": {name: _bounds(score) for name, score in self.intervals.scores.items()},
             "per_class_intervals": {
-                label: {name: _pair(each) for name, each in scores.items()}
+                label: {name: _bounds(score) for name, score in scores.items()}
                 for label, scores in self.intervals.per_class.items()
             },
-            "slices": [_slice(each) for each in self.slices],
+            "slices": [_slice(part) for part in self.slices],
             "highest_losses": [
-                {"row": int(row) + 1, "loss": float(self.predictions.losses[row])} for row in order[:LISTED_ROWS]
+                {"row": int(row) + 1, "loss": float(losses[row])} for row in self.predictions.by_loss[:LISTED_ROWS]
             ],
         }
         if self.label_errors is not None:
             rows = self.label_errors.ranking[: min(self.label_errors.suspicious, LISTED_ROWS)] + 1
-            found["label_errors"] = {"suspicious": self.label_errors.suspicious, "rows": rows.tolist()}
+            plain["label_errors"] = {"suspicious": self.label_errors.suspicious, "rows": rows.tolist()}
         if self.calibration is not None:
-            found["calibration"] = {
+            plain["calibration"] = {
                 "expected_error": self.calibration.expected_error,
                 "confidence": self.calibration.confidence,
-                "right": self.calibration.right,
+                "accuracy": self.calibration.accuracy,
                 "bins": [
-                    {"confidence": each.confidence, "right": each.right.value, "count": each.count}
-                    for each in self.calibration.bins
+                    {"confidence": bin_.confidence, "accuracy": bin_.accuracy.value, "count": bin_.count}
+                    for bin_ in self.calibration.bins
                 ],
             }
         if self.thresholds:
-            found["thresholds"] = {curve.label: _curve(curve) for curve in self.thresholds}
+            plain["thresholds"] = {curve.label: _curve(curve) for curve in self.thresholds}
         if self.comparison is not None:
-            found["comparison"] = _comparison(self.comparison)
-        return found
+            plain["comparison"] = _comparison(self.comparison)
+        return plain
 
 
 def make_report(
     predictions: Predictions, *, lengths: TextLengths | None = None, other: Predictions | None = None
 ) -> Report:
-    """Analyses a model's answers.
+    """Analyzes a model's predictions.
 
     Args:
-        predictions: the answers.
+        predictions: the rows with predictions.
         lengths: of the texts in tokens, where they are known.
-        other: a second model's answers to the same rows, with the same labels in the same order.
+        other: a second model's predictions on the same rows, with the same labels in the same order.
 
     Raises:
-        InputError: there are no rows, an answer is no finite number, or cleanlab is not installed.
+        InputError: there are no rows, a prediction is not a finite number, or cleanlab is not installed.
         DataError: a row's label is not among the model's.
     """
     tokens, cut = (None, None) if lengths is None else (lengths.tokens, lengths.sequence_length)
@@ -120,26 +120,26 @@ def make_report(
         label_errors=find_label_errors(predictions),
         calibration=calibration(predictions),
         thresholds=threshold_curves(predictions),
-        coverage=coverage(predictions),
+        coverage=coverage_curve(predictions),
         comparison=None if other is None else compare(predictions, other),
         other_calibration=None if other is None else calibration(other),
     )
 
 
-def _pair(interval: Interval) -> list[float]:
+def _bounds(interval: Interval) -> list[float]:
     return [interval.low, interval.high]
 
 
-def _slice(each: Slice) -> dict[str, Any]:
+def _slice(part: Slice) -> dict[str, Any]:
     return {
-        "group": each.group,
-        "name": each.name,
-        "rows": len(each.rows),
-        "score": each.score.value,
-        "interval": _pair(each.score),
-        "rest": each.rest,
-        "p_value": each.p_value,
-        "short": each.short,
+        "group": part.group,
+        "name": part.name,
+        "rows": len(part.rows),
+        "score": part.score.value,
+        "interval": _bounds(part.score),
+        "rest": part.rest,
+        "p_value": part.p_value,
+        "short": part.short,
     }
 
 
@@ -155,20 +155,17 @@ def _curve(curve: ThresholdCurve) -> dict[str, Any]:
     }
 
 
-def _comparison(each: Comparison) -> dict[str, Any]:
+def _comparison(comparison: Comparison) -> dict[str, Any]:
+    changed = {name: getattr(comparison, name) for name in ("fixed", "regressed", "changed_incorrect")}
     return {
-        "test": each.test,
-        "p_value": each.p_value,
+        "test": comparison.test,
+        "p_value": comparison.p_value,
         "differences": {
-            name: {"value": difference.value, "interval": _pair(difference)}
-            for name, difference in each.differences.items()
+            name: {"value": difference.value, "interval": _bounds(difference)}
+            for name, difference in comparison.differences.items()
         },
-        "mended": len(each.mended),
-        "broken": len(each.broken),
-        "otherwise": len(each.otherwise),
-        "both_right": each.both_right,
-        "both_wrong": each.both_wrong,
-        "changed_rows": {
-            name: (getattr(each, name)[:LISTED_ROWS] + 1).tolist() for name in ("mended", "broken", "otherwise")
-        },
+        **{name: len(rows) for name, rows in changed.items()},
+        "both_correct": comparison.both_correct,
+        "both_incorrect": comparison.both_incorrect,
+        "changed_rows": {name: (rows[:LISTED_ROWS] + 1).tolist() for name, rows in changed.items()},
     }

@@ -1,4 +1,4 @@
-"""Metrics of a classifier, or of anyone's predictions, on labeled rows."""
+"""Metrics of a classifier, or of predictions from any source, on labeled rows."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,5 +20,5 @@ def evaluate(classifier: Classifier, table: LabeledTable) -> dict[str, Any]:
 
 
 def score(head: Head, labels: Sequence[str], table: LabeledTable, predicted: np.ndarray) -> dict[str, Any]:
-    """Metrics of predictions, float32 [N, C], whoever made them."""
+    """Metrics of predictions, float32 [N, C], from any source."""
     return measure(head, labels, label_array(table.labels, labels, head), predicted)

@@ -1,5 +1,6 @@
-"""Parts of the rows on which a model does worse than on the rest."""
+"""Slices: parts of the rows on which a model may score lower than on the rest."""
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,9 +16,9 @@ from bert_serving.evaluation.predictions import Predictions
 from bert_serving.text.tfidf import WORD
 
 FEWEST_ROWS = 20
-"""a smaller slice is measured, never judged"""
+"""a smaller slice is measured but not tested"""
 SMALLEST_GAP = 0.02
-"""of accuracy, to the rest of the rows; for regression of the rest's mean distance, ten times as much"""
+"""between the accuracy of a slice and the rest of the rows; for regression ten times as much of the rest's mean error"""
 SIGNIFICANCE = 0.05
 LENGTH_BINS = 5
 MOST_VALUES = 20
@@ -28,18 +29,16 @@ EMPTY = "(empty)"
 
 @dataclass(frozen=True)
 class Slice:
-    """Rows with something in common, against all others.
+    """Rows with a property in common, against all others.
 
     Attributes:
-        group: what the rows are told apart by, such as "words".
-        name: the slice's own value of it.
+        group: the property, such as "words".
+        name: the value of the property in this slice.
         rows: their numbers, int64.
-        score: the share answered right with its Wilson interval; for regression the mean distance from the right number
-            with its bootstrap interval.
+        score: accuracy with its Wilson interval; for regression the mean absolute error with its bootstrap interval.
         rest: the score of all other rows; None where there are none.
-        p_value: probability of so great a gap if the slice were like the rest, corrected for the number of slices; None
-            where nothing was tested.
-        short: whether the slice falls short of the rest.
+        p_value: corrected for the number of slices; None where the slice was not tested.
+        short: whether the slice scores significantly lower than the rest.
     """
 
     group: str
@@ -56,13 +55,13 @@ def find_slices(
 ) -> tuple[Slice, ...]:
     """Measures slices by length, label, script of the letters, cut texts, and the table's extra columns.
 
-    A slice falls short when it has `FEWEST_ROWS` rows, its accuracy lies `SMALLEST_GAP` below that of all other rows, and
-    a one-sided test says with p below `SIGNIFICANCE` that this is no chance: Fisher's exact test on right and wrong
-    answers, for regression Mann and Whitney's on the distances, where the gap is ten times `SMALLEST_GAP` of the rest's
-    mean. The p values are Holm's (1979), which allow for looking at many slices.
+    A slice is short when it has `FEWEST_ROWS` rows, its accuracy is `SMALLEST_GAP` below that of all other rows, and a
+    one-sided test gives a p value below `SIGNIFICANCE`: Fisher's exact test on correct and incorrect predictions; for
+    regression the Mann-Whitney U test on the absolute errors, where the gap is ten times `SMALLEST_GAP` of the rest's
+    mean error. The p values are corrected for multiple tests by Holm's method (1979).
 
     Args:
-        predictions: the rows and answers.
+        predictions: the rows with predictions.
         token_lengths: int [N], tokens of each text before cutting, where they are known.
         sequence_length: the tokens at which the model cuts a text.
     """
@@ -74,13 +73,13 @@ def find_slices(
     groups["script"] = _grouped([script_of(text) for text in predictions.table.texts])
     for name, values in predictions.table.columns.items():
         groups[f"column {name}"] = _by_values(values)
-    found = [
+    named_rows = [
         (group, name, rows)
         for group, slices in groups.items()
-        if len(slices) > 1  # one slice of all rows has no rest to fall short of
+        if len(slices) > 1  # one slice of all rows has no rest to be compared with
         for name, rows in slices.items()
     ]
-    return _judged(predictions, found)
+    return _test_slices(predictions, named_rows)
 
 
 def script_of(text: str) -> str:
@@ -98,8 +97,6 @@ _Slices = dict[str, np.ndarray]
 
 
 def _word_counts(predictions: Predictions) -> np.ndarray:
-    import re
-
     word, table = re.compile(WORD), predictions.table
     counts = [len(word.findall(text)) for text in table.texts]
     if table.pairs is not None:
@@ -121,16 +118,16 @@ def _binned(values: np.ndarray) -> _Slices:
 
 def _cut(token_lengths: np.ndarray, sequence_length: int) -> _Slices:
     cut = token_lengths > sequence_length
-    names = [f"cut at {sequence_length} tokens" if each else "read whole" for each in cut]
+    names = [f"cut at {sequence_length} tokens" if is_cut else "read whole" for is_cut in cut]
     return _grouped(names)
 
 
 def _by_label(predictions: Predictions) -> _Slices:
     names = [label_names(label) for label in predictions.table.labels]
-    found = {
+    slices = {
         name: np.asarray([row for row, labels in enumerate(names) if name in labels]) for name in predictions.labels
     }
-    return {name: rows for name, rows in found.items() if len(rows)}
+    return {name: rows for name, rows in slices.items() if len(rows)}
 
 
 def _grouped(names: Sequence[str]) -> _Slices:
@@ -158,46 +155,50 @@ def _script(character: str) -> str | None:
     return {"CJK": "Han", "HIRAGANA": "Japanese", "KATAKANA": "Japanese"}.get(first, first.capitalize()) or None
 
 
-# === Judgement ===
+# === Tests ===
 
 
-def _judged(predictions: Predictions, found: Sequence[tuple[str, str, np.ndarray]]) -> tuple[Slice, ...]:
+def _test_slices(predictions: Predictions, named_rows: Sequence[tuple[str, str, np.ndarray]]) -> tuple[Slice, ...]:
     regression = predictions.head is Head.REGRESSION
-    measures = predictions.losses if regression else predictions.right.astype(np.float64)
-    everything, total = np.arange(len(predictions)), float(measures.sum())
+    measures = predictions.losses if regression else predictions.correct.astype(np.float64)
+    all_rows, total = np.arange(len(predictions)), float(measures.sum())
     tested: dict[int, float] = {}
     slices = []
-    for number, (group, name, rows) in enumerate(found):
+    for number, (group, name, rows) in enumerate(named_rows):
         inside = measures[rows]
-        others = len(everything) - len(rows)
+        others = len(all_rows) - len(rows)
         rest = (total - float(inside.sum())) / others if others else None
         score = mean_interval(inside) if regression else share_interval(int(inside.sum()), len(rows))
         if rest is not None and len(rows) >= FEWEST_ROWS:
-            outside = measures[np.isin(everything, rows, invert=True, assume_unique=True)]
+            outside = measures[np.isin(all_rows, rows, invert=True, assume_unique=True)]
             tested[number] = _p_value(inside, outside, regression=regression)
         slices.append((group, name, rows, score, rest))
     corrected = _holm(tested)
     return tuple(
-        Slice(*each, corrected.get(number), _is_short(each[3], each[4], corrected.get(number), regression=regression))
-        for number, each in enumerate(slices)
+        Slice(
+            *(group, name, rows, score, rest),
+            p_value=corrected.get(number),
+            short=_is_short(score, rest, corrected.get(number), regression=regression),
+        )
+        for number, (group, name, rows, score, rest) in enumerate(slices)
     )
 
 
 def _p_value(inside: np.ndarray, outside: np.ndarray, *, regression: bool) -> float:
     """One-sided: that the slice is worse."""
-    from scipy.stats import fisher_exact, mannwhitneyu
+    from scipy.stats import fisher_exact, mannwhitneyu  # noqa: PLC0415  scipy takes a second to import
 
     if regression:
         return float(mannwhitneyu(inside, outside, alternative="greater").pvalue)
-    counts = [[int(each.sum()), len(each) - int(each.sum())] for each in (inside, outside)]
+    counts = [[int(correct.sum()), len(correct) - int(correct.sum())] for correct in (inside, outside)]
     return float(fisher_exact(counts, alternative="less").pvalue)
 
 
 def _holm(p_values: Mapping[int, float]) -> dict[int, float]:
     """Holm's step-down correction of p values, by their keys."""
     corrected, greatest = {}, 0.0
-    for place, number in enumerate(sorted(p_values, key=lambda key: p_values[key])):
-        greatest = max(greatest, min(1.0, (len(p_values) - place) * p_values[number]))
+    for rank, number in enumerate(sorted(p_values, key=lambda key: p_values[key])):
+        greatest = max(greatest, min(1.0, (len(p_values) - rank) * p_values[number]))
         corrected[number] = greatest
     return corrected
 

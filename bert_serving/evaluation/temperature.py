@@ -1,4 +1,7 @@
-"""The scaling of logits that makes a model's probabilities mean what they say."""
+"""Temperature scaling: the scaling of logits with the least log loss on validation rows."""
+
+# scipy and scikit-learn are imported where they are needed: they take a second.
+# ruff: noqa: PLC0415
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -13,24 +16,24 @@ from bert_serving.evaluation.calibration import calibration
 from bert_serving.evaluation.predictions import Predictions
 
 LOWEST, HIGHEST = 0.05, 20.0
-"""a log loss that falls as far as these edges has no minimum: the rows hold no mistake to learn from, or little else"""
+"""bounds of the temperature; a log loss that falls as far as a bound has no minimum"""
 STEEPEST = 4.0
-"""no exponent is over it, nor under its inverse"""
+"""greatest exponent; the least is its inverse"""
 SIGNIFICANCE = 0.01
-"""an exponent is taken where chance alone would improve the log loss as much with this probability"""
+"""level of the likelihood-ratio test that decides whether an exponent is used"""
 _FLAT = 1e-9
-"""nats; rounding alone makes smaller differences"""
+"""nats; smaller differences are rounding"""
 _TOLERANCE = 1e-6
 """of the logarithms of temperature and exponent"""
 
 
 @dataclass(frozen=True)
 class TemperatureFit:
-    """A scaling of logits and what it does to the rows that it was fitted on.
+    """A scaling of logits and its effect on the rows that it was fitted on.
 
     Attributes:
         temperature, exponent: of the scaling.
-        rows: how many rows it was fitted on.
+        rows: number of rows that it was fitted on.
         log_loss_before, log_loss_after: nats.
         calibration_error_before, calibration_error_after: expected calibration error, 0 to 1.
     """
@@ -45,7 +48,7 @@ class TemperatureFit:
 
     @property
     def scaling(self) -> Scaling:
-        """What is to be done to the logits."""
+        """The scaling of the logits."""
         return Scaling(self.temperature, self.exponent)
 
     def to_json(self) -> dict[str, Any]:
@@ -56,43 +59,44 @@ class TemperatureFit:
 def fit_temperature(
     head: Head, labels: tuple[str, ...], table: LabeledTable, logits: np.ndarray, *, with_exponent: bool = True
 ) -> TemperatureFit:
-    """The scaling with the least log loss on rows that the model has not learnt from.
+    """Fits temperature scaling: the scaling with the least log loss on rows that the model was not trained on.
 
-    First the temperature alone (Guo et al. 2017, https://arxiv.org/abs/1706.04599, section 4.2). It scales every answer
-    alike; where that is not what the model needs, because it is too sure between two labels and not sure enough elsewhere or
-    the other way round, an exponent improves the log loss by more than chance (Wilks's likelihood-ratio test), and is taken.
-    Both keep the order of the labels, as the functions of Rahimi et al. 2020 (https://arxiv.org/abs/2003.06820) do.
+    First the temperature alone (Guo et al. 2017, https://arxiv.org/abs/1706.04599, section 4.2). It scales all
+    predictions alike. Where a model is overconfident in some predictions and underconfident in others, an exponent
+    improves the log loss further; it is used where Wilks's likelihood-ratio test says that the improvement is
+    significant. Both keep the order of the labels, as the functions of Rahimi et al. 2020
+    (https://arxiv.org/abs/2003.06820) do.
 
     Args:
         head: what the model predicts.
         labels: in the order of the outputs.
         table: the rows, N of them.
         logits: float [N, C], [N, 1] for a binary head.
-        with_exponent: whether an exponent is looked for, too.
+        with_exponent: whether to fit an exponent, too.
 
     Raises:
         InputError: a regression head, which has no probabilities; or the log loss has no minimum, because the rows are
-            too few or all answered right.
+            too few or all predicted correctly.
     """
     if head is Head.REGRESSION:
         raise InputError("a regression head has no probabilities to calibrate; there is nothing to do")
 
-    def at(scaling: Scaling) -> Predictions:
+    def predicted(scaling: Scaling) -> Predictions:
         return Predictions(head, labels, table, scaled_probabilities(head, logits, scaling))
 
     def loss(scaling: Scaling) -> float:
-        return float(at(scaling).losses.mean())
+        return float(predicted(scaling).losses.mean())
 
-    before = at(Scaling())
+    before = predicted(Scaling())
     temperature = _temperature(loss)
     if temperature is None:
         raise InputError(
-            f"{table.source}: no temperature fits these {len(table)} rows, of which {int((~before.right).sum())} are answered "
-            "wrong; give the run more validation rows"
+            f"{table.source}: no temperature fits these {len(table)} rows, of which {int((~before.correct).sum())} are "
+            "predicted wrong; give the run more validation rows"
         )
-    answers = before.values.size if head is Head.MULTILABEL else len(table)
-    scaling = _with_exponent(loss, temperature, answers) if with_exponent else Scaling(temperature)
-    after = at(scaling)
+    count = before.values.size if head is Head.MULTILABEL else len(table)
+    scaling = _with_exponent(loss, temperature, count) if with_exponent else Scaling(temperature)
+    after = predicted(scaling)
     return TemperatureFit(
         temperature=scaling.temperature,
         exponent=scaling.exponent,
@@ -105,46 +109,42 @@ def fit_temperature(
 
 
 def _temperature(loss: Callable[[Scaling], float]) -> float | None:
-    """The temperature with the least loss; None where the loss falls towards an edge."""
+    """The temperature with the least loss; None where the loss falls towards a bound."""
     from scipy.optimize import minimize_scalar
 
-    edges = (float(np.log(LOWEST)), float(np.log(HIGHEST)))
-    found = minimize_scalar(
+    minimum = minimize_scalar(
         lambda logarithm: loss(Scaling(float(np.exp(logarithm)))),
-        bounds=edges,
+        bounds=(float(np.log(LOWEST)), float(np.log(HIGHEST))),
         method="bounded",
         options={"xatol": _TOLERANCE},
     )
-    if found.fun > min(loss(Scaling(LOWEST)), loss(Scaling(HIGHEST))) - _FLAT:
+    if minimum.fun > min(loss(Scaling(LOWEST)), loss(Scaling(HIGHEST))) - _FLAT:
         return None
-    return float(np.exp(found.x))
+    return float(np.exp(minimum.x))
 
 
-def _with_exponent(loss: Callable[[Scaling], float], temperature: float, answers: int) -> Scaling:
-    """The scaling with an exponent where that improves the mean loss of so many answers by more than chance."""
+def _with_exponent(loss: Callable[[Scaling], float], temperature: float, count: int) -> Scaling:
+    """The scaling with an exponent where that improves the mean loss of `count` predictions significantly."""
     from scipy.optimize import minimize
     from scipy.stats import chi2
 
-    alone = Scaling(temperature)
-    found = minimize(
+    alone, start = Scaling(temperature), float(np.log(temperature))
+    simplex = [[start, 0.0], [start + 0.2, 0.0], [start, 0.2]]
+    minimum = minimize(
         lambda logarithms: loss(Scaling(*np.exp(logarithms).tolist())),
-        [np.log(temperature), 0.0],
+        [start, 0.0],
         method="Nelder-Mead",
-        options={"xatol": _TOLERANCE, "fatol": _FLAT, "initial_simplex": _around(np.log(temperature))},
+        options={"xatol": _TOLERANCE, "fatol": _FLAT, "initial_simplex": simplex},
     )
-    better = Scaling(*np.exp(found.x).tolist())
+    better = Scaling(*np.exp(minimum.x).tolist())
     if not 1 / STEEPEST < better.exponent < STEEPEST:
         return alone
-    improved = 2 * answers * (loss(alone) - found.fun) > chi2.isf(SIGNIFICANCE, 1)
+    improved = 2 * count * (loss(alone) - minimum.fun) > chi2.isf(SIGNIFICANCE, 1)
     return better if improved else alone
 
 
-def _around(logarithm: float) -> list[list[float]]:
-    return [[logarithm, 0.0], [logarithm + 0.2, 0.0], [logarithm, 0.2]]
-
-
 def scaled_probabilities(head: Head, logits: np.ndarray, scaling: Scaling) -> np.ndarray:
-    """Logits as probabilities, float64 [N, C], as `classifier.probabilities` does it in float32."""
+    """Probabilities of scaled logits, float64 [N, C]; `classifier.probabilities` computes them in float32."""
     from scipy.special import expit, softmax
 
     logits = np.asarray(logits, np.float64)
@@ -156,5 +156,5 @@ def scaled_probabilities(head: Head, logits: np.ndarray, scaling: Scaling) -> np
 
 
 def _error(predictions: Predictions) -> float:
-    found = calibration(predictions)
-    return 0.0 if found is None else found.expected_error
+    measured = calibration(predictions)
+    return 0.0 if measured is None else measured.expected_error

@@ -1,4 +1,4 @@
-"""What a label's precision and recall become when its probability has to reach a threshold."""
+"""Precision and recall of a label over its decision threshold, and accuracy over the coverage."""
 
 from dataclasses import dataclass
 
@@ -13,16 +13,16 @@ STEPS = 100
 
 @dataclass(frozen=True)
 class ThresholdCurve:
-    """One label, taken as the answer from a threshold on.
+    """Precision, recall and F1 of one label that is predicted when its probability reaches a threshold.
 
     Attributes:
         label: its name.
-        rows: how many rows have it.
+        rows: number of rows with it.
         thresholds: float [101], 0 to 1.
         precision: float [101]; NaN where no row reaches the threshold.
         recall: float [101].
         f1: float [101].
-        average_precision: mean precision over the recall, whatever the threshold.
+        average_precision: area under the precision-recall curve, as scikit-learn computes it.
     """
 
     label: str
@@ -35,23 +35,23 @@ class ThresholdCurve:
 
     @property
     def best(self) -> int:
-        """Place of the threshold with the greatest F1: the middle one of equals."""
+        """Index of the threshold with the greatest F1: the middle one of equals."""
         return int(np.median(np.flatnonzero(self.f1 == self.f1.max())))
 
 
 @dataclass(frozen=True)
-class Coverage:
-    """What becomes of the answers when those below a confidence are withheld.
+class CoverageCurve:
+    """Selective prediction: accuracy when predictions under a confidence threshold are rejected.
 
     Attributes:
         thresholds: float [101], 0 to 1.
-        answered: share of the rows whose confidence reaches the threshold, float [101].
-        right: share of those that is right, float [101]; NaN where none is left.
+        coverage: share of the rows whose confidence reaches the threshold, float [101].
+        accuracy: share of those that is correct, float [101]; NaN where none is left.
     """
 
     thresholds: np.ndarray
-    answered: np.ndarray
-    right: np.ndarray
+    coverage: np.ndarray
+    accuracy: np.ndarray
 
 
 def threshold_curves(predictions: Predictions) -> tuple[ThresholdCurve, ...]:
@@ -62,27 +62,31 @@ def threshold_curves(predictions: Predictions) -> tuple[ThresholdCurve, ...]:
     if marks.ndim == 1:
         marks = marks[:, np.newaxis] == np.arange(len(predictions.labels))
     return tuple(
-        _curve(label, marks[:, place].astype(bool), np.asarray(predictions.values[:, place], np.float64))
-        for place, label in enumerate(predictions.labels)
-        if marks[:, place].any()
+        _curve(label, marks[:, column].astype(bool), np.asarray(predictions.values[:, column], np.float64))
+        for column, label in enumerate(predictions.labels)
+        if marks[:, column].any()
     )
 
 
-def coverage(predictions: Predictions) -> Coverage | None:
-    """Accuracy of the surest answers; None for regression and multilabel, which have no single confidence."""
+def coverage_curve(predictions: Predictions) -> CoverageCurve | None:
+    """Accuracy over the coverage; None for regression and multilabel, which have no single confidence."""
     if predictions.head in (Head.REGRESSION, Head.MULTILABEL):
         return None
     thresholds = _thresholds()
     reached = _reaching(predictions.confidence, thresholds)
-    hits = _reaching(predictions.confidence[predictions.right], thresholds)
-    return Coverage(thresholds, reached / len(predictions), _share(hits, reached))
+    hits = _reaching(predictions.confidence[predictions.correct], thresholds)
+    return CoverageCurve(thresholds, reached / len(predictions), _share(hits, reached))
 
 
-def _curve(label: str, has_it: np.ndarray, values: np.ndarray) -> ThresholdCurve:
-    from sklearn.metrics import average_precision_score
+def _curve(label: str, has_label: np.ndarray, values: np.ndarray) -> ThresholdCurve:
+    from sklearn.metrics import average_precision_score  # noqa: PLC0415  scikit-learn takes a second to import
 
     thresholds = _thresholds()
-    predicted, hits, rows = _reaching(values, thresholds), _reaching(values[has_it], thresholds), int(has_it.sum())
+    predicted, hits, rows = (
+        _reaching(values, thresholds),
+        _reaching(values[has_label], thresholds),
+        int(has_label.sum()),
+    )
     return ThresholdCurve(
         label=label,
         rows=rows,
@@ -90,7 +94,7 @@ def _curve(label: str, has_it: np.ndarray, values: np.ndarray) -> ThresholdCurve
         precision=_share(hits, predicted),
         recall=hits / rows,
         f1=2 * hits / (predicted + rows),
-        average_precision=float(average_precision_score(has_it, values)),
+        average_precision=float(average_precision_score(has_label, values)),
     )
 
 
@@ -99,7 +103,7 @@ def _thresholds() -> np.ndarray:
 
 
 def _reaching(values: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-    """How many values are at or over each threshold."""
+    """Number of values at or over each threshold."""
     return len(values) - np.searchsorted(np.sort(values), thresholds, side="left")
 
 

@@ -1,1 +1,1 @@
-"""Which words moved a decision, and the page that shows it."""
+"""Explanation of one prediction by integrated gradients, and its page."""

@@ -1,1 +1,1 @@
-"""Labeled text before training: classes, lengths, duplicates, leaks, and the page that shows them."""
+"""Exploration of labeled text before training: classes, lengths, duplicates, leaks, and their page."""

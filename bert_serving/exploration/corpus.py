@@ -1,4 +1,7 @@
-"""All rows of all splits, one after another, with their words numbered: what the looks at data share."""
+"""The corpus: the rows of all splits end to end, with numbered words, as all explorations read it."""
+
+# scipy is imported where it is needed: it takes a second.
+# ruff: noqa: PLC0415
 
 import re
 from collections.abc import Mapping
@@ -15,8 +18,8 @@ from bert_serving.text.words import WordRows, number_words
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a row stands: its split, and its number there from 1."""
+class SplitRow:
+    """A row by its split and its number in it, from 1."""
 
     split: str
     row: int
@@ -37,16 +40,17 @@ class Corpus:
     starts: dict[str, int]
 
     def __len__(self) -> int:
+        """The number of rows."""
         return len(self.words)
 
     def span(self, split: str) -> slice:
         """The rows of a split."""
         return slice(self.starts[split], self.starts[split] + len(self.tables[split]))
 
-    def place(self, number: int) -> Place:
-        """Where the row of this number stands."""
+    def split_row(self, number: int) -> SplitRow:
+        """The split of a row and its number in it."""
         split = self.splits[number]
-        return Place(split, int(number) - self.starts[split] + 1)
+        return SplitRow(split, int(number) - self.starts[split] + 1)
 
     @cached_property
     def splits(self) -> list[str]:
@@ -55,7 +59,7 @@ class Corpus:
 
     @cached_property
     def keys(self) -> list[Any]:
-        """What makes each row's text: the text, or both texts of a pair."""
+        """The text of each row, or both texts of a pair as a tuple: equal keys are duplicates."""
         return [
             key
             for table in self.tables.values()
@@ -78,27 +82,27 @@ class Corpus:
         return f"{label:g}" if isinstance(label, float) else ", ".join(label_names(label))
 
     @cached_property
-    def terms(self) -> "Terms":
-        """The words that the baselines learn from, lower-cased, without punctuation; every Chinese character is one."""
+    def terms(self) -> "TermTable":
+        """The terms of the baselines: lower-cased words without punctuation; every Chinese character is a term."""
         return _terms(self.words)
 
     @cached_property
     def word_lengths(self) -> np.ndarray:
         """Words of each row, punctuation not counted, int64 [rows]."""
-        return self.words.sums(np.asarray(self.terms.fold.sum(axis=1)).ravel().astype(np.int64))
+        return self.words.sums(np.asarray(self.terms.counts.sum(axis=1)).ravel().astype(np.int64))
 
 
 @dataclass(frozen=True)
-class Terms:
-    """Words as the baselines count them.
+class TermTable:
+    """The terms in each distinct word.
 
     Attributes:
         names: the distinct terms.
-        fold: scipy.sparse CSR, int32 [distinct words, distinct terms]: the terms in each word.
+        counts: scipy.sparse CSR, int32 [distinct words, distinct terms].
     """
 
     names: list[str]
-    fold: Any
+    counts: Any
 
 
 def number_rows(tables: Mapping[str, LabeledTable]) -> Corpus:
@@ -110,7 +114,7 @@ def number_rows(tables: Mapping[str, LabeledTable]) -> Corpus:
     return Corpus(tables, number_words(texts, pairs), starts)
 
 
-def _terms(words: WordRows) -> Terms:
+def _terms(words: WordRows) -> TermTable:
     from scipy.sparse import csr_matrix
 
     pattern = re.compile(WORD)
@@ -118,8 +122,8 @@ def _terms(words: WordRows) -> Terms:
     columns: list[int] = []
     offsets = [0]
     for word in words.words:
-        # A low line is punctuation to BERT, a letter to regular expressions.
+        # An underscore is punctuation to BERT, a letter to regular expressions.
         columns += [numbers.setdefault(term, len(numbers)) for term in pattern.findall(word.lower()) if term != "_"]
         offsets.append(len(columns))
     shape = (len(words.words), len(numbers))
-    return Terms(list(numbers), csr_matrix((np.ones(len(columns), np.int32), columns, offsets), shape))
+    return TermTable(list(numbers), csr_matrix((np.ones(len(columns), np.int32), columns, offsets), shape))

@@ -1,4 +1,4 @@
-"""Labeled text before training: what it holds, what the encoder will see of it, what should be mended first."""
+"""Exploration of labeled text before training: classes, lengths, tokens, duplicates, baselines."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -27,17 +27,17 @@ WHISKERS = (5, 25, 50, 75, 95)
 LENGTHS_TO_TRY = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 """sequence lengths to compare"""
 HISTOGRAM_BINS = 20
-LARGE = 5_000_000
-"""characters of training text; starting a process pays from here on"""
+LARGE_TEXT = 5_000_000
+"""characters of training text; more are worth a process of their own"""
 
 
 @dataclass(frozen=True)
-class Material:
-    """What is looked at.
+class ExplorationInput:
+    """The labeled text to explore.
 
     Attributes:
-        tables: by split, "train" first; one of that name where there is one file only.
-        splits: the rows that baselines learn from and are measured on.
+        tables: by split, "train" first; "train" alone where there is one file only.
+        splits: the rows that baselines are fitted and measured on.
         labels: all labels in the model's order; empty for a regression head.
         head: what is predicted.
         sequence_length: tokens at which texts are cut.
@@ -67,12 +67,12 @@ class LengthBox:
 
 
 @dataclass(frozen=True)
-class CutAt:
-    """What a sequence length would leave of the training texts.
+class Truncation:
+    """The effect of a sequence length on the training texts.
 
     Attributes:
         length: tokens, [CLS] and [SEP] included.
-        whole: share of the texts that stay whole, 0 to 1.
+        whole: share of the texts that are not cut, 0 to 1.
         tokens: share of all tokens that are kept, 0 to 1.
     """
 
@@ -83,24 +83,24 @@ class CutAt:
 
 @dataclass(frozen=True)
 class Exploration:
-    """Everything that is known of the data before training.
+    """The results of an exploration.
 
     Attributes:
-        material: what was looked at.
+        data: the labeled text.
         corpus: its rows end to end.
         audit: counts by split.
         classes: rows of the corpus in each class, bool [rows]; for a regression head those above the median number and the
             others.
         duplicates: equal and nearly equal texts.
-        pieces: what the encoder's tokenizer makes of the texts.
+        pieces: word pieces of the texts, by the encoder's tokenizer.
         typical: words of each class, from the training texts.
         word_boxes: lengths in words of each class's training texts.
         token_boxes: lengths in tokens.
-        cuts: what other sequence lengths would cut.
-        baselines: scores of simple models, as `evaluation.baselines` gives them.
+        truncations: the effect of several sequence lengths.
+        baselines: scores of simple models, as `evaluation.baselines.baselines` returns them.
     """
 
-    material: Material
+    data: ExplorationInput
     corpus: Corpus
     audit: Audit
     classes: dict[str, np.ndarray]
@@ -109,7 +109,7 @@ class Exploration:
     typical: dict[str, list[TypicalWord]]
     word_boxes: list[LengthBox]
     token_boxes: list[LengthBox]
-    cuts: list[CutAt]
+    truncations: list[Truncation]
     baselines: dict[str, dict[str, Any]]
 
     @property
@@ -124,90 +124,90 @@ class Exploration:
     def to_json(self) -> dict[str, Any]:
         """Plain dicts, lists and numbers, ready for `json.dumps`."""
         return {
-            "rows": {name: len(table) for name, table in self.material.tables.items()},
-            "labels": list(self.material.labels),
+            "rows": {name: len(table) for name, table in self.data.tables.items()},
+            "labels": list(self.data.labels),
             "audit": self.audit.to_json(),
             "words": {box.label: list(box.percentiles) for box in self.word_boxes},
             "tokens": {box.label: list(box.percentiles) for box in self.token_boxes},
-            "sequence_lengths": [asdict(cut) for cut in self.cuts],
+            "sequence_lengths": [asdict(cut) for cut in self.truncations],
             "pieces_per_word": self.pieces.pieces_per_word,
             "unknown_share": self.pieces.unknown_share,
             "scripts": [asdict(script) for script in self.pieces.scripts],
             "typical_words": {label: [asdict(word) for word in words] for label, words in self.typical.items()},
-            "same_texts": len(self.duplicates.same),
+            "same_texts": len(self.duplicates.exact),
             "conflicting_texts": len(self.duplicates.conflicting),
             "near_duplicates": len(self.duplicates.near),
-            "baselines": {"on": self.material.measured, **self.baselines},
+            "baselines": {"on": self.data.measured, **self.baselines},
         }
 
 
 def explore(
-    material: Material,
+    data: ExplorationInput,
     load: "Callable[[], Preprocessing]",
     observer: Observer | None = None,
 ) -> Exploration:
-    """Looks at labeled text.
+    """Explores labeled text.
 
     Args:
-        material: the rows.
-        load: gives the preprocessing of the encoder that will be trained. It is called once a second process measures the
-            baselines of large data, so that importing TensorFlow there costs no time.
-        observer: told of the progress.
+        data: the rows.
+        load: loads the preprocessing of the encoder that will be trained. It is called after the process that measures the
+            baselines of large data has started, so that this process does not import TensorFlow.
+        observer: receives the progress.
 
     Raises:
         EncoderError: the preprocessing carries no vocabulary.
-        InputError: a package for the search for near-duplicates is missing.
+        InputError: datasketch is not installed.
     """
     observer = observer or Observer()
-    scores = _start_baselines(material)
+    scores = _start_baselines(data)
     with observer.stage("Preparing the tokenizer"):
         preprocessing = load()
     with observer.stage("Splitting texts into words"):
-        corpus = number_rows(material.tables)
-        classes = _classes(corpus, material)
+        corpus = number_rows(data.tables)
+        classes = _classes(corpus, data)
         train = corpus.span(TRAIN)
         inside = {label: members[train] for label, members in classes.items()}
         word_lengths = corpus.word_lengths
     with observer.stage("Tokenizing"):
         groups = [train.start + np.flatnonzero(members) for members in inside.values()]
         pieces = split_into_pieces(corpus, preprocessing, groups)
-        lengths = {name: pieces.lengths[corpus.span(name)] for name in material.tables}
-    with observer.stage("Looking for duplicates"):
+        lengths = {name: pieces.lengths[corpus.span(name)] for name in data.tables}
+    with observer.stage("Finding duplicates"):
         duplicates = find_duplicates(corpus)
     with observer.stage("Finding typical words"):
         typical = typical_words(corpus, TRAIN, inside)
     with observer.stage("Measuring baselines"):
         measured = scores()
     return Exploration(
-        material=material,
+        data=data,
         corpus=corpus,
-        audit=audit(material.tables, material.labels, lengths, material.sequence_length),
+        audit=audit(data.tables, data.labels, lengths, data.sequence_length),
         classes=classes,
         duplicates=duplicates,
         pieces=pieces,
         typical=typical,
         word_boxes=_boxes(word_lengths[train], inside),
         token_boxes=_boxes(lengths[TRAIN], inside),
-        cuts=_cuts(lengths[TRAIN], material.sequence_length),
+        truncations=_truncations(lengths[TRAIN], data.sequence_length),
         baselines=measured,
     )
 
 
-def _start_baselines(material: Material) -> Callable[[], dict[str, dict[str, Any]]]:
-    """What gives the baselines; for large data they are being measured from now on, in a process of their own."""
-    splits = material.splits.named()
-    arguments = (splits[TRAIN], splits[material.measured], material.labels, material.head, material.seed)
-    if sum(map(len, splits[TRAIN].texts)) < LARGE:
+def _start_baselines(data: ExplorationInput) -> Callable[[], dict[str, dict[str, Any]]]:
+    """A function that returns the baselines; for large data a second process starts to measure them now."""
+    splits = data.splits.named()
+    arguments = (splits[TRAIN], splits[data.measured], data.labels, data.head, data.seed)
+    if sum(map(len, splits[TRAIN].texts)) < LARGE_TEXT:
         return functools.partial(baselines, *arguments)
-    import joblib
+    import joblib  # type: ignore[import-untyped]  # noqa: PLC0415  not annotated; only large data needs a second process
 
     started = joblib.Parallel(n_jobs=2, return_as="generator")([joblib.delayed(baselines)(*arguments)])
     return functools.partial(next, started)
 
 
-def _classes(corpus: Corpus, material: Material) -> dict[str, np.ndarray]:
-    if material.head is not Head.REGRESSION:
-        members = {label: np.zeros(len(corpus), bool) for label in material.labels}
+def _classes(corpus: Corpus, data: ExplorationInput) -> dict[str, np.ndarray]:
+    if data.head is not Head.REGRESSION:
+        members = {label: np.zeros(len(corpus), bool) for label in data.labels}
         for number, label in enumerate(corpus.labels):
             for name in label_names(label):
                 members[name][number] = True
@@ -219,21 +219,21 @@ def _classes(corpus: Corpus, material: Material) -> dict[str, np.ndarray]:
 
 def _boxes(lengths: np.ndarray, classes: Mapping[str, np.ndarray]) -> list[LengthBox]:
     """One box for all rows, then one for each class that has any."""
-    everything = {"all": np.ones(len(lengths), bool), **classes}
+    groups = {"all": np.ones(len(lengths), bool), **classes}
     return [
         LengthBox(label, int(inside.sum()), tuple(np.percentile(lengths[inside], WHISKERS).tolist()))
-        for label, inside in everything.items()
+        for label, inside in groups.items()
         if inside.any()
     ]
 
 
-def _cuts(lengths: np.ndarray, sequence_length: int) -> list[CutAt]:
-    """The lengths that make a difference, and the one that is set."""
+def _truncations(lengths: np.ndarray, sequence_length: int) -> list[Truncation]:
+    """Sequence lengths up to the longest text, and the one that is set."""
     longest = int(lengths.max())
     enough = next((length for length in LENGTHS_TO_TRY if length >= longest), LENGTHS_TO_TRY[-1])
     tried = sorted({sequence_length, *(length for length in LENGTHS_TO_TRY if length <= enough)})
     return [
-        CutAt(
+        Truncation(
             length,
             whole=float((lengths <= length).mean()),
             tokens=float(np.minimum(lengths, length).sum() / lengths.sum()),
@@ -243,7 +243,7 @@ def _cuts(lengths: np.ndarray, sequence_length: int) -> list[CutAt]:
 
 
 def main_score(scores: Mapping[str, Any]) -> str:
-    """Name of the one score that stands for a baseline's metrics."""
+    """Name of the main score among a baseline's metrics."""
     return next(name for name in ("micro_f1", "accuracy", "spearman") if name in scores)
 
 

@@ -1,15 +1,15 @@
-"""What to mend or look at before spending compute on labeled text, with the rows that show it."""
+"""Findings on labeled text before training: problems to fix or check, with the rows that show them."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
 
 from bert_serving.contract import Head
-from bert_serving.data.audit import DOMINANT_SHARE, FEW_ROWS, NOTABLE_CUT, percent
-from bert_serving.exploration.duplicates import SIMILAR
+from bert_serving.data.audit import DOMINANT_SHARE, FEW_ROWS, NOTABLE_CUT
+from bert_serving.exploration.duplicates import SIMILAR, DuplicateGroup
 from bert_serving.exploration.evidence import (
     Evidence,
     label_counts,
@@ -20,21 +20,20 @@ from bert_serving.exploration.evidence import (
     words_of,
 )
 from bert_serving.exploration.explore import TRAIN, Exploration, main_score
+from bert_serving.wording import agreeing, counted, listed, percent, score_name
 
 MANY = 0.01
-"""from this share of a split's rows on something is to be mended, below it is to be looked at"""
+"""a problem in this share of a split's rows must be fixed, in a smaller one checked"""
 NOTABLE_UNKNOWN, MUCH_UNKNOWN = 0.005, 0.05
 """shares of [UNK] tokens"""
 MANY_PIECES = 2.0
-"""pieces for a word: a vocabulary of another language"""
+"""pieces per word that indicate a vocabulary of another language"""
 EASY = 0.98
 """accuracy of the TF-IDF baseline"""
 SMALL_GAIN = 0.02
 """of TF-IDF over the majority"""
 UNEVEN = 10
 """rows of the largest class for each row of the smallest"""
-
-Level = Literal["good", "look", "fix"]
 
 
 @dataclass(frozen=True)
@@ -43,14 +42,14 @@ class Finding:
 
     Attributes:
         name: of the check, for scripts.
-        level: fix: mend it first; look: see whether it is meant; good: nothing wrong.
-        title: what was found, in one line.
-        detail: what follows from it and what to do.
+        level: fix: fix it before training; look: check whether it is intended; good: no problem.
+        title: the finding in one line.
+        detail: the consequence and what to do.
         evidence: the rows, where there are any.
     """
 
     name: str
-    level: Level
+    level: Literal["good", "look", "fix"]
     title: str
     detail: str = ""
     evidence: Evidence | None = None
@@ -64,7 +63,7 @@ class Finding:
 
 
 def findings(exploration: Exploration) -> list[Finding]:
-    """All findings, what must be mended first."""
+    """All findings, the most urgent first."""
     checks = (
         _empty,
         _conflicts,
@@ -78,129 +77,133 @@ def findings(exploration: Exploration) -> list[Finding]:
         _giveaways,
         _baselines,
     )
-    found = [finding for check in checks for finding in check(exploration)]
-    return sorted(found, key=lambda finding: ("fix", "look", "good").index(finding.level))
+    items = [finding for check in checks for finding in check(exploration)]
+    return sorted(items, key=lambda finding: ("fix", "look", "good").index(finding.level))
 
 
 # === Texts ===
 
 
-def _empty(seen: Exploration) -> Iterator[Finding]:
-    numbers = [number for number, key in enumerate(seen.corpus.keys) if _has_empty(key)]
-    if not numbers:
-        return
-    yield Finding(
-        "empty_texts",
-        "fix",
-        f"{_rows(len(numbers))} {'has' if len(numbers) == 1 else 'have'} an empty text",
-        "A model can learn nothing from them but the labels' shares. Fill the texts in or remove the rows.",
-        rows_of(seen, numbers),
-    )
+def _empty(exploration: Exploration) -> Iterator[Finding]:
+    numbers = [number for number, key in enumerate(exploration.corpus.keys) if _has_empty(key)]
+    if numbers:
+        yield Finding(
+            "empty_texts",
+            "fix",
+            f"{counted(len(numbers), 'row')} {agreeing(len(numbers), 'has', 'have')} an empty text",
+            "A model can only learn the label frequencies from them. Fill the texts in or remove the rows.",
+            rows_of(exploration, numbers),
+        )
 
 
 def _has_empty(key: Any) -> bool:
     return not key.strip() if isinstance(key, str) else not all(text.strip() for text in key)
 
 
-def _conflicts(seen: Exploration) -> Iterator[Finding]:
-    groups = seen.duplicates.conflicting
+def _conflicts(exploration: Exploration) -> Iterator[Finding]:
+    groups = exploration.duplicates.conflicting
     if not groups:
-        yield Finding("conflicting_labels", "good", "No text has two different labels")
+        yield Finding("conflicting_labels", "good", "No text has conflicting labels")
         return
-    rows = sum(len(group.numbers) for group in groups)
+    numbers = _numbers(groups)
     yield Finding(
         "conflicting_labels",
-        "fix" if rows >= MANY * seen.rows else "look",
-        f"{_texts(len(groups))} {'has' if len(groups) == 1 else 'have'} different labels in different rows",
-        "At least one of the labels is wrong, or the task is not clear from the text. Decide on one label, or make the "
+        "fix" if len(numbers) >= MANY * exploration.rows else "look",
+        f"{counted(len(groups), 'text')} {agreeing(len(groups), 'has', 'have')} conflicting labels in different rows",
+        "At least one of the labels is wrong, or the text does not determine the label. Decide on one label, or make the "
         "task multilabel.",
-        rows_of(seen, [number for group in groups for number in group.numbers]),
+        rows_of(exploration, numbers),
     )
 
 
-def _duplicates(seen: Exploration) -> Iterator[Finding]:
-    groups = seen.duplicates.within(TRAIN)
+def _duplicates(exploration: Exploration) -> Iterator[Finding]:
+    groups = exploration.duplicates.within(TRAIN)
     if not groups:
-        yield Finding("duplicates", "good", "No training text occurs twice")
+        yield Finding("duplicates", "good", "No duplicates in train")
         return
-    spare = sum(len(group.numbers) - 1 for group in groups)
-    share = spare / len(seen.material.tables[TRAIN])
+    numbers = _numbers(groups)
+    surplus = len(numbers) - len(groups)
+    share = percent(surplus / len(exploration.data.tables[TRAIN]))
     yield Finding(
         "duplicates",
         "look",
-        f"{_texts(len(groups))} of train {'occurs' if len(groups) == 1 else 'occur'} more than once "
-        f"({_rows(spare)} too many, {percent(share)})",
-        "Repeated rows weigh more in training, and validation rows taken from them are known already. Keep one of each, "
-        "unless the repetition is meant.",
-        rows_of(seen, [number for group in groups for number in group.numbers]),
+        f"{counted(len(groups), 'text')} of train {agreeing(len(groups), 'occurs', 'occur')} more than once "
+        f"({counted(surplus, 'surplus row')}, {share})",
+        "Duplicates weigh more in training, and leak into validation rows that are split off from train. Keep one row of "
+        "each text, unless the repetition is intended.",
+        rows_of(exploration, numbers),
     )
 
 
-def _leaks(seen: Exploration) -> Iterator[Finding]:
-    splits = list(seen.material.tables)
+def _numbers(groups: Sequence[DuplicateGroup]) -> list[int]:
+    return [number for group in groups for number in group.numbers]
+
+
+def _leaks(exploration: Exploration) -> Iterator[Finding]:
+    splits = list(exploration.data.tables)
     pairs = [(first, second) for position, first in enumerate(splits) for second in splits[position + 1 :]]
     clean = True
     for first, second in pairs:
-        exact = seen.duplicates.leaks(first, second)
-        near = seen.duplicates.near_leaks(first, second)
+        exact = exploration.duplicates.leaks(first, second)
+        near = exploration.duplicates.near_leaks(first, second)
         if not exact and not near:
             continue
         clean = False
-        rows = len(seen.material.tables[second])
-        score = "The" if first == TRAIN else "The choice of the best epoch has seen them: the"
+        rows = len(exploration.data.tables[second])
+        score = "The" if first == TRAIN else "They influence the choice of the best epoch: the"
         yield Finding(
             f"leak_{first}_{second}",
             "fix" if len(exact) >= MANY * rows else "look",
             _leak_title(first, second, len(exact), len(near), rows),
-            f"{score} {second} score may be too good by as much. Remove the rows from {first}.",
-            leaking_texts(seen, exact, near),
+            f"{score} {second} score may be too high by this share. Remove the rows from {first}.",
+            leaking_texts(exploration, exact, near),
         )
     if pairs and clean:
-        yield Finding("leaks", "good", "No split holds a text of another, nor nearly the same text")
+        yield Finding("leaks", "good", "No leaks: no split holds a duplicate or near-duplicate of another's rows")
 
 
 def _leak_title(first: str, second: str, exact: int, near: int, rows: int) -> str:
-    be = "is" if exact + near == 1 else "are"
+    count = exact + near
+    be = agreeing(count, "is", "are")
     if not near:
-        what = f"{be} in {first} too"
+        where = f"{be} also in {first}"
     elif not exact:
-        what = f"{be} nearly the same as rows of {first}"
+        where = f"{be} {agreeing(count, 'a near-duplicate', 'near-duplicates')} of rows of {first}"
     else:
-        what = f"{be} in {first} too, {near:,} of them nearly the same"
-    return f"{_rows(exact + near)} of {second} {what} ({percent((exact + near) / rows)})"
+        where = f"{be} also in {first}, {near:,} of them as {agreeing(near, 'a near-duplicate', 'near-duplicates')}"
+    return f"{counted(count, 'row')} of {second} {where} ({percent(count / rows)})"
 
 
-def _near_duplicates(seen: Exploration) -> Iterator[Finding]:
-    near = [each for each in seen.duplicates.near if seen.corpus.splits[each.number] == TRAIN]
-    conflicting = [each for each in seen.duplicates.near if each.conflicting]
+def _near_duplicates(exploration: Exploration) -> Iterator[Finding]:
+    near = [pair for pair in exploration.duplicates.near if exploration.corpus.splits[pair.number] == TRAIN]
+    conflicting = [pair for pair in exploration.duplicates.near if pair.conflicting]
     if conflicting:
         yield Finding(
             "conflicting_near_duplicates",
             "look",
-            f"{_texts(len(conflicting))} {'has' if len(conflicting) == 1 else 'have'} another label than nearly the same "
-            "text elsewhere",
-            "A small change may well change the label; where it does not, one of the two is wrong.",
-            near_texts(seen, conflicting),
+            f"{counted(len(conflicting), 'near-duplicate')} {agreeing(len(conflicting), 'has', 'have')} conflicting labels",
+            "A small change of the text may change the label; where it does not, one of the labels is wrong.",
+            near_texts(exploration, conflicting),
         )
     if not near:
-        yield Finding("near_duplicates", "good", "No two training texts are nearly the same")
+        yield Finding("near_duplicates", "good", "No near-duplicates in train")
         return
-    share = len(near) / len(seen.material.tables[TRAIN])
+    share = percent(len(near) / len(exploration.data.tables[TRAIN]))
     yield Finding(
         "near_duplicates",
         "look",
-        f"{_texts(len(near))} of train {'is' if len(near) == 1 else 'are'} nearly the same as another ({percent(share)})",
-        f"At least {SIMILAR:.0%} of their pairs of neighboring words are the same, upper case and punctuation aside. Templates "
-        "and copies teach less than their number suggests.",
-        near_texts(seen, near),
+        f"{counted(len(near), 'text')} of train {agreeing(len(near), 'is a near-duplicate', 'are near-duplicates')} ({share})",
+        f"At least {SIMILAR:.0%} of their pairs of neighboring words are the same, ignoring case and punctuation. Copies and "
+        "templates add less information than their number suggests.",
+        near_texts(exploration, near),
     )
 
 
 # === Labels ===
 
 
-def _labels(seen: Exploration) -> Iterator[Finding]:
-    train = seen.audit.splits[TRAIN].rows_per_class
+def _labels(exploration: Exploration) -> Iterator[Finding]:
+    train = exploration.audit.splits[TRAIN].rows_per_class
     if not train:
         return
     few = {label: rows for label, rows in train.items() if rows < FEW_ROWS}
@@ -208,31 +211,36 @@ def _labels(seen: Exploration) -> Iterator[Finding]:
         yield Finding(
             "rare_labels",
             "fix",
-            f"{_labels_have(len(few))} fewer than {FEW_ROWS} training rows: {_listed(few)}",
-            "So few rows teach nothing that holds. Collect more, merge the label with another, or leave it out.",
-            label_counts(seen, few),
+            f"{_labels_have(len(few))} fewer than {FEW_ROWS} training rows: {listed(map(repr, few))}",
+            "The model cannot learn a label from so few rows. Collect more, merge the label with another, or leave it out.",
+            label_counts(exploration, few),
         )
-    for name, split in seen.audit.splits.items():
+    for name, split in exploration.audit.splits.items():
         absent = [label for label, rows in split.rows_per_class.items() if not rows]
         if absent and name != TRAIN:
             yield Finding(
                 f"absent_labels_{name}",
                 "look",
-                f"{_labels_have(len(absent))} no rows in {name}: {_listed(absent)}",
-                f"The {name} score says nothing about {'it' if len(absent) == 1 else 'them'}.",
+                f"{_labels_have(len(absent))} no rows in {name}: {listed(map(repr, absent))}",
+                f"The {name} score does not measure {agreeing(len(absent), 'it', 'them')}.",
             )
-    yield from _balance(seen, train)
+    yield from _balance(exploration, train)
 
 
-def _balance(seen: Exploration, train: dict[str, int]) -> Iterator[Finding]:
-    total = seen.audit.splits[TRAIN].rows
+def _labels_have(count: int) -> str:
+    return f"{counted(count, 'label')} {agreeing(count, 'has', 'have')}"
+
+
+def _balance(exploration: Exploration, train: dict[str, int]) -> Iterator[Finding]:
+    total = exploration.audit.splits[TRAIN].rows
     largest, least = max(train, key=lambda label: train[label]), min(train, key=lambda label: train[label])
     if sum(train.values()) == total and train[largest] >= DOMINANT_SHARE * total:
+        share = percent(train[largest] / total)
         yield Finding(
             "dominant_label",
             "look",
-            f"{percent(train[largest] / total)} of train is {largest!r}",
-            f"An accuracy near {percent(train[largest] / total)} means that nothing was learnt: judge by macro F1, set "
+            f"{share} of train is {largest!r}",
+            f"A model that always predicts this label has an accuracy near {share}: evaluate by macro F1, set "
             'training.best_metric to "macro_f1" and try training.class_weights.',
         )
     elif train[largest] >= UNEVEN * train[least]:
@@ -240,25 +248,25 @@ def _balance(seen: Exploration, train: dict[str, int]) -> Iterator[Finding]:
             "uneven_labels",
             "look",
             f"{largest!r} has {train[largest] / max(train[least], 1):,.0f} times the rows of {least!r}",
-            "Accuracy hides how the small labels fare: judge by macro F1, and try training.class_weights.",
-            label_counts(seen, train),
+            "Accuracy hides errors on rare labels: evaluate by macro F1, and try training.class_weights.",
+            label_counts(exploration, train),
         )
     else:
         yield Finding(
-            "balance", "good", f"The labels are even enough: from {train[least]:,} to {train[largest]:,} rows"
+            "balance", "good", f"The labels are balanced: {train[least]:,} to {train[largest]:,} rows per label"
         )
 
 
-def _number_labels(seen: Exploration) -> Iterator[Finding]:
-    """A number with decimals in a column of names is most often a score."""
-    labels = seen.material.labels
+def _number_labels(exploration: Exploration) -> Iterator[Finding]:
+    """Decimal numbers as class labels, which usually are scores for a regression."""
+    labels = exploration.data.labels
     decimal = all(map(_is_number, labels)) and any("." in label for label in labels)
-    if seen.material.head is Head.SOFTMAX and len(labels) > 2 and decimal:
+    if exploration.data.head is Head.SOFTMAX and len(labels) > 2 and decimal:
         yield Finding(
             "number_labels",
             "fix",
             f"All {len(labels)} labels are numbers with decimals, such as {next(label for label in labels if '.' in label)}",
-            'They are taken for names without an order. For numbers to be predicted set head.kind to "regression" '
+            'They are read as class names without an order. To predict numbers set head.kind to "regression" '
             "(--head regression for a file).",
         )
 
@@ -267,126 +275,105 @@ def _is_number(label: str) -> bool:
     return re.fullmatch(r"[+-]?[0-9]*\.?[0-9]+", label) is not None
 
 
-# === What the encoder sees ===
+# === Tokens ===
 
 
-def _vocabulary(seen: Exploration) -> Iterator[Finding]:
-    pieces, share = seen.pieces, seen.pieces.unknown_share
+def _vocabulary(exploration: Exploration) -> Iterator[Finding]:
+    pieces, share = exploration.pieces, exploration.pieces.unknown_share
     if share >= NOTABLE_UNKNOWN:
         much = share >= MUCH_UNKNOWN
-        numbers = np.flatnonzero(pieces.unknown).tolist()
+        advice = (
+            "Choose an encoder that was trained on this language."
+            if much
+            else "Section “Tokens” lists the words; check whether they matter."
+        )
         yield Finding(
             "unknown_words",
             "fix" if much else "look",
-            f"The vocabulary does not know {percent(share)} of the tokens",
-            "All of them look the same to the model. "
-            + (
-                "Take an encoder that was trained on this language."
-                if much
-                else "See below which words they are, and whether they matter."
-            ),
-            measured_rows(seen, numbers, "unknown tokens", pieces.unknown),
+            f"{percent(share)} of the tokens are unknown to the vocabulary",
+            f"All of them become [UNK], so that the model cannot tell them apart. {advice}",
+            measured_rows(exploration, np.flatnonzero(pieces.unknown).tolist(), "unknown tokens", pieces.unknown),
         )
     if pieces.pieces_per_word >= MANY_PIECES:
         yield Finding(
             "split_words",
             "look",
-            f"A word becomes {pieces.pieces_per_word:.1f} pieces on average",
-            "The vocabulary was made for other texts: they get longer than they need be, and their words say less. An encoder "
-            "for this language or field does better.",
+            f"A word is split into {pieces.pieces_per_word:.1f} pieces on average",
+            "The vocabulary was built from other texts: token sequences get long, and single pieces carry little meaning. An "
+            "encoder for this language or domain does better.",
         )
     if share < NOTABLE_UNKNOWN and pieces.pieces_per_word < MANY_PIECES:
         yield Finding(
             "vocabulary",
             "good",
-            f"The vocabulary fits: {pieces.pieces_per_word:.2f} pieces for a word, {percent(share)} unknown",
+            f"The vocabulary fits: {pieces.pieces_per_word:.2f} pieces per word, {percent(share)} unknown tokens",
         )
 
 
-def _lengths(seen: Exploration) -> Iterator[Finding]:
-    length, train = seen.material.sequence_length, seen.audit.splits[TRAIN]
+def _lengths(exploration: Exploration) -> Iterator[Finding]:
+    length, train = exploration.data.sequence_length, exploration.audit.splits[TRAIN]
     if train.cut_share < NOTABLE_CUT:
         yield Finding(
-            "cut_texts", "good", f"{length} tokens hold {percent(1 - train.cut_share)} of the training texts whole"
+            "cut_texts", "good", f"{percent(1 - train.cut_share)} of the training texts fit into {length} tokens"
         )
         return
-    kept = next(cut.tokens for cut in seen.cuts if cut.length == length)
-    better = next((cut for cut in seen.cuts if cut.whole >= 1 - NOTABLE_CUT), None)
-    advice = f" {better.length} tokens would keep {better.whole:.0%} of the texts whole." if better else ""
-    numbers = [number for number in seen.split_rows(TRAIN).tolist() if seen.pieces.lengths[number] > length]
+    kept = next(cut.tokens for cut in exploration.truncations if cut.length == length)
+    better = next((cut for cut in exploration.truncations if cut.whole >= 1 - NOTABLE_CUT), None)
+    advice = f" {better.length} tokens would hold {better.whole:.0%} of the texts." if better else ""
+    lengths = exploration.pieces.lengths
+    numbers = [number for number in exploration.split_rows(TRAIN).tolist() if lengths[number] > length]
     yield Finding(
         "cut_texts",
         "look",
         f"{percent(train.cut_share)} of the training texts are longer than {length} tokens and are cut",
-        f"The model never sees what comes after: {1 - kept:.0%} of all tokens.{advice} Longer texts take more time and memory, "
-        "and often the beginning is enough.",
-        measured_rows(seen, numbers, "tokens", seen.pieces.lengths),
+        f"The model does not read the rest: {1 - kept:.0%} of all tokens.{advice} A greater sequence length takes more time "
+        "and memory, and often the beginning is enough.",
+        measured_rows(exploration, numbers, "tokens", lengths),
     )
 
 
-# === What simple models say ===
+# === Simple models ===
 
 
-def _giveaways(seen: Exploration) -> Iterator[Finding]:
-    words = [word for listed in seen.typical.values() for word in listed if word.gives_away]
+def _giveaways(exploration: Exploration) -> Iterator[Finding]:
+    words = [word for typical in exploration.typical.values() for word in typical if word.gives_away]
     if words:
         yield Finding(
             "giveaway_words",
             "look",
-            f"{len(words)} {'word gives its' if len(words) == 1 else 'words give their'} label away: "
-            + _listed([word.word for word in words]),
-            "Nearly every text with the word has the same label. If the word will not be there in use (a tag, a signature, the "
-            "label's own name), the model learns the wrong thing.",
+            f"{counted(len(words), 'word')} {agreeing(len(words), 'gives its label', 'give their labels')} away: "
+            + listed(repr(word.word) for word in words),
+            "Nearly every text with the word has the same label. If the word is missing in production (a tag, a signature, the "
+            "label's own name), the model has learned the wrong feature.",
             words_of(words),
         )
 
 
-def _baselines(seen: Exploration) -> Iterator[Finding]:
-    tfidf = seen.baselines.get("tfidf_logistic_regression")
+def _baselines(exploration: Exploration) -> Iterator[Finding]:
+    tfidf = exploration.baselines.get("tfidf_logistic_regression")
     if tfidf is None:
         return
-    measure = main_score(tfidf)
-    score, least = tfidf[measure], seen.baselines["majority"][measure]
-    name = measure.replace("micro_f1", "micro F1")
+    measure, split = main_score(tfidf), exploration.data.measured
+    score, least = tfidf[measure], exploration.baselines["majority"][measure]
+    name = score_name(measure)
     if score >= EASY:
         yield Finding(
             "easy",
             "look",
-            f"TF-IDF alone reaches {name} {score:.3f} on {seen.material.measured}",
-            "Either the task is easy and needs no large model, or something in the text gives the label away.",
+            f"TF-IDF alone reaches {name} {score:.3f} on {split}",
+            "Either the task is easy and needs no large model, or a word in the text gives the label away.",
         )
     elif score < least + SMALL_GAIN:
         yield Finding(
             "hard",
             "look",
-            f"TF-IDF reaches {name} {score:.3f}, hardly more than always the commonest label ({least:.3f})",
-            "Single words say little here: the labels depend on meaning or order, or they are noisy. Read some rows before "
-            "training.",
+            f"TF-IDF reaches {name} {score:.3f}, hardly more than the majority baseline ({least:.3f})",
+            "Single words predict the labels badly: the labels depend on meaning or word order, or they are noisy. Read some "
+            "rows before training.",
         )
     else:
         yield Finding(
             "baselines",
             "good",
-            f"The texts tell of the labels: TF-IDF reaches {name} {score:.3f} on {seen.material.measured}, the commonest label "
-            f"{least:.3f}",
+            f"The texts predict the labels: TF-IDF reaches {name} {score:.3f} on {split}, the majority baseline {least:.3f}",
         )
-
-
-# === Words ===
-
-
-def _rows(count: int) -> str:
-    return "1 row" if count == 1 else f"{count:,} rows"
-
-
-def _texts(count: int) -> str:
-    return "1 text" if count == 1 else f"{count:,} texts"
-
-
-def _labels_have(count: int) -> str:
-    return "1 label has" if count == 1 else f"{count:,} labels have"
-
-
-def _listed(names: Iterable[str], most: int = 5) -> str:
-    named = [repr(name) for name in names]
-    return ", ".join(named[:most]) + (" ..." if len(named) > most else "")

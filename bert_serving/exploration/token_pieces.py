@@ -1,4 +1,7 @@
-"""How texts become tokens: the word pieces of every word, what they cost and which words the vocabulary does not know."""
+"""Tokenization of a corpus: word pieces, splitting of words, and unknown words."""
+
+# TensorFlow is imported where it is needed: the baselines of large data start in another process before it.
+# ruff: noqa: PLC0415
 
 import itertools
 import unicodedata
@@ -19,9 +22,9 @@ if TYPE_CHECKING:
 UNKNOWN = "[UNK]"
 LISTED_WORDS = 150
 EXAMPLE_WORDS = 60
-"""an example shows so many words"""
+"""most words of an example"""
 EXAMPLES, MISFITS = 8, 2
-"""rows shown, one for each label, and of those that the vocabulary fits worst two of each kind"""
+"""rows shown: one for each label, and two of each kind that the vocabulary fits worst"""
 _WORDS_AT_ONCE = 4096
 _OTHER_LETTERS = "other letters"
 _SCRIPTS = {"CJK": "Han (Chinese characters)", "CANADIAN": "Canadian syllabics", "MODIFIER": _OTHER_LETTERS}
@@ -29,7 +32,7 @@ _SCRIPTS = {"CJK": "Han (Chinese characters)", "CANADIAN": "Canadian syllabics",
 
 @dataclass(frozen=True)
 class SplitWord:
-    """A word, how often it occurs in all splits, and its pieces."""
+    """A word with its number of occurrences in all splits and its pieces."""
 
     word: str
     occurrences: int
@@ -38,13 +41,13 @@ class SplitWord:
 
 @dataclass(frozen=True)
 class Script:
-    """What becomes of the words of one script.
+    """Tokenization of the words of one script.
 
     Attributes:
         name: of the script, "digits" or "punctuation and symbols".
         words: occurrences in all splits.
-        pieces: word pieces that they become.
-        unknown: occurrences that hold a piece which the vocabulary does not know.
+        pieces: their word pieces.
+        unknown: occurrences that hold [UNK].
     """
 
     name: str
@@ -55,11 +58,11 @@ class Script:
 
 @dataclass(frozen=True)
 class Example:
-    """One row as the encoder sees it.
+    """The tokens of one row.
 
     Attributes:
         number: of the row in the corpus.
-        why: what it is an example of.
+        why: the reason for showing it.
         pieces: its first word pieces.
         tokens: all its tokens, [CLS] and [SEP] included, before any cut.
     """
@@ -75,11 +78,11 @@ class TokenPieces:
     """The word pieces of a corpus.
 
     Attributes:
-        lengths: tokens of each row before any cut, [CLS] and [SEP] included, int64 [rows]; what the tokenizer gives.
+        lengths: tokens of each row before any cut, [CLS] and [SEP] included, int64 [rows].
         unknown: [UNK] tokens of each row, int64 [rows].
-        pieces_of_words: word pieces of the words of letters and digits, and how many such words there are.
+        pieces_of_words: word pieces of the words of letters and digits, and the number of such words.
         scripts: the most frequent first.
-        most_split: words whose splitting costs most tokens, the dearest first, with those of most pieces.
+        most_split: words whose splitting costs most tokens, then words of most pieces.
         unknown_words: the most frequent first.
         examples: rows, one for each label and those that the vocabulary fits worst.
     """
@@ -95,17 +98,13 @@ class TokenPieces:
     @property
     def unknown_share(self) -> float:
         """Share of the [UNK] tokens among all but [CLS] and [SEP], 0 to 1."""
-        return self.unknown.sum() / max(self._pieces, 1)
+        return float(self.unknown.sum() / max(sum(script.pieces for script in self.scripts), 1))
 
     @property
     def pieces_per_word(self) -> float:
         """Mean word pieces of a word, punctuation left out."""
         pieces, words = self.pieces_of_words
         return pieces / max(words, 1)
-
-    @property
-    def _pieces(self) -> int:
-        return int(sum(script.pieces for script in self.scripts))
 
 
 def read_pieces(preprocessing: "Preprocessing") -> list[str]:
@@ -114,19 +113,18 @@ def read_pieces(preprocessing: "Preprocessing") -> list[str]:
     Raises:
         EncoderError: it carries none, or a damaged one.
     """
-    # TensorFlow is imported with it; the baselines may be at work in another process by then.
     from bert_serving.text.preprocessing import VOCABULARY_FILE
 
     return read_vocabulary(Path(preprocessing.folder) / "assets" / VOCABULARY_FILE)
 
 
 def split_into_pieces(corpus: Corpus, preprocessing: "Preprocessing", groups: Sequence[np.ndarray]) -> TokenPieces:
-    """Tokenizes every distinct word once, by the encoder's own tokenizer, and adds up over the rows.
+    """Tokenizes every distinct word once, with the encoder's tokenizer, and sums over the rows.
 
     Args:
         corpus: the rows.
         preprocessing: the encoder's.
-        groups: row numbers to draw one example each from, such as the rows of each label.
+        groups: row numbers; one example is drawn from each group, such as the rows of a label.
 
     Raises:
         EncoderError: the preprocessing carries no vocabulary.
@@ -166,7 +164,7 @@ class _Words:
         self.is_lexical = np.asarray([script not in (None, _SYMBOLS) for script in self.scripts], bool)
 
     def of(self, number: int) -> tuple[str, ...]:
-        """The pieces of one word."""
+        """The pieces of a word."""
         return tuple(self._vocabulary[piece] for piece in self._ids[self._offsets[number] : self._offsets[number + 1]])
 
     def listed(self, numbers: np.ndarray, counts: np.ndarray) -> list[SplitWord]:
@@ -175,17 +173,17 @@ class _Words:
         return [self.split_word(number, counts) for number in best.tolist()]
 
     def split_word(self, number: int, counts: np.ndarray) -> SplitWord:
-        """One word with its pieces."""
+        """A word with its pieces."""
         return SplitWord(self.names[number], int(counts[number]), self.of(number))
 
 
 def _tokenize(words: Sequence[str], preprocessing: "Preprocessing") -> tuple[np.ndarray, np.ndarray]:
-    """Pieces of all words end to end, int32 [pieces], and where each word's begin, int64 [words + 1]."""
+    """Pieces of all words end to end, int32 [pieces], and the offset of each word's first, int64 [words + 1]."""
     import tensorflow as tf
 
     ids, lengths = [np.zeros(0, np.int32)], [np.zeros(0, np.int64)]
     for start in range(0, len(words), _WORDS_AT_ONCE):
-        # A row may fall into several words in the tokenizer's eyes; all their pieces are the word's.
+        # The tokenizer may split a word into several words of its own; all their pieces are the word's.
         pieces = preprocessing.segment(tf.constant(words[start : start + _WORDS_AT_ONCE], tf.string)).merge_dims(1, -1)
         ids.append(pieces.flat_values.numpy())
         lengths.append(pieces.row_lengths().numpy())
@@ -205,8 +203,8 @@ def _script(word: str) -> str | None:
         if character.isascii() and character.isalpha():
             return "Latin"
         if character.isalpha():
-            # Without a table of scripts: the names of Unicode's letters begin with their script's, once those that are another
-            # letter in a narrow, raised or bold form are that letter.
+            # Python has no table of scripts, but the Unicode name of a letter begins with the name of its script.
+            # Normalization replaces narrow, raised and bold forms by the letter itself.
             letter = unicodedata.normalize("NFKC", character)[0]
             name = unicodedata.name(letter, "").split(" ")[0]
             return _SCRIPTS.get(name, name.capitalize().split("-")[0] or _OTHER_LETTERS)
@@ -216,11 +214,11 @@ def _script(word: str) -> str | None:
 def _scripts(words: _Words, counts: np.ndarray) -> list[Script]:
     names = sorted({script for script in words.scripts if script is not None})
     numbers = np.asarray([-1 if script is None else names.index(script) for script in words.scripts], int)
-    found = []
+    scripts = []
     for number, name in enumerate(names):
         inside = numbers == number
         occurrences = counts[inside]
-        found.append(
+        scripts.append(
             Script(
                 name,
                 words=int(occurrences.sum()),
@@ -228,48 +226,51 @@ def _scripts(words: _Words, counts: np.ndarray) -> list[Script]:
                 unknown=int(occurrences[words.unknown[inside] > 0].sum()),
             )
         )
-    return sorted(found, key=lambda script: -script.words)
+    return sorted(scripts, key=lambda script: -script.words)
 
 
-# === Words and rows to look at ===
+# === Words and rows to show ===
 
 
 def _most_split(words: _Words, counts: np.ndarray) -> list[SplitWord]:
-    """The words that cost most tokens beyond one each, and those of most pieces."""
+    """The words whose splitting costs most tokens in all, then the words of most pieces."""
     split = np.flatnonzero((words.pieces > 1) & (words.unknown == 0))
     cost = (words.pieces - 1) * counts
-    dearest = split[np.argsort(-cost[split], kind="stable")][: LISTED_WORDS * 2 // 3]
+    costliest = split[np.argsort(-cost[split], kind="stable")][: LISTED_WORDS * 2 // 3]
     longest = split[np.argsort(-words.pieces[split], kind="stable")][: LISTED_WORDS // 3]
-    return [words.split_word(number, counts) for number in dict.fromkeys([*dearest.tolist(), *longest.tolist()])]
+    return [words.split_word(number, counts) for number in dict.fromkeys([*costliest.tolist(), *longest.tolist()])]
 
 
 def _examples(words: _Words, lengths: np.ndarray, unknown: np.ndarray, groups: Sequence[np.ndarray]) -> list[Example]:
-    """A row of middle length of each group, then the rows with most unknown tokens and with most pieces for a word."""
+    """A row of median length of each group, then the rows with most unknown tokens and with most pieces per word."""
     numbers = {}
     for group in groups[:EXAMPLES]:
         if len(group):
             by_length = group[np.argsort(lengths[group], kind="stable")]
-            numbers[int(by_length[len(by_length) // 2])] = "of middle length"
+            numbers[int(by_length[len(by_length) // 2])] = "median length"
     numbers |= {number: why for number, why in _misfits(words, lengths, unknown) if number not in numbers}
     return [Example(number, why, _first_pieces(words, number), int(lengths[number])) for number, why in numbers.items()]
 
 
 def _misfits(words: _Words, lengths: np.ndarray, unknown: np.ndarray) -> Iterator[tuple[int, str]]:
-    """Rows of some length that the vocabulary fits worst."""
+    """Rows that the vocabulary fits worst, very short ones left out."""
     enough = lengths >= np.median(lengths) / 2
     pieces = words.corpus.words.sums(words.pieces)
     splitting = np.where(unknown, 0, pieces / np.maximum(words.corpus.word_lengths, 1))
-    for measure, least, why in ((unknown / lengths, 0.0, "many unknown words"), (splitting, 1.5, "much split words")):
+    for measure, least, why in (
+        (unknown / lengths, 0.0, "many unknown words"),
+        (splitting, 1.5, "words split into many pieces"),
+    ):
         worst = np.argsort(-measure * enough, kind="stable").tolist()
         different = itertools.islice(_first_of_each_text(words.corpus, worst), MISFITS)
         yield from ((number, why) for number in different if measure[number] > least)
 
 
 def _first_of_each_text(corpus: Corpus, numbers: Iterable[int]) -> Iterator[int]:
-    seen = set()
+    keys = set()
     for number in numbers:
-        if corpus.keys[number] not in seen:
-            seen.add(corpus.keys[number])
+        if corpus.keys[number] not in keys:
+            keys.add(corpus.keys[number])
             yield number
 
 

@@ -1,4 +1,7 @@
-"""The words that tell one class from the others, by the chi-squared statistic."""
+"""Typical words of a class, by the chi-squared statistic."""
+
+# scipy and scikit-learn are imported where they are needed: they take a second.
+# ruff: noqa: PLC0415
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,10 +14,10 @@ from bert_serving.exploration.corpus import Corpus
 LISTED = 25
 """words of each class"""
 LEAST_ROWS = 5
-"""a word that fewer training texts hold says nothing"""
+"""words in fewer training texts are left out"""
 GIVEAWAY_SHARE = 0.99
 GIVEAWAY_ROWS = 0.25
-"""a word in so large a share of a class's texts, and nearly nowhere else, gives the class away"""
+"""a word in this share of a class's texts that nearly only occurs there gives the class away"""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class TypicalWord:
 
     @property
     def gives_away(self) -> bool:
-        """Nearly every text with the word is of the class, and there are many."""
+        """Whether nearly every text with the word is of the class, and they are a large share of it."""
         return self.purity >= GIVEAWAY_SHARE and self.share >= GIVEAWAY_ROWS
 
 
@@ -60,16 +63,16 @@ def typical_words(corpus: Corpus, split: str, classes: Mapping[str, np.ndarray])
         return {label: [] for label in classes}
     rows = presence.shape[0]
     holding = np.asarray(presence.sum(axis=0)).ravel()
-    found: dict[str, list[TypicalWord]] = {}
+    typical: dict[str, list[TypicalWord]] = {}
     for label, inside in classes.items():
         if not inside.any() or inside.all():
-            found[label] = []
+            typical[label] = []
             continue
         statistic, _ = chi2(presence, inside)
         here = np.asarray(presence[np.flatnonzero(inside)].sum(axis=0)).ravel()
         share, elsewhere = here / inside.sum(), (holding - here) / (rows - inside.sum())
         order = np.argsort(-np.where(share > elsewhere, statistic, -1), kind="stable")[:LISTED]
-        found[label] = [
+        typical[label] = [
             TypicalWord(
                 label,
                 names[term],
@@ -82,7 +85,7 @@ def typical_words(corpus: Corpus, split: str, classes: Mapping[str, np.ndarray])
             for term in order.tolist()
             if share[term] > elsewhere[term]
         ]
-    return found
+    return typical
 
 
 def _presence(corpus: Corpus, split: str) -> tuple[Any, list[str]]:
@@ -93,7 +96,7 @@ def _presence(corpus: Corpus, split: str) -> tuple[Any, list[str]]:
     offsets = corpus.words.offsets[span.start : span.stop + 1]
     ids = corpus.words.ids[offsets[0] : offsets[-1]]
     shape = (len(offsets) - 1, len(corpus.words.words))
-    counts = csr_matrix((np.ones(len(ids), np.int32), ids, offsets - offsets[0]), shape) @ corpus.terms.fold
+    counts = csr_matrix((np.ones(len(ids), np.int32), ids, offsets - offsets[0]), shape) @ corpus.terms.counts
     counts.data[:] = 1
     frequent = np.flatnonzero(np.asarray(counts.sum(axis=0)).ravel() >= LEAST_ROWS)
     if not len(frequent):

@@ -1,4 +1,7 @@
-"""Frozen features: one vector for each text from an encoder that learns nothing more, and logistic regression on them."""
+"""Frozen features: one vector per text from an encoder whose weights stay fixed, and logistic regression on them."""
+
+# scikit-learn is imported where it is needed: it takes a second.
+# ruff: noqa: PLC0415
 
 import hashlib
 from collections.abc import Sequence
@@ -26,21 +29,21 @@ REGULARIZATION = 0.1
 
 _BATCH = 64
 _FILE = "features.npy"
-# Raised when the same texts would get other features than before.
+# To be raised when the same texts get other features than before.
 _VERSION = "v1"
 _MOST_ITERATIONS = 3000
 
 
 @dataclass(frozen=True)
 class FrozenEncoder:
-    """An encoder whose weights stay as they are.
+    """An encoder whose weights stay fixed.
 
     Attributes:
-        name: what people call it.
+        name: of the encoder.
         sha256: digest of its weights.
         encoder: its Keras layer.
         preprocessing: strings to token ids.
-        sequence_length: texts are cut at so many tokens, [CLS] and [SEP] included.
+        sequence_length: tokens at which texts are cut, [CLS] and [SEP] included.
 
     Raises:
         EncoderError: the sequence length is over the encoder's maximum.
@@ -53,18 +56,19 @@ class FrozenEncoder:
     sequence_length: int
 
     def __post_init__(self) -> None:
+        """Checks the sequence length."""
         self.encoder.check_length(self.sequence_length, f"the sequence length for {self.name}")
 
     @cached_property
     def vocabulary_sha256(self) -> str:
-        """Digest of the preprocessing: another vocabulary gives the same text other tokens."""
+        """Digest of the preprocessing, which decides the tokens of a text."""
         return preprocessing_sha256(self.preprocessing)
 
 
 def features_of(
     frozen: FrozenEncoder, table: LabeledTable, pooling: Pooling, observer: Observer | None = None
 ) -> np.ndarray:
-    """Features of a table's texts, float32 [N, H]: computed once, read from the cache from then on.
+    """Features of a table's texts, float32 [N, H], computed once and then read from the cache.
 
     Raises:
         EncoderError: the cache cannot be written.
@@ -78,11 +82,12 @@ def features_of(
         with observer.stage(f"Running {frozen.name} on {len(words):,} tokens"):
             np.save(target / _FILE, encode(frozen.encoder, rows, pooling))
 
-    return np.load(cached_intact(f"features-{_digest(frozen, table, pooling)}", build) / _FILE)
+    features: np.ndarray = np.load(cached_intact(f"features-{_digest(frozen, table, pooling)}", build) / _FILE)
+    return features
 
 
 def encode(encoder: LoadedEncoder, rows: TokenRows, pooling: Pooling) -> np.ndarray:
-    """Features of tokenized texts, float32 [N, H], in the order of the rows; a batch holds texts of like length."""
+    """Features of tokenized texts, float32 [N, H], in the order of the rows; a batch holds texts of similar length."""
     order, parts = [], []
     for index in sorted_batches(rows.lengths, _BATCH):
         tokens = {name: tf.constant(value) for name, value in padded_batch(rows, index).items()}
@@ -110,10 +115,11 @@ def _digest(frozen: FrozenEncoder, table: LabeledTable, pooling: Pooling) -> str
 def classify_features(
     train: tuple[np.ndarray, LabeledTable], measured: tuple[np.ndarray, LabeledTable], labels: Sequence[str]
 ) -> Predictions:
-    """The answers that logistic regression, learnt from the features of training rows, gives to other rows.
+    """Predictions of logistic regression, fitted on the features of training rows, on other rows.
 
     Args:
-        train, measured: features, float [N, H], and their rows, one label each.
+        train: features, float [N, H], and their rows, one label each.
+        measured: the same of the rows to predict.
         labels: all labels; at least two of them in the training rows.
 
     Raises:
@@ -122,27 +128,23 @@ def classify_features(
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it has no annotations
 
     model = make_pipeline(StandardScaler(), LogisticRegression(C=REGULARIZATION, max_iter=_MOST_ITERATIONS))
-    # The matrices are small: several threads would wait for each other longer than they compute.
+    # The matrices are so small that synchronizing several threads would take longer than the computation.
     with threadpool_limits(1):
         model.fit(train[0], label_array(train[1].labels, labels, Head.SOFTMAX))
-        found = model.predict_proba(measured[0])
-    return _predictions(model.classes_, found, measured[1], labels)
+        predicted = model.predict_proba(measured[0])
+    probabilities = np.zeros((len(measured[1]), len(labels)))
+    probabilities[:, model.classes_] = predicted  # labels without training rows keep 0
+    return Predictions(Head.SOFTMAX, tuple(labels), measured[1], probabilities)
 
 
 def majority_of(train: LabeledTable, measured: LabeledTable, labels: Sequence[str]) -> Predictions:
-    """Each label's share of the training rows as the answer to every row.
+    """Predictions of the majority baseline: each label's share of the training rows, for every row.
 
     Raises:
         DataError: a row's label is not among `labels`.
     """
     shares = np.bincount(label_array(train.labels, labels, Head.SOFTMAX), minlength=len(labels)) / len(train)
     return Predictions(Head.SOFTMAX, tuple(labels), measured, np.tile(shares, (len(measured), 1)))
-
-
-def _predictions(classes: np.ndarray, found: np.ndarray, table: LabeledTable, labels: Sequence[str]) -> Predictions:
-    probabilities = np.zeros((len(table), len(labels)))
-    probabilities[:, classes] = found  # labels without training rows keep 0
-    return Predictions(Head.SOFTMAX, tuple(labels), table, probabilities)

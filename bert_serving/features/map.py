@@ -1,4 +1,4 @@
-"""What an encoder makes of labeled texts before any head: their points in two dimensions, and how far a straight line parts them."""
+"""The feature map: frozen features of labeled texts in two dimensions, and logistic regression on them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ from bert_serving.metrics import measure
 from bert_serving.observer import Observer
 
 MOST_POINTS = 16_000
-"""of more rows so many are drawn, chosen by the seed"""
+"""of more rows this many are drawn, chosen by the seed"""
 
 
 @dataclass(frozen=True)
 class MapOptions:
-    """How a map is made.
+    """Options of a map.
 
     Attributes:
         pooling: how the encoder's outputs become one vector.
@@ -44,17 +44,17 @@ class FeatureMap:
         classes: index of their labels, int [drawn].
         projection: their points.
         candidates: number of rows that `drawn` was chosen from.
-        learnt: number of rows that the logistic regression learnt from.
-        regression: its answers to the measured rows.
-        majority: the answers that the commonest label gives to them.
-        width: numbers in one feature vector.
+        training_rows: number of rows that the logistic regression was fitted on.
+        regression: its predictions on the measured rows.
+        majority: the label frequencies as predictions on them.
+        width: length of one feature vector.
     """
 
     drawn: LabeledTable
     classes: np.ndarray
     projection: Projection
     candidates: int
-    learnt: int
+    training_rows: int
     regression: Predictions
     majority: Predictions
     width: int
@@ -65,15 +65,15 @@ class FeatureMap:
         return self.regression.labels
 
     def densities(self) -> np.ndarray:
-        """Where each label lies, as `evaluation.projection.densities`."""
+        """The density of each label, as `features.projection.densities` returns it."""
         return densities(self.projection.points, self.classes, len(self.labels))
 
     @cached_property
     def metrics(self) -> dict[str, dict[str, Any]]:
-        """Scores of the logistic regression and of the commonest label on the measured rows."""
+        """Scores of the logistic regression and of the most frequent label on the measured rows."""
         return {
-            name: measure(Head.SOFTMAX, self.labels, each.y_true, each.values)
-            for name, each in (("logistic regression", self.regression), ("majority", self.majority))
+            name: measure(Head.SOFTMAX, self.labels, predictions.y_true, predictions.values)
+            for name, predictions in (("logistic regression", self.regression), ("majority", self.majority))
         }
 
 
@@ -92,24 +92,27 @@ def make_feature_map(
         frozen: the encoder.
         splits: rows with one label each; measured is the test split where there is one, else the validation split.
         labels: all labels, in order.
-        options: how the map is made.
+        options: of the map.
         drawn: names of the splits whose rows become points.
-        observer: told of the progress.
+        observer: receives the progress.
 
     Raises:
-        InputError: there are too few rows to draw, or UMAP is asked for and not installed.
+        InputError: there are too few rows to draw, or UMAP is requested and not installed.
         DataError: a row's label is not among `labels`.
         EncoderError: the cache of features cannot be written.
     """
     observer = observer or Observer()
     tables = splits.named()
     measured = "validation" if splits.test is None else "test"
-    wanted = [name for name in tables if name in ("train", measured, *drawn)]
-    features = {name: features_of(frozen, tables[name], options.pooling, observer) for name in wanted}
+    features = {
+        name: features_of(frozen, tables[name], options.pooling, observer)
+        for name in tables
+        if name in ("train", measured, *drawn)
+    }
     with observer.stage(f"Logistic regression on {len(splits.train):,} rows"):
         train = features["train"], splits.train
         regression = classify_features(train, (features[measured], tables[measured]), labels)
-    candidates = _joined([tables[name] for name in drawn])
+    candidates = _concatenate([tables[name] for name in drawn])
     chosen = _chosen(len(candidates), options.seed)
     rows = candidates.select(chosen)
     points = np.concatenate([features[name] for name in drawn])[chosen]
@@ -118,7 +121,7 @@ def make_feature_map(
         classes=label_array(rows.labels, labels, Head.SOFTMAX),
         projection=project(points, options.method, seed=options.seed, observer=observer),
         candidates=len(candidates),
-        learnt=len(splits.train),
+        training_rows=len(splits.train),
         regression=regression,
         majority=majority_of(splits.train, tables[measured], labels),
         width=points.shape[1],
@@ -131,7 +134,7 @@ def _chosen(rows: int, seed: int) -> np.ndarray:
     return np.sort(np.random.default_rng(seed).choice(rows, MOST_POINTS, replace=False))
 
 
-def _joined(tables: Sequence[LabeledTable]) -> LabeledTable:
+def _concatenate(tables: Sequence[LabeledTable]) -> LabeledTable:
     pairs = None if tables[0].pairs is None else [pair for table in tables for pair in table.pairs or []]
     return LabeledTable(
         texts=[text for table in tables for text in table.texts],

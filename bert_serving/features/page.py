@@ -1,4 +1,4 @@
-"""The page of `bert-serving map`: an encoder's features of labeled texts, and how well a straight line parts them."""
+"""The page of `bert-serving map`: features of labeled texts, and logistic regression on them."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -7,17 +7,18 @@ import numpy as np
 
 from bert_serving.contract import Pooling
 from bert_serving.data.table import LabeledTable
-from bert_serving.evaluation.predictions import Predictions
+from bert_serving.evaluation.page.rows import confusion_matrix
 from bert_serving.features.map import FeatureMap
-from bert_serving.features.projection import DENSITY_BINS, UMAP_NEIGHBOURS, Method
+from bert_serving.features.projection import DENSITY_BINS, UMAP_NEIGHBORS, Method
 from bert_serving.html import charts
 from bert_serving.html.page import Page, Section
-from bert_serving.html.parts import Cell, Chart, Column, Facts, Matrix, Paragraph, Table, shortened
+from bert_serving.html.parts import Chart, Facts, Field, Paragraph, table_of
+from bert_serving.wording import shortened, shown_of
 
 POINT_CHARACTERS = (160, 120, 80, 40)
-"""of a text under the pointer: as many of these as `POINT_BYTES` allow"""
+"""of a text in a point's tooltip: the most that `POINT_BYTES` allow"""
 POINT_BYTES = 3_000_000
-"""of all texts under the pointer"""
+"""of all texts in tooltips"""
 CELL_CHARACTERS = 200
 CELL_ROWS, ALL_CELL_ROWS = 100, 1_500
 """rows of one cell of the confusion matrix, and of all cells together"""
@@ -27,18 +28,18 @@ MOST_PANELS = 24
 
 _POOLINGS = {
     Pooling.POOLER: "the encoder's pooled output",
-    Pooling.MAX: "the maximum of the last layer over the text's tokens",
+    Pooling.MAX: "the maximum of the last layer over the tokens (max pooling)",
     Pooling.CLS: "the last layer at [CLS]",
-    Pooling.MEAN: "the mean of the last layer over the text's tokens",
+    Pooling.MEAN: "the mean of the last layer over the tokens (mean pooling)",
 }
 
 
 @dataclass(frozen=True)
-class Names:
-    """How the page calls things.
+class MapNames:
+    """Names that the page uses.
 
     Attributes:
-        encoder: where the features come from.
+        encoder: the source of the features.
         drawn: the rows that are points, such as a file's name.
         measured: the rows on which the logistic regression was measured.
         pooling: how the encoder's outputs became one vector.
@@ -50,41 +51,46 @@ class Names:
     pooling: Pooling
 
 
-def map_page(found: FeatureMap, names: Names) -> Page:
+def map_page(feature_map: FeatureMap, names: MapNames) -> Page:
     """Lays a map out."""
     return Page(
-        title="Map of features",
-        subtitle=f"{names.encoder} on {names.drawn}: {_of(len(found.drawn), found.candidates)}",
+        title="Feature map",
+        subtitle=f"{names.encoder} on {names.drawn}: {_drawn(feature_map)}",
         sections=(
-            _points(found),
-            _densities(found),
-            _regression(found, names),
-            _confusion(found),
-            _method(found, names),
+            _points(feature_map),
+            _densities(feature_map),
+            _regression(feature_map, names),
+            _confusion(feature_map),
+            _methods(feature_map, names),
         ),
     )
+
+
+def _drawn(feature_map: FeatureMap) -> str:
+    return shown_of(len(feature_map.drawn), feature_map.candidates, "row")
 
 
 # === Points ===
 
 
-def _points(found: FeatureMap) -> Section:
+def _points(feature_map: FeatureMap) -> Section:
     lead = (
-        "Each point is a text; near points have like features. The text is under the pointer, a click on a label in the legend "
-        "shows that label alone, wheel and drag zoom and move, a double click goes back."
+        "Each point is a text; nearby points have similar features. The tooltip shows the text. Click a label in the legend to "
+        "show that label alone; scroll and drag to zoom and move, double-click to reset."
     )
     # Points drawn later lie on top: in the order of the file one label could hide another.
-    order = np.random.default_rng(0).permutation(len(found.drawn))
-    texts = _point_texts(found.drawn)
+    order = np.random.default_rng(0).permutation(len(feature_map.drawn))
+    texts = _point_texts(feature_map.drawn)
     points = [
-        (round(float(x), 4), round(float(y), 4), str(found.drawn.labels[row]), texts[row])
-        for row, (x, y) in zip(order.tolist(), found.projection.points[order], strict=True)
+        (round(float(x), 4), round(float(y), 4), str(feature_map.drawn.labels[row]), texts[row])
+        for row, (x, y) in zip(order.tolist(), feature_map.projection.points[order], strict=True)
     ]
-    chart = Chart(
-        charts.scatter(points, labels=found.labels), f"{len(points):,} texts as points, colored by their label"
+    chart = charts.scatter(points, labels=feature_map.labels)
+    parts = (
+        Chart(chart, f"{len(points):,} texts as points, colored by label"),
+        Paragraph(f"Shown: {_drawn(feature_map)}."),
     )
-    drawn = _of(len(found.drawn), found.candidates)
-    return Section("Points", (chart, Paragraph(f"Drawn: {drawn}.")), lead)
+    return Section("Points", parts, lead)
 
 
 def _point_texts(table: LabeledTable) -> list[str]:
@@ -98,129 +104,107 @@ def _point_texts(table: LabeledTable) -> list[str]:
     return texts
 
 
-def _densities(found: FeatureMap) -> Section:
-    counts = Counter(found.classes.tolist())
-    shown = [place for place, _ in counts.most_common(MOST_PANELS)]
-    lead = (
-        "Where each label lies, strongest in color where it is densest. Labels that lie in one place are hard to tell apart from these "
-        "features alone."
-    )
-    cells = _cells(found, shown)
-    names = [found.labels[place] for place in shown]
-    chart = charts.density_panels(cells, labels=found.labels, shown=names, step=1 / DENSITY_BINS)
-    parts: list[Chart | Paragraph] = [Chart(chart, f"Density of the points of {len(shown)} labels, a picture for each")]
+def _densities(feature_map: FeatureMap) -> Section:
+    counts = Counter(feature_map.classes.tolist())
+    shown = [number for number, _ in counts.most_common(MOST_PANELS)]
+    lead = "The density of each label's points. Labels whose points overlap are hard to tell apart by these features alone."
+    names = [feature_map.labels[number] for number in shown]
+    cells = _cells(feature_map, shown)
+    chart = charts.density_panels(cells, labels=feature_map.labels, shown=names, step=1 / DENSITY_BINS)
+    parts: list[Chart | Paragraph] = [Chart(chart, f"Density of the points of {len(shown)} labels, a panel for each")]
     if len(counts) > len(shown):
-        parts.append(Paragraph(f"Drawn: the {len(shown)} commonest labels of {len(counts)}."))
-    return Section("Density of each label", tuple(parts), lead)
+        parts.append(Paragraph(f"Shown: the {len(shown)} most frequent of {len(counts)} labels."))
+    return Section("Density by label", tuple(parts), lead)
 
 
-def _cells(found: FeatureMap, shown: list[int]) -> list[charts.DensityCell]:
-    shares = found.densities()
-    counts = Counter(found.classes.tolist())
+def _cells(feature_map: FeatureMap, shown: list[int]) -> list[charts.DensityCell]:
+    shares = feature_map.densities()
+    counts = Counter(feature_map.classes.tolist())
     cells = []
-    for place in shown:
-        greatest = shares[place].max()
-        for column, row in np.argwhere(shares[place]).tolist():
-            share = float(shares[place, column, row])
-            # A square root lets the thin edge of a cloud show.
+    for number in shown:
+        greatest = shares[number].max()
+        for column, row in np.argwhere(shares[number]).tolist():
+            share = float(shares[number, column, row])
+            # The square root makes sparse cells visible.
             strength = round(float(np.sqrt(share / greatest)), 3)
             corner = round(column / DENSITY_BINS, 4), round(row / DENSITY_BINS, 4)
-            cells.append(charts.DensityCell(found.labels[place], *corner, round(share * counts[place]), strength))
+            cells.append(
+                charts.DensityCell(feature_map.labels[number], *corner, round(share * counts[number]), strength)
+            )
     return cells
 
 
 # === Logistic regression ===
 
 
-def _regression(found: FeatureMap, names: Names) -> Section:
-    metrics = found.metrics
-    regression, majority = metrics["logistic regression"], metrics["majority"]
+def _regression(feature_map: FeatureMap, names: MapNames) -> Section:
+    regression, majority = feature_map.metrics["logistic regression"], feature_map.metrics["majority"]
     facts = Facts(
         [
             ("accuracy", f"{regression['accuracy']:.4f}"),
-            ("majority", f"{majority['accuracy']:.4f}"),
+            ("accuracy of the majority label", f"{majority['accuracy']:.4f}"),
             ("macro F1", f"{regression['macro_f1']:.4f}"),
-            ("rows learnt from", f"{found.learnt:,}"),
-            ("rows measured on", f"{len(found.regression):,}"),
+            ("training rows", f"{feature_map.training_rows:,}"),
+            ("test rows", f"{len(feature_map.regression):,}"),
         ]
     )
-    columns = [
-        Column("label", "label"),
-        Column("rows", "number"),
-        Column("precision", "percent"),
-        Column("recall", "percent"),
-        Column("F1", "percent"),
-    ]
-    rows: list[list[Cell]] = [
-        [label, int(each["support"]), each["precision"], each["recall"], each["f1"]]
-        for label, each in regression["per_class"].items()
+    per_class = regression["per_class"]
+    fields: list[Field[str]] = [
+        ("label", "label", lambda label: label),
+        ("rows", "number", lambda label: int(per_class[label]["support"])),
+        ("precision", "percent", lambda label: per_class[label]["precision"]),
+        ("recall", "percent", lambda label: per_class[label]["recall"]),
+        ("F1", "percent", lambda label: per_class[label]["f1"]),
     ]
     lead = (
-        f"Logistic regression on the same features, measured on {names.measured}; majority is the score of the commonest label "
-        "for every row. What lies between is how well these features part the labels."
+        f"Logistic regression on the frozen features, measured on {names.measured}, against always predicting the most "
+        "frequent label. The higher above that baseline, the better these features separate the labels."
     )
-    return Section("Logistic regression", (facts, Table(columns, rows, caption="Each label")), lead)
+    return Section("Logistic regression", (facts, table_of(per_class, fields, "Scores by label")), lead)
 
 
-def _confusion(found: FeatureMap) -> Section:
-    predictions = found.regression
-    counts = np.asarray(found.metrics["logistic regression"]["confusion_matrix"])
-    largest = np.argsort(-counts, axis=None, kind="stable")[:MOST_CELLS]
-    filled = [divmod(place, len(counts)) for place in largest.tolist() if counts.flat[place]]
-    most = min(CELL_ROWS, max(ALL_CELL_ROWS // max(len(filled), 1), 1))
-    order = np.argsort(-predictions.losses, kind="stable")
-    cells = {
-        (true, answer): _rows_table(
-            predictions, order[(predictions.y_true[order] == true) & (predictions.y_pred[order] == answer)], most
-        )
-        for true, answer in filled
-    }
-    matrix = Matrix(predictions.labels, counts.tolist(), "label", "answer of the logistic regression", cells)
-    lead = "Which labels the features confuse. A cell opens its texts, by click or with the Enter key."
+def _confusion(feature_map: FeatureMap) -> Section:
+    predictions = feature_map.regression
+    fields: list[Field[int]] = [
+        ("text", "text", lambda row: _text(predictions.table, row, CELL_CHARACTERS)),
+        ("true label", "label", predictions.true_label),
+        ("predicted label", "label", predictions.predicted_label),
+        ("confidence", "percent", lambda row: float(predictions.confidence[row])),
+    ]
+    matrix = confusion_matrix(
+        predictions,
+        np.asarray(feature_map.metrics["logistic regression"]["confusion_matrix"]),
+        fields,
+        cell_rows=CELL_ROWS,
+        all_cell_rows=ALL_CELL_ROWS,
+        most_cells=MOST_CELLS,
+    )
+    lead = "Predictions of the logistic regression. Click a cell, or press Enter on it, to see its texts."
     return Section("Confusion matrix", (matrix,), lead)
 
 
-def _rows_table(predictions: Predictions, rows: np.ndarray, most: int) -> Table:
-    columns = [Column("text"), Column("label", "label"), Column("answer", "label"), Column("confidence", "percent")]
-    body: list[list[Cell]] = [
-        [
-            _text(predictions.table, row, CELL_CHARACTERS),
-            predictions.true_name(row),
-            predictions.predicted_name(row),
-            float(predictions.confidence[row]),
-        ]
-        for row in rows[:most].tolist()
-    ]
-    return Table(columns, body, caption=f"{_of(len(body), len(rows))}, highest loss first")
+# === Methods ===
 
 
-# === How it was made ===
-
-
-def _method(found: FeatureMap, names: Names) -> Section:
-    projection = found.projection
+def _methods(feature_map: FeatureMap, names: MapNames) -> Section:
+    projection = feature_map.projection
     if projection.method is Method.UMAP:
         method = (
-            f"Points are the features projected by UMAP ({UMAP_NEIGHBOURS} neighbors, cosine distance): near neighbors stay near, "
-            "while the distance between groups and their size mean little."
+            f"Points are the features projected by UMAP ({UMAP_NEIGHBORS} neighbors, cosine distance). Neighbors stay "
+            "close; distances between groups and the sizes of groups mean little."
         )
     else:
         method = (
-            f"Points are the features' first two principal components, which keep {projection.explained or 0:.1%} of their variance: what "
-            "lies on one spot here may lie far apart in the other dimensions."
+            f"Points are the first two principal components (PCA) of the features, which keep {projection.explained or 0:.1%} "
+            "of their variance: points that coincide here may be far apart in the other dimensions."
         )
     features = (
-        f"A feature vector has {found.width:,} numbers: {_POOLINGS[names.pooling]}. The encoder learns nothing more for this "
-        "page. The logistic regression sees the whole standardized vectors, not the points."
+        f"A feature vector has {feature_map.width:,} numbers: {_POOLINGS[names.pooling]}. The encoder's weights are frozen. The "
+        "logistic regression uses the complete standardized vectors, not the points."
     )
-    return Section("How it was made", (Paragraph(features), Paragraph(method)))
+    return Section("Methods", (Paragraph(features), Paragraph(method)))
 
 
 def _text(table: LabeledTable, row: int, characters: int) -> str:
-    text = table.texts[row] if table.pairs is None else f"{table.texts[row]} ‖ {table.pairs[row]}"
+    text: str = table.texts[row] if table.pairs is None else f"{table.texts[row]} ‖ {table.pairs[row]}"
     return shortened(text, characters)
-
-
-def _of(shown: int, total: int) -> str:
-    noun = "row" if total == 1 else "rows"
-    return f"{total:,} {noun}" if shown == total else f"{shown:,} of {total:,} {noun}"

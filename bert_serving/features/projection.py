@@ -1,4 +1,7 @@
-"""Features in two dimensions, to look at: UMAP where it is installed, else principal components."""
+"""Projection of features to two dimensions: UMAP where it is installed, else principal components."""
+
+# umap and scikit-learn are imported where they are needed: they take seconds.
+# ruff: noqa: PLC0415
 
 import importlib.util
 import warnings
@@ -13,7 +16,7 @@ from bert_serving.observer import Observer
 
 DENSITY_BINS = 40
 """in each direction of a density"""
-UMAP_NEIGHBOURS = 15
+UMAP_NEIGHBORS = 15
 FEWEST_UMAP_ROWS = 10
 
 
@@ -21,11 +24,11 @@ class Method(StrEnum):
     """How features become points."""
 
     AUTO = "auto"
-    """UMAP where it is installed and the rows are enough for it, else PCA"""
+    """UMAP where it is installed and there are enough rows, else PCA"""
     UMAP = "umap"
-    """keeps near neighbors near (McInnes, Healy and Melville 2018); distances between groups mean little"""
+    """keeps neighbors close (McInnes, Healy and Melville 2018); distances between groups mean little"""
     PCA = "pca"
-    """the two directions in which features differ most; straight, quick, and blind to what is not linear"""
+    """the two directions of greatest variance; linear and fast"""
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Projection:
     Attributes:
         points: float32 [N, 2], both columns from 0 to 1.
         method: UMAP or PCA.
-        explained: share of the features' variance that the points keep; None for UMAP, which has no such figure.
+        explained: share of the features' variance that the points keep; None for UMAP, which does not define it.
     """
 
     points: np.ndarray
@@ -49,7 +52,7 @@ def project(
     """Projects features, float [N, H], to two dimensions; the same seed gives the same points.
 
     Raises:
-        InputError: UMAP is asked for and not installed, or there are too few rows.
+        InputError: UMAP is requested and not installed, or there are too few rows.
     """
     observer = observer or Observer()
     if method is Method.AUTO:
@@ -67,7 +70,7 @@ def project(
 
 
 def densities(points: np.ndarray, classes: np.ndarray, count: int) -> np.ndarray:
-    """Where each class lies: its share of rows in each cell of a grid, float [count, `DENSITY_BINS`, `DENSITY_BINS`].
+    """The density of each class: its share of rows in each cell, float [count, `DENSITY_BINS`, `DENSITY_BINS`].
 
     Args:
         points: [N, 2], from 0 to 1.
@@ -87,7 +90,7 @@ def densities(points: np.ndarray, classes: np.ndarray, count: int) -> np.ndarray
 def _umap(features: np.ndarray, seed: int) -> tuple[np.ndarray, None]:
     import umap
 
-    neighbors = min(UMAP_NEIGHBOURS, len(features) - 1)
+    neighbors = min(UMAP_NEIGHBORS, len(features) - 1)
     reducer = umap.UMAP(n_neighbors=neighbors, metric="cosine", random_state=seed, n_jobs=1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of graphs in several parts, which real texts often give

@@ -1,4 +1,4 @@
-"""Self-contained HTML pages and what they are made of."""
+"""Self-contained HTML pages: page, parts, charts, templates."""
 
 from bert_serving.extras import require
 

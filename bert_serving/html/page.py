@@ -1,4 +1,4 @@
-"""A self-contained HTML document: works from a file, asks nothing of any network, prints well."""
+"""A self-contained HTML page: opens from a file, makes no network requests, can be printed."""
 
 import functools
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from bert_serving.html.parts import Chart, Part
 
 @dataclass(frozen=True)
 class Section:
-    """A heading with what stands under it.
+    """A heading with its parts.
 
     Attributes:
         title: the heading.
-        parts: what is shown, in this order.
-        lead: one or two sentences: what one sees here and what to make of it.
+        parts: in the order of the page.
+        lead: one or two sentences on what the section shows and how to read it.
     """
 
     title: str
@@ -32,8 +32,8 @@ class Page:
     """A page.
 
     Attributes:
-        title: its name.
-        subtitle: what was looked at: file, rows, model.
+        title: the heading and the name of the document.
+        subtitle: what the page is about: file, rows, model.
         sections: in the order of the table of contents.
     """
 
@@ -42,7 +42,7 @@ class Page:
     sections: tuple[Section, ...]
 
     def render(self) -> str:
-        """The HTML document, style, scripts and data inside."""
+        """The HTML document with its styles, scripts and data."""
         charts = any(isinstance(part, Chart) for section in self.sections for part in section.parts)
         return _template().render(
             page=self,
@@ -68,7 +68,7 @@ class Page:
 
 
 def writable(path: Path) -> Path:
-    """The path, when a page can be written there; commands ask before the long work starts.
+    """The path, if a page can be written there; commands check it before the long work starts.
 
     Raises:
         InputError: it is a folder, or its folder is missing or not writable.
@@ -90,7 +90,6 @@ def _file(name: str) -> str:
 
 @functools.cache
 def _template() -> jinja2.Template:
-
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
@@ -99,8 +98,9 @@ def _template() -> jinja2.Template:
 
 @functools.cache
 def _bundle() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script; making it takes seconds."""
-    import vl_convert
+    """Vega, Vega-Lite and Vega-Embed as one script; building it takes seconds."""
+    import vl_convert  # noqa: PLC0415  only pages with charts need it
 
     # A "</script" inside a string of the libraries would end the element.
-    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("</script", "<\\/script")
+    bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    return bundle.replace("</script", "<\\/script")

@@ -1,27 +1,23 @@
-"""What a page is made of: paragraphs, figures, verdicts, tables, texts in pieces, matrices, bars, charts.
+"""The parts of an HTML page: paragraphs, figures, verdicts, tables, texts in pieces, matrices, bars, charts.
 
-Every part turns itself into HTML. Whatever comes from outside (texts, labels, file names) is escaped: in the markup by
+Every part renders itself as HTML. Input from outside (texts, labels, file names) is escaped: in the markup by
 markupsafe, in the data for the browser as JSON that cannot end its script element.
 """
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from markupsafe import Markup
 
-MOST_CHARACTERS = 600
-"""a longer text is cut in a page"""
+from bert_serving.wording import counted
 
-_MARKS = {"good": "✓", "look": "?", "fix": "!"}
-_WORDS = {"good": "fine", "look": "look", "fix": "fix"}
-
-
-def shortened(text: str, characters: int = MOST_CHARACTERS) -> str:
-    """The text, cut after `characters` with its whole length stated."""
-    return text if len(text) <= characters else f"{text[:characters]} … ({len(text):,} characters)"
+Level = Literal["good", "look", "fix"]
+"""how urgent a finding is"""
+LEVEL_NAMES: dict[Level, str] = {"good": "ok", "look": "check", "fix": "fix"}
+_MARKS: dict[Level, str] = {"good": "✓", "look": "?", "fix": "!"}
 
 
 @dataclass(frozen=True)
@@ -49,7 +45,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Pieces:
-    """A text as word pieces or words.
+    """A text as word pieces or words, with weights.
 
     Attributes:
         items: each piece with a weight from -1 to 1, or None. A piece that begins with "##" continues the word before it.
@@ -58,11 +54,13 @@ class Pieces:
     items: Sequence[tuple[str, float | None]]
 
     def html(self) -> Markup:
-        """A paragraph; weights are background colors, their signs underlines too."""
-        return Markup('<p class="pieces" dir="auto">{}</p>').format(Markup("").join(map(_piece, _words(self.items))))
+        """A paragraph; background colors show the weights, underlines their signs."""
+        return Markup('<p class="pieces" dir="auto">{}</p>').format(
+            Markup("").join(map(_piece, _group_pieces(self.items)))
+        )
 
     def plain(self) -> list[list[Any]]:
-        """The items as JSON, weights cut to three digits."""
+        """The items as JSON."""
         return [[text, _number(weight)] for text, weight in self.items]
 
 
@@ -76,8 +74,8 @@ class Column:
 
     Attributes:
         title: its heading.
-        kind: text; number; percent: a share from 0 to 1; label: a name from a small set, which gets a choice to filter
-            by; bar: a number with a bar beside it, as long as its share of the column's greatest.
+        kind: text; number; percent: a share from 0 to 1; label: a name from a small set, which gets a menu to filter by;
+            bar: a number with a bar beside it, relative to the greatest number of the column.
     """
 
     title: str
@@ -85,10 +83,10 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Table:
+class SortableTable:
     """Rows to sort, filter and page through in the browser.
 
-    The data stands once in the page, as JSON; the browser makes the rows that it shows.
+    The page holds the data once, as JSON; the browser renders the rows that it shows.
     """
 
     columns: Sequence[Column]
@@ -114,14 +112,37 @@ class Table:
         )
 
 
+Item = TypeVar("Item")
+Field = tuple[str, Kind, Callable[[Item], Cell]]
+"""a column's title, its kind, and its value for an item"""
+
+
+def table_of(
+    items: Iterable[Item],
+    fields: Sequence[Field[Item]],
+    caption: str = "",
+    *,
+    filterable: bool = True,
+    page_size: int = 25,
+) -> SortableTable:
+    """A table with one row for each item and one column for each field."""
+    return SortableTable(
+        [Column(title, kind) for title, kind, _ in fields],
+        [[value(item) for _, _, value in fields] for item in items],
+        caption,
+        filterable,
+        page_size,
+    )
+
+
 @dataclass(frozen=True)
 class Verdict:
     """One finding, and the rows that show it."""
 
-    level: Literal["good", "look", "fix"]
+    level: Level
     title: str
     detail: str = ""
-    rows: Table | None = None
+    rows: SortableTable | None = None
 
 
 @dataclass(frozen=True)
@@ -151,10 +172,10 @@ class Matrix:
     counts: Sequence[Sequence[int]]
     row_title: str
     column_title: str
-    cells: Mapping[tuple[int, int], Table] = field(default_factory=dict)
+    cells: Mapping[tuple[int, int], SortableTable] = field(default_factory=dict)
 
     def html(self) -> Markup:
-        """An HTML table with buttons, and a place below it for the rows of one cell."""
+        """An HTML table with buttons, and below it an element for the rows of one cell."""
         head = Markup("").join(
             Markup('<th scope="col"><span dir="auto">{}</span></th>').format(name) for name in self.labels
         )
@@ -179,18 +200,18 @@ class Matrix:
         )
 
     def _cell(self, row: int, column: int, count: int, share: float) -> Markup:
-        kind = "right" if row == column else "wrong"
+        kind = "correct" if row == column else "incorrect"
         if (row, column) not in self.cells:
             shown = Markup("<span>{}</span>").format(f"{count:,}" if count else "·")
         else:
             said = (
-                f"{self.row_title} {self.labels[row]}, {self.column_title} {self.labels[column]}: {_rows(count)}, "
+                f"{self.row_title} {self.labels[row]}, {self.column_title} {self.labels[column]}: {counted(count, 'row')}, "
                 f"{share:.0%} of the row"
             )
             shown = Markup(
                 '<button type="button" aria-expanded="false" aria-label="{}" title="{}" data-opens="{}-{}">{}</button>'
             ).format(said, said, row, column, f"{count:,}")
-        # The square root lets the few per cent show that one label loses to another.
+        # The square root makes small shares visible.
         return Markup('<td class="{}" style="--share:{}">{}</td>').format(kind, f"{math.sqrt(share):.3f}", shown)
 
 
@@ -218,7 +239,7 @@ class Chart:
 
     Attributes:
         spec: the altair chart, of any kind (layered and joined charts too).
-        description: what it shows, for those who cannot see it.
+        description: alternative text for screen readers.
     """
 
     spec: Any
@@ -226,7 +247,7 @@ class Chart:
 
     def html(self) -> Markup:
         """An element that page.js draws into, with the chart as JSON."""
-        import altair
+        import altair  # noqa: PLC0415  altair takes a second to import; pages without charts do not need it
 
         with altair.data_transformers.enable("default", max_rows=None):
             spec = self.spec.to_dict()
@@ -235,7 +256,7 @@ class Chart:
         )
 
 
-Part = Paragraph | Facts | Verdicts | Table | Pieces | Matrix | Bars | Chart
+Part = Paragraph | Facts | Verdicts | SortableTable | Pieces | Matrix | Bars | Chart
 
 
 def json_script(value: Any) -> Markup:
@@ -246,8 +267,8 @@ def json_script(value: Any) -> Markup:
     return Markup('<script type="application/json">{}</script>').format(Markup(text))
 
 
-def _words(items: Sequence[tuple[str, float | None]]) -> list[list[tuple[str, float | None]]]:
-    """The pieces of each word together."""
+def _group_pieces(items: Sequence[tuple[str, float | None]]) -> list[list[tuple[str, float | None]]]:
+    """The pieces grouped by word."""
     words: list[list[tuple[str, float | None]]] = []
     for item in items:
         if words and item[0].startswith("##") and len(item[0]) > 2:
@@ -274,7 +295,7 @@ def _span(text: str, weight: float | None) -> Markup:
 def _verdict(item: Verdict) -> Markup:
     title = Markup('<span class="level">{}<span class="said">{}</span></span><span>{}</span>').format(
         Markup('<span class="mark" aria-hidden="true">{}</span>').format(_MARKS[item.level]),
-        _WORDS[item.level],
+        LEVEL_NAMES[item.level],
         item.title,
     )
     if not item.detail and item.rows is None:
@@ -293,7 +314,7 @@ def _cell(value: Cell) -> Any:
 
 
 def _number(value: float | None) -> float | None:
-    """A number that JSON can hold; five digits are enough to look at."""
+    """A number for JSON, rounded to five digits; None where JSON has no such number."""
     if value is None or not math.isfinite(value):
         return None
     return float(f"{value:.5g}") if abs(value) < 1e4 else float(value)
@@ -304,7 +325,3 @@ def _from_numpy(value: Any) -> Any:
         value = value.item()
         return _number(value) if isinstance(value, float) else value
     raise TypeError(f"a page cannot hold a {type(value).__name__}")
-
-
-def _rows(count: int) -> str:
-    return "1 row" if count == 1 else f"{count:,} rows"

@@ -35,7 +35,9 @@ from bert_serving.evaluation.slices import find_slices
 from bert_serving.features.frozen import FrozenEncoder, features_of
 from bert_serving.files import glob_characters
 from bert_serving.observer import Observer
-from bert_serving.plots import plots as pictures
+from bert_serving.plots import data as data_plots
+from bert_serving.plots import results as result_plots
+from bert_serving.plots.training import draw_history
 from bert_serving.text.normalization import find_normalization, write_normalized
 from bert_serving.training.feature_head import feature_rows, over_features
 from bert_serving.training.loading import classifier_options, load_classifier, load_run_preprocessing
@@ -308,18 +310,18 @@ def _draw(
     config, folder = run.config(), run.pictures
     head, name = config.head.kind, _measured(splits)
     folder.mkdir(exist_ok=True)
-    pictures.draw_history(run.read_json("history.json"), folder / "history.png")
-    pictures.draw_token_lengths(lengths, config.encoder.sequence_length, folder / "token_lengths.png")
+    draw_history(run.read_json("history.json"), folder / "history.png")
+    data_plots.draw_token_lengths(lengths, config.encoder.sequence_length, folder / "token_lengths.png")
     if head is Head.REGRESSION:
         return
     table, predicted = splits.named()[name], predictions[name]
     counts = {split: _class_counts(rows, labels) for split, rows in splits.named().items()}
-    pictures.draw_class_distribution(counts, folder / "class_distribution.png")
+    data_plots.draw_class_distribution(counts, folder / "class_distribution.png")
     shown = slice(_PICTURED_TEXTS)
-    pictures.draw_predictions(table.texts[shown], labels, predicted[shown], folder / "predictions.png")
+    result_plots.draw_predictions(table.texts[shown], labels, predicted[shown], folder / "predictions.png")
     if head is not Head.MULTILABEL:
-        pictures.draw_confusion_matrix(metrics[name], folder / "confusion_matrix.png")
-        pictures.draw_reliability(label_array(table.labels, labels, head), predicted, folder / "reliability.png")
+        result_plots.draw_confusion_matrix(metrics[name], folder / "confusion_matrix.png")
+        result_plots.draw_reliability(label_array(table.labels, labels, head), predicted, folder / "reliability.png")
 
 
 def _class_counts(table: LabeledTable, labels: Sequence[str]) -> dict[str, int]:

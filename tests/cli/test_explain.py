@@ -11,7 +11,7 @@ from support.other_encoders import write_bag_of_words
 from bert_serving.cli.explain import _style
 from bert_serving.contract import Head
 from bert_serving.explanation.integrated_gradients import explain
-from bert_serving.plots.plots import draw_explanation
+from bert_serving.plots.results import draw_explanation
 
 TEXT = "The good-looking BIKE is not bad"
 
@@ -65,7 +65,7 @@ def test_the_picture_and_the_page_show_the_words(trained, bert_serving, tmp_path
     assert 500 < width < 900
     assert height > 400
     page = (tmp_path / "x.html").read_text("utf-8")
-    assert "Why praise" in page
+    assert "Explanation of the label praise" in page
     assert "<b>" not in page
     assert re.search(r'class="piece for" style="--weight:1.000"[^>]*>good<', page)
     assert "Integrated gradients" in page
@@ -95,7 +95,7 @@ def test_pictures_and_pages_fit_every_head(head, trained, tmp_path):
     assert imread(tmp_path / "x.png").size > 0
     page = explain_page(found, "tiny").render()
     assert ("Probabilities" in page) == (head is not Head.REGRESSION)
-    assert ("several may apply" in page) == (head is Head.MULTILABEL)
+    assert ("several labels may apply" in page) == (head is Head.MULTILABEL)
 
 
 @pytest.mark.parametrize(
@@ -175,4 +175,4 @@ def test_a_run_whose_encoder_stayed_a_tf_hub_module_is_refused(run_file, encoder
     assert trained.status == 0, trained
     ended = bert_serving("explain", "run", "good film")
     assert ended.status == 2
-    assert "is a TF Hub module that shows no embeddings" in ended.err
+    assert "is a TF Hub module without access to its embeddings" in ended.err

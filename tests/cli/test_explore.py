@@ -34,7 +34,7 @@ class TestARunFile:
             "What to fix first",
             "Labels",
             "Lengths",
-            "From text to tokens",
+            "Tokens",
             "Typical words",
             "Duplicates and leaks",
             "Baselines",
@@ -151,7 +151,7 @@ def test_a_missing_package_is_told_before_anything_is_read(explore, monkeypatch)
 def test_a_real_chinese_file_is_told_to_need_another_encoder(shared_data, encoder_folder, explore):
     _, out, _ = explore(shared_data / "waimai_10k" / "validation.tsv", "--encoder", encoder_folder, "--json")
     answer = json.loads(out)
-    assert answer["findings"][0]["title"] == "The vocabulary does not know 100% of the tokens"
+    assert answer["findings"][0]["title"] == "100% of the tokens are unknown to the vocabulary"
     assert answer["scripts"][0]["name"] == "Han (Chinese characters)"
     assert "好" in [word["word"] for word in answer["typical_words"]["1"]][:3]
     assert answer["rows"] == {"train": 1186}

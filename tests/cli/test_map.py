@@ -16,7 +16,7 @@ from bert_serving.evaluation.predictions import Predictions
 from bert_serving.features import map as feature_map
 from bert_serving.features.frozen import classify_features, encode
 from bert_serving.features.map import MOST_POINTS, FeatureMap
-from bert_serving.features.page import Names, map_page
+from bert_serving.features.page import MapNames, map_page
 from bert_serving.features.projection import Method, Projection
 from bert_serving.metrics import measure
 
@@ -124,7 +124,7 @@ def test_a_sample_is_drawn_of_many_rows_and_says_so(encoder_folder, rows, bert_s
     ended = bert_serving("map", encoder_folder, "--data", data, "--method", "pca")
     assert "points: 50 of 60 rows by PCA" in ended.out
     page = (tmp_path / "map.html").read_text("utf-8")
-    assert "Drawn: 50 of 60 rows." in page
+    assert "Shown: 50 of 60 rows." in page
     assert len(re.findall(r'"x":[\d.]+,"y":[\d.]+,"label"', page)) == 50
 
 
@@ -148,7 +148,7 @@ def large_map(text: str, labels: tuple[str, ...]) -> FeatureMap:
     ids=["reviews", "Chinese", "markup in 77 classes"],
 )
 def test_a_page_of_16000_long_texts_stays_under_8_mb(text, labels, tmp_path):
-    names = Names("encoder", "rows.tsv", "20%", Pooling.MEAN)
+    names = MapNames("encoder", "rows.tsv", "20%", Pooling.MEAN)
     path = map_page(large_map(text, labels), names).write(tmp_path / "map.html")
     assert 3e6 < path.stat().st_size < 8e6
     assert "16,000 of 25,000 rows" in path.read_text("utf-8")
@@ -156,7 +156,7 @@ def test_a_page_of_16000_long_texts_stays_under_8_mb(text, labels, tmp_path):
 
 def test_short_texts_are_not_cut(tmp_path):
     text = "a text of a hundred and forty characters, " + 98 * "x"
-    page = map_page(large_map(text, ("a", "b")), Names("e", "d", "m", Pooling.CLS)).render()
+    page = map_page(large_map(text, ("a", "b")), MapNames("e", "d", "m", Pooling.CLS)).render()
     assert page.count(f'"text":"{text}"') == MOST_POINTS
 
 

@@ -68,7 +68,7 @@ def test_a_run_is_reported_on_its_own_test_split(run, bert_serving):
         "Scores on its own test split, 10 rows",
         "95% interval",
         "Each label",
-        "labels that may be wrong",
+        "probable label errors",
         "no slice of",
     ):
         assert shown in ended.out
@@ -294,7 +294,7 @@ MISTAKES = [
     ("calibrate {bad}/no_data", "/nowhere/validation.tsv: cannot be read"),
     (
         "calibrate {right}",
-        "no temperature fits these 10 rows, of which 0 are answered wrong; give the run more validation rows",
+        "no temperature fits these 10 rows, of which 0 are predicted wrong; give the run more validation rows",
     ),
 ]
 

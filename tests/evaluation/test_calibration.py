@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from support.answered import EVERY_KIND, classified, measured, table
+from support.predictions import EVERY_KIND, classified, measured, table
 
 from bert_serving.contract import Head
 from bert_serving.evaluation.calibration import calibration
@@ -17,7 +17,7 @@ def test_the_error_is_that_of_the_metrics(kind):
     found = calibration(made)
     assert found.expected_error == pytest.approx(expected_calibration_error(made.y_true, made.values), rel=1e-6)
     assert sum(each.count for each in found.bins) == len(made)
-    assert found.right == made.right.mean()
+    assert found.accuracy == made.correct.mean()
 
 
 def test_bins_hold_their_answers():
@@ -26,14 +26,14 @@ def test_bins_hold_their_answers():
         inside = (made.confidence > each.low) & (made.confidence <= each.high)
         assert each.count == inside.sum()
         assert each.confidence == pytest.approx(made.confidence[inside].mean())
-        assert each.right == share_interval(int(made.right[inside].sum()), each.count)
+        assert each.accuracy == share_interval(int(made.correct[inside].sum()), each.count)
 
 
 def test_each_label_of_each_row_is_an_answer_of_a_multilabel_model():
     values = np.array([[0.9, 0.1], [0.9, 0.1], [0.9, 0.1], [0.9, 0.1]])
     made = Predictions(Head.MULTILABEL, ("a", "b"), table([("a",), ("a",), ("a", "b"), ()]), values)
     found = calibration(made)
-    assert [(each.count, each.right.value) for each in found.bins] == [(4, 0.25), (4, 0.75)]
+    assert [(each.count, each.accuracy.value) for each in found.bins] == [(4, 0.25), (4, 0.75)]
     assert found.expected_error == pytest.approx(0.15)
     assert found.confidence == pytest.approx(0.5)
 

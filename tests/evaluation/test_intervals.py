@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scipy.stats import norm
-from support.answered import EVERY_KIND, NAMES, classified, table
+from support.predictions import EVERY_KIND, NAMES, classified, table
 
 from bert_serving.contract import Head
 from bert_serving.evaluation.intervals import Interval, _statistics, mean_interval, score_intervals, share_interval
@@ -57,8 +57,8 @@ def test_the_width_of_a_means_interval_is_that_of_its_standard_error():
 
 
 def test_95_of_100_intervals_hold_the_true_accuracy():
-    """The share of right answers among endless rows of this kind, from many of them."""
-    truth = classified(200_000, sure=1.0).right.mean()
+    """The accuracy on endless rows of this kind, from many of them."""
+    truth = classified(200_000, sure=1.0).correct.mean()
     intervals = [
         score_intervals(classified(300, seed=seed, sure=1.0), resamples=200).scores["accuracy"] for seed in range(100)
     ]
@@ -75,7 +75,7 @@ def test_the_interval_of_a_small_calibration_error_reaches_below_it():
     """Rows drawn twice look worse calibrated: percentiles of the resamples would lie too high."""
     random = np.random.default_rng(0)
     values = random.dirichlet([1, 1, 1], 300)
-    labels = [NAMES[random.choice(3, p=row)] for row in values]  # so that the probabilities mean what they say
+    labels = [NAMES[random.choice(3, p=row)] for row in values]  # so that the probabilities are calibrated
     made = Predictions(Head.SOFTMAX, NAMES[:3], table(labels), values)
     found = score_intervals(made, resamples=300).scores["expected_calibration_error"]
     assert 0 <= found.low < found.value / 2

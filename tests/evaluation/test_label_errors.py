@@ -5,7 +5,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from support.answered import EVERY_KIND, NAMES, classified, measured, table, tagged
+from support.predictions import EVERY_KIND, NAMES, classified, measured, table, tagged
 
 from bert_serving import extras
 from bert_serving.contract import Head
@@ -14,7 +14,7 @@ from bert_serving.evaluation.predictions import Predictions
 
 
 def flipped(made: Predictions, share: float = 0.05, seed: int = 3) -> tuple[Predictions, np.ndarray]:
-    """The same answers to rows of which a share got another label, and the numbers of those rows."""
+    """The same predictions on rows of which a share got another label, and the numbers of those rows."""
     random = np.random.default_rng(seed)
     rows = random.choice(len(made), round(share * len(made)), replace=False)
     labels = list(made.table.labels)
@@ -37,7 +37,7 @@ def test_flipped_labels_come_to_the_top(made):
     assert found_at_the_top(made) > 0.8
 
 
-def test_half_of_5_percent_flipped_labels_of_real_tweets_are_in_the_first_tenth_of_the_list(shared_data):
+def test_half_of_the_flipped_labels_of_real_tweets_are_in_the_top_tenth(shared_data):
     """Out-of-sample probabilities of a plain linear model; a fine-tuned encoder's find more (docs/report.md)."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import SGDClassifier

@@ -1,8 +1,8 @@
-"""Answers to labeled rows: who is right, how sure, and how wrong."""
+"""Predictions: which are correct, their confidence and their loss."""
 
 import numpy as np
 import pytest
-from support.answered import NAMES, classified, measured, table, tagged
+from support.predictions import NAMES, classified, measured, table, tagged
 
 from bert_serving.contract import Head
 from bert_serving.errors import DataError
@@ -13,13 +13,13 @@ from bert_serving.metrics import measure
 @pytest.mark.parametrize(
     "made", [classified(), classified(classes=2), tagged()], ids=["softmax", "binary", "multilabel"]
 )
-def test_losses_and_right_answers_average_to_the_metrics(made):
+def test_losses_and_correct_predictions_average_to_the_metrics(made):
     metrics = measure(made.head, made.labels, made.y_true, made.values)
-    assert made.right.mean() == pytest.approx(metrics["accuracy"])
+    assert made.correct.mean() == pytest.approx(metrics["accuracy"])
     assert made.losses.mean() == pytest.approx(metrics["log_loss"], rel=1e-6)
 
 
-def test_the_loss_of_a_number_is_its_distance():
+def test_the_loss_of_a_regression_is_the_absolute_error():
     made = measured()
     metrics = measure(made.head, made.labels, made.y_true, made.values)
     assert made.losses.mean() == pytest.approx(metrics["mean_absolute_error"])
@@ -35,7 +35,7 @@ def test_probabilities_from_short_floats_need_not_add_up_to_1():
     assert made.losses == pytest.approx(np.log(2))
 
 
-def test_confidence_is_that_of_the_answer_and_of_the_least_sure_label():
+def test_confidence_is_of_the_predicted_or_the_least_certain_label():
     made = Predictions(Head.SOFTMAX, NAMES[:3], table(["anger"]), np.array([[0.2, 0.7, 0.1]]))
     assert made.confidence == pytest.approx([0.7])
     made = Predictions(Head.MULTILABEL, NAMES[:3], table([("anger",)]), np.array([[0.9, 0.4, 0.05]]))
@@ -51,9 +51,9 @@ def test_confidence_is_that_of_the_answer_and_of_the_least_sure_label():
         (Head.REGRESSION, 4.25, [3.14159], ("4.25", "3.14")),
     ],
 )
-def test_labels_and_answers_have_names_for_people(head, label, values, shown):
+def test_true_and_predicted_labels_have_readable_names(head, label, values, shown):
     made = Predictions(head, NAMES[:3], table([label]), np.array([values]))
-    assert (made.true_name(0), made.predicted_name(0)) == shown
+    assert (made.true_label(0), made.predicted_label(0)) == shown
 
 
 def test_a_label_that_the_model_lacks_is_named():

@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from support.answered import EVERY_KIND, NAMES, classified, table
+from support.predictions import EVERY_KIND, NAMES, classified, table
 
 from bert_serving.contract import Head
 from bert_serving.errors import DataError, InputError

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 from scipy.stats import fisher_exact, mannwhitneyu
-from support.answered import NAMES, classified, measured, table, tagged
+from support.predictions import NAMES, classified, measured, table, tagged
 
 from bert_serving.contract import Head
 from bert_serving.evaluation import slices
@@ -18,23 +18,25 @@ def by_name(found: tuple[Slice, ...], group: str) -> dict[str, Slice]:
     return {each.name: each for each in found if each.group == group}
 
 
-def right_and_wrong(right, **columns) -> Predictions:
-    """Rows of two labels in turn, answered right or wrong as asked."""
-    labels = [NAMES[row % 2] for row in range(len(right))]
-    values = np.asarray([[0.9, 0.1] if (row % 2 == 0) == bool(each) else [0.1, 0.9] for row, each in enumerate(right)])
+def predicted(correct, **columns) -> Predictions:
+    """Rows of two labels in turn, predicted correctly where `correct` says so."""
+    labels = [NAMES[row % 2] for row in range(len(correct))]
+    values = np.asarray(
+        [[0.9, 0.1] if (row % 2 == 0) == bool(each) else [0.1, 0.9] for row, each in enumerate(correct)]
+    )
     return Predictions(Head.SOFTMAX, NAMES[:2], table(labels, **columns), values)
 
 
 def test_a_slice_that_falls_short_is_marked_and_the_others_are_not():
-    right = np.random.default_rng(0).random(1_000) < 0.9
-    right[:100] = np.arange(100) % 10 < 6
+    correct = np.random.default_rng(0).random(1_000) < 0.9
+    correct[:100] = np.arange(100) % 10 < 6
     found = by_name(
-        find_slices(right_and_wrong(right, source=["phone"] * 100 + ["web"] * 450 + ["shop"] * 450)), "column source"
+        find_slices(predicted(correct, source=["phone"] * 100 + ["web"] * 450 + ["shop"] * 450)), "column source"
     )
     phone = found["phone"]
     assert {name: each.short for name, each in found.items()} == {"web": False, "shop": False, "phone": True}
     assert phone.score == share_interval(60, 100)
-    assert phone.rest == pytest.approx(right[100:].mean())
+    assert phone.rest == pytest.approx(correct[100:].mean())
     assert phone.p_value < 1e-6
 
 
@@ -43,15 +45,15 @@ def test_random_slices_are_rarely_marked():
     marked = 0
     for seed in range(60):
         random = np.random.default_rng(seed)
-        made = right_and_wrong(random.random(400) < 0.8, kind=random.choice(list("abcdefgh"), 400).tolist())
+        made = predicted(random.random(400) < 0.8, kind=random.choice(list("abcdefgh"), 400).tolist())
         marked += any(each.short for each in find_slices(made))
     assert marked <= 6
 
 
 def test_p_values_are_fishers_corrected_by_holm():
-    right = np.ones(90, bool)
-    right[[0, 1, 2, 3, 4, 5, 30, 31, 32, 60]] = False
-    found = by_name(find_slices(right_and_wrong(right, part=["a"] * 30 + ["b"] * 30 + ["c"] * 30)), "column part")
+    correct = np.ones(90, bool)
+    correct[[0, 1, 2, 3, 4, 5, 30, 31, 32, 60]] = False
+    found = by_name(find_slices(predicted(correct, part=["a"] * 30 + ["b"] * 30 + ["c"] * 30)), "column part")
     raw = {
         name: fisher_exact([[30 - wrong, wrong], [60 - others, others]], alternative="less").pvalue
         for name, wrong, others in (("a", 6, 4), ("b", 3, 7), ("c", 1, 9))
@@ -76,17 +78,17 @@ def test_holms_correction_is_that_of_the_paper(p_values, expected):
 
 
 def test_few_rows_and_small_gaps_are_measured_and_not_judged():
-    right = np.ones(4_000, bool)
-    right[:2_000:40] = False  # 2.5% wrong, and none of the rest: significant; the gap of two points is needed too
-    right[3_990:] = False
-    made = right_and_wrong(right, part=["many"] * 2_000 + ["rest"] * 1_990 + ["few"] * 10)
+    correct = np.ones(4_000, bool)
+    correct[:2_000:40] = False  # 2.5% wrong, and none of the rest: significant; the gap of two points is needed too
+    correct[3_990:] = False
+    made = predicted(correct, part=["many"] * 2_000 + ["rest"] * 1_990 + ["few"] * 10)
     found = by_name(find_slices(made), "column part")
     assert found["many"].p_value < 0.05
     assert found["many"].short
     assert (found["few"].p_value, found["few"].short, found["few"].score.value) == (None, False, 0)
-    right[:2_000:80] = True  # half of them right again: a gap of a point
-    right[3_990:] = True
-    found = by_name(find_slices(right_and_wrong(right, part=["many"] * 2_000 + ["rest"] * 2_000)), "column part")
+    correct[:2_000:80] = True  # half of them correct again: a gap of a point
+    correct[3_990:] = True
+    found = by_name(find_slices(predicted(correct, part=["many"] * 2_000 + ["rest"] * 2_000)), "column part")
     assert found["many"].p_value < 0.05
     assert not found["many"].short
 
@@ -106,7 +108,7 @@ def test_numbers_are_judged_by_their_distances():
     )
 
 
-def test_lengths_are_cut_into_bins_of_like_size_that_hold_equal_lengths_together():
+def test_lengths_fall_into_bins_of_like_size_equal_lengths_together():
     made = classified(500, texts=["word " * (row % 50 + 1) for row in range(500)])
     found = by_name(find_slices(made), "words")
     assert list(found) == ["1 to 10", "11 to 20", "21 to 30", "31 to 40", "41 to 50"]
@@ -115,7 +117,7 @@ def test_lengths_are_cut_into_bins_of_like_size_that_hold_equal_lengths_together
     assert list(by_name(find_slices(made), "words")) == ["1", "2"]
 
 
-def test_words_of_both_texts_of_a_pair_count_and_chinese_characters_are_words():
+def test_words_of_both_texts_count_and_chinese_characters_are_words():
     made = classified(100, texts=["我很好"] * 50 + ["one two"] * 50, pairs=["", "three four"] * 50)
     assert {name: len(each.rows) for name, each in by_name(find_slices(made), "words").items()} == {
         "2": 25,

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from support.answered import NAMES, table
+from support.predictions import NAMES, table
 
 from bert_serving.contract import Head, Scaling
 from bert_serving.errors import InputError
@@ -99,10 +99,10 @@ def test_scaled_probabilities_are_those_of_the_classifier(head, scaling):
 
 
 @pytest.mark.parametrize("wrong", [0, 20])
-def test_rows_all_answered_right_or_all_wrong_fit_no_temperature(wrong):
+def test_rows_all_correct_or_all_wrong_fit_no_temperature(wrong):
     logits = np.tile([3.0, 0.0, 0.0], (20, 1))
     rows = table(["anger"] * (20 - wrong) + ["fear"] * wrong)
-    with pytest.raises(InputError, match=rf"no temperature fits these 20 rows, of which {wrong} are answered wrong"):
+    with pytest.raises(InputError, match=rf"no temperature fits these 20 rows, of which {wrong} are predicted wrong"):
         fit_temperature(Head.SOFTMAX, NAMES[:3], rows, logits)
 
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from sklearn.metrics import precision_recall_fscore_support
-from support.answered import EVERY_KIND, NAMES, measured, table, tagged
+from support.predictions import EVERY_KIND, NAMES, measured, table, tagged
 
 from bert_serving.contract import Head
 from bert_serving.evaluation.predictions import Predictions
-from bert_serving.evaluation.thresholds import coverage, threshold_curves
+from bert_serving.evaluation.thresholds import coverage_curve, threshold_curves
 
 
 @pytest.mark.parametrize("kind", ["softmax", "binary", "multilabel"])
@@ -47,17 +47,17 @@ def test_labels_without_rows_have_no_curve():
     assert [curve.label for curve in threshold_curves(made)] == ["anger", "joy"]
 
 
-def test_withheld_answers_leave_fewer_and_better_ones():
+def test_a_higher_threshold_covers_fewer_rows_more_accurately():
     made = EVERY_KIND["softmax"]
-    found = coverage(made)
-    assert (found.answered[0], found.right[0]) == (1, made.right.mean())
+    found = coverage_curve(made)
+    assert (found.coverage[0], found.accuracy[0]) == (1, made.correct.mean())
     sure = made.confidence >= 0.9
-    assert (found.answered[90], found.right[90]) == pytest.approx((sure.mean(), made.right[sure].mean()))
-    assert found.right[90] > found.right[0]
-    assert np.isnan(found.right[100])
+    assert (found.coverage[90], found.accuracy[90]) == pytest.approx((sure.mean(), made.correct[sure].mean()))
+    assert found.accuracy[90] > found.accuracy[0]
+    assert np.isnan(found.accuracy[100])
 
 
-def test_numbers_have_no_thresholds_and_many_labels_no_single_confidence():
+def test_regression_has_no_thresholds_and_multilabel_no_coverage():
     assert threshold_curves(measured()) == ()
-    assert coverage(measured()) is None
-    assert coverage(tagged()) is None
+    assert coverage_curve(measured()) is None
+    assert coverage_curve(tagged()) is None

@@ -1,4 +1,4 @@
-"""Which words moved a decision: sums that must come out, and other roads to the same figures."""
+"""Integrated gradients: sums that must come out, and other ways to the same attributions."""
 
 import dataclasses
 import itertools
@@ -19,7 +19,9 @@ from bert_serving.encoders.loading import LoadedEncoder, load_encoder
 from bert_serving.encoders.lookup import find_encoder_folder
 from bert_serving.errors import EncoderError, InputError
 from bert_serving.explanation import integrated_gradients as attribution
-from bert_serving.explanation.integrated_gradients import MOST_STEPS, TOLERANCE, explain
+from bert_serving.explanation.attribution import TOLERANCE
+from bert_serving.explanation.integrated_gradients import MOST_STEPS, explain
+from bert_serving.explanation.words import _split_words
 from bert_serving.text.preprocessing import Preprocessing, load_preprocessing
 
 TEXTS = ["good film", "The BIKE is not very goodly", "wheel bad?! bad, the unseen-words bad", "very " * 40]
@@ -236,7 +238,7 @@ def test_the_words_of_real_texts_are_those_of_the_tokenizer(shared_data, parts):
     for path in sorted((shared_data / "sib200").glob("*/test.tsv")):
         texts = [line.split("\t")[0] for line in path.read_text("utf-8").splitlines()[1:5]]
         counts = parts[1].segment(tf.constant(texts)).row_lengths().numpy()
-        words = [attribution._words_of(text) for text in texts]
+        words = [_split_words(text) for text in texts]
         assert [len(each) for each in words] == counts.tolist(), path.parent.name
         joined = ["".join(" " * after_space + word for word, after_space in each) for each in words]
         assert [text.split() for text in joined] == [text.split() for text in texts]
@@ -279,7 +281,9 @@ def test_an_encoder_that_shows_no_embeddings_is_refused(encoder_folder, parts, t
     write_bag_of_words(tmp_path / "encoder")
     folder = EncoderFolder("bag", tmp_path / "encoder", encoder_folder / "preprocessing", "")
     classifier = classifier_of((load_encoder(folder), parts[1]), sequence_length=16)
-    with pytest.raises(EncoderError, match="shows no embeddings; explain needs an encoder of the BERT family"):
+    with pytest.raises(
+        EncoderError, match="without access to its embeddings; explain needs an encoder of the BERT family"
+    ):
         explain(classifier, "good film")
 
 
@@ -291,7 +295,7 @@ def test_an_encoder_whose_layers_are_joined_otherwise_is_refused(parts, monkeypa
         return right(network, words, mask, tf.ones_like(types))
 
     monkeypatch.setattr(attribution, "_encode", without_types)
-    with pytest.raises(EncoderError, match="not joined as in BERT"):
+    with pytest.raises(EncoderError, match="not connected as in BERT"):
         explain(classifier_of(parts), "good film")
 
 

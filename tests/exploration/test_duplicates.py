@@ -7,7 +7,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 
 from bert_serving.data.table import LabeledTable
 from bert_serving.exploration import duplicates as module
-from bert_serving.exploration.corpus import Place, number_rows
+from bert_serving.exploration.corpus import SplitRow, number_rows
 from bert_serving.exploration.duplicates import SIMILAR, find_duplicates
 from bert_serving.text.tfidf import WORD
 
@@ -28,7 +28,7 @@ class TestEqualTexts:
             table(("a b c d", "x"), ("e f g h", "x"), ("a b c d", "y")),
             table(("e f g h", "x")),
         )
-        assert [(group.numbers, group.conflicting) for group in duplicates.same] == [((0, 2), True), ((1, 3), False)]
+        assert [(group.numbers, group.conflicting) for group in duplicates.exact] == [((0, 2), True), ((1, 3), False)]
         assert [group.numbers for group in duplicates.conflicting] == [(0, 2)]
 
     def test_of_one_split_leave_the_others_out(self):
@@ -43,7 +43,7 @@ class TestEqualTexts:
 
     def test_of_pairs_are_equal_in_both_texts(self):
         duplicates = found(table(("a", "x"), ("a", "x"), ("a", "x"), pairs=["b", "c", "b"]))
-        assert [group.numbers for group in duplicates.same] == [(0, 2)]
+        assert [group.numbers for group in duplicates.exact] == [(0, 2)]
 
 
 class TestNearlyEqualTexts:
@@ -60,7 +60,7 @@ class TestNearlyEqualTexts:
         duplicates = found(table((LONG, "x")), table((f"{LONG}.", "x"), ("something else entirely here", "x")))
         assert [near.number for near in duplicates.near_leaks("train", "validation")] == [1]
         assert duplicates.near_leaks("train", "train") == []
-        assert duplicates.corpus.place(1) == Place("validation", 1)
+        assert duplicates.corpus.split_row(1) == SplitRow("validation", 1)
 
     @pytest.mark.parametrize(
         ("one", "other"),
@@ -128,7 +128,11 @@ class TestACorpus:
 
     def test_says_where_each_row_stands(self):
         corpus = number_rows({"train": table(("a", "x"), ("b", "y")), "test": table(("c", "x"))})
-        assert [corpus.place(number) for number in range(3)] == [Place("train", 1), Place("train", 2), Place("test", 1)]
+        assert [corpus.split_row(number) for number in range(3)] == [
+            SplitRow("train", 1),
+            SplitRow("train", 2),
+            SplitRow("test", 1),
+        ]
         assert [corpus.text(number) for number in range(3)] == ["a", "b", "c"]
         assert corpus.span("test") == slice(2, 3)
 

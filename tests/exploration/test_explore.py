@@ -1,4 +1,4 @@
-"""What explore finds in labeled text, with the tiny encoder's own tokenizer."""
+"""Exploration of labeled text, with the tiny encoder's own tokenizer."""
 
 import json
 
@@ -10,7 +10,7 @@ from bert_serving.data.splits import Splits
 from bert_serving.data.table import LabeledTable
 from bert_serving.evaluation.baselines import baselines
 from bert_serving.exploration import explore as module
-from bert_serving.exploration.explore import Material, explore
+from bert_serving.exploration.explore import ExplorationInput, explore
 from bert_serving.exploration.findings import findings
 from bert_serving.text.preprocessing import load_preprocessing
 
@@ -38,10 +38,10 @@ def as_table(rows) -> LabeledTable:
 
 def material(
     train, validation=None, test=None, *, head=Head.SOFTMAX, labels=("blame", "praise"), length=32
-) -> Material:
+) -> ExplorationInput:
     tables = [as_table(rows or clean_rows(20, 50 + place)) for place, rows in enumerate((train, validation, test))]
     splits = Splits(*tables)
-    return Material(splits.named(), splits, labels if head is not Head.REGRESSION else (), head, length)
+    return ExplorationInput(splits.named(), splits, labels if head is not Head.REGRESSION else (), head, length)
 
 
 def found(load, *splits, **options):
@@ -65,7 +65,7 @@ class TestCleanData:
 
     def test_one_table_alone_has_no_leaks_to_speak_of(self, load):
         whole = material(clean_rows(100, 1))
-        alone = Material({"train": whole.tables["train"]}, whole.splits, whole.labels, whole.head, 32)
+        alone = ExplorationInput({"train": whole.tables["train"]}, whole.splits, whole.labels, whole.head, 32)
         names = [finding.name for finding in findings(explore(alone, load))]
         assert not [name for name in names if name.startswith("leak")]
 
@@ -79,43 +79,43 @@ CASES = {
     "conflicting_labels": (
         (with_rows((SHARED, "praise"), (SHARED, "blame")),),
         "look",
-        "1 text has different labels in different rows",
+        "1 text has conflicting labels in different rows",
         2,
     ),
     "duplicates": (
         (with_rows(*[(SHARED, "praise")] * 3),),
         "look",
-        "1 text of train occurs more than once (2 rows too many, 1.0%)",
+        "1 text of train occurs more than once (2 surplus rows, 1.0%)",
         3,
     ),
     "leak_train_test": (
         (with_rows((SHARED, "praise")), None, [*clean_rows(20, 9), (SHARED, "praise"), (f"{SHARED}!", "praise")]),
         "fix",
-        "2 rows of test are in train too, 1 of them nearly the same (9.1%)",
+        "2 rows of test are also in train, 1 of them as a near-duplicate (9.1%)",
         2,
     ),
     "leak_train_validation": (
         (with_rows((SHARED, "praise")), [*clean_rows(20, 9), (f"{SHARED}!", "praise")]),
         "look",
-        "1 row of validation is nearly the same as rows of train (4.8%)",
+        "1 row of validation is a near-duplicate of rows of train (4.8%)",
         1,
     ),
     "leak_validation_test": (
         (with_rows(), [*clean_rows(20, 9), (SHARED, "praise")], [*clean_rows(20, 8), (SHARED, "praise")]),
         "fix",
-        "1 row of test is in validation too (4.8%)",
+        "1 row of test is also in validation (4.8%)",
         1,
     ),
     "near_duplicates": (
         (with_rows((SHARED, "praise"), (f"{SHARED} not", "praise")),),
         "look",
-        "1 text of train is nearly the same as another (0.5%)",
+        "1 text of train is a near-duplicate (0.5%)",
         1,
     ),
     "conflicting_near_duplicates": (
         (with_rows((SHARED, "praise"), (f"{SHARED}?", "blame")),),
         "look",
-        "1 text has another label than nearly the same text elsewhere",
+        "1 near-duplicate has conflicting labels",
         1,
     ),
     "dominant_label": (
@@ -139,13 +139,13 @@ CASES = {
     "unknown_words": (
         (with_rows(*[("zebra quagga okapi good", "praise")] * 60),),
         "fix",
-        "The vocabulary does not know 5.4% of the tokens",
+        "5.4% of the tokens are unknown to the vocabulary",
         60,
     ),
     "split_words": (
         ([("goodlyly badlyly " * 10, label) for _, label in clean_rows(60, 1)],),
         "look",
-        "A word becomes 2.",
+        "A word is split into 2.",
         0,
     ),
     "cut_texts": (
@@ -198,10 +198,10 @@ def test_the_rows_of_a_leak_stand_side_by_side(load):
         "similarity": 1.0,
         "label": "blame",
         "text": SHARED,
-        "its label": "praise",
-        "like": SHARED,
+        "duplicate's label": "praise",
+        "duplicate": SHARED,
         "row": "test 1",
-        "like row": "train 201",
+        "duplicate's row": "train 201",
     }
 
 
@@ -224,7 +224,7 @@ class TestLengths:
 
     def test_other_sequence_lengths_are_compared(self, load):
         seen = explore(material([("good " * 8, "praise")] * 3 + [("bad " * 38, "blame")], length=20), load)
-        assert [(cut.length, cut.whole, round(cut.tokens, 4)) for cut in seen.cuts] == [
+        assert [(cut.length, cut.whole, round(cut.tokens, 4)) for cut in seen.truncations] == [
             (16, 0.75, round((30 + 16) / 70, 4)),
             (20, 0.75, round((30 + 20) / 70, 4)),
             (32, 0.75, round((30 + 32) / 70, 4)),
@@ -264,7 +264,7 @@ def test_baselines_are_the_same_in_a_process_of_their_own(load, monkeypatch):
     splits = whole.splits
     expected = baselines(splits.train, splits.test, whole.labels, whole.head, 0)
     assert explore(whole, load).baselines == expected
-    monkeypatch.setattr(module, "LARGE", 0)
+    monkeypatch.setattr(module, "LARGE_TEXT", 0)
     assert explore(whole, load).baselines == expected
 
 

@@ -11,9 +11,9 @@ from bert_serving.contract import Head
 from bert_serving.data.splits import Splits, load_splits, resolve_labels
 from bert_serving.data.table import LabeledTable
 from bert_serving.encoders.conversion.hugging_face import convert_hugging_face
-from bert_serving.exploration.explore import Material, explore
+from bert_serving.exploration.explore import ExplorationInput, explore
 from bert_serving.exploration.findings import findings
-from bert_serving.exploration.page import Names, exploration_page
+from bert_serving.exploration.page.exploration import ExplorationNames, exploration_page
 from bert_serving.text.preprocessing import load_preprocessing
 
 HOSTILE = "</script><script>document.title='owned'</script> & مرحبا"
@@ -22,7 +22,7 @@ MOST_SECONDS = 3
 """to the first paint"""
 
 
-def made_up(head: Head) -> Material:
+def made_up(head: Head) -> ExplorationInput:
     """A table with every kind of fault, among them hostile texts and labels."""
     texts = [f"{('good film', 'bad wheel')[number % 2]} {number} the bike is very" for number in range(40)]
     texts += [f"bad {'wheel ' * 40}", HOSTILE, HOSTILE, ""]
@@ -34,14 +34,14 @@ def made_up(head: Head) -> Material:
     }[head]
     known = {Head.SOFTMAX: tuple(sorted(set(names))), Head.MULTILABEL: tuple(sorted({*names, "all"}))}.get(head, ())
     table = LabeledTable(texts, None, labels, "a.tsv")
-    return Material(
+    return ExplorationInput(
         {"train": table, "test": table.select(range(0, 44, 2))}, Splits(table, table, table), known, head, 16
     )
 
 
-def rendered(material: Material, preprocessing, name: str = HOSTILE):
+def rendered(material: ExplorationInput, preprocessing, name: str = HOSTILE):
     seen = explore(material, lambda: preprocessing)
-    return exploration_page(seen, findings(seen), Names(name, "tiny"))
+    return exploration_page(seen, findings(seen), ExplorationNames(name, "tiny"))
 
 
 @pytest.fixture(scope="module")
@@ -53,14 +53,16 @@ def tiny(encoder_folder):
 def test_every_head_gives_a_page_with_the_same_sections(head, tiny):
     titles = [section.title for section in rendered(made_up(head), tiny).sections]
     labels = "Numbers to predict" if head is Head.REGRESSION else "Labels"
-    rest = ["Lengths", "From text to tokens", "Typical words", "Duplicates and leaks", "Baselines"]
+    rest = ["Lengths", "Tokens", "Typical words", "Duplicates and leaks", "Baselines"]
     assert titles == ["What to fix first", labels, *rest]
 
 
 def test_many_labels_are_all_in_the_table_and_the_largest_in_the_chart(tiny):
     texts = [f"good film {number}" for number in range(150)]
     table = LabeledTable(texts, None, [f"label {number % 50:02d}" for number in range(150)], "a.tsv")
-    material = Material({"train": table}, Splits(table, table), tuple(sorted(set(table.labels))), Head.SOFTMAX, 16)
+    material = ExplorationInput(
+        {"train": table}, Splits(table, table), tuple(sorted(set(table.labels))), Head.SOFTMAX, 16
+    )
     _, labels, lengths, *_ = rendered(material, tiny).sections
     assert labels.parts[1].text == "The chart shows the 20 largest of 50 labels; the table shows all."
     assert len(labels.parts[2].rows) == 50
@@ -91,7 +93,7 @@ def test_the_page_of_real_data_is_small_quick_and_without_errors(name, shared_da
     }
     data = DataConfig(**files)
     splits = load_splits(data, Head.SOFTMAX, 0)
-    material = Material(splits.named(), splits, resolve_labels(splits, data, Head.SOFTMAX), Head.SOFTMAX, 128)
+    material = ExplorationInput(splits.named(), splits, resolve_labels(splits, data, Head.SOFTMAX), Head.SOFTMAX, 128)
     path = rendered(material, minilm, name).write(tmp_path / "page.html")
     assert path.stat().st_size < MOST_BYTES
     for dark in (False, True):

@@ -45,7 +45,7 @@ def test_unknown_tokens_are_those_of_the_tokenizer(preprocessing):
     assert found.unknown_share == pytest.approx(sum(unknown) / (len(ids) - 2 * len(TEXTS)))
 
 
-def test_the_words_split_most_and_the_unknown_ones_are_listed_with_their_pieces(preprocessing):
+def test_the_most_split_and_the_unknown_words_come_with_their_pieces(preprocessing):
     found = split(preprocessing, TEXTS)
     assert {(word.word, word.occurrences, word.pieces) for word in found.most_split} == {
         ("goodly", 1, ("good", "##ly")),
@@ -93,9 +93,9 @@ class TestExamples:
         texts = ["good film", "good film is bad very the", "good", "好 好 好 bad", "goodly badly"]
         found = split(preprocessing, texts, groups=[np.asarray([0, 1, 2]), np.asarray([], int)])
         assert [(example.number, example.why) for example in found.examples] == [
-            (0, "of middle length"),
+            (0, "median length"),
             (3, "many unknown words"),
-            (4, "much split words"),
+            (4, "words split into many pieces"),
         ]
         assert found.examples[2].pieces == ("good", "##ly", "bad", "##ly")
         assert found.examples[0].tokens == 4

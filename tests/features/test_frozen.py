@@ -142,7 +142,7 @@ def test_logistic_regression_is_the_minimum_of_its_loss():
     best = minimize(loss, np.zeros(18), tol=1e-10).x
     logits = (measured[0] - mean) / deviation @ best[:15].reshape(5, 3) + best[15:]
     np.testing.assert_allclose(found.values, softmax(logits, axis=1), atol=2e-3)
-    assert 0.5 < found.right.mean() < 1
+    assert 0.5 < found.correct.mean() < 1
 
 
 def test_a_label_without_training_rows_keeps_probability_0():
@@ -156,7 +156,7 @@ def test_the_majority_answers_with_the_shares_of_the_training_rows():
     train = LabeledTable([""] * 4, None, ["b", "b", "b", "a"], "train")
     found = majority_of(train, LabeledTable([""] * 2, None, ["a", "b"], "test"), ("a", "b", "c"))
     np.testing.assert_array_equal(found.values, [[0.25, 0.75, 0], [0.25, 0.75, 0]])
-    assert found.right.tolist() == [False, True]
+    assert found.correct.tolist() == [False, True]
 
 
 @pytest.mark.slow

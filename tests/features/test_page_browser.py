@@ -11,7 +11,7 @@ from bert_serving.explanation.integrated_gradients import explain
 from bert_serving.explanation.page import explain_page
 from bert_serving.features.frozen import classify_features, majority_of
 from bert_serving.features.map import MOST_POINTS, FeatureMap
-from bert_serving.features.page import Names, map_page
+from bert_serving.features.page import MapNames, map_page
 from bert_serving.features.projection import Method, project
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]
@@ -34,14 +34,14 @@ def feature_map(rows: int) -> FeatureMap:
         classes=classes,
         projection=project(features, Method.PCA),
         candidates=rows,
-        learnt=half,
+        training_rows=half,
         regression=classify_features(train, test, LABELS),
         majority=majority_of(train[1], test[1], LABELS),
         width=6,
     )
 
 
-NAMES = Names("tiny", "rows.tsv", "half of them", Pooling.MEAN)
+NAMES = MapNames("tiny", "rows.tsv", "half of them", Pooling.MEAN)
 
 
 @pytest.fixture(scope="module")
@@ -89,9 +89,9 @@ def test_a_click_on_a_label_shows_its_points_alone(page):
 
 
 def test_a_cell_of_the_confusion_matrix_opens_its_texts(page):
-    button = page.find(".matrix td.wrong button")
+    button = page.find(".matrix td.incorrect button")
     count = int(button.text)
-    page.click(".matrix td.wrong button")
+    page.click(".matrix td.incorrect button")
     rows = page.all(".matrix .opened tbody tr")
     assert len(rows) == count
     assert "of <b>" in rows[0].text

@@ -11,7 +11,7 @@ from bert_serving.features.projection import DENSITY_BINS, FEWEST_UMAP_ROWS, Met
 FEATURES = np.random.default_rng(0).normal(size=(60, 6)) * [9, 5, 1, 1, 1, 1]
 
 
-def test_principal_components_are_those_of_the_singular_value_decomposition():
+def test_principal_components_are_those_of_the_singular_values():
     found = project(FEATURES, Method.PCA)
     centred = FEATURES - FEATURES.mean(axis=0)
     _, sizes, directions = np.linalg.svd(centred, full_matrices=False)
@@ -36,7 +36,7 @@ def test_points_lie_between_0_and_1_and_are_the_same_each_time(features):
     np.testing.assert_array_equal(first.points, second.points)
 
 
-def test_without_umap_the_method_is_pca_and_asking_for_umap_says_what_to_install(monkeypatch):
+def test_without_umap_pca_is_used_and_asking_for_umap_is_refused(monkeypatch):
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "umap" else found(name))
     assert project(FEATURES).method is Method.PCA
@@ -56,7 +56,7 @@ def test_with_few_rows_the_method_is_pca():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("rows", [FEWEST_UMAP_ROWS, 90])
-def test_umap_keeps_groups_apart_that_are_apart_and_gives_the_same_points_each_time(rows):
+def test_umap_keeps_separate_groups_apart_and_is_reproducible(rows):
     pytest.importorskip("umap")
     groups = np.arange(rows) % 3
     features = np.random.default_rng(1).normal(size=(rows, 8)) * 0.3 + 5 * np.eye(8)[groups]

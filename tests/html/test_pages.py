@@ -24,11 +24,11 @@ from bert_serving.html.parts import (
     Matrix,
     Paragraph,
     Pieces,
-    Table,
+    SortableTable,
     Verdict,
     Verdicts,
-    shortened,
 )
+from bert_serving.wording import shortened
 
 
 def page(*parts, title="Title") -> Page:
@@ -62,7 +62,7 @@ def data_of(html: str) -> list:
 
 class TestAPage:
     def test_stands_alone_and_asks_nothing_of_a_network(self):
-        html = page(chart(), Table([Column("text")], [("good",)])).render()
+        html = page(chart(), SortableTable([Column("text")], [("good",)])).render()
         addresses = [value for _, pairs in elements(html) for name, value in pairs if name in ("src", "href")]
         assert addresses == ["data:,", "#content", "#section-1"]
         policy = {value for _, pairs in elements(html) for name, value in pairs if "default-src" in str(value)}
@@ -93,9 +93,9 @@ class TestAPage:
         parts = (
             Paragraph(text),
             Facts([(text, text)]),
-            Verdicts([Verdict("fix", text, text, Table([Column(text)], [(text,)], caption=text))]),
+            Verdicts([Verdict("fix", text, text, SortableTable([Column(text)], [(text,)], caption=text))]),
             Pieces([(text, 0.5), (text, None)]),
-            Matrix([text], [[1]], text, text, {(0, 0): Table([Column(text)], [(text,)])}),
+            Matrix([text], [[1]], text, text, {(0, 0): SortableTable([Column(text)], [(text,)])}),
             Bars([(text, 0.5, text)]),
         )
         html = Page(text, text, (Section(text, parts, text),)).render()
@@ -108,7 +108,7 @@ class TestAPage:
     def test_of_25_000_reviews_stays_below_eight_megabytes(self, tmp_path):
         review = "It was a film. " * 100
         rows = [(number, "pos", 0.5, shortened(review, 200)) for number in range(25_000)]
-        table = Table(
+        table = SortableTable(
             [Column("row", "number"), Column("label", "label"), Column("loss", "number"), Column("text")], rows
         )
         assert page(table, chart()).write(tmp_path / "page.html").stat().st_size < 8_000_000
@@ -141,7 +141,7 @@ class TestWriting:
         path = tmp_path / "page.html"
         path.write_text("old")
         with pytest.raises(TypeError, match="a page cannot hold a object"):
-            page(Table([Column("text")], [(object(),)])).write(path)
+            page(SortableTable([Column("text")], [(object(),)])).write(path)
         assert path.read_text() == "old"
         assert list(tmp_path.iterdir()) == [path]
 
@@ -170,15 +170,15 @@ class TestWriting:
 class TestTables:
     def test_hold_numbers_of_numpy_and_leave_out_what_json_cannot_hold(self):
         row = (np.int64(3), np.float32(0.25), float("nan"), np.float64("inf"), None, True, np.bool_(False))
-        (found,) = data_of(Table([Column(str(i)) for i in range(7)], [row]).html())
+        (found,) = data_of(SortableTable([Column(str(i)) for i in range(7)], [row]).html())
         assert found["rows"] == [[3, 0.25, None, None, None, True, False]]
 
     def test_cut_numbers_to_what_can_be_looked_at(self):
-        (found,) = data_of(Table([Column("a", "number")], [(1 / 3,), (123456.789,), (25000,)]).html())
+        (found,) = data_of(SortableTable([Column("a", "number")], [(1 / 3,), (123456.789,), (25000,)]).html())
         assert found["rows"] == [[0.33333], [123456.789], [25000]]
 
     def test_hold_pieces_with_their_weights(self):
-        (found,) = data_of(Table([Column("pieces")], [(Pieces([("un", None), ("##do", -0.5)]),)]).html())
+        (found,) = data_of(SortableTable([Column("pieces")], [(Pieces([("un", None), ("##do", -0.5)]),)]).html())
         assert found["rows"] == [[{"pieces": [["un", None], ["##do", -0.5]]}]]
 
 
@@ -200,15 +200,15 @@ class TestPieces:
 
 class TestAMatrix:
     def test_gives_a_button_only_to_cells_with_rows(self):
-        cells = {(0, 1): Table([Column("text")], [("bad film",)])}
+        cells = {(0, 1): SortableTable([Column("text")], [("bad film",)])}
         html = Matrix(("good", "bad"), np.array([[5, 1], [0, 4]]), "true label", "predicted label", cells).html()
         assert re.findall(r'data-opens="(\d-\d)">(\d)<', html) == [("0-1", "1")]
         assert 'aria-label="true label good, predicted label bad: 1 row, 17% of the row"' in html
-        assert re.findall(r'class="(right|wrong)" style="--share:([\d.]+)"', html) == [
-            ("right", "0.913"),
-            ("wrong", "0.408"),
-            ("wrong", "0.000"),
-            ("right", "1.000"),
+        assert re.findall(r'class="(correct|incorrect)" style="--share:([\d.]+)"', html) == [
+            ("correct", "0.913"),
+            ("incorrect", "0.408"),
+            ("incorrect", "0.000"),
+            ("correct", "1.000"),
         ]
 
 
@@ -218,22 +218,14 @@ class TestBars:
         assert f"width:{width}%" in Bars([("majority", share, "0.352")]).html()
 
 
-class TestShortenedText:
-    @pytest.mark.parametrize(
-        ("text", "expected"), [("good film", "good film"), ("x" * 11, "xxxxxxxxxx … (11 characters)")]
-    )
-    def test_states_its_whole_length(self, text, expected):
-        assert shortened(text, 10) == expected
-
-
 class TestCharts:
     @pytest.mark.parametrize(
         "spec",
         [
             charts.stacked_bars([("a", "train", 3, 0.3)], order=["a"], groups=["train"]),
-            charts.box_plot([charts.Box("a", "train", 1, 2, 3, 4, 5, 9)], order=["a"], value="words", limit=4),
-            charts.histogram([charts.Bin(0, 1, 5, "a"), charts.Bin(0, 1, 5, "b")], value="words", groups=["a", "b"]),
-            charts.reliability({"before": [charts.Confidence(0.5, 0.4, 0.3, 0.6, 10)]}),
+            charts.box_plot([charts.Box("a", 1, 2, 3, 4, 5, 9)], order=["a"], value="words", limit=4),
+            charts.histogram([charts.Bin(0, 1, 5), charts.Bin(1, 2, 5)], value="words"),
+            charts.reliability({"before": [charts.ReliabilityPoint(0.5, 0.4, 0.3, 0.6, 10)]}),
             charts.scatter([(0.0, 1.0, "a", "text")] * 6000, labels=["a", "b"]),
         ],
     )

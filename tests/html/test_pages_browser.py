@@ -6,7 +6,18 @@ from support.hostile import HOSTILE
 
 from bert_serving.html import charts
 from bert_serving.html.page import Page, Section
-from bert_serving.html.parts import Bars, Chart, Column, Facts, Matrix, Paragraph, Pieces, Table, Verdict, Verdicts
+from bert_serving.html.parts import (
+    Bars,
+    Chart,
+    Column,
+    Facts,
+    Matrix,
+    Paragraph,
+    Pieces,
+    SortableTable,
+    Verdict,
+    Verdicts,
+)
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
@@ -19,7 +30,7 @@ def page_path(tmp_path_factory: pytest.TempPathFactory):
     rows = [(number, LABELS[number % 3], number / 7 if number else None, f"text {number:02d}") for number in range(60)]
     rows += [(60 + number, "praise", 0.5, text) for number, text in enumerate(HOSTILE)]
     columns = [Column("row", "number"), Column("label", "label"), Column("loss", "bar"), Column("text")]
-    small = Table([Column("text")], [(text,) for text in HOSTILE], caption="Rows", filterable=False)
+    small = SortableTable([Column("text")], [(text,) for text in HOSTILE], caption="Rows", filterable=False)
     counts = [[5, 2, 0], [1, 4, 0], [0, 0, 3]]
     cells = {(row, column): small for row in range(3) for column in range(3) if counts[row][column]}
     bars = charts.stacked_bars([(label, "train", 5, 0.3) for label in LABELS], order=LABELS, groups=["train"])
@@ -29,7 +40,7 @@ def page_path(tmp_path_factory: pytest.TempPathFactory):
     sections = (
         Section("Figures", (Facts([("rows", "68")]), Paragraph(HOSTILE[1]), Bars([("majority", 0.5, "0.5")]))),
         Section("Verdicts", (Verdicts([Verdict("fix", HOSTILE[0], "Look.", small), Verdict("good", "fine")]),)),
-        Section("Table", (Table(columns, rows, caption="All rows"),)),
+        Section("Table", (SortableTable(columns, rows, caption="All rows"),)),
         Section("Matrix", (Matrix(LABELS, counts, "true label", "predicted label", cells),)),
         Section("Pieces", (Pieces([("un", None), ("##do", -0.5), (HOSTILE[0], 0.7)]),)),
         Section("Charts", (Chart(bars, "Share of each label"), Chart(points, "Texts in two dimensions"))),
@@ -91,7 +102,7 @@ class TestATable:
 
     def test_says_when_no_row_fits(self, page):
         page.find(f"{TABLE} input").send_keys("nowhere to be found")
-        assert page.texts(f"{TABLE} tbody td") == ["no row fits"]
+        assert page.texts(f"{TABLE} tbody td") == ["no matching rows"]
 
     def test_turns_its_pages(self, page):
         assert page.find(f"{TABLE} .turn .count").text == "page 1 of 3"

@@ -28,7 +28,7 @@ def sort_and_filter(page, table: str) -> None:
     assert {direction for direction, _ in seen} == {"ascending", "descending"}
     assert seen[0][1] != seen[1][1]
     page.find(f"{table} input[type=search]").send_keys("zzzzzz")
-    assert page.texts(f"{table} tbody td") == ["no row fits"]
+    assert page.texts(f"{table} tbody td") == ["no matching rows"]
 
 
 def open_each_cell(page, classes: int) -> None:
@@ -55,7 +55,7 @@ def run(name, shared_data, minilm_folder, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp(name)
     (training_rows,) = (shared_data / name).glob("train.tsv*")
     lines = [
-        f'data = {{train = "{training_rows}", rows = {ROWS}}}',
+        f'data = {{train = "{training_rows}", max_train_rows = {ROWS}}}',
         f'encoder = {{path = "{minilm_folder}", trainable = false, sequence_length = 32}}',
         "training = {epochs = 1, batch_size = 32}",
     ]

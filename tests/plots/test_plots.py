@@ -8,15 +8,10 @@ import pytest
 from matplotlib.image import imread
 
 from bert_serving.metrics import classification_metrics
-from bert_serving.plots.figure import abridged, wrapped
-from bert_serving.plots.plots import (
-    draw_class_distribution,
-    draw_confusion_matrix,
-    draw_history,
-    draw_predictions,
-    draw_reliability,
-    draw_token_lengths,
-)
+from bert_serving.plots.data import draw_class_distribution, draw_token_lengths
+from bert_serving.plots.results import draw_confusion_matrix, draw_predictions, draw_reliability
+from bert_serving.plots.style import abridged, wrapped
+from bert_serving.plots.training import draw_history
 
 AWKWARD = ["costs $5 or $6 {x_$", "天气很好", "طقس جميل", "two\nlines\x00", "a_very_long_label_" * 6, "", "🙂"]
 
@@ -50,10 +45,9 @@ def looked_at(path: Path, least_width: int = 500) -> np.ndarray:
     return pixels
 
 
-def history(epochs: int, **more) -> list[dict]:
+def history(epochs: int) -> list[dict]:
     return [
         {"epoch": epoch, "loss": 1 / epoch, "accuracy": 1 - 0.5 / epoch, "val_loss": 1.1 / epoch, "val_accuracy": 0.8}
-        | more
         for epoch in range(1, epochs + 1)
     ]
 
@@ -72,14 +66,6 @@ def history(epochs: int, **more) -> list[dict]:
 def test_history_is_drawn(tmp_path, rows):
     draw_history(rows, tmp_path / "history.png")
     looked_at(tmp_path / "history.png")
-
-
-def test_the_metric_of_the_history_can_be_chosen(tmp_path):
-    rows = history(3, val_macro_f1=0.5)
-    draw_history(rows, tmp_path / "first.png")
-    draw_history(rows, tmp_path / "chosen.png", metric="macro_f1")
-    first, chosen = looked_at(tmp_path / "first.png"), looked_at(tmp_path / "chosen.png")
-    assert first.shape != chosen.shape or not np.array_equal(first, chosen)
 
 
 def test_a_history_without_epochs_is_refused(tmp_path):

@@ -1,11 +1,11 @@
 "use strict";
-// Everything from outside reaches the page as text nodes and attributes, never as markup.
+// Input from outside becomes text nodes and attributes, never markup.
 (() => {
   const LONG_TEXT = 280;      // characters that a cell shows before "more"
-  const WIDE_TEXT = 60;       // characters from which a text wants a wide column
-  const MOST_CHOICES = 100;   // a label column with more labels has no choice to filter by
-  const MANY_LABELS = 12;     // from here on a matrix writes its column labels upright
-  const MANY_MARKS = 3000;    // from here on a chart is drawn on a canvas
+  const WIDE_TEXT = 60;       // characters from which a text gets a wide column
+  const MOST_CHOICES = 100;   // a label column with more labels has no menu to filter by
+  const MANY_LABELS = 12;     // with more labels a matrix turns its column labels upright
+  const MANY_MARKS = 3000;    // with more marks a chart is drawn on a canvas
   const UNSET = {};
 
   const make = (name, attributes = {}, ...children) => {
@@ -115,8 +115,8 @@
       tools.hidden = !data.filterable && this.rows.length <= this.size;
       this.previous = make("button", { type: "button", onclick: () => this.turn(-1) }, "Previous");
       this.next = make("button", { type: "button", onclick: () => this.turn(1) }, "Next");
-      this.place = make("span", { class: "count" });
-      this.turner = make("div", { class: "turn" }, this.previous, this.place, this.next);
+      this.position = make("span", { class: "count" });
+      this.turner = make("div", { class: "turn" }, this.previous, this.position, this.next);
       element.append(tools, make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": data.caption || "Table" }, table), this.turner);
       this.draw();
     }
@@ -191,10 +191,10 @@
       this.body.replaceChildren(...numbers.map((number) =>
         make("tr", {}, ...this.columns.map((column, index) => cell(this.rows[number][index], column.kind, this.greatest[index])))));
       if (!numbers.length)
-        this.body.append(make("tr", {}, make("td", { class: "none", colspan: this.columns.length }, this.rows.length ? "no row fits" : "no rows")));
+        this.body.append(make("tr", {}, make("td", { class: "none", colspan: this.columns.length }, this.rows.length ? "no matching rows" : "no rows")));
       const all = `${whole.format(this.rows.length)} row${this.rows.length === 1 ? "" : "s"}`;
       this.count.textContent = this.view.length === this.rows.length ? all : `${whole.format(this.view.length)} of ${all}`;
-      this.place.textContent = `page ${whole.format(this.page + 1)} of ${whole.format(pages)}`;
+      this.position.textContent = `page ${whole.format(this.page + 1)} of ${whole.format(pages)}`;
       this.previous.disabled = this.page === 0;
       this.next.disabled = this.page >= pages - 1;
       this.turner.hidden = pages === 1;
@@ -212,12 +212,12 @@
 
   const matrix = (element) => {
     const buttons = [...element.querySelectorAll("button[data-opens]")];
-    const place = element.querySelector(".opened");
+    const opened = element.querySelector(".opened");
     element.classList.toggle("many", element.querySelectorAll("thead th").length > MANY_LABELS);
     const close = () => {
       buttons.forEach((button) => button.setAttribute("aria-expanded", "false"));
-      place.querySelectorAll(".table").forEach((table) => { table.hidden = true; element.append(table); });
-      place.replaceChildren();
+      opened.querySelectorAll(".table").forEach((table) => { table.hidden = true; element.append(table); });
+      opened.replaceChildren();
     };
     const open = (button) => {
       const again = button.getAttribute("aria-expanded") === "true";
@@ -227,7 +227,7 @@
       const table = element.querySelector(`.table[data-cell="${button.dataset.opens}"]`);
       table.hidden = false;
       fill(table);
-      place.append(make("h3", {}, button.getAttribute("aria-label")), table);
+      opened.append(make("h3", {}, button.getAttribute("aria-label")), table);
     };
     const arrows = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
     const size = element.querySelectorAll("tbody tr").length;
@@ -290,7 +290,7 @@
     figure.dataset.state = "drawing";
     figure.dataset.drawn = isDark() ? "dark" : "light";
     const renderer = marksIn(spec) > MANY_MARKS ? "canvas" : "svg";
-    // Vega gives the element that it draws into a label of its own.
+    // Vega sets its own label on the element that it draws into.
     const inner = make("div");
     plot.replaceChildren(inner);
     figure.drawn = vegaEmbed(inner, spec, { actions: false, renderer, config: chartConfig(), tooltip: { theme: isDark() ? "dark" : "light" } })
@@ -322,10 +322,10 @@
   // === Contents ===
 
   const links = new Map([...document.querySelectorAll("nav a")].map((link) => [link.hash.slice(1), link]));
-  const seen = new Set();
+  const visible = new Set();
   const watcher = new IntersectionObserver((entries) => {
-    entries.forEach((entry) => (entry.isIntersecting ? seen.add(entry.target.id) : seen.delete(entry.target.id)));
-    const current = [...links.keys()].find((id) => seen.has(id));
+    entries.forEach((entry) => (entry.isIntersecting ? visible.add(entry.target.id) : visible.delete(entry.target.id)));
+    const current = [...links.keys()].find((id) => visible.has(id));
     links.forEach((link, id) => (id === current ? link.setAttribute("aria-current", "true") : link.removeAttribute("aria-current")));
   }, { rootMargin: "-10% 0px -60% 0px" });
   document.querySelectorAll("main section").forEach((section) => watcher.observe(section));
@@ -344,6 +344,6 @@
     document.querySelectorAll("details .table").forEach(fill);
   });
   addEventListener("afterprint", () => opened.splice(0).forEach((details) => { details.open = false; }));
-  // The page is on the screen before the charts below the fold are drawn.
+  // The page is painted before its charts are drawn.
   requestAnimationFrame(() => setTimeout(drawAll));
 })();

@@ -200,7 +200,7 @@ def judge(
         before = measure(serving.head, serving.labels, serving.y_true, serving.values)
         checks += _relative(rules, scores, before)
     if golden is not None:
-        wrong = [row for row in range(len(golden)) if not golden.right[row]]
+        wrong = [row for row in range(len(golden)) if not golden.correct[row]]
         checks.append(Check("golden texts answered wrong", len(wrong), 0, not wrong, _mistakes(golden, wrong)))
     if latency is not None:
         checks += _timely(rules, latency)
@@ -291,5 +291,5 @@ def _timely(rules: GateRules, latency: Latency) -> list[Check]:
 
 
 def _mistakes(golden: Predictions, wrong: Sequence[int]) -> str:
-    shown = [f"{golden.table.texts[row][:40]!r} is {golden.predicted_name(row)}" for row in wrong[:3]]
+    shown = [f"{golden.table.texts[row][:40]!r} is {golden.predicted_label(row)}" for row in wrong[:3]]
     return "; ".join(shown) if wrong else f"{len(golden)} texts"

@@ -4,13 +4,13 @@ import dataclasses
 
 import numpy as np
 import pytest
-from support.answered import EVERY_KIND, NAMES, classified
 from support.browser import browser  # noqa: F401  a fixture
 from support.hostile import HOSTILE
+from support.predictions import EVERY_KIND, NAMES, classified
 
 from bert_serving.contract import Head, Scaling
+from bert_serving.evaluation.page.names import ReportNames
 from bert_serving.evaluation.page.report import report_page
-from bert_serving.evaluation.page.words import Names
 from bert_serving.evaluation.predictions import Predictions
 from bert_serving.evaluation.report import TextLengths, make_report
 
@@ -40,7 +40,7 @@ def page_path(tmp_path_factory):
     made = dataclasses.replace(made, table=dataclasses.replace(made.table, columns={HOSTILE[1]: parts}))
     report = make_report(made, lengths=TextLengths(np.arange(900) % 200, 128), other=compared(made))
     path = tmp_path_factory.mktemp("report") / "report.html"
-    return report_page(report, Names(HOSTILE[0], HOSTILE[1], other="second", scaling=Scaling(1.25))).write(path)
+    return report_page(report, ReportNames(HOSTILE[0], HOSTILE[1], other="second", scaling=Scaling(1.25))).write(path)
 
 
 @pytest.fixture(params=[False, True], ids=["light", "dark"])
@@ -48,7 +48,7 @@ def page(request, browser, page_path):  # noqa: F811
     browser.open(page_path, dark=request.param)
     yield browser
     assert browser.console() == []
-    assert browser.driver.title == "After training"  # hostile text would have changed it
+    assert browser.driver.title == "Evaluation report"  # hostile text would have changed it
 
 
 def test_the_page_paints_quickly_and_draws_its_charts(page):
@@ -72,7 +72,7 @@ def test_a_cell_of_the_matrix_opens_its_texts_by_click_and_by_key(page):
 
 
 def test_a_finding_opens_its_rows(page):
-    findings = place(page, "What to look at")
+    findings = place(page, "Findings")
     assert len(page.all(f"{findings} details")) >= 3
     page.click(f"{findings} details:has(.table) summary")
     page.wait(f"return document.querySelectorAll('{findings} details[open] tbody tr').length > 0")
@@ -94,7 +94,7 @@ def test_rows_by_loss_are_sorted_and_filtered(page):
 @pytest.mark.parametrize("kind", EVERY_KIND)
 def test_every_head_has_a_page_without_errors(kind, browser, tmp_path):  # noqa: F811
     made = EVERY_KIND[kind]
-    path = report_page(make_report(made, other=compared(made)), Names("first", "rows.tsv", other="second")).write(
+    path = report_page(make_report(made, other=compared(made)), ReportNames("first", "rows.tsv", other="second")).write(
         tmp_path / "page.html"
     )
     browser.open(path)
@@ -114,7 +114,7 @@ def test_25000_real_reviews_make_a_small_page_that_paints_quickly(shared_data, b
     signs = np.asarray([1 if label == labels[1] else -1 for label in rows.labels])
     positive = 1 / (1 + np.exp(-(2 * signs + random.normal(size=len(rows)) * 1.5)))
     made = Predictions(Head.SOFTMAX, labels, rows, np.stack([1 - positive, positive], axis=1))
-    page = report_page(make_report(made, other=compared(made)), Names("first", "imdb", other="second")).write(
+    page = report_page(make_report(made, other=compared(made)), ReportNames("first", "imdb", other="second")).write(
         tmp_path / "imdb.html"
     )
     assert len(rows) == 25_000

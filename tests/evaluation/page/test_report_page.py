@@ -6,25 +6,26 @@ import re
 
 import numpy as np
 import pytest
-from support.answered import EVERY_KIND, NAMES, classified, table
 from support.hostile import HOSTILE
+from support.predictions import EVERY_KIND, NAMES, classified, table
 
 from bert_serving.contract import Head, Scaling
 from bert_serving.evaluation.page import report as module
+from bert_serving.evaluation.page.names import ReportNames
 from bert_serving.evaluation.page.report import report_page
 from bert_serving.evaluation.page.rows import TEXT_CHARACTERS
-from bert_serving.evaluation.page.words import Names
 from bert_serving.evaluation.predictions import Predictions
 from bert_serving.evaluation.report import TextLengths, make_report
-from bert_serving.html.parts import Matrix, Table, Verdicts
+from bert_serving.html.parts import Matrix, SortableTable, Verdicts
 
-NAMED = Names("runs/first", "test.tsv")
-ALWAYS = ["What to look at", "Scores", "Slices", "How this was measured"]
+NAMED = ReportNames("runs/first", "test.tsv")
+ALWAYS = ["Findings", "Scores", "Slices", "Methods"]
+LABEL_ERRORS = "Label errors (confident learning)"
 SECTIONS = {
-    "softmax": ["Confusion matrix", "Rows by loss", "Probable label errors", "Calibration", "Thresholds"],
-    "binary": ["Confusion matrix", "Rows by loss", "Probable label errors", "Calibration", "Thresholds"],
-    "multilabel": ["Rows by loss", "Probable label errors", "Calibration", "Thresholds"],
-    "regression": ["Predicted against right numbers", "Largest and smallest residuals"],
+    "softmax": ["Confusion matrix", "Rows by loss", LABEL_ERRORS, "Calibration", "Thresholds"],
+    "binary": ["Confusion matrix", "Rows by loss", LABEL_ERRORS, "Calibration", "Thresholds"],
+    "multilabel": ["Rows by loss", LABEL_ERRORS, "Calibration", "Thresholds"],
+    "regression": ["Predicted against true values", "Largest and smallest errors"],
 }
 
 
@@ -38,7 +39,7 @@ def part(page, title: str, kind: type, place: int = 0):
 
 
 def verdicts(page) -> list[tuple[str, str]]:
-    return [(item.level, item.title) for item in part(page, "What to look at", Verdicts).items]
+    return [(item.level, item.title) for item in part(page, "Findings", Verdicts).items]
 
 
 @pytest.mark.parametrize("kind", EVERY_KIND)
@@ -60,7 +61,7 @@ def test_a_comparison_has_its_section_and_its_verdict(kind):
         dataclasses.replace(NAMED, other="runs/second"),
     )
     assert "Comparison" in titles(page)
-    assert ("look", "runs/second is clearly worse") in verdicts(page)
+    assert ("look", "runs/second is significantly worse") in verdicts(page)
     assert page.subtitle.endswith("compared with runs/second")
     page.render()
 
@@ -80,15 +81,15 @@ def test_the_lists_hold_the_highest_and_the_lowest_losses():
     made = classified(1_000)
     page = report_page(make_report(made), NAMED)
     order = np.argsort(-made.losses, kind="stable") + 1
-    highest, lowest = (part(page, "Rows by loss", Table, place) for place in (0, 1))
+    highest, lowest = (part(page, "Rows by loss", SortableTable, place) for place in (0, 1))
     assert [row[0] for row in highest.rows] == order[: module.MOST_LOSSES].tolist()
     assert [row[0] for row in lowest.rows] == order[::-1][: module.LEAST_LOSSES].tolist()
-    assert highest.caption == "Rows: 500 of 1,000, highest first"
+    assert highest.caption == "500 of 1,000 rows, highest first"
 
 
 def test_pairs_show_both_texts():
     made = classified(60, texts=[f"first {row}" for row in range(60)], pairs=[f"second {row}" for row in range(60)])
-    rows = part(report_page(make_report(made), NAMED), "Rows by loss", Table)
+    rows = part(report_page(make_report(made), NAMED), "Rows by loss", SortableTable)
     assert [column.title for column in rows.columns][:3] == ["row", "text", "second text"]
     number = rows.rows[0][0] - 1
     assert rows.rows[0][1:3] == [f"first {number}", f"second {number}"]
@@ -96,12 +97,12 @@ def test_pairs_show_both_texts():
 
 def test_a_long_text_is_cut_with_its_length_stated():
     made = classified(60, texts=["word " * 1_000] * 60)
-    text = part(report_page(make_report(made), NAMED), "Rows by loss", Table).rows[0][1]
+    text = part(report_page(make_report(made), NAMED), "Rows by loss", SortableTable).rows[0][1]
     assert len(text) < TEXT_CHARACTERS + 40
     assert text.endswith("(5,000 characters)")
 
 
-def test_verdicts_tell_of_all_that_falls_short():
+def test_verdicts_name_every_problem():
     made = classified(1_000, texts=["short"] * 900 + ["a much longer text"] * 100)
     values = made.values.copy()
     values[900:] = np.roll(values[900:], 1, axis=1)
@@ -109,19 +110,19 @@ def test_verdicts_tell_of_all_that_falls_short():
     names = dataclasses.replace(NAMED, notes=("these are the rows that the model was trained on",))
     found = verdicts(report_page(make_report(made), names))
     assert found[0] == ("fix", "these are the rows that the model was trained on")
-    assert any(level == "look" and title.startswith("words 4: ") for level, title in found)
+    assert any(level == "look" and title.startswith("Slice words = 4: ") for level, title in found)
     assert ("look", "1 label without rows: nobody") in found
-    assert any(title.startswith("Probabilities are off") for _, title in found)
+    assert any(title.startswith("Probabilities are poorly calibrated") for _, title in found)
     assert any(title.endswith("may be wrong") for _, title in found)
 
 
-def test_verdicts_praise_what_is_well():
+def test_verdicts_confirm_what_is_good():
     values = np.where(np.arange(1_000)[:, np.newaxis] % 2 == [0, 1], 0.999, 0.001)
     made = Predictions(Head.SOFTMAX, NAMES[:2], table([NAMES[row % 2] for row in range(1_000)]), values)
     assert verdicts(report_page(make_report(made), NAMED)) == [
-        ("good", "No slice falls clearly short of the rest"),
-        ("good", "Probabilities mean what they say: calibration error 0.1%"),
-        ("good", "No label looks wrong"),
+        ("good", "No slice scores significantly lower than the rest"),
+        ("good", "Probabilities are well calibrated: expected calibration error 0.1%"),
+        ("good", "No probable label errors"),
     ]
 
 
@@ -138,8 +139,8 @@ def test_the_advice_on_calibration_knows_the_scaling(scaling, advice):
     made = classified(1_000)
     made = dataclasses.replace(made, values=made.values**4 / (made.values**4).sum(axis=1, keepdims=True))
     page = report_page(make_report(made), dataclasses.replace(NAMED, scaling=scaling))
-    (verdict,) = [item for item in part(page, "What to look at", Verdicts).items if "Probabilities" in item.title]
-    assert "too sure of itself" in verdict.title
+    (verdict,) = [item for item in part(page, "Findings", Verdicts).items if "Probabilities" in item.title]
+    assert "overconfident" in verdict.title
     assert advice in verdict.detail
 
 
@@ -150,7 +151,7 @@ def test_hostile_texts_labels_and_columns_stay_text():
         made.table, labels=[labels[name] for name in made.table.labels], columns={HOSTILE[0]: (HOSTILE[:2] * 40)}
     )
     made = dataclasses.replace(made, labels=tuple(labels.values()), table=rows)
-    document = report_page(make_report(made), Names(HOSTILE[0], HOSTILE[1])).render()
+    document = report_page(make_report(made), ReportNames(HOSTILE[0], HOSTILE[1])).render()
     assert "<script>document" not in document
     assert "<img src=x" not in document
     for block in re.findall(r'<script type="application/json">(.*?)</script>', document, re.DOTALL):

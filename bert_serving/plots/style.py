@@ -1,7 +1,10 @@
-"""How every picture looks: canvas, titles, colors, fonts for all scripts, and texts that fit.
+"""The shared style of all plots: figures, titles, legends, colors, fonts for all scripts, texts that fit.
 
-Drawn with matplotlib's objects, never pyplot, so that nothing global changes and any thread may draw.
+The plots use matplotlib's objects, never pyplot, so that no global state changes and any thread may draw.
 """
+
+# matplotlib is imported where it is needed: it takes a second.
+# ruff: noqa: PLC0415
 
 import io
 import unicodedata
@@ -50,7 +53,7 @@ def new_figure(
     share_x: bool = False,
     grid: Any = "y",
 ) -> "tuple[Figure, list[Axes]]":
-    """An empty figure of so many inches and its axes, row by row; `heights` are the rows' shares of the height."""
+    """An empty figure and its axes, row by row; size in inches, `heights` are the rows' shares of the height."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -72,21 +75,29 @@ def new_figure(
 
 
 def set_title(axis: "Axes", text: str) -> None:
-    """A heading over the left edge."""
+    """Sets the title, left-aligned."""
     axis.set_title(text, loc="left", fontsize=11, color=INK, pad=10)
 
 
-def add_legend(axis: "Axes", *, below: bool = False, columns: int = 1, place: Any = "best") -> None:
-    """A legend where anything has a name; `below` puts it under all axes of the figure."""
+def add_legend(axis: "Axes", *, below: bool = False, columns: int = 1, location: str = "best") -> None:
+    """Adds a legend if anything has a label; `below` puts it under all axes of the figure."""
     handles, names = axis.get_legend_handles_labels()
     if not names:
         return
-    where, place = (axis.figure, "outside lower center") if below else (axis, place)
-    where.legend(handles, names, loc=place, ncols=columns, frameon=False, fontsize=9)
+    owner, location = (axis.figure, "outside lower center") if below else (axis, location)
+    owner.legend(handles, names, loc=location, ncols=columns, frameon=False, fontsize=9)
+
+
+def label_rows(axis: "Axes", labels: Sequence[str], width: int, *, size: float = 9) -> list[str]:
+    """Labels the rows of a horizontal chart from top to bottom, abridged to `width` columns; returns the labels."""
+    names = [abridged(label, width) for label in labels]
+    axis.set_yticks(range(len(names)), names, fontsize=size)
+    axis.set_ylim(len(names) - 0.4, -0.6)
+    return names
 
 
 def split_color(split: str, number: int) -> str:
-    """The color of a split; one without a color of its own gets that of its place."""
+    """The color of a split; a split without a color of its own gets the color of its number."""
     return SPLIT_COLORS.get(split, (BLUE, ORANGE, GREEN, VERMILION)[number % 4])
 
 
@@ -94,18 +105,19 @@ def rgb(color: str) -> tuple[float, float, float]:
     """A color as red, green and blue, each from 0 to 1."""
     from matplotlib.colors import to_rgb
 
-    return to_rgb(color)
+    red, green, blue = to_rgb(color)
+    return red, green, blue
 
 
 def save(figure: "Figure", path: Path) -> None:
-    """Writes a PNG file, its letters in the installed fonts that have them; makes its folder."""
+    """Writes a PNG file and creates its folder; each letter is drawn in an installed font that has it."""
     from matplotlib.text import Text
 
     for text in figure.findobj(Text):
         text.set_fontfamily(_installed_fonts())
     picture = io.BytesIO()
     with warnings.catch_warnings():
-        # A script that no installed font covers shows as boxes; the bars beside it still say something.
+        # A script that no installed font covers shows as boxes; the rest of the plot is still useful.
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from")
         warnings.filterwarnings("ignore", message=r"Matplotlib currently does not support .* natively")
         figure.savefig(picture, format="png", dpi=DPI)
@@ -123,23 +135,23 @@ def _installed_fonts() -> list[str]:
 
 
 def wrapped(text: str, width: int, *, lines: int) -> list[str]:
-    """The text in at most so many lines of `width` columns, broken between words where there are any."""
-    found: list[str] = []
+    """The text in at most `lines` lines of `width` columns, broken between words where possible."""
+    broken: list[str] = []
     rest = _printable(text)
-    while rest and len(found) < lines:
+    while rest and len(broken) < lines:
         if width_of(rest) <= width:
-            found.append(rest)
+            broken.append(rest)
             break
-        head = _head(rest, width if len(found) < lines - 1 else width - 1)
+        head = _head(rest, width if len(broken) < lines - 1 else width - 1)
         space = head.rfind(" ") if rest[len(head)] != " " else len(head)
         head = head[:space] if space > len(head) // 2 else head
         rest = rest[len(head) :].lstrip()
-        found.append(head if len(found) < lines - 1 else head + "…")
-    return [_literal(line) for line in found]
+        broken.append(head if len(broken) < lines - 1 else head + "…")
+    return [_literal(line) for line in broken]
 
 
 def abridged(label: str, width: int) -> str:
-    """At most `width` columns; the middle goes, because labels that start alike often end differently."""
+    """At most `width` columns; the middle is left out, because labels that start alike often end differently."""
     line = _printable(label)
     if width_of(line) > width:
         tail = _head(line[::-1], (width - 1) // 2)[::-1]
@@ -161,15 +173,15 @@ def _printable(text: str) -> str:
 
 
 def _literal(text: str) -> str:
-    # matplotlib takes what stands between two dollar signs for mathematics.
+    # matplotlib reads text between two dollar signs as mathematics.
     return text.replace("$", r"\$")
 
 
 def width_of(text: str) -> int:
-    """Columns that a text takes: a wide East Asian letter takes two."""
+    """The width of a text in columns; a wide East Asian letter takes two."""
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
 def shown_share(share: float) -> str:
-    """A share in per cent, with a decimal where it is small."""
+    """A share in percent, with a decimal where it is small."""
     return f"{share:.0%}" if share in (0, 1) or share >= 0.1 else f"{share:.1%}"

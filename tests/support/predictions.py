@@ -1,4 +1,4 @@
-"""Answers to rows, made up but of a known kind, for tests of the analyzes after training."""
+"""Made-up predictions of every head, for tests of the analyses after training."""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ def table(labels, texts=None, pairs=None, **columns) -> LabeledTable:
 
 
 def classified(rows: int = 600, classes: int = 3, *, seed: int = 0, sure: float = 2.0, **kept) -> Predictions:
-    """One label of `classes`: the logit of the right one is `sure` higher than noise."""
+    """One label of `classes`: the logit of the true one is `sure` higher than noise."""
     random = np.random.default_rng(seed)
     y_true = random.integers(0, classes, rows)
     logits = random.normal(size=(rows, classes))
@@ -30,7 +30,7 @@ def classified(rows: int = 600, classes: int = 3, *, seed: int = 0, sure: float 
 
 
 def tagged(rows: int = 400, classes: int = 4, *, seed: int = 0, sure: float = 1.2, **kept) -> Predictions:
-    """Any of `classes` labels: the logit of each right one is `sure` higher than noise, of each wrong one lower."""
+    """Any of `classes` labels: the logit of each true one is `sure` higher than noise, of each other one lower."""
     random = np.random.default_rng(seed)
     y_true = random.random((rows, classes)) < np.linspace(0.1, 0.6, classes)
     values = 1 / (1 + np.exp(-(random.normal(size=y_true.shape) + np.where(y_true, sure, -sure))))
@@ -39,7 +39,7 @@ def tagged(rows: int = 400, classes: int = 4, *, seed: int = 0, sure: float = 1.
 
 
 def measured(rows: int = 300, *, seed: int = 0, error: float = 0.5, **kept) -> Predictions:
-    """A number between 0 and 5, missed by a normal error."""
+    """A number between 0 and 5, predicted with a normal error."""
     random = np.random.default_rng(seed)
     y_true = random.uniform(0, 5, rows)
     values = (y_true + random.normal(size=rows) * error)[:, np.newaxis]

@@ -1,0 +1,81 @@
+"""The words of a text, and the tokens of each word."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_text
+
+from bert_serving.classifier import Classifier
+from bert_serving.errors import InputError
+from bert_serving.explanation.attribution import Word
+from bert_serving.text.packing import combine_segments
+from bert_serving.text.preprocessing import VOCABULARY_FILE, normalize
+from bert_serving.text.vocabulary import SpecialIds, read_vocabulary
+
+_FRAMING = -1
+
+
+class TokenWords:
+    """The words of one text or of a pair, and the word of each token.
+
+    Attributes:
+        numbers: the word's number for each token, int32 [tokens]; -1 for [CLS] and [SEP].
+        are_cut: whether the sequence length cuts words off.
+    """
+
+    def __init__(self, classifier: Classifier, texts: Sequence[str]):
+        """Splits `texts` into words as the classifier's tokenizer does."""
+        preprocessing = classifier.preprocessing
+        self._words: list[Word] = []
+        word_numbers = []
+        for segment, text in enumerate(texts):
+            pieces = preprocessing.segment(tf.constant([text]))[0]
+            counts = pieces.row_lengths().numpy()
+            words = _split_words(text)
+            if len(words) != len(counts):
+                # For example a word of accents alone, which an uncased tokenizer removes.
+                vocabulary = read_vocabulary(preprocessing.folder / "assets" / VOCABULARY_FILE)
+                words = [
+                    ("".join(vocabulary[piece] for piece in word).replace("##", ""), True) for word in pieces.numpy()
+                ]
+            flat = np.repeat(np.arange(len(counts)) + len(self._words), counts).astype(np.int32)
+            word_numbers.append(tf.RaggedTensor.from_row_lengths(flat, [len(flat)]))
+            self._words += [Word(word, None, after_space, segment) for word, after_space in words]
+        if not self._words:
+            raise InputError(f"the text {texts[0]!r:.60} has no words to explain; give one with letters or signs")
+        # Truncated and framed like the tokens, so that each number has the position of its token.
+        framing = SpecialIds(_FRAMING, _FRAMING, _FRAMING)
+        row, _ = combine_segments(word_numbers, framing, classifier.options.sequence_length)
+        self.numbers = row.flat_values.numpy()
+        total = int(tf.add_n([numbers.row_lengths()[0] for numbers in word_numbers]))
+        self.are_cut = total > int((self.numbers >= 0).sum())
+
+    def attributed(self, tokens: np.ndarray) -> tuple[Word, ...]:
+        """The words with the sums of their tokens' attributions, float [tokens]."""
+        sums = np.zeros(len(self._words))
+        inside = self.numbers >= 0
+        np.add.at(sums, self.numbers[inside], tokens[inside])
+        kept = set(self.numbers.tolist())
+        return tuple(
+            replace(word, attribution=float(sums[number])) if number in kept else word
+            for number, word in enumerate(self._words)
+        )
+
+
+def _split_words(text: str) -> list[tuple[str, bool]]:
+    """The words of a text by BERT's tokenizer, as written in the text, and whether white space precedes each."""
+    cleaned = normalize(tf.constant([text]), lower_case=False)
+    # A tokenizer with an empty vocabulary turns each word into one unknown piece.
+    empty = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(["[UNK]"], tf.constant([0], tf.int64)), -1)
+    tokenizer = tensorflow_text.BertTokenizer(empty, lower_case=False, token_out_type=tf.int64)
+    _, starts, _ = tokenizer.tokenize_with_offsets(cleaned)
+    content = cleaned.numpy()[0]
+    # The tokenizer ends very long words too early; their starts are right.
+    offsets = [*starts[0][:, :1].flat_values.numpy().tolist(), len(content)]
+    return [
+        (content[start:end].rstrip(b" ").decode(), content[:start].endswith(b" ") or start == 0)
+        for start, end in itertools.pairwise(offsets)
+    ]

@@ -1,0 +1,1 @@
+"""The page of `bert-serving explore`: findings, labels, texts, baselines."""
