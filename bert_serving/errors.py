@@ -27,7 +27,8 @@
 Messages say what is wrong, the value received and what to do, in one line.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 class RenamedWarning(FutureWarning):
@@ -60,6 +61,7 @@ class RunFileError(InputError):
     """
 
     def __init__(self, source: str, problems: Sequence[str]):
+        """Joins the problems of a run file into one line."""
         self.problems = list(problems)
         super().__init__(f"{source}: " + "; ".join(self.problems))
 
@@ -116,6 +118,7 @@ class VerificationError(BertServingError):
     exit_status = 1
 
     def __init__(self, subject: str, problems: Sequence[str]):
+        """Joins the failed checks of a subject into one line."""
         self.problems = list(problems)
         super().__init__(f"{subject}: " + "; ".join(self.problems))
 
@@ -218,3 +221,22 @@ def grpc_code(error: BaseException) -> str:
 def http_status(code: str) -> int:
     """HTTP status for the name of a gRPC status code."""
     return _HTTP_STATUS.get(code, 500)
+
+
+def describe_problem(problem: Mapping[str, Any], subject: str) -> str:
+    """One line for one of pydantic's validation errors: key, what is wrong, the value received.
+
+    Args:
+        problem: one of `ValidationError.errors()`.
+        subject: what is named where the problem is not that of a single key, such as "run file".
+    """
+    key = ".".join(str(part) for part in problem["loc"]) or subject
+    match problem["type"]:
+        case "extra_forbidden":
+            return f"{key}: unknown key"
+        case "missing":
+            return f"{key}: missing"
+        case "value_error":
+            return f"{key}: {problem['ctx']['error']}"
+    message = problem["msg"][0].lower() + problem["msg"][1:]
+    return f"{key}: {message}, got {problem['input']!r}"

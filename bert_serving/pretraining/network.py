@@ -26,7 +26,7 @@ from bert_serving.encoders.loading import find_encoder_folder, load_encoder, net
 from bert_serving.encoders.safetensors_file import read_safetensors
 from bert_serving.errors import EncoderError
 from bert_serving.pretraining.masking import POSITIONS
-from bert_serving.pretraining.run_file import PositionInitializer, StartConfig
+from bert_serving.pretraining.config import PositionInitializer, StartConfig
 from bert_serving.text.preprocessing import VOCABULARY_FILE, write_preprocessing
 from bert_serving.text.vocabulary import read_vocabulary
 

@@ -20,11 +20,11 @@ from bert_serving.observer import Observer
 from bert_serving.pretraining.masking import MaskedBatch, MaskingRule, mask_batch
 from bert_serving.pretraining.network import MaskedLanguageModel, start, write_pretrained
 from bert_serving.pretraining.rows import pretraining_rows
-from bert_serving.pretraining.run_file import PretrainingConfig, TextConfig
+from bert_serving.pretraining.config import PretrainingConfig, TextConfig
 from bert_serving.text.preprocessing import VOCABULARY_FILE, load_preprocessing
 from bert_serving.text.vocabulary import SPECIAL_TOKENS, read_vocabulary
 from bert_serving.training.checkpoints import restore, save
-from bert_serving.training.optimizer import Schedule, create_optimizer
+from bert_serving.training.optimizer import create_optimizer, plan_schedule
 from bert_serving.training.run_folder import LOCK, RunFolder
 
 HISTORY = "history.json"
@@ -216,9 +216,9 @@ def _learn(
 ) -> list[dict[str, Any]]:
     training = config.training
     plan = BatchPlan(training.batch_size, training.seed)
-    steps = len(plan.order(rows.lengths, 0)) * training.epochs
-    schedule = Schedule(steps, int(steps * training.warmup_ratio), training.learning_rate)
-    optimizer = create_optimizer(schedule, training.as_training())
+    steps = len(plan.order(rows.lengths, 0))
+    schedule = plan_schedule(training, steps_per_epoch=steps, width=model.architecture.hidden_size, trainable=True)
+    optimizer = create_optimizer(schedule, training)
     step = _Step(model, optimizer)
     checkpoint = tf.train.Checkpoint(model=model.pretrainer, optimizer=optimizer)
     history = restore(checkpoint, place)

@@ -8,7 +8,7 @@ import tensorflow as tf
 import tf_keras
 from official.nlp import optimization
 
-from bert_serving.config import TrainingConfig
+from bert_serving.config import OptimizerConfig, TrainingConfig
 from bert_serving.errors import TrainingError
 
 # Peak learning rates by the encoder's width: Turc et al. (arXiv:1908.08962) search 3e-4 to 3e-5 for small BERTs, which want the
@@ -45,14 +45,14 @@ def default_learning_rate(width: int, *, trainable: bool = True) -> float:
     return next((rate for limit, rate in _LEARNING_RATES if width <= limit), _WIDEST_LEARNING_RATE)
 
 
-def plan_schedule(config: TrainingConfig, *, steps_per_epoch: int, width: int, trainable: bool) -> Schedule:
+def plan_schedule(config: OptimizerConfig, *, steps_per_epoch: int, width: int, trainable: bool) -> Schedule:
     """The learning rate's course for a run."""
     steps = steps_per_epoch * config.epochs
     peak = config.learning_rate or default_learning_rate(width, trainable=trainable)
     return Schedule(steps, int(steps * config.warmup_ratio), peak)
 
 
-def create_optimizer(schedule: Schedule, config: TrainingConfig) -> tf_keras.optimizers.legacy.Optimizer:
+def create_optimizer(schedule: Schedule, config: OptimizerConfig) -> tf_keras.optimizers.legacy.Optimizer:
     """AdamW: linear warmup, linear decay to zero, decoupled weight decay, gradients cut at a global norm.
 
     The recipe is tf-models-official's: the decay counts from step 0, so that the rate steps down by the warmup's share when the
@@ -63,7 +63,7 @@ def create_optimizer(schedule: Schedule, config: TrainingConfig) -> tf_keras.opt
     # AdamWeightDecay cuts the gradients of each replica alone, and none under loss scaling; Keras cuts their sum, always.
     optimizer.gradient_clip_norm = 0.0
     optimizer.global_clipnorm = config.max_grad_norm or None
-    if config.mixed_precision == "float16":
+    if isinstance(config, TrainingConfig) and config.mixed_precision == "float16":
         return tf_keras.mixed_precision.LossScaleOptimizer(optimizer)
     return optimizer
 

@@ -17,7 +17,7 @@ import tf_keras
 from bert_serving import __version__
 from bert_serving.cache import folder_sha256
 from bert_serving.classifier import Classifier, build_classifier, probabilities, targets_of
-from bert_serving.config import RunConfig, dump_run_config
+from bert_serving.config import RunConfig
 from bert_serving.contract import Head
 from bert_serving.data.audit import Audit, audit
 from bert_serving.data.batches import TokenRows
@@ -34,6 +34,7 @@ from bert_serving.features.frozen import FrozenEncoder, features_of
 from bert_serving.files import glob_characters
 from bert_serving.observer import Observer
 from bert_serving.plots import plots as pictures
+from bert_serving.run_file import dump_run_file
 from bert_serving.text.normalization import find_normalization, write_normalized
 from bert_serving.training.feature_head import feature_rows, over_features
 from bert_serving.training.loading import classifier_options, load_classifier, load_run_preprocessing
@@ -104,7 +105,7 @@ def train(config: RunConfig, out: Path, *, resume: bool = False, observer: Obser
             _start(run, config, classifier, folder, splits, data_sha256, found)
         else:
             _check_unchanged(run, folder, data_sha256)
-            run.write_text("run.toml", dump_run_config(config))
+            run.write_text("run.toml", dump_run_file(config))
         if not run.is_complete:
             if config.encoder.cache_features:
                 learning, rows = _over_features(classifier, splits, folder, observer)
@@ -153,8 +154,7 @@ def _check_folder(run: RunFolder, config: RunConfig, *, resume: bool) -> None:
         return
     # How a finished run is exported has no part in its training.
     before, now = (
-        dump_run_config(each.model_copy(update={"export": config.export})).splitlines()
-        for each in (run.config(), config)
+        dump_run_file(each.model_copy(update={"export": config.export})).splitlines() for each in (run.config(), config)
     )
     differing = sorted({line.split(" = ")[0] for line in set(before) ^ set(now)})
     if differing:

@@ -28,9 +28,10 @@ from typing import Any
 
 import filelock
 
-from bert_serving.config import RunConfig, dump_run_config, parse_run_config
+from bert_serving.config import RunConfig, parse_run_config
 from bert_serving.contract import Scaling
 from bert_serving.errors import RunFolderError
+from bert_serving.run_file import dump_run_file
 
 LOCK = ".lock"
 _TEMPORARY = ".tmp-"
@@ -182,7 +183,7 @@ class RunFolder:
         """Writes what is known before the first epoch."""
         self.write_text("labels.txt", "".join(f"{label}\n" for label in labels))
         self.write_json("run.json", facts)
-        self.write_text("run.toml", dump_run_config(config))
+        self.write_text("run.toml", dump_run_file(config))
 
     def write_json(self, name: str, value: Any) -> None:
         """Writes a JSON file in one step: a reader sees the old or the new one, never half of it."""

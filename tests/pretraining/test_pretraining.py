@@ -18,7 +18,7 @@ from bert_serving.errors import BertServingError, EncoderError, RunFileError
 from bert_serving.observer import Observer
 from bert_serving.pretraining.masking import MaskingRule, mask_batch
 from bert_serving.pretraining.network import start
-from bert_serving.pretraining.run_file import StartConfig, load_pretraining_file
+from bert_serving.pretraining.config import StartConfig, load_pretraining_file
 from bert_serving.text.preprocessing import write_preprocessing
 from bert_serving.text.vocabulary import SPECIAL_TOKENS
 
