@@ -3,6 +3,7 @@
 Free of TensorFlow, so that clients and tools can import it in no time.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -36,22 +37,44 @@ SEQUENCE_OUTPUT = "sequence_output"
 ENCODER_OUTPUTS = "encoder_outputs"
 DEFAULT_OUTPUT = "default"
 
+# === Files of a SavedModel ===
+
+GRAPH_FILE = "saved_model.pb"
+TEXT_GRAPH_FILE = "saved_model.pbtxt"
+ASSETS_FOLDER = "assets"
+VARIABLES_FOLDER = "variables"
+
 # === Files of an export, relative to its version folder ===
 
-VOCABULARY_ASSET = "assets/vocab.txt"
-LABELS_ASSET = "assets/labels.txt"
+LABELS_FILE = "labels.txt"
+VOCABULARY_ASSET = f"{ASSETS_FOLDER}/vocab.txt"
+LABELS_ASSET = f"{ASSETS_FOLDER}/{LABELS_FILE}"
 EXTRA_FOLDER = "assets.extra"
-WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
-MANIFEST_FILE = "assets.extra/bert_serving.json"
-CARD_FILE = "assets.extra/README.md"
+WARMUP_FILE = f"{EXTRA_FOLDER}/tf_serving_warmup_requests"
+MANIFEST_FILE = f"{EXTRA_FOLDER}/bert_serving.json"
+GOLDEN_FILE = f"{EXTRA_FOLDER}/golden.json"
+CARD_FILE = f"{EXTRA_FOLDER}/README.md"
 MANIFEST_FORMAT = 1
+
+# === Files of a run folder that other folders know; training/run_folder.py has the rest ===
+
+RUN_FILE = "run.toml"
+RUN_FACTS_FILE = "run.json"
+RUN_WEIGHTS_FOLDER = "weights"
 
 # === Defaults ===
 
 DEFAULT_MINIMUM_TF_SERVING = "2.12"
 MULTILABEL_THRESHOLD = 0.5
-"""probability from which a label of a multilabel head is answered"""
+"""lowest probability with which a label of a multilabel head is predicted"""
+LABEL_SEPARATOR = ","
+"""between the labels that a multilabel head predicts for one text"""
 SERVING_TAG = "serve"
+
+
+def labels_text(labels: Iterable[str]) -> str:
+    """The content of a labels.txt: one label per line, in the order of the outputs."""
+    return "".join(f"{label}\n" for label in labels)
 
 
 class Head(StrEnum):

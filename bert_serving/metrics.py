@@ -5,7 +5,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bert_serving.contract import MULTILABEL_THRESHOLD, Head
+from bert_serving.answers import predicted_labels
+from bert_serving.contract import Head
 from bert_serving.errors import InputError
 
 CALIBRATION_BINS = 15
@@ -53,7 +54,7 @@ def classification_metrics(labels: Sequence[str], y_true: np.ndarray, probabilit
 
     y_true = np.asarray(y_true, np.int64)
     probabilities = _checked(probabilities, (len(y_true), len(labels)))
-    y_pred = probabilities.argmax(axis=1)
+    y_pred = predicted_labels(Head.SOFTMAX, probabilities)
     classes = np.arange(len(labels))
     return {
         "rows": len(y_true),
@@ -87,7 +88,7 @@ def multilabel_metrics(labels: Sequence[str], y_true: np.ndarray, probabilities:
     probabilities = _checked(probabilities, (len(y_true), len(labels)))
     if y_true.shape != probabilities.shape:
         raise ValueError(f"y_true must be {probabilities.shape}, got {y_true.shape}")
-    y_pred = (probabilities >= MULTILABEL_THRESHOLD).astype(np.int64)
+    y_pred = predicted_labels(Head.MULTILABEL, probabilities)
     per_class = _per_class(labels, y_true, y_pred)
     cells = np.stack([1 - probabilities.ravel(), probabilities.ravel()], axis=1)
     return {
@@ -177,7 +178,9 @@ def calibration_bins(
         bins: number of bins of equal width over the greatest probability.
     """
     probabilities = np.asarray(probabilities, np.float64)
-    return confidence_bins(probabilities.max(axis=1), probabilities.argmax(axis=1) == np.asarray(y_true), bins)
+    return confidence_bins(
+        probabilities.max(axis=1), predicted_labels(Head.SOFTMAX, probabilities) == np.asarray(y_true), bins
+    )
 
 
 def confidence_bins(

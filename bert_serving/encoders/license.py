@@ -12,6 +12,8 @@ from typing import Any
 
 import yaml
 
+from bert_serving import contract
+
 _METADATA = re.compile(r"---\n(.*?\n)---\n", re.DOTALL)
 
 
@@ -43,7 +45,7 @@ def readme_terms(folder: Path) -> Terms:
 def run_terms(run: Path) -> Terms:
     """Terms of the encoder that a run started from; unknown where its run.json tells nothing."""
     try:
-        return _terms(json.loads((run / "run.json").read_text("utf-8"))["encoder"], languages="languages")
+        return _terms(json.loads((run / contract.RUN_FACTS_FILE).read_text("utf-8"))["encoder"], languages="languages")
     except (OSError, ValueError, LookupError, TypeError):
         return UNKNOWN
 

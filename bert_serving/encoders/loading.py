@@ -41,7 +41,7 @@ from bert_serving.text.preprocessing import SENTENCEPIECE_FILE, VOCABULARY_FILE
 # Two implementations of one encoder differ by rounding only; a wrong activation differs by 1e-3 and more.
 _SAME_ENCODER = 1e-4
 # The graph of a SavedModel is written a little differently each time; the variables are not.
-_VARIABLES = "variables"
+_VARIABLES = contract.VARIABLES_FOLDER
 # The name that TF Hub's encoders give their table of positions.
 _POSITIONS = "position_embedding/embeddings:0"
 _CONTENT = "content"
@@ -180,7 +180,7 @@ def _checked(folder: EncoderFolder, config: EncoderConfig) -> EncoderFolder:
     if not config.trusted:
         is_ours = folder.architecture is not None
         for part in (folder.preprocessing,) if is_ours else (folder.encoder, folder.preprocessing):
-            if (part / "saved_model.pb").is_file():
+            if (part / contract.GRAPH_FILE).is_file():
                 check_harmless(part)
     return folder
 
@@ -212,7 +212,7 @@ def load_encoder(folder: EncoderFolder, *, trainable: bool = True, rebuild: bool
     Raises:
         EncoderError: the folder holds no loadable encoder.
     """
-    if not (folder.encoder / "saved_model.pb").is_file():
+    if not (folder.encoder / contract.GRAPH_FILE).is_file():
         raise EncoderError(
             f"{folder.encoder}: no encoder SavedModel here (saved_model.pb is missing); check encoder.path"
         )
@@ -363,7 +363,7 @@ def _local_folder(path: Path, config: EncoderConfig) -> EncoderFolder:
     if is_encoder_folder(path):
         sha256 = folder_sha256(path / ENCODER / _VARIABLES)
         return _checked(_encoder_folder(path.name, path, readme_terms(path), sha256), config)
-    if not (path / "saved_model.pb").is_file():
+    if not (path / contract.GRAPH_FILE).is_file():
         kinds = ", nor ".join(f"a {origin.name} ({origin.mark})" for origin in reversed(ORIGINS))
         raise EncoderError(
             f"{path}: neither {kinds}, nor an encoder folder ({ENCODER}/, {PREPROCESSING}/), nor a SavedModel; check encoder.path"
@@ -385,9 +385,9 @@ def _converted(path: Path, sha256: str) -> tuple[Path, str]:
 
 def _encoder_folder(name: str, folder: Path, terms: Terms, sha256: str) -> EncoderFolder:
     preprocessing = folder / PREPROCESSING
-    assets = [preprocessing / "assets" / each for each in (VOCABULARY_FILE, SENTENCEPIECE_FILE)]
+    assets = [preprocessing / contract.ASSETS_FOLDER / each for each in (VOCABULARY_FILE, SENTENCEPIECE_FILE)]
     # Preprocessing from elsewhere may carry its vocabulary under another name, or inside its graph.
-    is_foreign = (preprocessing / "saved_model.pb").is_file() and not _is_ours(folder)
+    is_foreign = (preprocessing / contract.GRAPH_FILE).is_file() and not _is_ours(folder)
     if not is_foreign and not any(path.is_file() for path in assets):
         raise EncoderError(
             f"{folder}: the encoder folder has no vocabulary ({PREPROCESSING}/assets/{VOCABULARY_FILE} is missing)"

@@ -298,7 +298,7 @@ class _Words:
             found = _words_of(text)
             if len(found) != len(counts):
                 # Such as a word of accents alone, of which an uncased tokenizer leaves nothing.
-                vocabulary = read_vocabulary(preprocessing.folder / "assets" / VOCABULARY_FILE)
+                vocabulary = read_vocabulary(preprocessing.folder / contract.ASSETS_FOLDER / VOCABULARY_FILE)
                 found = [
                     ("".join(vocabulary[piece] for piece in word).replace("##", ""), True) for word in pieces.numpy()
                 ]

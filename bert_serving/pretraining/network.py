@@ -25,8 +25,8 @@ from bert_serving.encoders.conversion.hugging_face import DESCRIPTION, ENCODER, 
 from bert_serving.encoders.loading import find_encoder_folder, load_encoder, network_from
 from bert_serving.encoders.safetensors_file import read_safetensors
 from bert_serving.errors import EncoderError
-from bert_serving.pretraining.masking import POSITIONS
 from bert_serving.pretraining.config import PositionInitializer, StartConfig
+from bert_serving.pretraining.masking import POSITIONS
 from bert_serving.text.preprocessing import VOCABULARY_FILE, write_preprocessing
 from bert_serving.text.vocabulary import read_vocabulary
 
@@ -108,7 +108,7 @@ def start(
     if config.num_hidden_layers is None:
         source = config.model_dump(include={"name", "path", "preprocessing", "trusted"})
         folder = find_encoder_folder(EncoderConfig(**source), passed_over=passed_over, progress=progress)
-        vocabulary = folder.preprocessing / "assets" / VOCABULARY_FILE
+        vocabulary = folder.preprocessing / contract.ASSETS_FOLDER / VOCABULARY_FILE
         if not vocabulary.is_file():
             raise EncoderError(
                 f"{folder.name}: its preprocessing has no WordPiece vocabulary (assets/{VOCABULARY_FILE}), so it cannot be pretrained; "

@@ -17,17 +17,16 @@ from bert_serving.encoders.architecture import reseed_dropout
 from bert_serving.encoders.conversion.hugging_face import PREPROCESSING
 from bert_serving.errors import DataError, EncoderError, TrainingError
 from bert_serving.observer import Observer
+from bert_serving.pretraining.config import PretrainingConfig, TextConfig
 from bert_serving.pretraining.masking import MaskedBatch, MaskingRule, mask_batch
 from bert_serving.pretraining.network import MaskedLanguageModel, start, write_pretrained
 from bert_serving.pretraining.rows import pretraining_rows
-from bert_serving.pretraining.config import PretrainingConfig, TextConfig
 from bert_serving.text.preprocessing import VOCABULARY_FILE, load_preprocessing
 from bert_serving.text.vocabulary import SPECIAL_TOKENS, read_vocabulary
 from bert_serving.training.checkpoints import restore, save
 from bert_serving.training.optimizer import create_optimizer, plan_schedule
-from bert_serving.training.run_folder import LOCK, RunFolder
+from bert_serving.training.run_folder import HISTORY, LOCK, RunFolder
 
-HISTORY = "history.json"
 CONFIG = "pretraining.json"
 TEXT = "text.json"
 """digest of the training rows"""
@@ -156,7 +155,7 @@ def _pretrain(
             for each in (texts, held_out)
         )
     rule = MaskingRule.of(
-        read_vocabulary(target / PREPROCESSING / "assets" / VOCABULARY_FILE),
+        read_vocabulary(target / PREPROCESSING / contract.ASSETS_FOLDER / VOCABULARY_FILE),
         SPECIAL_TOKENS,
         mask_selection_rate=masking.mask_selection_rate,
         mask_token_rate=masking.mask_token_rate,

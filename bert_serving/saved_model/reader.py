@@ -83,5 +83,5 @@ class ExportedModel:
 def _check_assets(folder: Path) -> None:
     """TensorFlow's own error for a missing asset names the file in the midst of a trace."""
     for asset in read_meta_graph(folder).asset_file_def:
-        if not (folder / "assets" / asset.filename).is_file():
+        if not (folder / contract.ASSETS_FOLDER / asset.filename).is_file():
             raise ExportError(f"{folder}: damaged SavedModel: assets/{asset.filename} is missing; export again")

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from bert_serving import contract
 from bert_serving.errors import ExportError
 
 
@@ -11,7 +12,7 @@ def latest_version(folder: Path) -> Path:
     Raises:
         ExportError: it holds neither.
     """
-    if (folder / "saved_model.pb").is_file():
+    if (folder / contract.GRAPH_FILE).is_file():
         return folder
     versions = [path for path in numbered(folder) if path.is_dir()]
     if not versions:

@@ -1,6 +1,5 @@
 """Warmup requests: TensorFlow Serving replays them before a version becomes available."""
 
-import os
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from bert_serving import contract
 from bert_serving.errors import DataError
+from bert_serving.files import whole_file
 
 # Short and long, alone and together: each first call of a shape costs most.
 _TEXTS = (
@@ -109,18 +109,14 @@ def _model_name(log: prediction_log_pb2.PredictionLog) -> str:
 
 
 def _write_records(target: Path, records: Sequence[bytes]) -> None:
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         target.parent.mkdir(exist_ok=True)
-        with tf.io.TFRecordWriter(str(part)) as writer:
+        with whole_file(target) as temporary, tf.io.TFRecordWriter(str(temporary)) as writer:
             for record in records:
                 writer.write(record)
-        part.replace(target)
     except (OSError, tf.errors.OpError) as error:
         reason = error.strerror if isinstance(error, OSError) else error.message
         raise DataError(f"{target}: cannot write it: {reason}") from None
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _predict_log(model_name: str, texts: list[str], *, pairs: bool) -> prediction_log_pb2.PredictionLog:

@@ -8,7 +8,6 @@ import contextlib
 import dataclasses
 import errno
 import importlib.metadata
-import os
 import re
 import shutil
 import tempfile
@@ -25,7 +24,7 @@ from bert_serving import __version__, contract
 from bert_serving.classifier import Classifier
 from bert_serving.contract import Graph, Precision
 from bert_serving.errors import ExportError, VerificationError
-from bert_serving.files import glob_characters
+from bert_serving.files import TEMPORARY, flush_tree, glob_characters
 from bert_serving.observer import Observer
 from bert_serving.saved_model.graphs import quantized
 from bert_serving.saved_model.graphs.calibration import arithmetic_of
@@ -43,6 +42,7 @@ from bert_serving.saved_model.warmup import write_warmup
 
 # A name is one folder, and one part of a URL.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_REFERENCE_FILE = "reference.json"
 _PACKAGES = ("tensorflow", "tensorflow-text", "tf-keras", "tf-models-official")
 
 
@@ -113,7 +113,7 @@ def write_export(
             verified = built.manifest.model_copy(update={"verification": built.verification})
             verified.save(built.folder)
             (built.folder / contract.CARD_FILE).write_text(_card(verified, provenance), "utf-8")
-            _flush(built.folder)
+            flush_tree(built.folder)
             return _publish(built.folder, model_folder / str(version))
 
 
@@ -195,7 +195,7 @@ class _Builder:
         """Outside the version folder: training data is not for publishing."""
         if self.reference is None:
             return None
-        path = self.workshop / "reference.json"
+        path = self.workshop / _REFERENCE_FILE
         if not path.exists():
             self.reference.save(path)
         return path
@@ -247,7 +247,7 @@ def _free_version(model_folder: Path, version: int | None) -> int:
 def _workshop(model_folder: Path, version: int) -> Iterator[Path]:
     with _one_line(model_folder):
         model_folder.mkdir(parents=True, exist_ok=True)
-        workshop = Path(tempfile.mkdtemp(prefix=f".tmp-{version}-", dir=model_folder))
+        workshop = Path(tempfile.mkdtemp(prefix=f"{TEMPORARY}{version}-", dir=model_folder))
     try:
         yield workshop
     finally:
@@ -269,8 +269,8 @@ def _one_line(folder: Path) -> Iterator[None]:
 
 
 def _save(classifier: Classifier, options: ExportOptions, reference: Reference | None, target: Path) -> None:
-    labels_file = target.parent / "labels.txt"
-    labels_file.write_text("".join(f"{label}\n" for label in classifier.options.labels), "utf-8")
+    labels_file = target.parent / contract.LABELS_FILE
+    labels_file.write_text(contract.labels_text(classifier.options.labels), "utf-8")
     arithmetic = arithmetic_of(options.precision, classifier, reference)
     graph = build_serving_graph(classifier, options.graph, labels_file, arithmetic)
     tf.saved_model.save(graph.module, str(target), signatures=graph.signatures)
@@ -329,16 +329,6 @@ def _manifest(
         oldest_tf_serving=oldest_tf_serving,
         verification=Verification(passed=False, problems=("not verified yet",)),
     )
-
-
-def _flush(folder: Path) -> None:
-    """Forces every file to the disk, so that a power cut after the rename finds them whole."""
-    for path in [*folder.rglob("*"), folder]:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _publish(source: Path, target: Path) -> Path:

@@ -6,9 +6,8 @@ from typing import Any
 import tensorflow as tf
 
 from bert_serving.errors import RunFolderError
-from bert_serving.training.run_folder import RunFolder
+from bert_serving.training.run_folder import HISTORY, RunFolder
 
-HISTORY = "history.json"
 _STATE = "state"
 
 

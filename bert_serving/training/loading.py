@@ -41,7 +41,7 @@ def _encoder_of(run: RunFolder, config: RunConfig) -> LoadedEncoder:
         architecture = Architecture.load(run.description)
         return LoadedEncoder(network_from(architecture, blank=True), architecture)
     folder = find_encoder_folder(config.encoder)
-    if folder.sha256 != run.read_json("run.json")["encoder"]["sha256"]:
+    if folder.sha256 != run.facts()["encoder"]["sha256"]:
         raise RunFolderError(f"{run.path}: the encoder {folder.encoder} is not the one that was trained; restore it")
     return load_encoder(folder, rebuild=False)
 

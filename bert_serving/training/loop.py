@@ -13,9 +13,10 @@ from safetensors import SafetensorError
 from safetensors.numpy import save_file
 from sklearn.metrics import accuracy_score, f1_score
 
+from bert_serving.answers import predicted_labels
 from bert_serving.classifier import Classifier, loss_of, probabilities
 from bert_serving.config import TrainingConfig
-from bert_serving.contract import MULTILABEL_THRESHOLD, Head
+from bert_serving.contract import Head
 from bert_serving.data.batches import XLA_LENGTH_STEP, BatchPlan, TokenRows, epoch_dataset
 from bert_serving.encoders.architecture import reseed_dropout
 from bert_serving.errors import TrainingError
@@ -23,12 +24,10 @@ from bert_serving.metrics import correlation
 from bert_serving.observer import Observer
 from bert_serving.training.adversarial import adversarial_train_step
 from bert_serving.training.averaging import assign_average
-from bert_serving.training.checkpoints import HISTORY, read, restore, save
+from bert_serving.training.checkpoints import read, restore, save
 from bert_serving.training.optimizer import check_decay_exclusions, create_optimizer, plan_schedule
-from bert_serving.training.run_folder import RunFolder
+from bert_serving.training.run_folder import AVERAGE, HISTORY, RunFolder
 from bert_serving.training.unfreezing import unfreeze
-
-_AVERAGE_FILE = "average.json"
 
 
 @dataclass(frozen=True)
@@ -154,11 +153,9 @@ def validation_scores(classifier: Classifier, examples: Examples) -> dict[str, f
     truth = examples.targets
     if head is Head.REGRESSION:
         return {"loss": loss, "spearman": correlation("spearman", truth[:, 0], logits[:, 0])}
-    scores = probabilities(head, tf.constant(logits)).numpy()
-    if head is Head.MULTILABEL:
-        predicted, truth = scores >= MULTILABEL_THRESHOLD, truth == 1
-    else:
-        predicted, truth = scores.argmax(axis=1), truth.reshape(-1).astype(int)
+    predicted = predicted_labels(head, probabilities(head, tf.constant(logits)).numpy())
+    truth = truth.reshape(predicted.shape).astype(int)
+    # Labels that are neither right nor predicted anywhere do not lower the macro F1 here, unlike in `metrics`.
     return {
         "loss": loss,
         "accuracy": float(accuracy_score(truth, predicted)),
@@ -216,7 +213,7 @@ def _try_average(
     kept = _better(scores, best_metric) > _better(history[best - 1], best_metric)
     if not kept:
         read(checkpoint, run.checkpoint(best))
-    run.write_json(_AVERAGE_FILE, {"epochs": epochs, **scores, "kept": kept})
+    run.write_json(AVERAGE, {"epochs": epochs, **scores, "kept": kept})
     observer.note(
         f"mean of the weights of epochs {epochs[0]} to {epochs[-1]}: val_{best_metric} {scores[f'val_{best_metric}']:.4f}, "
         + ("kept" if kept else f"no better than epoch {best}")

@@ -18,7 +18,7 @@ from bert_serving import __version__
 from bert_serving.cache import folder_sha256
 from bert_serving.classifier import Classifier, build_classifier, probabilities, targets_of
 from bert_serving.config import RunConfig
-from bert_serving.contract import Head
+from bert_serving.contract import RUN_FILE, Head
 from bert_serving.data.audit import Audit, audit
 from bert_serving.data.batches import TokenRows
 from bert_serving.data.splits import Splits, label_array, label_names, load_splits, resolve_labels
@@ -39,7 +39,7 @@ from bert_serving.text.normalization import find_normalization, write_normalized
 from bert_serving.training.feature_head import feature_rows, over_features
 from bert_serving.training.loading import classifier_options, load_classifier, load_run_preprocessing
 from bert_serving.training.loop import Examples, class_weights, fit
-from bert_serving.training.run_folder import LOCK, RunFolder
+from bert_serving.training.run_folder import AUDIT, HISTORY, LOCK, METRICS, PREPROCESSING, RunFolder
 from bert_serving.training.strategy import create_strategy, mixed_precision
 
 _PICTURED_TEXTS = 8
@@ -105,7 +105,7 @@ def train(config: RunConfig, out: Path, *, resume: bool = False, observer: Obser
             _start(run, config, classifier, folder, splits, data_sha256, found)
         else:
             _check_unchanged(run, folder, data_sha256)
-            run.write_text("run.toml", dump_run_file(config))
+            run.write_config(config)
         if not run.is_complete:
             if config.encoder.cache_features:
                 learning, rows = _over_features(classifier, splits, folder, observer)
@@ -120,7 +120,7 @@ def train(config: RunConfig, out: Path, *, resume: bool = False, observer: Obser
                 if name != "train"
             }
             metrics = _metrics(splits, labels, config, predictions, lengths)
-            run.write_json("metrics.json", metrics)
+            run.write_json(METRICS, metrics)
         with observer.stage("Drawing pictures"), run.writable():
             _draw(run, splits, labels, lengths, predictions, metrics)
     return Trained(run, classifier, splits, metrics)
@@ -142,14 +142,13 @@ def _locked(run: RunFolder) -> Iterator[None]:
 def _check_folder(run: RunFolder, config: RunConfig, *, resume: bool) -> None:
     if characters := glob_characters(run.path):
         raise RunFolderError(f"{run.path}: TensorFlow cannot read from a path with {characters}; use another --out")
-    started = (run.path / "run.toml").is_file()
-    if started and not resume:
+    if run.is_started and not resume:
         state = "a complete run" if run.is_complete else "an unfinished run"
         raise RunFolderError(
             f"{run.path}: holds {state}; give another --out" + ("" if run.is_complete else ", or --resume")
         )
-    if resume and not started:
-        raise RunFolderError(f"{run.path}: nothing to resume here (run.toml is missing); leave --resume out")
+    if resume and not run.is_started:
+        raise RunFolderError(f"{run.path}: nothing to resume here ({RUN_FILE} is missing); leave --resume out")
     if not resume:
         return
     # How a finished run is exported has no part in its training.
@@ -179,7 +178,7 @@ def _normalized(folder: EncoderFolder, config: RunConfig, workshop: Path) -> Pat
     found = None if config.encoder.normalizer is None else find_normalization(config.encoder.normalizer)
     if found is None or not found.in_graph:
         return folder.preprocessing
-    target = workshop / "preprocessing"
+    target = workshop / PREPROCESSING
     write_normalized(folder.preprocessing, found, target, sha256=folder_sha256(folder.preprocessing))
     return target
 
@@ -193,7 +192,7 @@ def _start(
     data_sha256: dict[str, str],
     found: Audit,
 ) -> None:
-    run.write_json("audit.json", found.to_json())
+    run.write_json(AUDIT, found.to_json())
     with run.new_folder(run.preprocessing) as target:
         shutil.copytree(folder.preprocessing, target, dirs_exist_ok=True)
     if classifier.encoder.architecture is not None:
@@ -215,7 +214,7 @@ def _start(
 
 def _check_unchanged(run: RunFolder, folder: EncoderFolder, data_sha256: dict[str, str]) -> None:
     """Refuses to go on with other data or another encoder than the run began with."""
-    began = run.read_json("run.json")
+    began = run.facts()
     if folder.sha256 != began["encoder"]["sha256"]:
         raise RunFolderError(f"{run.path}: the encoder changed since this run began; train it anew")
     changed = [name for name, sha256 in data_sha256.items() if began["data_sha256"].get(name) != sha256]
@@ -306,7 +305,7 @@ def _draw(
     config, folder = run.config(), run.pictures
     head, name = config.head.kind, _measured(splits)
     folder.mkdir(exist_ok=True)
-    pictures.draw_history(run.read_json("history.json"), folder / "history.png")
+    pictures.draw_history(run.read_json(HISTORY), folder / "history.png")
     pictures.draw_token_lengths(lengths, config.encoder.sequence_length, folder / "token_lengths.png")
     if head is Head.REGRESSION:
         return

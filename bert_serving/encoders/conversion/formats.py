@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from bert_serving import contract
 from bert_serving.encoders.conversion.hugging_face import (
     ENCODER,
     PREPROCESSING,
@@ -37,7 +38,7 @@ class Origin:
 
 # Several kinds have a config.json, so the order matters.
 ORIGINS = (
-    Origin("run folder", "run.toml", is_run_folder, convert_run),
+    Origin("run folder", contract.RUN_FILE, is_run_folder, convert_run),
     Origin("KerasHub preset", "model.weights.h5", is_keras_hub_preset, convert_keras_hub),
     Origin("checkpoint of TensorFlow 1", "bert_model.ckpt.index", is_checkpoint_folder, convert_checkpoint),
     Origin("Hugging Face folder", "config.json", is_hugging_face_folder, convert_hugging_face),

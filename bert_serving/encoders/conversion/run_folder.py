@@ -6,19 +6,20 @@ What lies where in a run folder is told by `bert_serving.training.run_folder`.
 import shutil
 from pathlib import Path
 
+from bert_serving import contract
 from bert_serving.cache import folder_sha256
 from bert_serving.encoders.architecture import Architecture, rebuild_network
 from bert_serving.encoders.conversion.hugging_face import DESCRIPTION, ENCODER, PREPROCESSING, write_encoder
 from bert_serving.encoders.safetensors_file import WEIGHTS_FILE, read_safetensors
 from bert_serving.errors import EncoderError
 
-WEIGHTS = "weights"
+WEIGHTS = contract.RUN_WEIGHTS_FOLDER
 _HEAD = ("head/", "blocks/")
 
 
 def is_run_folder(folder: Path) -> bool:
     """Whether `folder` was written by training."""
-    return (folder / "run.toml").is_file()
+    return (folder / contract.RUN_FILE).is_file()
 
 
 def convert_run(run: Path, target: Path) -> None:

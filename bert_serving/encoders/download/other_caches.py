@@ -11,6 +11,7 @@ import re
 import tempfile
 from pathlib import Path
 
+from bert_serving import contract
 from bert_serving.encoders.download.http import mirror_or
 
 _DEFAULT_KAGGLE_ENDPOINT = "https://www.kaggle.com"
@@ -77,23 +78,23 @@ def _kaggle_folders(handle: str) -> list[Path]:
 
 def _is_saved_model(folder: Path) -> bool:
     """Whether a SavedModel is whole: cleaners of temporary folders leave half-empty ones behind."""
-    if not (folder / "saved_model.pb").is_file():
+    if not (folder / contract.GRAPH_FILE).is_file():
         return False
     # Here, for names of encoders are read without TensorFlow, whose import looks whether there is IPv6, by a socket.
     from google.protobuf.message import DecodeError
     from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
     try:
-        saved = SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+        saved = SavedModel.FromString((folder / contract.GRAPH_FILE).read_bytes())
     except (OSError, DecodeError):
         return False
     assets = [asset.filename for graph in saved.meta_graphs for asset in graph.asset_file_def]
-    if not all((folder / "assets" / name).is_file() for name in assets):
+    if not all((folder / contract.ASSETS_FOLDER / name).is_file() for name in assets):
         return False
     has_variables = any(
         node.WhichOneof("kind") == "variable" for graph in saved.meta_graphs for node in graph.object_graph_def.nodes
     )
-    variables = folder / "variables"
+    variables = folder / contract.VARIABLES_FOLDER
     if not (has_variables or variables.exists()):
         return True
     shards = list(variables.glob("variables.data-*-of-*"))

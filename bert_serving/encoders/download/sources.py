@@ -19,6 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO
 
+from bert_serving import contract
 from bert_serving.config import is_kaggle_handle
 from bert_serving.encoders.download.archive import is_archive, top_folder, unpack
 from bert_serving.encoders.download.http import Downloader, Progress, no_progress
@@ -319,7 +320,7 @@ def _deliver_saved_models(
         _deliver_saved_model(
             source.preprocessing, arrived / PREPROCESSING, scratch, no_progress, connect_timeout, sha256
         )
-    elif not (arrived / ENCODER / "saved_model.pb").is_file():
+    elif not (arrived / ENCODER / contract.GRAPH_FILE).is_file():
         whole = (arrived / ENCODER).rename(scratch / "whole")
         for path in whole.iterdir():
             path.rename(arrived / path.name)
@@ -347,7 +348,7 @@ def _deliver_saved_model(
         unpack(archive, unpacked)
     except EncoderError as error:
         raise SourceError(f"what arrived for {handle} is refused: {error}") from None
-    top = unpacked if (unpacked / "saved_model.pb").is_file() else top_folder(unpacked)
+    top = unpacked if (unpacked / contract.GRAPH_FILE).is_file() else top_folder(unpacked)
     top.rename(target)
     archive.unlink()
 

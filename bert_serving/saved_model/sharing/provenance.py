@@ -8,7 +8,7 @@ from bert_serving.config import RunConfig
 from bert_serving.data.audit import Audit
 from bert_serving.errors import RunFolderError
 from bert_serving.saved_model.manifest import EncoderOrigin
-from bert_serving.training.run_folder import RunFolder
+from bert_serving.training.run_folder import AUDIT, CALIBRATION, METRICS, RunFolder
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,9 @@ def provenance_of(run: RunFolder) -> Provenance:
         RunFolderError: the folder is no run folder, the run is not complete, or a file is missing or damaged.
     """
     config = run.config()
-    run.check_complete("metrics.json")
-    facts = run.read_json("run.json")
-    calibration = run.read_json(run.calibration.name) if run.calibration.exists() else None
+    run.check_complete(METRICS)
+    facts = run.facts()
+    calibration = run.read_json(CALIBRATION) if run.calibration.exists() else None
     try:
         return Provenance(
             config=config,
@@ -85,8 +85,8 @@ def provenance_of(run: RunFolder) -> Provenance:
             encoder=EncoderOrigin(**facts["encoder"]),
             rows=facts["rows"],
             data_sha256=facts["data_sha256"],
-            audit=Audit.from_json(run.read_json("audit.json")),
-            metrics=run.read_json("metrics.json"),
+            audit=Audit.from_json(run.read_json(AUDIT)),
+            metrics=run.read_json(METRICS),
             calibration=calibration,
             versions=facts["versions"],
         )

@@ -1,6 +1,5 @@
 """What a run gives to others: its fine-tuned encoder, or an export of its classifier, with the model's card."""
 
-import contextlib
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from bert_serving.config import EncoderConfig
 from bert_serving.contract import CARD_FILE
 from bert_serving.errors import ExportError
+from bert_serving.files import whole_folder
 from bert_serving.saved_model.manifest import load_manifest
 from bert_serving.saved_model.sharing.card import classifier_card, encoder_card
 from bert_serving.saved_model.sharing.provenance import provenance_of
@@ -69,22 +69,17 @@ def write_files(files: SharedFiles, target: Path) -> None:
     """
     if target.exists():
         raise ExportError(f"{target}: exists; give a new folder with --to")
-    temporary = target.with_name(f".tmp-{target.name}")
     try:
-        shutil.rmtree(temporary, ignore_errors=True)
-        for name, content in files.items():
-            path = temporary / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if isinstance(content, bytes):
-                path.write_bytes(content)
-            else:
-                shutil.copyfile(content, path)
-        temporary.rename(target)
+        with whole_folder(target) as temporary:
+            for name, content in files.items():
+                path = temporary / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                if isinstance(content, bytes):
+                    path.write_bytes(content)
+                else:
+                    shutil.copyfile(content, path)
     except OSError as error:
         raise ExportError(f"{target}: cannot write it: {error.strerror or error}; choose another --to") from None
-    finally:
-        with contextlib.suppress(OSError):
-            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def size_of(files: SharedFiles) -> int:

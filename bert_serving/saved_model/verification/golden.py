@@ -11,10 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bert_serving.contract import EXTRA_FOLDER
+from bert_serving.contract import GOLDEN_FILE
 from bert_serving.errors import ExportError
-
-GOLDEN_FILE = f"{EXTRA_FOLDER}/golden.json"
 
 TEXTS: tuple[bytes, ...] = (
     b"",

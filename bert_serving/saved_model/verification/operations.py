@@ -16,6 +16,7 @@ from tensorflow.core.framework.node_def_pb2 import NodeDef
 from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef, TensorInfo
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
+from bert_serving import contract
 from bert_serving.errors import ExportError
 from bert_serving.saved_model.graphs import quantized
 from bert_serving.saved_model.verification.operation_versions import Need, is_known, needs_of, oldest_known, version_key
@@ -92,7 +93,7 @@ def read_meta_graphs(folder: Path) -> list[MetaGraphDef]:
     Raises:
         ExportError: the folder holds no readable saved_model.pb or saved_model.pbtxt.
     """
-    binary, text = folder / "saved_model.pb", folder / "saved_model.pbtxt"
+    binary, text = folder / contract.GRAPH_FILE, folder / contract.TEXT_GRAPH_FILE
     path = text if text.is_file() and not binary.exists() else binary
     model = SavedModel()
     try:

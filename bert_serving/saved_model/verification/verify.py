@@ -1,12 +1,13 @@
-"""Does a SavedModel do what the contract says, and answer as the model in memory did?
+"""Verification of a SavedModel: files, operations, signatures, and the same answers as the model in memory.
 
-Run as `python -m bert_serving.saved_model.verification.verify FOLDER`, it is the fresh process in which an export is verified: nothing of
-the process that trained it can help it there. Prints its verdict as JSON.
+`python -m bert_serving.saved_model.verification.verify FOLDER` is the fresh process in which an export is verified, so that
+nothing of the process that trained it is used by accident. It prints its verdict as JSON.
 """
 
+# ruff: noqa: PLC0415
+# Loading a SavedModel and reading its graph bring TensorFlow, which the process that only starts the fresh one may not need.
+
 import argparse
-import os
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,8 @@ import numpy as np
 
 from bert_serving import contract
 from bert_serving.contract import Head
-from bert_serving.errors import BertServingError, VerificationError
+from bert_serving.errors import BertServingError
+from bert_serving.fresh_process import run_in_fresh_process
 from bert_serving.saved_model.manifest import (
     Agreement,
     Limits,
@@ -64,7 +66,7 @@ def verify(folder: Path, *, minimum_tf_serving: str | None = None, reference: Pa
     problems += check_signature_table(folder)
     golden = Golden.load(folder)
     if problems or golden is None:
-        problems += [] if golden else ["assets.extra/golden.json is missing"]
+        problems += [] if golden else [f"{contract.GOLDEN_FILE} is missing"]
         return Verification(passed=False, problems=tuple(problems), oldest_tf_serving=audit.oldest_tf_serving)
     limits = manifest.limits or Limits.of(manifest.precision)
     answers = _Answers(model, golden, limits.max_probability_difference)
@@ -86,29 +88,24 @@ def verify(folder: Path, *, minimum_tf_serving: str | None = None, reference: Pa
 def verify_in_fresh_process(
     folder: Path, *, minimum_tf_serving: str | None = None, reference: Path | None = None
 ) -> Verification:
-    """Checks a SavedModel in a process that has nothing of this one."""
-    command = [
-        sys.executable,
-        "-m",
-        "bert_serving.saved_model.verification.verify",
+    """Checks a SavedModel in a fresh process, as `verify`.
+
+    Raises:
+        VerificationError: the process ended without a verdict.
+    """
+    arguments = [
         str(folder),
         *(["--minimum", minimum_tf_serving] if minimum_tf_serving else []),
         *(["--reference", str(reference)] if reference else []),
     ]
-    # A graph that verifies on one thread layout verifies on all; the device is left to the server.
-    environment = os.environ | {
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        "TF_USE_LEGACY_KERAS": "1",
-        "CUDA_VISIBLE_DEVICES": "-1",
-        "PYTHONPATH": os.pathsep.join(sys.path),
-    }
-    result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    try:
-        return Verification.model_validate_json(result.stdout.strip().splitlines()[-1])
-    except (IndexError, ValueError):
-        reason = (result.stderr.strip().splitlines() or ["no output"])[-1]
-        problem = f"the verifying process ended with status {result.returncode}: {reason}"
-        raise VerificationError(str(folder), [problem]) from None
+    return run_in_fresh_process(
+        "bert_serving.saved_model.verification.verify",
+        arguments,
+        parse=Verification.model_validate_json,
+        subject=str(folder),
+        task="verifying",
+        gpu=False,  # which is left to the server
+    )
 
 
 # === Checks ===
@@ -120,10 +117,10 @@ def check_assets(folder: Path, manifest: Manifest) -> list[str]:
         f"{name} is missing" for name in (contract.LABELS_ASSET, contract.WARMUP_FILE) if not (folder / name).is_file()
     ]
     labels = folder / contract.LABELS_ASSET
-    if labels.is_file() and labels.read_bytes() != "".join(f"{label}\n" for label in manifest.labels).encode():
+    if labels.is_file() and labels.read_bytes() != contract.labels_text(manifest.labels).encode():
         problems.append(f"{contract.LABELS_ASSET} does not hold the manifest's labels")
-    if not [path for path in (folder / "assets").glob("*") if path.name != "labels.txt"]:
-        problems.append("assets/ holds no vocabulary")
+    if not [path for path in (folder / contract.ASSETS_FOLDER).glob("*") if path.name != contract.LABELS_FILE]:
+        problems.append(f"{contract.ASSETS_FOLDER}/ holds no vocabulary")
     return problems
 
 
@@ -195,7 +192,9 @@ def check_signature_table(folder: Path) -> list[str]:
 
     table = read_meta_graph(folder).signature_def
     return [
-        f"signature {name} is missing from saved_model.pb's table" for name in contract.SIGNATURES if name not in table
+        f"signature {name} is missing from {contract.GRAPH_FILE}'s table"
+        for name in contract.SIGNATURES
+        if name not in table
     ]
 
 
