@@ -11,10 +11,10 @@ from bert_serving.training.run_folder import CALIBRATION, RunFolder
 
 
 def calibrate(run: RunFolder, *, observer: Observer | None = None) -> TemperatureFit:
-    """Fits a temperature on a complete run's validation rows and writes it to the run folder's calibration.json.
+    """Fits temperature scaling on a complete run's validation rows and writes it to the run folder's calibration.json.
 
-    From then on `load_classifier`, and with it evaluation and export, give probabilities of logits so scaled. Answers stay
-    as they are; the logits, too.
+    From then on `load_classifier`, and with it evaluation and export, compute probabilities from scaled logits. The predicted
+    labels do not change; neither do the logits.
 
     Raises:
         RunFolderError: the run is not complete, or its validation data changed since it was trained.

@@ -1,4 +1,4 @@
-"""A training run: a run file in, a run folder with a trained and measured classifier out."""
+"""A training run: from a run file to a run folder with a trained and evaluated classifier."""
 
 import contextlib
 import dataclasses
@@ -52,8 +52,8 @@ class Trained:
     Attributes:
         run: its folder.
         classifier: with the best epoch's weights.
-        splits: the data it was trained and measured on.
-        metrics: what `metrics.json` holds.
+        splits: the data it was trained and evaluated on.
+        metrics: the content of metrics.json.
     """
 
     run: RunFolder
@@ -68,13 +68,13 @@ def train(config: RunConfig, out: Path, *, resume: bool = False, observer: Obser
     Args:
         config: the run file.
         out: the run folder.
-        resume: go on with the unfinished run that `out` holds.
+        resume: resume the unfinished run in `out`.
         observer: told of the progress.
 
     Raises:
         InputError: data, encoder or folder are wrong.
-        SourceError: the encoder could not be fetched.
-        TrainingError: the loss became no number.
+        SourceError: the encoder could not be downloaded.
+        TrainingError: the loss is not a finite number.
     """
     observer = observer or Observer()
     run = RunFolder(out)
@@ -98,11 +98,11 @@ def train(config: RunConfig, out: Path, *, resume: bool = False, observer: Obser
             }
             tokens = {name: rows for name, (rows, _) in tokenized.items()}
             lengths = {name: uncut for name, (_, uncut) in tokenized.items()}
-        found = audit(splits, labels, lengths, config.encoder.sequence_length)
-        observer.data(found)
+        data_audit = audit(splits, labels, lengths, config.encoder.sequence_length)
+        observer.data(data_audit)
         data_sha256 = {name: table_sha256(table) for name, table in splits.named().items()}
         if not resume:
-            _start(run, config, classifier, folder, splits, data_sha256, found)
+            _start(run, config, classifier, folder, splits, data_sha256, data_audit)
         else:
             _check_unchanged(run, folder, data_sha256)
             run.write_config(config)
@@ -128,7 +128,7 @@ def train(config: RunConfig, out: Path, *, resume: bool = False, observer: Obser
 
 @contextlib.contextmanager
 def _locked(run: RunFolder) -> Iterator[None]:
-    """The run folder's lock. A new folder that got nothing else before an error goes again."""
+    """Holds the run folder's lock. A new folder that is still empty when an error ends the run is removed."""
     is_new = not run.path.exists()
     with run.locked():
         try:
@@ -174,12 +174,14 @@ def _new_classifier(
 
 
 def _normalized(folder: EncoderFolder, config: RunConfig, workshop: Path) -> Path:
-    """The encoder's preprocessing, behind the run file's normalization where that can be part of a graph."""
-    found = None if config.encoder.normalizer is None else find_normalization(config.encoder.normalizer)
-    if found is None or not found.in_graph:
+    """The encoder's preprocessing, with the run file's normalizer before it where that can be part of a graph."""
+    if config.encoder.normalizer is None:
+        return folder.preprocessing
+    normalization = find_normalization(config.encoder.normalizer)
+    if not normalization.in_graph:
         return folder.preprocessing
     target = workshop / PREPROCESSING
-    write_normalized(folder.preprocessing, found, target, sha256=folder_sha256(folder.preprocessing))
+    write_normalized(folder.preprocessing, normalization, target, sha256=folder_sha256(folder.preprocessing))
     return target
 
 
@@ -190,9 +192,9 @@ def _start(
     folder: EncoderFolder,
     splits: Splits,
     data_sha256: dict[str, str],
-    found: Audit,
+    data_audit: Audit,
 ) -> None:
-    run.write_json(AUDIT, found.to_json())
+    run.write_json(AUDIT, data_audit.to_json())
     with run.new_folder(run.preprocessing) as target:
         shutil.copytree(folder.preprocessing, target, dirs_exist_ok=True)
     if classifier.encoder.architecture is not None:
@@ -213,11 +215,11 @@ def _start(
 
 
 def _check_unchanged(run: RunFolder, folder: EncoderFolder, data_sha256: dict[str, str]) -> None:
-    """Refuses to go on with other data or another encoder than the run began with."""
-    began = run.facts()
-    if folder.sha256 != began["encoder"]["sha256"]:
+    """Refuses to resume with other data or another encoder than the run began with."""
+    facts = run.facts()
+    if folder.sha256 != facts["encoder"]["sha256"]:
         raise RunFolderError(f"{run.path}: the encoder changed since this run began; train it anew")
-    changed = [name for name, sha256 in data_sha256.items() if began["data_sha256"].get(name) != sha256]
+    changed = [name for name, sha256 in data_sha256.items() if facts["data_sha256"].get(name) != sha256]
     if changed:
         raise RunFolderError(
             f"{run.path}: the {' and '.join(changed)} data changed since this run began; train it anew"
@@ -227,7 +229,7 @@ def _check_unchanged(run: RunFolder, folder: EncoderFolder, data_sha256: dict[st
 def _over_features(
     classifier: Classifier, splits: Splits, folder: EncoderFolder, observer: Observer
 ) -> tuple[Classifier, dict[str, TokenRows]]:
-    """The head on the frozen encoder's features, and the rows of training and validation as it takes them."""
+    """The head on the frozen encoder's features, and training and validation rows for it."""
     options = classifier.options
     frozen = FrozenEncoder(
         folder.name, folder.sha256, classifier.encoder, classifier.preprocessing, options.sequence_length
@@ -251,12 +253,12 @@ def _fit(
     observer: Observer,
 ) -> None:
     head, labels = classifier.options.head, classifier.options.labels
-    targets, validation_targets = (targets_of(head, labels, each.labels) for each in (splits.train, splits.validation))
+    targets = targets_of(head, labels, splits.train.labels)
     weights = class_weights(targets, len(labels)) if config.training.class_weights else None
     fit(
         classifier,
         train=Examples(tokens["train"], targets, weights),
-        validation=Examples(tokens["validation"], validation_targets),
+        validation=Examples(tokens["validation"], targets_of(head, labels, splits.validation.labels)),
         config=config.training,
         best_metric=config.best_metric,
         run=run,
@@ -280,17 +282,17 @@ def _metrics(
         "on": name,
         **baselines(splits.train, splits.named()[name], labels, head, config.training.seed),
     }
-    measured = Predictions(head, labels, splits.named()[name], predictions[name])
-    metrics["intervals"] = dataclasses.asdict(score_intervals(measured))
+    evaluated = Predictions(head, labels, splits.named()[name], predictions[name])
+    metrics["intervals"] = dataclasses.asdict(score_intervals(evaluated))
     metrics["slices"] = [
-        {**vars(each), "rows": len(each.rows), "score": vars(each.score)}
-        for each in find_slices(measured, lengths[name], config.encoder.sequence_length)
+        {**vars(part), "rows": len(part.rows), "score": vars(part.score)}
+        for part in find_slices(evaluated, lengths[name], config.encoder.sequence_length)
     ]
     return metrics
 
 
 def _measured(splits: Splits) -> str:
-    """The split whose scores count."""
+    """The split whose scores are reported: test data where there is some."""
     return "test" if splits.test is not None else "validation"
 
 
