@@ -1,6 +1,6 @@
-"""Names that never change: what an exported classifier looks like from outside.
+"""Names that never change: signatures, tensors and files of an exported classifier.
 
-Free of TensorFlow, so that clients and tools can import it in no time.
+Free of TensorFlow, so that clients and tools can import it quickly.
 """
 
 from collections.abc import Iterable
@@ -92,10 +92,10 @@ class Head(StrEnum):
 
 @dataclass(frozen=True)
 class Scaling:
-    """What is done to logits before they become probabilities, so that these mean what they say.
+    """Temperature scaling: how logits are changed before they become probabilities, so that these are calibrated.
 
     A logit's distance (from the greatest logit; with a sigmoid from 0) is raised to the exponent and divided by the
-    temperature. Both are over 0: no order changes, and no side of 0. As trained both are 1.
+    temperature. Both are over 0, so that the predicted labels do not change. An uncalibrated model has 1 for both.
     """
 
     temperature: float = 1.0
@@ -121,7 +121,7 @@ class Pooling(StrEnum):
 
 
 class Graph(StrEnum):
-    """How an exported graph treats padding."""
+    """Padding in an exported graph."""
 
     PADDED = "padded"
     """every text padded to the sequence length, as in the tutorial"""
@@ -138,6 +138,7 @@ class Precision(StrEnum):
     BFLOAT16 = "bfloat16"
     """of the ragged graph; softmax, layer normalization and head stay float32"""
     INT8 = "int8"
-    """of the Transformer's dense layers in the ragged graph, with ranges measured on validation texts; all else stays float32"""
+    """8-bit quantization of the Transformer's dense layers in the ragged graph, with ranges measured on validation texts; all else
+    stays float32"""
     AUTO = "auto"
-    """a wish, never what an export has: the fastest that agrees with the model in memory, measured where the export is made"""
+    """an option, never the precision of an export: the fastest that agrees with the model in memory, measured during the export"""

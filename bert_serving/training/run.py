@@ -151,11 +151,10 @@ def _check_folder(run: RunFolder, config: RunConfig, *, resume: bool) -> None:
         raise RunFolderError(f"{run.path}: nothing to resume here ({RUN_FILE} is missing); leave --resume out")
     if not resume:
         return
-    # How a finished run is exported has no part in its training.
-    before, now = (
-        dump_run_file(each.model_copy(update={"export": config.export})).splitlines() for each in (run.config(), config)
-    )
-    differing = sorted({line.split(" = ")[0] for line in set(before) ^ set(now)})
+    # The export does not influence training, so that a resumed run may change it.
+    before = dump_run_file(run.config().model_copy(update={"export": config.export}))
+    lines = set(before.splitlines()) ^ set(dump_run_file(config).splitlines())
+    differing = sorted({line.split(" = ")[0] for line in lines})
     if differing:
         raise RunFolderError(
             f"{run.path}: the run file changed since this run began ({', '.join(differing)}); train it anew"
