@@ -81,8 +81,8 @@ def multilabel_metrics(labels: Sequence[str], y_true: np.ndarray, probabilities:
         probabilities: float [N, C], independent of each other.
 
     Returns:
-        accuracy (subset accuracy: fraction of rows with all labels correct), micro_f1, macro_f1, log_loss (nats, mean over rows and labels),
-        per_class {label: precision, recall, f1, support}, rows.
+        accuracy (subset accuracy: fraction of rows with all labels correct), micro_f1, macro_f1, log_loss (nats, mean over rows
+        and labels), per_class {label: precision, recall, f1, support}, rows.
 
     Raises:
         InputError: there are no rows, or a probability is not a finite number.

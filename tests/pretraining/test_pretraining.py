@@ -16,9 +16,9 @@ from bert_serving.encoders.architecture import sample_inputs
 from bert_serving.encoders.loading import find_encoder_folder, load_encoder
 from bert_serving.errors import BertServingError, EncoderError, RunFileError
 from bert_serving.observer import Observer
+from bert_serving.pretraining.config import MaskingConfig, StartConfig, load_pretraining_file
 from bert_serving.pretraining.masking import MaskingRule, mask_batch
 from bert_serving.pretraining.network import start
-from bert_serving.pretraining.config import StartConfig, load_pretraining_file
 from bert_serving.text.preprocessing import write_preprocessing
 from bert_serving.text.vocabulary import SPECIAL_TOKENS
 
@@ -26,13 +26,7 @@ MASK = VOCABULARY.index("[MASK]")
 
 
 def rule(**changes) -> MaskingRule:
-    settings = {
-        "mask_selection_rate": 0.15,
-        "mask_token_rate": 0.8,
-        "random_token_rate": 0.1,
-        "whole_words": False,
-    } | changes
-    return MaskingRule.of(VOCABULARY, SPECIAL_TOKENS, **settings)
+    return MaskingRule.of(MaskingConfig(**changes), VOCABULARY, SPECIAL_TOKENS)
 
 
 # === Masks ===
