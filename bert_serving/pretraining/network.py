@@ -214,7 +214,7 @@ class _Mlm(tf.train.Checkpoint):
         for training in (False, True):
             self.__call__.get_concrete_function(spec, training=training)
 
-    @tf.function  # type: ignore[untyped-decorator]  TensorFlow has no annotations
+    @tf.function  # type: ignore[untyped-decorator]  # TensorFlow has no annotations
     def __call__(self, inputs: dict[str, tf.Tensor], training: bool = False) -> dict[str, tf.Tensor]:
         return dict(self._pretrainer(inputs, training=training))
 

@@ -1,4 +1,4 @@
-"""Version folders: named by a positive integer, beside each other in the folder of their model."""
+"""Version folders: subfolders of a model's folder, named by a positive integer."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from bert_serving.errors import ExportError
 
 
 def latest_version(folder: Path) -> Path:
-    """The version folder meant by `folder`: itself when it holds a SavedModel, else its highest version.
+    """The version folder that `folder` stands for: itself when it holds a SavedModel, else its highest version.
 
     Raises:
         ExportError: it holds neither.
@@ -21,7 +21,7 @@ def latest_version(folder: Path) -> Path:
 
 
 def numbered(folder: Path) -> list[Path]:
-    """What lies in a folder under a number."""
-    # isdigit alone would let pass characters such as "²", which are no numbers.
-    found = folder.iterdir() if folder.is_dir() else ()
-    return [path for path in found if path.name.isascii() and path.name.isdigit()]
+    """Files and folders in a folder that are named by a number."""
+    paths = folder.iterdir() if folder.is_dir() else ()
+    # isdigit alone would accept characters such as "²".
+    return [path for path in paths if path.name.isascii() and path.name.isdigit()]

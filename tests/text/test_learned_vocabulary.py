@@ -5,8 +5,8 @@ from collections import Counter
 
 import pytest
 import tensorflow as tf
-from bert_serving.data.unlabeled import read_pairs, read_texts
 
+from bert_serving.data.unlabeled import read_pairs, read_texts
 from bert_serving.errors import DataError, InputError
 from bert_serving.text.learned_vocabulary import count_words, learn_vocabulary
 from bert_serving.text.preprocessing import load_preprocessing, write_preprocessing

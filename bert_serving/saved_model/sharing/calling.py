@@ -1,4 +1,4 @@
-"""How to call a model, for its card: commands and programs that work as they stand."""
+"""Usage examples for a model card: commands and programs that can be run unchanged."""
 
 from bert_serving.contract import LABEL, PROBABILITIES, SERVING_DEFAULT, TEXT, TEXT_PAIR, Head
 from bert_serving.saved_model.manifest import Manifest
@@ -10,7 +10,7 @@ _TEXT, _PAIR = "the text to read", "the text beside it"
 
 
 def calling_guide(manifest: Manifest) -> list[str]:
-    """Lines of Markdown: serve a classifier, and ask it over gRPC, over REST and in Python."""
+    """Lines of Markdown: how to serve a classifier and call it over gRPC, over REST and in Python."""
     name, version = manifest.name, manifest.version
     return [
         "## How to call it",
@@ -48,7 +48,7 @@ def calling_guide(manifest: Manifest) -> list[str]:
 
 
 def encoder_guide(sequence_length: int) -> list[str]:
-    """Lines of Markdown: start a run from an encoder folder, and get vectors from it in Python."""
+    """Lines of Markdown: how to start a run from an encoder folder, and how to compute embeddings with it in Python."""
     return [
         "## How to use it",
         "",

@@ -171,9 +171,9 @@ MISTAKES = [
     ("{bad}/incomplete --to hf://lab/tiny", "training is not complete"),
     ("{bad}/no_audit --to new", "no_audit: audit.json is missing; train again"),
     ("{bad}/other_encoder --to new", "only encoders of the BERT family can be taken out of a run"),
-    ("{run} --to hf://lab", "'hf://lab' is no model repository; expected hf://owner/name"),
-    ("{run} --to hf:/lab/tiny", "'hf:/lab/tiny' is no model repository"),
-    ("{run} --to https://huggingface.co/lab/tiny", "is no model repository; expected hf://owner/name"),
+    ("{run} --to hf://lab", "'hf://lab' is not a model repository; expected hf://owner/name"),
+    ("{run} --to hf:/lab/tiny", "'hf:/lab/tiny' is not a model repository"),
+    ("{run} --to https://huggingface.co/lab/tiny", "is not a model repository; expected hf://owner/name"),
     ("{run} --to {bad}", "bad: exists; give a new folder with --to"),
     ("{run} --to {bad}/file/new", "bad/file/new: cannot write it: Not a directory"),
     ("{run} --to /proc/new", "/proc/new: cannot write it"),
@@ -184,8 +184,8 @@ MISTAKES = [
     ("{run} --to new --export {bad}/nowhere", "nowhere: neither a SavedModel nor a folder of versions"),
     ("{run} --to new --export {bad}/stranger", "stranger: has no manifest (assets.extra/bert_serving.json)"),
     ("{run} --to new --export {bad}/other", "other: has other labels or scores than the run"),
-    ("{run} --to hf://other/tiny --export {export}", "other/tiny: the token may not write there (HTTP 403"),
-    ("{run} --to hf://lab/tiny --export {export} --branch v..1", "the hub refuses it (HTTP 400, 'Invalid reference name'); mend"),
+    ("{run} --to hf://other/tiny --export {export}", "other/tiny: the token has no write access there (HTTP 403"),
+    ("{run} --to hf://lab/tiny --export {export} --branch v..1", "the hub refuses the upload (HTTP 400, 'Invalid reference name'); correct"),
 ]  # fmt: skip
 
 
@@ -207,7 +207,7 @@ def test_a_mistake_is_one_clear_line_and_leaves_nothing_behind(line, message, pl
     [
         ({"HF_TOKEN": None}, "there is no token for http://127.0.0.1:"),
         ({"HF_TOKEN": "hf_wrong"}, "the hub does not accept the token (HTTP 401"),
-        ({"HF_ENDPOINT": "http://127.0.0.1:{port}"}, "the upload broke off: "),
+        ({"HF_ENDPOINT": "http://127.0.0.1:{port}"}, "the upload was interrupted: "),
         ({"HF_ENDPOINT": "ftp://hub"}, "HF_ENDPOINT must be an http or https address, got 'ftp://hub'"),
         ({"BERT_SERVING_OFFLINE": "1"}, "nothing is uploaded while BERT_SERVING_OFFLINE is set"),
     ],
