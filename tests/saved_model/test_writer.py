@@ -201,7 +201,7 @@ def test_of_two_exporters_of_one_version_the_second_is_told(trained, tmp_path, m
         return verify(folder, **reference)
 
     monkeypatch.setattr(writer, "verify_in_fresh_process", overtaken)
-    with pytest.raises(ExportError, match="another process published this version meanwhile"):
+    with pytest.raises(ExportError, match="another process wrote this version meanwhile"):
         export_run(trained.run, options, classifier=trained.classifier)
     assert names(tmp_path / "tiny") == ["5"]
     assert (tmp_path / "tiny" / "5" / contract.MANIFEST_FILE).read_bytes() == entered[1]

@@ -190,10 +190,19 @@ def measured_as(provenance, head, labels, y_true, predicted):
 @pytest.mark.parametrize(
     ("head", "labels", "y_true", "predicted", "task", "score"),
     [
-        (Head.SOFTMAX, ("a", "b", "c"), [0, 1, 2], [0, 1, 1], "Classification: assigns a text one of 3 labels, with the probability of each.", "accuracy"),
+        (
+            Head.SOFTMAX, ("a", "b", "c"), [0, 1, 2], [0, 1, 1],
+            "Classification: assigns a text one of 3 labels, with the probability of each.", "accuracy",
+        ),
         (Head.BINARY, ("no", "yes"), [0, 1], [0, 1], "Classification: assigns a text one of 2 labels", "accuracy"),
-        (Head.MULTILABEL, ("a", "b"), [[0, 1], [1, 1]], [[0.2, 0.7], [0.9, 0.4]], "Multilabel classification: assigns a text any of 2 labels", "micro F1"),
-        (Head.REGRESSION, (), [0.5, 2.0, 3.0], [[0.6], [1.5], [3.5]], "Regression: predicts a number for a text.", "Spearman's correlation"),
+        (
+            Head.MULTILABEL, ("a", "b"), [[0, 1], [1, 1]], [[0.2, 0.7], [0.9, 0.4]],
+            "Multilabel classification: assigns a text any of 2 labels", "micro F1",
+        ),
+        (
+            Head.REGRESSION, (), [0.5, 2.0, 3.0], [[0.6], [1.5], [3.5]],
+            "Regression: predicts a number for a text.", "Spearman's correlation",
+        ),
     ],
 )  # fmt: skip
 def test_the_card_of_every_head_says_what_it_does_and_how_well(

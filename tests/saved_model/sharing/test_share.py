@@ -185,7 +185,10 @@ MISTAKES = [
     ("{run} --to new --export {bad}/stranger", "stranger: has no manifest (assets.extra/bert_serving.json)"),
     ("{run} --to new --export {bad}/other", "other: has other labels or scores than the run"),
     ("{run} --to hf://other/tiny --export {export}", "other/tiny: the token has no write access there (HTTP 403"),
-    ("{run} --to hf://lab/tiny --export {export} --branch v..1", "the hub refuses the upload (HTTP 400, 'Invalid reference name'); correct"),
+    (
+        "{run} --to hf://lab/tiny --export {export} --branch v..1",
+        "the hub refuses the upload (HTTP 400, 'Invalid reference name'); correct",
+    ),
 ]  # fmt: skip
 
 

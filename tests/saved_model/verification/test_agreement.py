@@ -86,7 +86,7 @@ def test_difference_and_changed_answers_are_those_of_the_head(head, expected, fo
         (
             Agreement(rows=1000, max_probability_difference=0.0, changed_labels=3),
             [
-                "3 of 1,000 validation texts get another answer than from the model in memory, limit 0.20% (export.max_label_change_rate)"
+                "3 of 1,000 validation texts get another label than from the model in memory, limit 0.20% (export.max_label_change_rate)"
             ],
         ),
     ],
@@ -141,7 +141,7 @@ def test_an_export_beyond_the_limits_of_the_run_file_is_not_published(export, tm
 
 def test_changed_answers_beyond_the_limit_stop_an_export(export, monkeypatch, tmp_path):
     monkeypatch.setattr(agreement, "predicted_labels", lambda head, values: np.random.default_rng().random(len(values)))
-    with pytest.raises(VerificationError, match="10 of 10 validation texts get another answer"):
+    with pytest.raises(VerificationError, match="10 of 10 validation texts get another label"):
         export()
     assert list((tmp_path / "models" / "tiny").iterdir()) == []
 
