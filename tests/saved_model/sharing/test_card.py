@@ -129,7 +129,7 @@ def test_the_facts_are_those_of_manifest_and_run(exported, manifest, provenance,
         assert (rows, sha256) == (f"{len(table):,}", table_sha256(table))
 
 
-def test_the_scores_stand_beside_those_of_the_baselines_with_their_intervals(manifest, provenance, trained):
+def test_scores_stand_beside_those_of_the_baselines_with_intervals(manifest, provenance, trained):
     rows = {row[0]: row[1:] for row in table_after(classifier_card(manifest, provenance), "## Scores")}
     measured, baselines = trained.metrics["test"], trained.metrics["baselines"]
     simple = [baselines[name]["accuracy"] for name in ("tfidf_logistic_regression", "majority")]

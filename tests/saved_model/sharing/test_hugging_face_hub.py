@@ -161,7 +161,7 @@ def test_an_upload_that_fails_says_why_in_one_line_and_leaves_no_file(
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_token_that_the_hub_does_not_know_and_an_owner_that_it_does_not_have(server, monkeypatch):
+def test_an_unknown_token_and_an_unknown_owner_are_refused(server, monkeypatch):
     with pytest.raises(HubError, match=r'HTTP 403, .*namespace "other"'):
         upload({"README.md": CARD}, HubRepository("other", "model"), Commit("m"))
     monkeypatch.setenv("HF_TOKEN", "hf_other")

@@ -63,7 +63,7 @@ def test_a_shared_classifier_is_the_export_with_its_card_at_the_top(trained, exp
     np.testing.assert_allclose(found, trained.classifier.predict(texts), atol=2e-6)
 
 
-def test_a_card_that_was_edited_is_shared_as_it_is_and_one_that_is_missing_is_written(trained, exported, tmp_path):
+def test_an_edited_card_is_shared_unchanged_and_a_missing_one_is_written(trained, exported, tmp_path):
     copy = shutil.copytree(exported, tmp_path / "1")
     (copy / contract.CARD_FILE).write_text("my own words")
     assert classifier_files(trained.run, copy)["README.md"] == b"my own words"
@@ -107,7 +107,7 @@ def test_share_uploads_everything_with_the_card(what, trained, exported, hub, be
     assert hub.objects  # something was large
 
 
-def test_a_shared_encoder_is_fetched_again_by_its_name_where_the_token_may_read_it(
+def test_a_shared_encoder_is_downloaded_by_its_name_with_a_token(
     trained, hub, bert_serving, monkeypatch, tmp_path
 ):
     assert bert_serving("share", trained.run.path, "--to", "hf://lab/tiny", "--private")[0] == 0

@@ -121,7 +121,7 @@ def test_a_reference_comes_back_as_it_was_written(tmp_path):
 # === Export ===
 
 
-def test_an_export_says_how_far_its_answers_to_validation_texts_are_from_the_models(exported):
+def test_an_export_records_its_agreement_on_validation_texts(exported):
     found = load_manifest(exported).verification.agreement
     assert (found.rows, found.changed_labels) == (10, 0)
     assert found.max_probability_difference < 1e-6
@@ -151,7 +151,7 @@ def test_limits_travel_with_the_export(export):
     assert load_manifest(folder).limits == Limits(max_probability_difference=0.5, max_label_change_rate=0.25)
 
 
-def test_without_validation_data_the_golden_texts_decide_and_a_note_says_so(export, monkeypatch, trained):
+def test_without_validation_data_golden_texts_decide_and_a_note_says_so(export, monkeypatch, trained):
     notes = Notes()
     validation = trained.run.config().data.folder / "validation.tsv"
     hidden = validation.rename(validation.with_suffix(".hidden"))
