@@ -11,6 +11,7 @@ class BuildWithManifests(build_py):
     """Copies the manifests to where `bert_serving.publishing.kubernetes` looks for them first."""
 
     def run(self) -> None:
+        """Builds the package, then copies the manifests into it."""
         super().run()
         # An editable installation reads the real folder.
         if not self.editable_mode:

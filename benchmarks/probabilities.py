@@ -19,11 +19,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
+from bert_serving.answers import scaled_probabilities
 from bert_serving.contract import Scaling
 from bert_serving.data.splits import load_splits
 from bert_serving.evaluation.label_errors import find_label_errors
 from bert_serving.evaluation.predictions import Predictions
-from bert_serving.evaluation.temperature import fit_temperature, scaled_probabilities
+from bert_serving.evaluation.temperature import fit_temperature
 from bert_serving.metrics import expected_calibration_error
 from bert_serving.training.loading import load_classifier
 from bert_serving.training.run_folder import RunFolder

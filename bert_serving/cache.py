@@ -12,6 +12,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from bert_serving.errors import EncoderError
+from bert_serving.files import flush, flush_tree
 
 MANIFEST = "manifest.json"
 
@@ -174,7 +175,7 @@ def _build(entry: Path, build: Callable[[Path], None]) -> None:
             if os.path.lexists(entry):
                 entry.rename(old)
             part.rename(entry)
-            _sync(entry.parent)
+            flush(entry.parent)
             _remove(old)
     finally:
         shutil.rmtree(part, ignore_errors=True)
@@ -188,9 +189,7 @@ def _seal(folder: Path, key: str) -> None:
     table = _file_table(folder)
     content = {"format": _FORMAT, "key": key, "folder_sha256": _table_sha256(table), "files": table}
     manifest.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
-    for path in folder.rglob("*"):
-        _sync(path)
-    _sync(folder)
+    flush_tree(folder)
 
 
 def _is_whole(entry: Path) -> bool:
@@ -245,11 +244,3 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -12,7 +12,7 @@ import tf_keras
 from official.nlp.modeling import layers
 
 from bert_serving import contract
-from bert_serving.contract import MULTILABEL_THRESHOLD, Head, Pooling, Scaling
+from bert_serving.contract import LABEL_SEPARATOR, MULTILABEL_THRESHOLD, Head, Pooling, Scaling
 from bert_serving.data.batches import TokenRows, padded_batch, sorted_batches
 from bert_serving.data.splits import label_array
 from bert_serving.encoders.architecture import ACTIVATIONS, reproducible_dropout
@@ -22,7 +22,6 @@ from bert_serving.errors import InputError
 from bert_serving.text.packing import combine_segments, pad
 from bert_serving.text.preprocessing import Preprocessing
 
-LABEL_SEPARATOR = ","
 # Initial values of the head's kernel, as in google-research/bert, run_classifier.py.
 _HEAD_STDDEV = 0.02
 _PREDICTION_BATCH = 64

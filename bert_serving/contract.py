@@ -1,8 +1,9 @@
-"""Names that never change: what an exported classifier looks like from outside.
+"""Names that never change: signatures, tensors and files of an exported classifier.
 
-Free of TensorFlow, so that clients and tools can import it in no time.
+Free of TensorFlow, so that clients and tools can import it quickly.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -36,22 +37,44 @@ SEQUENCE_OUTPUT = "sequence_output"
 ENCODER_OUTPUTS = "encoder_outputs"
 DEFAULT_OUTPUT = "default"
 
+# === Files of a SavedModel ===
+
+GRAPH_FILE = "saved_model.pb"
+TEXT_GRAPH_FILE = "saved_model.pbtxt"
+ASSETS_FOLDER = "assets"
+VARIABLES_FOLDER = "variables"
+
 # === Files of an export, relative to its version folder ===
 
-VOCABULARY_ASSET = "assets/vocab.txt"
-LABELS_ASSET = "assets/labels.txt"
+LABELS_FILE = "labels.txt"
+VOCABULARY_ASSET = f"{ASSETS_FOLDER}/vocab.txt"
+LABELS_ASSET = f"{ASSETS_FOLDER}/{LABELS_FILE}"
 EXTRA_FOLDER = "assets.extra"
-WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
-MANIFEST_FILE = "assets.extra/bert_serving.json"
-CARD_FILE = "assets.extra/README.md"
+WARMUP_FILE = f"{EXTRA_FOLDER}/tf_serving_warmup_requests"
+MANIFEST_FILE = f"{EXTRA_FOLDER}/bert_serving.json"
+GOLDEN_FILE = f"{EXTRA_FOLDER}/golden.json"
+CARD_FILE = f"{EXTRA_FOLDER}/README.md"
 MANIFEST_FORMAT = 1
+
+# === Files of a run folder that other folders know; training/run_folder.py has the rest ===
+
+RUN_FILE = "run.toml"
+RUN_FACTS_FILE = "run.json"
+RUN_WEIGHTS_FOLDER = "weights"
 
 # === Defaults ===
 
 DEFAULT_MINIMUM_TF_SERVING = "2.12"
 MULTILABEL_THRESHOLD = 0.5
-"""probability from which a label of a multilabel head is answered"""
+"""lowest probability with which a label of a multilabel head is predicted"""
+LABEL_SEPARATOR = ","
+"""between the labels that a multilabel head predicts for one text"""
 SERVING_TAG = "serve"
+
+
+def labels_text(labels: Iterable[str]) -> str:
+    """The content of a labels.txt: one label per line, in the order of the outputs."""
+    return "".join(f"{label}\n" for label in labels)
 
 
 class Head(StrEnum):
@@ -69,10 +92,10 @@ class Head(StrEnum):
 
 @dataclass(frozen=True)
 class Scaling:
-    """What is done to logits before they become probabilities, so that these mean what they say.
+    """Temperature scaling: how logits are changed before they become probabilities, so that these are calibrated.
 
     A logit's distance (from the greatest logit; with a sigmoid from 0) is raised to the exponent and divided by the
-    temperature. Both are over 0: no order changes, and no side of 0. As trained both are 1.
+    temperature. Both are over 0, so that the predicted labels do not change. An uncalibrated model has 1 for both.
     """
 
     temperature: float = 1.0
@@ -98,7 +121,7 @@ class Pooling(StrEnum):
 
 
 class Graph(StrEnum):
-    """How an exported graph treats padding."""
+    """Padding in an exported graph."""
 
     PADDED = "padded"
     """every text padded to the sequence length, as in the tutorial"""
@@ -115,6 +138,7 @@ class Precision(StrEnum):
     BFLOAT16 = "bfloat16"
     """of the ragged graph; softmax, layer normalization and head stay float32"""
     INT8 = "int8"
-    """of the Transformer's dense layers in the ragged graph, with ranges measured on validation texts; all else stays float32"""
+    """8-bit quantization of the Transformer's dense layers in the ragged graph, with ranges measured on validation texts; all else
+    stays float32"""
     AUTO = "auto"
-    """a wish, never what an export has: the fastest that agrees with the model in memory, measured where the export is made"""
+    """an option, never the precision of an export: the fastest that agrees with the model in memory, measured during the export"""

@@ -1,4 +1,4 @@
-"""Every error that this project raises on purpose, and what each becomes at the edges.
+"""Every error that this project raises on purpose, with exit status and gRPC code.
 
     BertServingError
     ├── InputError                 the caller's input is wrong: exit 2
@@ -7,14 +7,14 @@
     │   ├── EncoderError           an encoder folder, archive, weight file or vocabulary
     │   ├── RunFolderError         a run folder that is incomplete, in use or not writable
     │   └── ExportError            a version that exists, a folder that cannot be written
-    ├── SourceError                nothing could be fetched from any source: exit 2
-    ├── HubError                   a model hub does not take what is shared: exit 2
+    ├── SourceError                a download failed from every source: exit 2
+    ├── HubError                   a model hub cannot be reached or refuses an upload: exit 2
     ├── PublishError               a version cannot be published, labeled or removed: exit 2
-    ├── TrainingError              training ran, and failed: exit 1
-    ├── VerificationError          the answer is no: exit 1
+    ├── TrainingError              training failed after it started: exit 1
+    ├── VerificationError          a SavedModel or an encoder failed a check: exit 1
     │   └── GateError              a candidate is not good enough to be published
-    ├── RolloutError               servers did not follow a rollout: exit 1
-    └── RequestError               a request to a model server that it must refuse
+    ├── RolloutError               servers did not load what was rolled out: exit 1
+    └── RequestError               a model server refuses a request
         ├── InvalidRequest         INVALID_ARGUMENT
         ├── ServableNotFound       NOT_FOUND
         ├── FailedPrecondition     FAILED_PRECONDITION
@@ -27,7 +27,8 @@
 Messages say what is wrong, the value received and what to do, in one line.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 class RenamedWarning(FutureWarning):
@@ -56,10 +57,11 @@ class RunFileError(InputError):
     """A run file is wrong.
 
     Attributes:
-        problems: one line for each problem found.
+        problems: one line for each problem.
     """
 
     def __init__(self, source: str, problems: Sequence[str]):
+        """Joins the problems of a run file into one line."""
         self.problems = list(problems)
         super().__init__(f"{source}: " + "; ".join(self.problems))
 
@@ -81,13 +83,13 @@ class ExportError(InputError):
 
 
 class SourceError(BertServingError):
-    """No source of an encoder could deliver it."""
+    """An encoder could not be downloaded from any source."""
 
     grpc_code = "UNAVAILABLE"
 
 
 class HubError(BertServingError):
-    """A model hub cannot be reached, or does not take what is shared."""
+    """A model hub cannot be reached, or refuses an upload."""
 
     grpc_code = "UNAVAILABLE"
 
@@ -99,14 +101,14 @@ class PublishError(BertServingError):
 
 
 class TrainingError(BertServingError):
-    """Training ran and came to nothing."""
+    """Training failed after it started."""
 
     grpc_code = "ABORTED"
     exit_status = 1
 
 
 class VerificationError(BertServingError):
-    """A SavedModel does not do what its contract says.
+    """A SavedModel does not fulfill its contract.
 
     Attributes:
         problems: one line for each check that failed.
@@ -116,6 +118,7 @@ class VerificationError(BertServingError):
     exit_status = 1
 
     def __init__(self, subject: str, problems: Sequence[str]):
+        """Joins the failed checks of a subject into one line."""
         self.problems = list(problems)
         super().__init__(f"{subject}: " + "; ".join(self.problems))
 
@@ -125,18 +128,18 @@ class GateError(VerificationError):
 
 
 class RolloutError(BertServingError):
-    """A model server did not follow a rollout."""
+    """A model server did not load what was rolled out."""
 
     grpc_code = "ABORTED"
     exit_status = 1
 
 
 class RequestError(BertServingError):
-    """A model server must refuse a request."""
+    """A model server refuses a request."""
 
 
 class InvalidRequest(RequestError):
-    """The request itself is wrong."""
+    """The request is malformed or does not fit the model."""
 
     grpc_code = "INVALID_ARGUMENT"
 
@@ -154,7 +157,7 @@ class FailedPrecondition(RequestError):
 
 
 class Unimplemented(RequestError):
-    """The request is well formed, but this server has no such ability."""
+    """The request is well formed, but this server does not support it."""
 
     grpc_code = "UNIMPLEMENTED"
 
@@ -166,19 +169,19 @@ class LoadError(RequestError):
 
 
 class DeadlineExceeded(RequestError):
-    """The time for a request is over."""
+    """The deadline of a request has passed."""
 
     grpc_code = "DEADLINE_EXCEEDED"
 
 
 class Cancelled(RequestError):
-    """Who asked no longer waits for the answer."""
+    """The client cancelled the request."""
 
     grpc_code = "CANCELLED"
 
 
 class ServerUnavailable(RequestError):
-    """The server cannot answer now; asking again later may work."""
+    """The server cannot answer now; a retry may succeed."""
 
     grpc_code = "UNAVAILABLE"
 
@@ -206,15 +209,34 @@ _HTTP_STATUS = {
 
 
 def exit_status(error: BaseException) -> int:
-    """Exit status of a command that `error` ended: 1 the answer is no, 2 the input is wrong."""
+    """Exit status of a command that `error` ended: 1 for a failed check or run, 2 for wrong input."""
     return error.exit_status if isinstance(error, BertServingError) else 1
 
 
 def grpc_code(error: BaseException) -> str:
-    """Name of the gRPC status code for `error`, "INTERNAL" for anything unforeseen."""
+    """Name of the gRPC status code for `error`, "INTERNAL" for an unexpected one."""
     return error.grpc_code if isinstance(error, BertServingError) else "INTERNAL"
 
 
 def http_status(code: str) -> int:
     """HTTP status for the name of a gRPC status code."""
     return _HTTP_STATUS.get(code, 500)
+
+
+def describe_problem(problem: Mapping[str, Any], subject: str) -> str:
+    """One line for one of pydantic's validation errors: key, what is wrong, the value received.
+
+    Args:
+        problem: one of `ValidationError.errors()`.
+        subject: what is named where the problem is not that of a single key, such as "run file".
+    """
+    key = ".".join(str(part) for part in problem["loc"]) or subject
+    match problem["type"]:
+        case "extra_forbidden":
+            return f"{key}: unknown key"
+        case "missing":
+            return f"{key}: missing"
+        case "value_error":
+            return f"{key}: {problem['ctx']['error']}"
+    message = problem["msg"][0].lower() + problem["msg"][1:]
+    return f"{key}: {message}, got {problem['input']!r}"

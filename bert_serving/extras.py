@@ -1,4 +1,4 @@
-"""Packages that only some commands need, and what to say where they are not installed."""
+"""Optional packages (extras) that only some commands need."""
 
 import importlib.util
 from collections.abc import Sequence
@@ -7,12 +7,12 @@ from bert_serving.errors import InputError
 
 
 def require(what: str, modules: Sequence[str], extra: str) -> None:
-    """Makes sure that optional packages are installed, before any long work starts.
+    """Checks that optional packages are installed, before any long work starts.
 
     Args:
         what: what needs them, such as "pages".
         modules: names to import.
-        extra: the extra of this project that brings them.
+        extra: the extra of this project that installs them.
 
     Raises:
         InputError: one is not installed.

@@ -1,11 +1,15 @@
-"""Metrics of classifiers, taggers and regressors, as plain numbers fit for JSON."""
+"""Metrics of classifiers, multilabel classifiers and regressors, as plain numbers fit for JSON."""
+
+# ruff: noqa: PLC0415
+# scikit-learn and SciPy take seconds to import, and a caller may need neither.
 
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 
-from bert_serving.contract import MULTILABEL_THRESHOLD, Head
+from bert_serving.answers import predicted_labels
+from bert_serving.contract import Head
 from bert_serving.errors import InputError
 
 CALIBRATION_BINS = 15
@@ -20,11 +24,11 @@ def measure(head: Head, labels: Sequence[str], y_true: np.ndarray, predictions: 
     Args:
         head: what the model predicts.
         labels: all labels, in the order of the model's outputs.
-        y_true: as the metrics of this head want it.
+        y_true: as the metrics of this head take it.
         predictions: probabilities [N, C]; for regression numbers [N] or [N, 1].
 
     Raises:
-        InputError: there are no rows, or a prediction is no finite number.
+        InputError: there are no rows, or a prediction is not a finite number.
     """
     if head is Head.REGRESSION:
         return regression_metrics(y_true, predictions)
@@ -34,11 +38,11 @@ def measure(head: Head, labels: Sequence[str], y_true: np.ndarray, predictions: 
 
 
 def classification_metrics(labels: Sequence[str], y_true: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
-    """Metrics of one label out of C. F1 averages run over all labels; one without rows or predictions counts as 0.
+    """Metrics of single-label classification. F1 averages run over all C labels; one without rows or predictions counts as 0.
 
     Args:
         labels: C names, in the order of the columns.
-        y_true: int [N], index of the right label.
+        y_true: int [N], index of the true label.
         probabilities: float [N, C].
 
     Returns:
@@ -46,29 +50,30 @@ def classification_metrics(labels: Sequence[str], y_true: np.ndarray, probabilit
         recall, f1, support}, confusion_matrix (C lists of C counts, a row for each true label), rows.
 
     Raises:
-        InputError: there are no rows, or a probability is no finite number.
+        InputError: there are no rows, or a probability is not a finite number.
         ValueError: the shapes do not fit.
     """
     from sklearn.metrics import accuracy_score, confusion_matrix
 
     y_true = np.asarray(y_true, np.int64)
     probabilities = _checked(probabilities, (len(y_true), len(labels)))
-    y_pred = probabilities.argmax(axis=1)
-    classes = np.arange(len(labels))
+    y_pred = predicted_labels(Head.SOFTMAX, probabilities)
+    per_class = _per_class(labels, y_true, y_pred)
+    f1, support = ([scores[name] for scores in per_class.values()] for name in ("f1", "support"))
     return {
         "rows": len(y_true),
         "accuracy": float(accuracy_score(y_true, y_pred)),
-        "macro_f1": _f1(y_true, y_pred, classes, "macro"),
-        "weighted_f1": _f1(y_true, y_pred, classes, "weighted"),
+        "macro_f1": float(np.mean(f1)),
+        "weighted_f1": float(np.average(f1, weights=support)),
         "log_loss": _log_loss(y_true, probabilities),
         "expected_calibration_error": expected_calibration_error(y_true, probabilities),
-        "per_class": _per_class(labels, y_true, y_pred),
-        "confusion_matrix": confusion_matrix(y_true, y_pred, labels=classes).tolist(),
+        "per_class": per_class,
+        "confusion_matrix": confusion_matrix(y_true, y_pred, labels=np.arange(len(labels))).tolist(),
     }
 
 
 def multilabel_metrics(labels: Sequence[str], y_true: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
-    """Metrics of any of C labels; a label is predicted from a probability of 0.5 on.
+    """Metrics of multilabel classification; a label is predicted from a probability of 0.5 on.
 
     Args:
         labels: C names, in the order of the columns.
@@ -76,25 +81,27 @@ def multilabel_metrics(labels: Sequence[str], y_true: np.ndarray, probabilities:
         probabilities: float [N, C], independent of each other.
 
     Returns:
-        accuracy (share of rows with all labels right), micro_f1, macro_f1, log_loss (nats, mean over rows and labels),
-        per_class {label: precision, recall, f1, support}, rows.
+        accuracy (subset accuracy: fraction of rows with all labels correct), micro_f1, macro_f1, log_loss (nats, mean over rows
+        and labels), per_class {label: precision, recall, f1, support}, rows.
 
     Raises:
-        InputError: there are no rows, or a probability is no finite number.
+        InputError: there are no rows, or a probability is not a finite number.
         ValueError: the shapes do not fit.
     """
+    from sklearn.metrics import f1_score
+
     y_true = np.asarray(y_true, np.int64)
     probabilities = _checked(probabilities, (len(y_true), len(labels)))
     if y_true.shape != probabilities.shape:
         raise ValueError(f"y_true must be {probabilities.shape}, got {y_true.shape}")
-    y_pred = (probabilities >= MULTILABEL_THRESHOLD).astype(np.int64)
+    y_pred = predicted_labels(Head.MULTILABEL, probabilities)
     per_class = _per_class(labels, y_true, y_pred)
     cells = np.stack([1 - probabilities.ravel(), probabilities.ravel()], axis=1)
     return {
         "rows": len(y_true),
         "accuracy": float((y_true == y_pred).all(axis=1).mean()),
-        "micro_f1": _micro_f1(y_true, y_pred),
-        "macro_f1": float(np.mean([row["f1"] for row in per_class.values()])),
+        "micro_f1": float(f1_score(y_true.ravel(), y_pred.ravel(), labels=[1], average="micro", zero_division=0)),
+        "macro_f1": float(np.mean([scores["f1"] for scores in per_class.values()])),
         "log_loss": _log_loss(y_true.ravel(), cells),
         "per_class": per_class,
     }
@@ -111,7 +118,7 @@ def regression_metrics(y_true: np.ndarray, y_pred: np.ndarray) -> dict[str, Any]
         pearson, spearman (-1 to 1), mean_squared_error, mean_absolute_error (in the labels' unit), rows.
 
     Raises:
-        InputError: there are no rows, or a prediction is no finite number.
+        InputError: there are no rows, or a prediction is not a finite number.
         ValueError: the shapes do not fit.
     """
     from sklearn.metrics import mean_absolute_error, mean_squared_error
@@ -130,7 +137,7 @@ def regression_metrics(y_true: np.ndarray, y_pred: np.ndarray) -> dict[str, Any]
 def correlation(kind: Literal["pearson", "spearman"], y_true: np.ndarray, y_pred: np.ndarray) -> float:
     """Pearson's or Spearman's coefficient, -1 to 1; 0 where one side is constant.
 
-    Numbers that differ by no more than float32's rounding are constant: a model that predicts the same for every row gives
+    Numbers that differ by no more than float32's rounding count as constant: a model that predicts the same for every row gives
     other last bits in other batches, and their ranks mean nothing.
 
     Args:
@@ -177,30 +184,32 @@ def calibration_bins(
         bins: number of bins of equal width over the greatest probability.
     """
     probabilities = np.asarray(probabilities, np.float64)
-    return confidence_bins(probabilities.max(axis=1), probabilities.argmax(axis=1) == np.asarray(y_true), bins)
+    return confidence_bins(
+        probabilities.max(axis=1), predicted_labels(Head.SOFTMAX, probabilities) == np.asarray(y_true), bins
+    )
 
 
 def confidence_bins(
-    confidence: np.ndarray, right: np.ndarray, bins: int = CALIBRATION_BINS
+    confidence: np.ndarray, correct: np.ndarray, bins: int = CALIBRATION_BINS
 ) -> list[tuple[int, int, float, float]]:
-    """(bin number from 0, rows, share that is right, mean confidence) of each bin that holds rows.
+    """(bin number from 0, rows, accuracy, mean confidence) of each bin that holds rows.
 
     Args:
         confidence: float [N], 0 to 1.
-        right: bool [N].
+        correct: bool [N].
         bins: number of bins of equal width.
     """
     numbers = calibration_bin_numbers(confidence, bins)
-    found = []
+    filled = []
     for number in np.unique(numbers):
         inside = numbers == number
-        found.append((int(number), int(inside.sum()), float(right[inside].mean()), float(confidence[inside].mean())))
-    return found
+        filled.append((int(number), int(inside.sum()), float(correct[inside].mean()), float(confidence[inside].mean())))
+    return filled
 
 
 def calibration_bin_numbers(confidence: np.ndarray, bins: int = CALIBRATION_BINS) -> np.ndarray:
     """The bin, from 0, of each confidence, int64 [N]: equal widths, open below."""
-    return np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    return np.asarray(np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1))
 
 
 def _checked(predictions: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -212,22 +221,10 @@ def _checked(predictions: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     wrong = np.flatnonzero(~np.isfinite(predictions.reshape(len(predictions), -1)).all(axis=1))
     if len(wrong):
         raise InputError(
-            f"the model's output for row {wrong[0] + 1} is no finite number ({len(wrong)} rows in all); "
+            f"the model's output for row {wrong[0] + 1} is not a finite number ({len(wrong)} rows in all); "
             "train again with a lower learning rate"
         )
     return predictions
-
-
-def _f1(y_true: np.ndarray, y_pred: np.ndarray, classes: np.ndarray, average: str) -> float:
-    from sklearn.metrics import f1_score
-
-    return float(f1_score(y_true, y_pred, labels=classes, average=average, zero_division=0))
-
-
-def _micro_f1(y_true: np.ndarray, y_pred: np.ndarray) -> float:
-    from sklearn.metrics import f1_score
-
-    return float(f1_score(y_true.ravel(), y_pred.ravel(), labels=[1], average="micro", zero_division=0))
 
 
 def _per_class(labels: Sequence[str], y_true: np.ndarray, y_pred: np.ndarray) -> dict[str, dict[str, float]]:
@@ -252,7 +249,7 @@ def _per_class(labels: Sequence[str], y_true: np.ndarray, y_pred: np.ndarray) ->
 def _log_loss(y_true: np.ndarray, probabilities: np.ndarray) -> float:
     from sklearn.metrics import log_loss
 
-    # Probabilities from short floats add up to 1 only roughly; scikit-learn wants it exact.
+    # Probabilities from short floats add up to 1 only roughly; scikit-learn needs it exact.
     probabilities = np.clip(probabilities, 1e-15, None)
     probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
     return float(log_loss(y_true, probabilities, labels=np.arange(probabilities.shape[1])))

@@ -1,4 +1,7 @@
-"""What long work tells whoever watches it. The library prints nothing; the command line draws bars from this."""
+"""Progress of long work. The library prints nothing; the command line draws progress bars from this."""
+
+# ruff: noqa: ARG002, ARG005
+# Subclasses use the arguments.
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
@@ -6,30 +9,30 @@ from typing import Any
 
 
 class Observer:
-    """Watches nothing; subclasses override what they want to see."""
+    """Ignores all progress; subclasses override the calls that they need."""
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Surrounds a step that may take more than two seconds."""
+        """Context of a step that may take more than two seconds."""
         yield
 
     @contextlib.contextmanager
     def transfer(self, name: str) -> Iterator[Callable[[int, int], None]]:
-        """Surrounds a copy; yields what is to be told of the bytes that are done and of their total."""
+        """Context of a copy; yields a function that takes the bytes copied so far and their total."""
         with self.stage(name):
             yield lambda done, total: None
 
     def note(self, line: str) -> None:
-        """One line that a person should read, such as a source that was passed over."""
+        """Reports one line for a person, such as a source that failed."""
 
     def download(self, received: int, total: int | None) -> None:
-        """Bytes received so far, of `total` where it is known."""
+        """Reports the bytes received so far, of `total` where it is known."""
 
     def data(self, audit: Any) -> None:
-        """The data was read and audited (`bert_serving.data.audit.Audit`)."""
+        """Reports that the data was read and audited (`bert_serving.data.audit.Audit`)."""
 
     def batch(self, *, epoch: int, epochs: int, done: int, total: int, rows_per_second: float, loss: float) -> None:
-        """One training batch ended; `done` and `total` count the batches of the epoch."""
+        """Reports the end of a training batch; `done` and `total` count the batches of the epoch."""
 
     def epoch(self, row: Mapping[str, Any]) -> None:
-        """One epoch ended; `row` is its line of the history."""
+        """Reports the end of an epoch; `row` is its line of the history."""

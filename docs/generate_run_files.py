@@ -14,7 +14,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from bert_serving.config import RunConfig
-from bert_serving.pretraining.run_file import PretrainingConfig
+from bert_serving.pretraining.config import PretrainingConfig
 
 PAGE = Path(__file__).with_name("run_files.md")
 PRETRAINING_PAGE = Path(__file__).with_name("pretraining_files.md")
@@ -42,7 +42,7 @@ PRETRAINING_INTRODUCTION = """\
 What `bert-serving pretrain` reads ([pretraining.md](pretraining.md)). TOML; `[data]` needs `train`, `[encoder]` needs `name`, `path` or a
 size. Paths are relative to the run file; `--set table.key=value` overrides a key.
 
-This page is made by `python docs/generate_run_files.py` from `bert_serving/pretraining/run_file.py`.
+This page is made by `python docs/generate_run_files.py` from `bert_serving/pretraining/config.py`.
 """
 
 

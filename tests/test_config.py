@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from bert_serving.config import RunConfig, dump_run_config, load_run_file, parse_run_config
+from bert_serving.config import RunConfig, load_run_file, parse_run_config
 from bert_serving.contract import Graph, Head
 from bert_serving.errors import RunFileError
+from bert_serving.run_file import dump_run_file
 
 SMALLEST = {"data": {"train": "train.tsv"}, "encoder": {"name": "some-encoder"}}
 
@@ -275,13 +276,13 @@ def test_an_override_of_what_is_no_table_is_refused(tmp_path):
 @pytest.mark.parametrize("text", [EVERYTHING, '[data]\ntrain = "a.tsv"\n[encoder]\nname = "n"\n'])
 def test_a_resolved_copy_says_the_same(tmp_path, text):
     config = load_run_file(write(tmp_path, text))
-    copy = write(tmp_path, dump_run_config(config))
+    copy = write(tmp_path, dump_run_file(config))
     assert load_run_file(copy) == config
-    assert dump_run_config(load_run_file(copy)) == dump_run_config(config)
+    assert dump_run_file(load_run_file(copy)) == dump_run_file(config)
 
 
 def test_a_resolved_copy_names_every_key_that_has_a_value(tmp_path):
-    tables = tomllib.loads(dump_run_config(load_run_file(write(tmp_path, EVERYTHING))))
+    tables = tomllib.loads(dump_run_file(load_run_file(write(tmp_path, EVERYTHING))))
     left_out = {"gradual_unfreezing"}  # it does not go together with adversarial_epsilon
     assert tables["training"].keys() | left_out == RunConfig.model_fields["training"].annotation.model_fields.keys()
     assert tables["export"] == {
@@ -299,7 +300,7 @@ def test_a_resolved_copy_names_every_key_that_has_a_value(tmp_path):
 )
 def test_any_label_survives_a_resolved_copy(name):
     config = parse_run_config(SMALLEST | {"data": {"train": "a", "labels": [name, "other"]}})
-    assert parse_run_config(tomllib.loads(dump_run_config(config))) == config
+    assert parse_run_config(tomllib.loads(dump_run_file(config))) == config
 
 
 # === Paths ===

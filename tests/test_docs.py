@@ -11,7 +11,7 @@ from support.paths import ROOT
 
 from bert_serving.cli.main import app
 from bert_serving.config import RunConfig, load_run_file
-from bert_serving.pretraining.run_file import PretrainingConfig, load_pretraining_file
+from bert_serving.pretraining.config import PretrainingConfig, load_pretraining_file
 
 
 def test_the_page_of_run_files_is_up_to_date():

@@ -78,7 +78,7 @@ def test_a_finished_run_answers_and_exports(former, answers, tmp_path):
     assert load_manifest(exported).verification.passed
 
 
-def test_an_unfinished_run_is_resumed_to_the_weights_of_an_uninterrupted_one(former, answers):
+def test_an_unfinished_run_is_resumed_to_the_same_weights(former, answers):
     with pytest.warns(RenamedWarning):
         config = load_run_file(former / "unfinished" / "run.toml")
     resumed = train(config, former / "unfinished" / "run", resume=True)

@@ -136,7 +136,7 @@ def test_a_folder_becomes_a_served_model_with_its_labels(folders, bert_serving, 
     assert set(answers) <= {label.encode() for label in LABELS}
     card = (folder / contract.CARD_FILE).read_text("utf-8")
     assert CLASSES[model_type] in card
-    assert "it was not measured here" in card
+    assert "it was not evaluated here" in card
     ended = bert_serving("predict", folder, "good film")
     assert ended.status == 0
     assert any(label in ended.out for label in LABELS)

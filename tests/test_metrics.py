@@ -175,7 +175,7 @@ def test_nothing_to_measure_is_refused(head):
 def test_an_output_that_is_no_number_is_refused():
     probabilities = PROBABILITIES.copy()
     probabilities[3] = np.nan
-    with pytest.raises(InputError, match=r"row 4 is no finite number \(1 rows in all\)"):
+    with pytest.raises(InputError, match=r"row 4 is not a finite number \(1 rows in all\)"):
         classification_metrics(LABELS, Y_TRUE, probabilities)
 
 

@@ -185,7 +185,7 @@ def new(
 ) -> None:
     """Make an encoder of a size with random weights."""
     from bert_serving.errors import EncoderError
-    from bert_serving.pretraining.run_file import StartConfig, check_vocabulary, sinusoids_fit
+    from bert_serving.pretraining.config import StartConfig, check_vocabulary, sinusoids_fit
 
     if to.exists():
         raise EncoderError(f"{to}: exists; give a new folder with --to")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
+from bert_serving import contract
 from bert_serving.cli.display import ConsoleObserver, console, print_json, show_table
 from bert_serving.contract import Head
 from bert_serving.errors import InputError
@@ -85,7 +86,7 @@ def explain(
 
 def _check(model: str) -> None:
     path = Path(model)
-    if (path / "run.toml").is_file():
+    if (path / contract.RUN_FILE).is_file():
         return
     kind = (
         "is a server's address" if "://" in model else "is a SavedModel" if list(path.glob("**/saved_model.pb")) else ""

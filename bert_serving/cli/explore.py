@@ -109,7 +109,7 @@ def explore(
 
 
 def _stem(source: Path) -> str:
-    """train for data/train.tsv.gz."""
+    """Train for data/train.tsv.gz."""
     return Path(source.resolve().name.removesuffix(".gz")).stem or "data"
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from bert_serving import contract
 from bert_serving.cli.display import ConsoleObserver, console
 from bert_serving.contract import Graph, Precision
 
@@ -68,7 +69,7 @@ def export(
     from bert_serving.errors import InputError
     from bert_serving.training.run_folder import RunFolder
 
-    adopted = not (source / "run.toml").is_file() and (source / "config.json").is_file()
+    adopted = not (source / contract.RUN_FILE).is_file() and (source / "config.json").is_file()
     if not adopted and (pairs or texts or sequence_length is not None):
         raise InputError(
             f"{source}: --pairs, --sequence-length and --texts are for Hugging Face folders; a run file decides about them"

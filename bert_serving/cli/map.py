@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bert_serving import contract
 from bert_serving.cli.display import ConsoleObserver, console, print_json, show_classes, show_metrics
 from bert_serving.contract import Head, Pooling
 from bert_serving.errors import InputError
@@ -89,7 +90,7 @@ def map_features(
     require("maps", ("altair", "jinja2", "vl_convert"), "report")
     from bert_serving.html.page import writable
 
-    is_run = (Path(source) / "run.toml").is_file()
+    is_run = (Path(source) / contract.RUN_FILE).is_file()
     if method is Method.UMAP:
         require("maps by UMAP", ("umap",), "map")
     page = None if as_json and out is None else writable(out or (Path(source) / PAGE if is_run else Path(PAGE)))

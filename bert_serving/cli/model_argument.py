@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 import numpy as np
 
+from bert_serving import contract
 from bert_serving.contract import Head, Scaling
 from bert_serving.data.splits import label_array, label_names
 from bert_serving.data.table import LabeledTable
@@ -52,7 +53,7 @@ def open_model(argument: str) -> Model:
     if "://" in argument:
         return _served(argument)
     path = Path(argument)
-    if (path / "run.toml").is_file():
+    if (path / contract.RUN_FILE).is_file():
         return _run(path)
     if path.is_dir():
         return _saved(path)

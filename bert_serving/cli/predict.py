@@ -27,6 +27,7 @@ def predict(
     ] = 600.0,
 ) -> None:
     """Classify texts given as arguments or in a file; with a server, a file of any size, continued after an interruption."""
+    from bert_serving.answers import answer_texts
     from bert_serving.errors import InputError
     from bert_serving.observer import Observer
 
@@ -52,7 +53,7 @@ def predict(
         scores = opened.predict(rows, None)
     names = _names(opened.head, opened.labels, scores.shape[1])
     if output_file is not None:
-        _write(output_file, rows, [_answer(opened.head, names, row) for row in scores], names, scores)
+        _write(output_file, rows, answer_texts(opened.head, names, scores), names, scores)
     if as_json:
         print_json(
             [
@@ -88,15 +89,6 @@ def _names(head: Head | None, labels: tuple[str, ...] | None, count: int) -> tup
     if head is Head.REGRESSION:
         return ("value",)
     return labels or tuple(f"class {place}" for place in range(count))
-
-
-def _answer(head: Head | None, names: tuple[str, ...], scores: np.ndarray) -> str:
-    """What the signature `serving_default` answers as `label`."""
-    if head is Head.REGRESSION:
-        return f"{scores[0]:.6g}"
-    if head is Head.MULTILABEL:
-        return ",".join(name for name, score in zip(names, scores, strict=True) if score >= 0.5)
-    return names[int(scores.argmax())]
 
 
 def _write(path: Path, texts: list[str], answers: list[str], names: tuple[str, ...], scores: np.ndarray) -> None:

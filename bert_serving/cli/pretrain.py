@@ -28,7 +28,7 @@ def pretrain(
 ) -> None:
     """Pretrain an encoder on unlabeled text."""
     from bert_serving.observer import Observer
-    from bert_serving.pretraining.run_file import check_vocabulary, load_pretraining_file
+    from bert_serving.pretraining.config import check_vocabulary, load_pretraining_file
 
     config = load_pretraining_file(run_file, tuple(overrides or ()))
     check_vocabulary(config.encoder)

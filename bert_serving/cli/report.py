@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bert_serving import contract
 from bert_serving.cli.calibrate import show_fit
 from bert_serving.cli.display import ConsoleObserver, console, print_json, show_table, spelled
 from bert_serving.cli.model_argument import MODEL_HELP, Model, answers, open_model
@@ -90,7 +91,7 @@ def report(
     require("reports", ("altair", "cleanlab", "jinja2", "vl_convert"), "report")
     from bert_serving.html.page import writable
 
-    is_run = (Path(model) / "run.toml").is_file()
+    is_run = (Path(model) / contract.RUN_FILE).is_file()
     if not is_run and not data:
         raise InputError(f"{model}: only a run folder brings rows of its own; name labeled text with --data")
     page = None if as_json and out is None else writable(out or (Path(model) / PAGE if is_run else Path(PAGE)))
@@ -120,8 +121,8 @@ def report(
     found = _analysed(predictions, other, first, observer)
     notes = (_ON_TRAINING_ROWS,) if is_run and _trained_on(Path(model), table) else ()
     if page is not None:
-        from bert_serving.evaluation.page.report import report_page
         from bert_serving.evaluation.page.names import ReportNames
+        from bert_serving.evaluation.page.report import report_page
 
         with observer.stage("Writing the page"):
             shown = _short_names(model, compare)
@@ -153,7 +154,7 @@ def _calibrate(model: str, observer: "Observer", *, is_run: bool, shown: bool) -
 def _kind(model: str) -> _Kind:
     """What can be known of a model without loading it."""
     path = Path(model)
-    if (path / "run.toml").is_file():
+    if (path / contract.RUN_FILE).is_file():
         from bert_serving.training.run_folder import RunFolder
 
         run = RunFolder(path)
@@ -220,7 +221,7 @@ def _trained_on(run: Path, table: "LabeledTable") -> bool:
     from bert_serving.data.table import table_sha256
     from bert_serving.training.run_folder import RunFolder
 
-    return RunFolder(run).read_json("run.json")["data_sha256"].get("train") == table_sha256(table)
+    return RunFolder(run).facts()["data_sha256"].get("train") == table_sha256(table)
 
 
 def _analysed(predictions: "Predictions", other: "Predictions | None", model: Model, observer: "Observer") -> "Report":

@@ -25,7 +25,7 @@ def warmup(
 
     target = to
     if to.is_dir():
-        if not (to / "saved_model.pb").is_file():
+        if not (to / contract.GRAPH_FILE).is_file():
             raise InputError(
                 f"{to}: no SavedModel; give the folder of a version, which holds saved_model.pb, or a file"
             )

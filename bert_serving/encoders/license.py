@@ -12,6 +12,8 @@ from typing import Any
 
 import yaml
 
+from bert_serving import contract
+
 _METADATA = re.compile(r"---\n(.*?\n)---\n", re.DOTALL)
 
 
@@ -43,7 +45,9 @@ def licensing_of_readme(folder: Path) -> LicenseAndLanguages:
 def licensing_of_run(run: Path) -> LicenseAndLanguages:
     """License and languages of the encoder that a run started from, by its run.json; unknown where it does not tell."""
     try:
-        return _licensing(json.loads((run / "run.json").read_text("utf-8"))["encoder"], languages="languages")
+        return _licensing(
+            json.loads((run / contract.RUN_FACTS_FILE).read_text("utf-8"))["encoder"], languages="languages"
+        )
     except (OSError, ValueError, LookupError, TypeError):
         return UNKNOWN
 

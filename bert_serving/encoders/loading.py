@@ -79,7 +79,7 @@ def load_encoder(folder: EncoderFolder, *, trainable: bool = True, rebuild: bool
     Raises:
         EncoderError: the folder holds no loadable encoder.
     """
-    if not (folder.encoder / "saved_model.pb").is_file():
+    if not (folder.encoder / contract.GRAPH_FILE).is_file():
         raise EncoderError(
             f"{folder.encoder}: no encoder SavedModel here (saved_model.pb is missing); check encoder.path"
         )

@@ -6,6 +6,7 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
+from bert_serving import contract
 from bert_serving.errors import EncoderError
 from bert_serving.unsafe_operations import unsafe_operations
 
@@ -37,7 +38,7 @@ def check_harmless(folder: Path) -> None:
 
 def _read(folder: Path) -> list[MetaGraphDef]:
     try:
-        graphs = SavedModel.FromString((folder / "saved_model.pb").read_bytes()).meta_graphs
+        graphs = SavedModel.FromString((folder / contract.GRAPH_FILE).read_bytes()).meta_graphs
     except (OSError, DecodeError) as error:
         raise EncoderError(f"{folder}: cannot read its saved_model.pb: {error}; fetch it again") from None
     if not graphs:

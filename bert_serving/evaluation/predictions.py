@@ -5,7 +5,8 @@ from functools import cached_property
 
 import numpy as np
 
-from bert_serving.contract import MULTILABEL_THRESHOLD, Head
+from bert_serving.answers import predicted_labels
+from bert_serving.contract import Head
 from bert_serving.data.splits import label_array, label_names
 from bert_serving.data.table import LabeledTable
 
@@ -45,11 +46,7 @@ class Predictions:
     @cached_property
     def y_pred(self) -> np.ndarray:
         """Predicted labels, of the shape and type of `y_true`."""
-        if self.head is Head.REGRESSION:
-            return np.asarray(self.values, np.float64).reshape(-1)
-        if self.head is Head.MULTILABEL:
-            return (self.values >= MULTILABEL_THRESHOLD).astype(np.int64)
-        return np.asarray(self.values.argmax(axis=1))
+        return predicted_labels(self.head, self.values)
 
     @cached_property
     def correct(self) -> np.ndarray:

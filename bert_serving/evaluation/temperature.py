@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from bert_serving.answers import scaled_probabilities
 from bert_serving.contract import Head, Scaling
 from bert_serving.data.table import LabeledTable
 from bert_serving.errors import InputError
@@ -141,18 +142,6 @@ def _with_exponent(loss: Callable[[Scaling], float], temperature: float, count: 
         return alone
     improved = 2 * count * (loss(alone) - minimum.fun) > chi2.isf(SIGNIFICANCE, 1)
     return better if improved else alone
-
-
-def scaled_probabilities(head: Head, logits: np.ndarray, scaling: Scaling) -> np.ndarray:
-    """Probabilities of scaled logits, float64 [N, C]; `classifier.probabilities` computes them in float32."""
-    from scipy.special import expit, softmax
-
-    logits = np.asarray(logits, np.float64)
-    if head is Head.SOFTMAX:
-        distances = logits.max(axis=1, keepdims=True) - logits
-        return np.asarray(softmax(-(distances**scaling.exponent) / scaling.temperature, axis=1))
-    scaled = np.sign(logits) * np.abs(logits) ** scaling.exponent / scaling.temperature
-    return np.concatenate([expit(-scaled), expit(scaled)], axis=1) if head is Head.BINARY else np.asarray(expit(scaled))
 
 
 def _error(predictions: Predictions) -> float:

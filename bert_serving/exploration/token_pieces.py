@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bert_serving import contract
 from bert_serving.exploration.corpus import Corpus
 from bert_serving.text.vocabulary import read_vocabulary
 from bert_serving.text.words import SEPARATOR
@@ -115,7 +116,7 @@ def read_pieces(preprocessing: "Preprocessing") -> list[str]:
     """
     from bert_serving.text.preprocessing import VOCABULARY_FILE
 
-    return read_vocabulary(Path(preprocessing.folder) / "assets" / VOCABULARY_FILE)
+    return read_vocabulary(Path(preprocessing.folder) / contract.ASSETS_FOLDER / VOCABULARY_FILE)
 
 
 def split_into_pieces(corpus: Corpus, preprocessing: "Preprocessing", groups: Sequence[np.ndarray]) -> TokenPieces:

@@ -1,4 +1,4 @@
-"""An encoder with a masked-language-model head: where it starts from, and what is written of it."""
+"""An encoder with a masked-language-model head: how it is initialized, and how it is written."""
 
 import math
 import shutil
@@ -26,8 +26,8 @@ from bert_serving.encoders.lookup import find_encoder_folder
 from bert_serving.encoders.safetensors_file import read_safetensors
 from bert_serving.encoders.tf_hub_format import ReusableEncoder, write_encoder
 from bert_serving.errors import EncoderError
+from bert_serving.pretraining.config import PositionInitializer, StartConfig
 from bert_serving.pretraining.masking import POSITIONS
-from bert_serving.pretraining.run_file import PositionInitializer, StartConfig
 from bert_serving.text.preprocessing import VOCABULARY_FILE, write_preprocessing
 from bert_serving.text.vocabulary import read_vocabulary
 
@@ -35,18 +35,18 @@ HEAD = "mlm_head.safetensors"
 LOGITS = "mlm_logits"
 WITH_HEAD = "encoder_with_mlm"
 _CAN_BE_PRETRAINED = "a BERT, DistilBERT or ELECTRA"
-# Of first weights, as in BERT.
+# Standard deviation of new weights, as in BERT.
 _STDDEV = 0.02
-# Of first position embeddings that are sinusoids; above that of the words, so that places tell apart from the first step on.
+# Standard deviation of sinusoidal position embeddings; above that of the words, so that positions differ from the first step on.
 _POSITIONS_STDDEV = 0.05
 
 
 @dataclass(frozen=True)
 class MaskedLanguageModel:
-    """An encoder that guesses word pieces.
+    """An encoder that predicts masked tokens.
 
     Attributes:
-        architecture: of the encoder.
+        architecture: that of the encoder.
         network: the encoder.
         pretrainer: Keras model from a dict of `TOKEN_INPUTS` and `masked_lm_positions` (int32 [B, P]) to a dict with `mlm_logits`,
             float32 [B, P, vocabulary].
@@ -61,7 +61,7 @@ class MaskedLanguageModel:
         return self.pretrainer({**tokens, POSITIONS: positions}, training=training)[LOGITS]
 
     def save_head(self, path: Path) -> None:
-        """Writes the weights of the head, so that pretraining can go on."""
+        """Writes the weights of the head, so that pretraining can be continued."""
         save_file({variable.name: variable.numpy() for variable in self._head()}, path)
 
     def load_head(self, path: Path) -> None:
@@ -96,20 +96,20 @@ def start(
     Args:
         config: an encoder, or a size.
         target: folder that gets `preprocessing/`.
-        seed: of first weights.
-        passed_over: told of each source that could not deliver.
-        progress: told of the bytes fetched and their total where known.
+        seed: random seed of new weights.
+        passed_over: told of each source that failed.
+        progress: told of the bytes downloaded and their total where known.
 
     Raises:
-        EncoderError: there is no such encoder, or none that can be rebuilt as a Keras network.
-        SourceError: it could not be fetched.
+        EncoderError: there is no such encoder, or it cannot be rebuilt as a Keras network.
+        SourceError: it could not be downloaded.
     """
     tf_keras.utils.set_random_seed(seed)
     head: Path | None = None
     if config.num_hidden_layers is None:
         source = config.model_dump(include={"name", "path", "preprocessing", "trusted"})
         folder = find_encoder_folder(EncoderConfig(**source), passed_over=passed_over, progress=progress)
-        vocabulary = folder.preprocessing / "assets" / VOCABULARY_FILE
+        vocabulary = folder.preprocessing / contract.ASSETS_FOLDER / VOCABULARY_FILE
         if not vocabulary.is_file():
             raise EncoderError(
                 f"{folder.name}: its preprocessing has no WordPiece vocabulary (assets/{VOCABULARY_FILE}), so it cannot be pretrained; "
@@ -122,7 +122,7 @@ def start(
             )
         architecture, network = loaded.architecture, loaded.layer
         read_vocabulary(vocabulary, expected_size=architecture.vocab_size)
-        # As it is: it may hold a normalization of the user's, or rules that a vocabulary does not tell.
+        # Copied, not rebuilt: it may hold a normalizer of the user's, or rules that are not in the vocabulary.
         shutil.copytree(folder.preprocessing, target / PREPROCESSING)
         copy_documents(folder.encoder.parent, target)
         head = folder.encoder.parent / HEAD
@@ -156,10 +156,10 @@ def new_architecture(config: StartConfig) -> Architecture:
 
 
 def initialize_positions(network: tf_keras.Model, initializer: PositionInitializer) -> None:
-    """Gives a new encoder its first position embeddings; `random` leaves those that it was built with.
+    """Initializes the position embeddings of a new encoder; `random` leaves those that it was built with.
 
     Sinusoids are those of Vaswani et al. 2017 (https://arxiv.org/abs/1706.03762), section 3.5: a step to a neighbor is the same
-    linear map from every position. The longest wave is as long as the encoder has positions.
+    linear map from every position. The longest wave spans all positions of the encoder.
     """
     if initializer == "random":
         return
@@ -187,8 +187,8 @@ def write_new_encoder(config: StartConfig, target: Path, *, seed: int) -> None:
 
 
 def write_pretrained(model: MaskedLanguageModel, target: Path) -> None:
-    """Writes the encoder with and without its head beside the preprocessing that is there, so that `encoder.path` takes the folder."""
-    # Built anew: the trained network's dropout draws from generators that a SavedModel must not carry.
+    """Writes the encoder with and without its head into a folder with its preprocessing, so that `encoder.path` takes the folder."""
+    # Rebuilt: the trained network's dropout draws from generators that a SavedModel must not carry.
     weights = {variable.name: variable.numpy() for variable in model.network.variables}
     network = rebuild_network(model.architecture, weights)
     write_encoder(network, target / ENCODER)
@@ -202,26 +202,26 @@ def write_pretrained(model: MaskedLanguageModel, target: Path) -> None:
 
 
 class _Mlm(tf.train.Checkpoint):
-    """`.mlm` of TF Hub's pretrained text encoders: the encoder's inputs and `masked_lm_positions` to `mlm_logits` besides its outputs."""
+    """`.mlm` of TF Hub's pretrained text encoders: takes `masked_lm_positions` too, and returns `mlm_logits` besides the outputs."""
 
     def __init__(self, pretrainer: tf_keras.Model):
         super().__init__()
         self._pretrainer = pretrainer
         self.variables = list(pretrainer.variables)
         self.trainable_variables = list(pretrainer.trainable_variables)
-        self.regularization_losses: list = []
+        self.regularization_losses: list[tf.Tensor] = []
         names = (*contract.TOKEN_INPUTS, POSITIONS)
         spec = {name: tf.TensorSpec([None, None], tf.int32, name=name) for name in names}
         for training in (False, True):
             self.__call__.get_concrete_function(spec, training=training)
 
-    @tf.function
-    def __call__(self, inputs, training=False):
+    @tf.function  # type: ignore[untyped-decorator]  # TensorFlow has no annotations
+    def __call__(self, inputs: dict[str, tf.Tensor], training: bool = False) -> dict[str, tf.Tensor]:
         return dict(self._pretrainer(inputs, training=training))
 
 
 def _with_head(architecture: Architecture, network: tf_keras.Model) -> MaskedLanguageModel:
-    """Joins an encoder and a head that shares its table of word embeddings."""
+    """Joins an encoder and a head, which shares the encoder's table of word embeddings."""
     names = (*contract.TOKEN_INPUTS, POSITIONS)
     inputs = {name: tf_keras.layers.Input((None,), dtype=tf.int32, name=name) for name in names}
     with reproducible_dropout():

@@ -1,4 +1,4 @@
-"""The pretraining loop: masks drawn anew in each epoch, masked accuracy on held-out text after each."""
+"""The pretraining loop: masked language modeling with dynamic masking, validated on held-out text after each epoch."""
 
 import hashlib
 import math
@@ -17,48 +17,51 @@ from bert_serving.encoders.architecture import reseed_dropout
 from bert_serving.encoders.folder import PREPROCESSING
 from bert_serving.errors import DataError, EncoderError, TrainingError
 from bert_serving.observer import Observer
-from bert_serving.pretraining.masking import MaskedBatch, MaskingRule, mask_batch
+from bert_serving.pretraining.config import PretrainingConfig, TextConfig
+from bert_serving.pretraining.masking import MaskingRule, mask_batch
 from bert_serving.pretraining.network import MaskedLanguageModel, start, write_pretrained
 from bert_serving.pretraining.rows import pretraining_rows
-from bert_serving.pretraining.run_file import PretrainingConfig, TextConfig
 from bert_serving.text.preprocessing import VOCABULARY_FILE, load_preprocessing
 from bert_serving.text.vocabulary import SPECIAL_TOKENS, read_vocabulary
 from bert_serving.training.checkpoints import restore, save
-from bert_serving.training.optimizer import Schedule, create_optimizer
-from bert_serving.training.run_folder import LOCK, RunFolder
+from bert_serving.training.optimizer import create_optimizer, plan_schedule
+from bert_serving.training.run_folder import HISTORY, LOCK, RunFolder
 
-HISTORY = "history.json"
 CONFIG = "pretraining.json"
 TEXT = "text.json"
 """digest of the training rows"""
 UNFINISHED = ".unfinished"
-_MEASURING_SEED = 0xE7A1
+_VALIDATION_SEED = 0xE7A1
 
 
 class _Step:
-    """One optimizer step, and one measurement, as graphs."""
+    """An optimizer step and a validation step, as graphs."""
 
     def __init__(self, model: MaskedLanguageModel, optimizer: Any):
         self.model = model
         self.optimizer = optimizer
-        number = tf.TensorSpec([None, None], tf.int32)
-        signature = [dict.fromkeys(contract.TOKEN_INPUTS, number), number, number, tf.TensorSpec([None, None])]
+        ids = tf.TensorSpec([None, None], tf.int32)
+        signature = [dict.fromkeys(contract.TOKEN_INPUTS, ids), ids, ids, tf.TensorSpec([None, None])]
         self.learn = tf.function(self._learn, input_signature=signature)
-        self.measure = tf.function(self._measure, input_signature=signature)
+        self.validate = tf.function(self._validate, input_signature=signature)
 
-    def _learn(self, tokens, positions, labels, weights):
+    def _learn(
+        self, tokens: dict[str, tf.Tensor], positions: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor
+    ) -> tf.Tensor:
         with tf.GradientTape() as tape:
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
                 labels, self.model.logits(tokens, positions, training=True)
             )
             loss = tf.reduce_sum(losses * weights) / tf.maximum(tf.reduce_sum(weights), 1.0)
         variables = self.model.pretrainer.trainable_variables
-        # The pooler has no part in guessing and gets no gradient.
-        found = zip(tape.gradient(loss, variables), variables, strict=True)
-        self.optimizer.apply_gradients([(gradient, variable) for gradient, variable in found if gradient is not None])
+        gradients = zip(tape.gradient(loss, variables), variables, strict=True)
+        # The pooler has no part in the predictions and gets no gradient.
+        self.optimizer.apply_gradients([pair for pair in gradients if pair[0] is not None])
         return loss
 
-    def _measure(self, tokens, positions, labels, weights):
+    def _validate(
+        self, tokens: dict[str, tf.Tensor], positions: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         logits = self.model.logits(tokens, positions, training=False)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
         hits = tf.cast(tf.equal(tf.argmax(logits, axis=-1, output_type=tf.int32), labels), tf.float32)
@@ -70,72 +73,74 @@ def pretrain(
 ) -> list[dict[str, Any]]:
     """Pretrains an encoder and writes its folder, which `encoder.path` of a run file takes.
 
-    Until it is complete it stands beside `out` as `<out>.unfinished`, with a checkpoint of each epoch.
+    Until it is complete the folder is `<out>.unfinished`, with a checkpoint of the last epoch.
 
     Args:
         config: the run file.
         out: folder to write; must not exist.
-        resume: go on with an unfinished pretraining of the same run file and text. Order of rows, masks and dropout depend on seed and
-            epoch alone, so that it ends where an uninterrupted one would.
+        resume: resume an unfinished pretraining with the same run file and text. Order of rows, masks and dropout depend on seed
+            and epoch alone, so that it ends with the same weights as an uninterrupted one.
         observer: told of the progress.
 
     Returns:
-        The history: loss on the training rows, loss and masked accuracy on the held-out rows, one row for each epoch.
+        The history, one row for each epoch: loss on the training rows, loss and masked accuracy on the held-out rows.
 
     Raises:
         InputError: the text, the encoder or the folder are wrong.
-        SourceError: the encoder could not be fetched.
-        TrainingError: the loss became no number.
+        SourceError: the encoder could not be downloaded.
+        TrainingError: the loss is not a finite number.
     """
     observer = observer or Observer()
-    place = RunFolder(out.with_name(f"{out.name}{UNFINISHED}"))
-    _check_places(out, place, config, resume=resume)
+    unfinished = RunFolder(out.with_name(f"{out.name}{UNFINISHED}"))
+    _check_folders(out, unfinished, config, resume=resume)
     with observer.stage("Reading the text"):
         texts, held_out = _texts(config.data, config.training.seed)
-    is_new = not place.path.exists()
+    is_new = not unfinished.path.exists()
     try:
-        with place.locked():
-            # A complete one lacks nothing but its name.
-            complete = _is_complete(place)
-            history = place.read_json(HISTORY) if complete else _pretrain(config, place, texts, held_out, observer)
-        with place.writable():
-            (place.path / LOCK).unlink(missing_ok=True)
-            place.path.rename(out)
+        with unfinished.locked():
+            # A complete folder only needs its final name.
+            complete = _is_complete(unfinished)
+            history = (
+                unfinished.read_json(HISTORY) if complete else _pretrain(config, unfinished, texts, held_out, observer)
+            )
+        with unfinished.writable():
+            (unfinished.path / LOCK).unlink(missing_ok=True)
+            unfinished.path.rename(out)
     except BaseException:
-        if is_new and not place.last_epoch() and not _is_complete(place):
-            shutil.rmtree(place.path, ignore_errors=True)
+        if is_new and not unfinished.last_epoch() and not _is_complete(unfinished):
+            shutil.rmtree(unfinished.path, ignore_errors=True)
         raise
     return history
 
 
-def _check_places(out: Path, place: RunFolder, config: PretrainingConfig, *, resume: bool) -> None:
+def _check_folders(out: Path, unfinished: RunFolder, config: PretrainingConfig, *, resume: bool) -> None:
     if out.exists():
         raise EncoderError(f"{out}: exists; give a new folder with --out")
-    started = bool(place.last_epoch()) or _is_complete(place)
+    started = bool(unfinished.last_epoch()) or _is_complete(unfinished)
     if started and not resume:
         raise EncoderError(
-            f"{place.path}: holds an unfinished pretraining; go on with --resume, or remove it to start anew"
+            f"{unfinished.path}: holds an unfinished pretraining; go on with --resume, or remove it to start anew"
         )
     if resume and not started:
         raise EncoderError(f"{out}: there is nothing to resume; leave --resume out")
     if not resume:
         return
-    before, now = place.read_json(CONFIG), config.model_dump(mode="json")
+    before, now = unfinished.read_json(CONFIG), config.model_dump(mode="json")
     differing = [
         f"{table}.{key}" for table, keys in now.items() for key in keys if before.get(table, {}).get(key) != keys[key]
     ]
     if differing:
         raise EncoderError(
-            f"{place.path}: the run file changed since this pretraining began ({', '.join(differing)}); remove it to start anew"
+            f"{unfinished.path}: the run file changed since this pretraining began ({', '.join(differing)}); remove it to start anew"
         )
 
 
 def _pretrain(
-    config: PretrainingConfig, place: RunFolder, texts: list[str], held_out: list[str], observer: Observer
+    config: PretrainingConfig, unfinished: RunFolder, texts: list[str], held_out: list[str], observer: Observer
 ) -> list[dict[str, Any]]:
-    """Everything up to a complete encoder folder in `place`."""
-    target, masking = place.path, config.masking
-    with observer.stage("Preparing the encoder"), place.writable():
+    """Pretrains up to a complete encoder folder in `unfinished`."""
+    target, masking = unfinished.path, config.masking
+    with observer.stage("Preparing the encoder"), unfinished.writable():
         shutil.rmtree(target / PREPROCESSING, ignore_errors=True)
         model = start(
             config.encoder,
@@ -151,41 +156,35 @@ def _pretrain(
                 f"masking.sequence_length is {masking.sequence_length}, the encoder takes at most {positions} tokens"
             )
     with observer.stage(f"Tokenizing {len(texts) + len(held_out):,} texts"):
-        rows, measured = (
-            pretraining_rows(preprocessing, each, sequence_length=masking.sequence_length, packed=masking.packed)
-            for each in (texts, held_out)
+        rows, held_out_rows = (
+            pretraining_rows(preprocessing, part, sequence_length=masking.sequence_length, packed=masking.packed)
+            for part in (texts, held_out)
         )
-    rule = MaskingRule.of(
-        read_vocabulary(target / PREPROCESSING / "assets" / VOCABULARY_FILE),
-        SPECIAL_TOKENS,
-        mask_selection_rate=masking.mask_selection_rate,
-        mask_token_rate=masking.mask_token_rate,
-        random_token_rate=masking.random_token_rate,
-        whole_words=masking.whole_words,
-    )
-    _check_rows(place, rows)
-    place.write_text(CONFIG, config.model_dump_json(indent=2) + "\n")
-    history = _learn(model, rows, measured, rule, config, place, observer)
-    with observer.stage("Writing the encoder"), place.writable():
+    vocabulary = read_vocabulary(target / PREPROCESSING / contract.ASSETS_FOLDER / VOCABULARY_FILE)
+    rule = MaskingRule.of(masking, vocabulary, SPECIAL_TOKENS)
+    _check_rows(unfinished, rows)
+    unfinished.write_text(CONFIG, config.model_dump_json(indent=2) + "\n")
+    history = _learn(model, rows, held_out_rows, rule, config, unfinished, observer)
+    with observer.stage("Writing the encoder"), unfinished.writable():
         write_pretrained(model, target)
-        # The last thing to be written, by which a complete encoder is known.
-        place.write_json(HISTORY, history)
-        place.drop_checkpoints()
+        # Written last: a folder with a history is complete.
+        unfinished.write_json(HISTORY, history)
+        unfinished.drop_checkpoints()
     return history
 
 
-def _is_complete(place: RunFolder) -> bool:
-    return (place.path / HISTORY).is_file()
+def _is_complete(unfinished: RunFolder) -> bool:
+    return (unfinished.path / HISTORY).is_file()
 
 
-def _check_rows(place: RunFolder, rows: TokenRows) -> None:
-    """Makes sure that an unfinished pretraining goes on with the word pieces that it began with."""
+def _check_rows(unfinished: RunFolder, rows: TokenRows) -> None:
+    """Checks that a resumed pretraining has the tokens that it began with, and records them for the next time."""
     sha256 = hashlib.sha256(rows.words.tobytes() + rows.offsets.tobytes()).hexdigest()
-    if place.last_epoch() and place.read_json(TEXT) != {"sha256": sha256}:
+    if unfinished.last_epoch() and unfinished.read_json(TEXT) != {"sha256": sha256}:
         raise EncoderError(
-            f"{place.path}: the text or the vocabulary changed since this pretraining began; remove it to start anew"
+            f"{unfinished.path}: the text or the vocabulary changed since this pretraining began; remove it to start anew"
         )
-    place.write_json(TEXT, {"sha256": sha256})
+    unfinished.write_json(TEXT, {"sha256": sha256})
 
 
 def _texts(data: TextConfig, seed: int) -> tuple[list[str], list[str]]:
@@ -208,20 +207,20 @@ def _texts(data: TextConfig, seed: int) -> tuple[list[str], list[str]]:
 def _learn(
     model: MaskedLanguageModel,
     rows: TokenRows,
-    measured: TokenRows,
+    held_out_rows: TokenRows,
     rule: MaskingRule,
     config: PretrainingConfig,
-    place: RunFolder,
+    unfinished: RunFolder,
     observer: Observer,
 ) -> list[dict[str, Any]]:
     training = config.training
     plan = BatchPlan(training.batch_size, training.seed)
-    steps = len(plan.order(rows.lengths, 0)) * training.epochs
-    schedule = Schedule(steps, int(steps * training.warmup_ratio), training.learning_rate)
-    optimizer = create_optimizer(schedule, training.as_training())
+    steps = len(plan.order(rows.lengths, 0))
+    schedule = plan_schedule(training, steps_per_epoch=steps, width=model.architecture.hidden_size, trainable=True)
+    optimizer = create_optimizer(schedule, training)
     step = _Step(model, optimizer)
     checkpoint = tf.train.Checkpoint(model=model.pretrainer, optimizer=optimizer)
-    history = restore(checkpoint, place)
+    history = restore(checkpoint, unfinished)
     for epoch in range(len(history) + 1, training.epochs + 1):
         reseed_dropout(model.pretrainer, (training.seed, epoch))
         random = np.random.default_rng((training.seed, epoch))
@@ -242,32 +241,32 @@ def _learn(
         row = {
             "epoch": epoch,
             "loss": float(np.mean(losses)),
-            **measure(step, measured, rule, training.batch_size),
+            **_validate(step, held_out_rows, rule, training.batch_size),
             "seconds": round(seconds, 2),
             "rows_per_second": round(len(rows) / seconds, 1),
         }
         if not math.isfinite(row["loss"] + row["val_loss"]):
             raise TrainingError(f"the loss is {row['loss']} after epoch {epoch}; lower training.learning_rate")
         history.append(row)
-        save(checkpoint, place, history)
-        place.keep_epochs({epoch})
+        save(checkpoint, unfinished, history)
+        unfinished.keep_epochs({epoch})
         observer.epoch(row)
     return history
 
 
-def measure(step: _Step, rows: TokenRows, rule: MaskingRule, batch_size: int) -> dict[str, float]:
-    """Loss (nats) and share of the masked word pieces that are guessed right; always under the same masks."""
-    random = np.random.default_rng(_MEASURING_SEED)
+def _validate(step: _Step, rows: TokenRows, rule: MaskingRule, batch_size: int) -> dict[str, float]:
+    """Validation loss (nats) and masked accuracy: the fraction of selected tokens that are predicted; always with the same masks."""
+    random = np.random.default_rng(_VALIDATION_SEED)
     totals = np.zeros(3)
     for index in sorted_batches(rows.lengths, batch_size):
-        totals += [float(value) for value in step.measure(*_inputs(rows, index, rule, random))]
+        totals += [float(value) for value in step.validate(*_inputs(rows, index, rule, random))]
     loss, hits, count = totals
     return {"val_loss": loss / count, "val_masked_accuracy": hits / count}
 
 
 def _inputs(rows: TokenRows, index: np.ndarray, rule: MaskingRule, random: np.random.Generator) -> tuple[Any, ...]:
     batch = padded_batch(rows, index)
-    masked: MaskedBatch = mask_batch(batch[contract.WORD_IDS], batch[contract.MASK], rule, random)
+    masked = mask_batch(batch[contract.WORD_IDS], batch[contract.MASK], rule, random)
     tokens = {**batch, contract.WORD_IDS: masked.words}
     constants = {name: tf.constant(value) for name, value in tokens.items()}
     return constants, tf.constant(masked.positions), tf.constant(masked.labels), tf.constant(masked.weights)

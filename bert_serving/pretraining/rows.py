@@ -1,4 +1,4 @@
-"""Texts as rows of word pieces to guess in: several in a row up to its full length, or one in each."""
+"""Tokenized rows for pretraining: several texts packed into rows of full length, or one text per row."""
 
 from collections.abc import Sequence
 
@@ -16,20 +16,20 @@ def pretraining_rows(
 ) -> TokenRows:
     """Tokenizes texts for pretraining.
 
-    Packed, texts stand one after another with [SEP] between them, cut into rows of full length that each begin with [CLS] and end
-    with [SEP]; what is left at the end of all is dropped unless it is all there is.
+    When packed, the texts are joined with [SEP] between them and cut into rows of full length, which begin with [CLS] and end
+    with [SEP]; the remainder at the end is dropped unless there is nothing else.
 
     Args:
         preprocessing: strings to token ids.
         texts: unlabeled.
-        sequence_length: most word pieces of a row, [CLS] and [SEP] included.
-        packed: several texts in a row.
+        sequence_length: maximum number of tokens in a row, [CLS] and [SEP] included.
+        packed: whether a row holds several texts.
     """
     special = preprocessing.special
     words, types, offsets, _ = preprocessing.token_rows(texts, None, _UNCUT if packed else sequence_length)
     if not packed:
         return TokenRows(words, types, offsets, special.padding)
-    # Each text's [CLS] goes, its [SEP] stays as the border to the next.
+    # Drops each text's [CLS]; its [SEP] separates it from the next text.
     stream = np.delete(words, offsets[:-1])
     inside = sequence_length - 2
     count = max(1, len(stream) // inside)

@@ -1,4 +1,4 @@
-"""From a run folder, or a fine-tuned Hugging Face classifier, to a verified version folder."""
+"""Export of a run, or of a fine-tuned Hugging Face classifier, to a verified version folder."""
 
 import tempfile
 from collections.abc import Sequence
@@ -52,19 +52,19 @@ def export_hugging_face(
     texts: Sequence[Path] = (),
     observer: Observer | None = None,
 ) -> Path:
-    """Writes and verifies a SavedModel version of a classifier that was fine-tuned with Hugging Face's library.
+    """Writes and verifies a SavedModel version of a classifier that was fine-tuned with Hugging Face transformers.
 
     Args:
-        folder: its `...ForSequenceClassification`, weights as safetensors.
+        folder: a saved `...ForSequenceClassification` with safetensors weights.
         options: what to write and where.
-        sequence_length: texts are cut at so many tokens; None takes what its tokenizer was saved with.
+        sequence_length: texts are truncated to this many tokens; None takes the tokenizer's own maximum.
         pairs: whether it classifies pairs of texts.
-        texts: files with texts, and in a column `text_pair` their second ones, on which the export is compared with the model in memory.
+        texts: files of texts, with second texts in a column `text_pair`, on which the export is compared with the model in memory.
         observer: told of the progress.
 
     Raises:
         DataError: a file with texts is missing or damaged.
-        EncoderError: the folder is damaged, no classifier, or of no family that can be converted.
+        EncoderError: the folder is damaged, not a classifier, or of a family that cannot be converted.
         ExportError: the version exists or the folder cannot be written.
         VerificationError: the export failed verification and was not published.
     """
@@ -84,14 +84,14 @@ def export_hugging_face(
 
 
 def _drawn(classifier: Classifier, paths: Sequence[Path], observer: Observer) -> Reference:
-    """Some texts of unlabeled files, with the classifier's answers."""
+    """A sample of the texts in unlabeled files, with the classifier's answers."""
     texts, seconds = read_pairs(paths) if classifier.options.pairs else (read_texts(paths), None)
     with observer.stage("Answering texts in memory"):
         return _answered(classifier, texts, seconds)
 
 
 def _reference(run: RunFolder, classifier: Classifier, observer: Observer) -> Reference | None:
-    """Validation texts with the classifier's answers; None where the data is not at hand any more."""
+    """Validation texts with the classifier's answers; None where the data is no longer available."""
     config = run.config()
     try:
         table = load_validation(config.data, config.head.kind, config.training.seed)

@@ -1,4 +1,4 @@
-"""The manifest of an export: where it comes from, what it answers, what was verified."""
+"""The manifest of an export: its origin, labels and settings, and the result of its verification."""
 
 import json
 from pathlib import Path
@@ -7,11 +7,11 @@ from typing import Any, Literal
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from bert_serving.contract import MANIFEST_FILE, MANIFEST_FORMAT, Graph, Head, Precision, Scaling
-from bert_serving.errors import ExportError
+from bert_serving.errors import ExportError, describe_problem
 
 
 def _formerly(name: str, old: str, default: Any = ...) -> Any:
-    """A field that manifests of earlier versions have under another name."""
+    """A field that has another name in manifests of earlier versions."""
     return Field(default, validation_alias=AliasChoices(name, old))
 
 
@@ -29,14 +29,14 @@ class EncoderOrigin(BaseModel):
 
 
 class Limits(BaseModel):
-    """How far an export's answers may be from those of the model in memory."""
+    """Verification tolerance: how far an export's answers may be from those of the model in memory."""
 
     model_config = ConfigDict(frozen=True)
 
     max_probability_difference: float = _formerly("max_probability_difference", "largest_difference")
-    """of a probability"""
+    """largest difference of a probability"""
     max_label_change_rate: float = _formerly("max_label_change_rate", "changed_labels")
-    """share of the validation rows"""
+    """fraction of the validation rows that may get another label"""
 
     @classmethod
     def of(
@@ -46,20 +46,20 @@ class Limits(BaseModel):
         max_probability_difference: float | None = None,
         max_label_change_rate: float | None = None,
     ) -> "Limits":
-        """The limits that are given, and for those that are not the precision's own."""
-        own = _LIMITS[precision]
-        return cls(
-            max_probability_difference=own.max_probability_difference
-            if max_probability_difference is None
-            else max_probability_difference,
-            max_label_change_rate=own.max_label_change_rate if max_label_change_rate is None else max_label_change_rate,
+        """The limits of a precision, with others in their place where these are not None."""
+        others = {
+            "max_probability_difference": max_probability_difference,
+            "max_label_change_rate": max_label_change_rate,
+        }
+        return _LIMITS[precision].model_copy(
+            update={name: value for name, value in others.items() if value is not None}
         )
 
 
-# Float32 rounding in other batches than the reference's, or on another machine; 1.8e-6 was the largest seen. A real difference is
-# orders of magnitude larger. Bfloat16 has 8 significant bits; a difference of 0.02 in a probability changes few answers.
-# A network that is sure of itself turns a small error between two labels into a large difference of their probabilities. In int8 that
-# is a matter of single texts (benchmarks/serving_graphs.py, emotion: 0.33 at most, 0.0006 on average), so that what is answered decides.
+# Float32 rounds differently in other batches than the reference's, or on another machine; 1.8e-6 was the largest difference. A
+# real error is orders of magnitude larger. Bfloat16 has 8 significant bits; a difference of 0.02 in a probability changes few
+# labels. A confident network turns a small error between two labels into a large difference of their probabilities: in int8 for
+# single texts (benchmarks/serving_graphs.py, emotion: 0.33 at most, 0.0006 on average), so that the label change rate decides.
 _LIMITS = {
     Precision.FLOAT32: Limits(max_probability_difference=1e-5, max_label_change_rate=0.002),
     Precision.BFLOAT16: Limits(max_probability_difference=0.02, max_label_change_rate=0.002),
@@ -68,12 +68,12 @@ _LIMITS = {
 
 
 class Agreement(BaseModel):
-    """How the export's answers to validation texts compare with those of the model in memory.
+    """An export's answers to validation texts compared with those of the model in memory.
 
     Attributes:
         rows: number of texts.
         max_probability_difference: largest difference of a probability.
-        changed_labels: number of texts with another answer.
+        changed_labels: number of texts with another label.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -84,15 +84,15 @@ class Agreement(BaseModel):
 
 
 class Verification(BaseModel):
-    """What was found when the export was verified in a fresh process.
+    """The result of verification in a fresh process.
 
     Attributes:
         passed: whether every check passed.
         problems: one line for each check that failed.
         golden_texts: number of texts compared with the model in memory.
         max_probability_difference: largest difference of a probability among them.
-        agreement: on validation texts; None where they were not at hand.
-        oldest_tf_serving: oldest version that has all operations of the graph; None when no version does, or it was not asked.
+        agreement: on validation texts; None where they were not available.
+        oldest_tf_serving: oldest version that has all operations of the graph; None when no version does, or it was not checked.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -123,23 +123,23 @@ class Manifest(BaseModel):
     precision: Precision
     temperature: float = 1.0
     exponent: float = 1.0
-    """what is done to logits before they become probabilities (`contract.Scaling`)"""
+    """temperature scaling of the logits (`contract.Scaling`), with `temperature`"""
     encoder: EncoderOrigin
     versions: dict[str, str]
-    """of the packages that wrote it"""
+    """versions of the packages that wrote it"""
     metrics: dict[str, Any]
     """scores on test data, else on validation data, measured at the end of training, before any calibration"""
     minimum_tf_serving: str
-    """what the run file asked for"""
+    """oldest TensorFlow Serving version that the run file supports"""
     oldest_tf_serving: str | None = None
-    """oldest version that has all operations of the graph; of TensorFlow itself and of TensorFlow Text"""
+    """oldest version that has all operations of the graph, those of TensorFlow Text included"""
     limits: Limits | None = None
-    """of verification; None means those of the precision"""
+    """limits of verification; None means those of the precision"""
     verification: Verification | None = None
 
     @property
     def scaling(self) -> Scaling:
-        """What is done to logits before they become probabilities."""
+        """The temperature scaling of the logits."""
         return Scaling(self.temperature, self.exponent)
 
     def save(self, folder: Path) -> None:
@@ -158,5 +158,8 @@ def load_manifest(folder: Path) -> Manifest | None:
         return None
     try:
         return Manifest.model_validate(json.loads(path.read_text("utf-8")))
-    except (ValueError, ValidationError) as error:
-        raise ExportError(f"{path}: damaged manifest: {str(error).splitlines()[0]}; export again") from None
+    except ValidationError as error:
+        reason = "; ".join(describe_problem(problem, "manifest") for problem in error.errors())
+    except ValueError as error:
+        reason = str(error).splitlines()[0]
+    raise ExportError(f"{path}: damaged manifest: {reason}; export again")

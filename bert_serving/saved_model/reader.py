@@ -1,4 +1,4 @@
-"""An exported classifier, loaded for asking it in this process."""
+"""An exported classifier, loaded into this process for predictions."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,15 +20,15 @@ class ExportedModel:
     """A loaded version folder.
 
     Attributes:
-        folder: where it lies.
-        manifest: what it says of itself; None for a SavedModel of another origin.
+        folder: the version folder.
+        manifest: its manifest; None for a SavedModel of another origin.
     """
 
     def __init__(self, folder: Path):
         """Loads a SavedModel.
 
         Raises:
-            ExportError: the folder holds none, or it cannot be loaded.
+            ExportError: the folder holds no SavedModel, or it cannot be loaded.
         """
         _check_assets(folder)
         self.folder = folder
@@ -54,16 +54,16 @@ class ExportedModel:
         """Probabilities of texts, float32 [N, C].
 
         Raises:
-            InputError: the model takes pairs and got single texts, or the other way round, or has no such signature.
+            InputError: the model takes pairs and got single texts, or vice versa, or has no such signature.
         """
         function = self.signatures.get(contract.SERVING_DEFAULT)
         names = set(function.structured_input_signature[1]) if function is not None else set()
-        wanted = {contract.TEXT} if pairs is None else {contract.TEXT, contract.TEXT_PAIR}
-        if names != wanted:
+        needed = {contract.TEXT} if pairs is None else {contract.TEXT, contract.TEXT_PAIR}
+        if names != needed:
             raise InputError(
-                f"{self.folder}: serving_default takes {', '.join(sorted(names)) or 'nothing'}, the data has {', '.join(sorted(wanted))}"
+                f"{self.folder}: serving_default takes {', '.join(sorted(names)) or 'nothing'}, the data has {', '.join(sorted(needed))}"
             )
-        # Neighbors of like length share a batch, so that a trimmed graph has little to pad.
+        # Texts of similar length share a batch, so that a trimmed graph has little to pad.
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
         parts: list[np.ndarray] = []
         for start in range(0, len(order), _BATCH):
@@ -81,7 +81,9 @@ class ExportedModel:
 
 
 def _check_assets(folder: Path) -> None:
-    """TensorFlow's own error for a missing asset names the file in the midst of a trace."""
+    """Checks that the assets exist; TensorFlow's own error names a missing one in the middle of a trace."""
     for asset in read_meta_graph(folder).asset_file_def:
-        if not (folder / "assets" / asset.filename).is_file():
-            raise ExportError(f"{folder}: damaged SavedModel: assets/{asset.filename} is missing; export again")
+        if not (folder / contract.ASSETS_FOLDER / asset.filename).is_file():
+            raise ExportError(
+                f"{folder}: damaged SavedModel: {contract.ASSETS_FOLDER}/{asset.filename} is missing; export again"
+            )

@@ -1,4 +1,4 @@
-"""The signatures of an exported classifier, and the module that carries them into a SavedModel."""
+"""The signatures of an exported classifier, and the module that is saved with them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from bert_serving.saved_model.graphs.dense import Arithmetic, FloatArithmetic
 from bert_serving.saved_model.graphs.ragged import end_to_end, ragged_encoder
 from bert_serving.text.packing import combine_segments, pad, trimmed_length
 
-# A regression has no labels; its only "class" in the Classify call is called so.
 REGRESSION_CLASS = "value"
+"""class name of a regression, which has no labels, in the Classify call"""
 
 _FLOAT32 = FloatArithmetic(tf.float32)
 
@@ -31,9 +31,9 @@ class ServingGraph:
 
 
 def supported_graph(classifier: Classifier, graph: Graph) -> Graph:
-    """`graph`, or what an encoder that is no BERT gets instead of the ragged one."""
+    """`graph`, or the trimmed one instead of the ragged one for a classifier that it does not support."""
     architecture = classifier.encoder.architecture
-    # The ragged graph holds each layer's weights as constants; an ALBERT's would stand there once for each of its layers.
+    # The ragged graph holds each layer's weights as constants: an ALBERT's shared weights once for each of its layers.
     is_bert = architecture is not None and not architecture.shared_layers
     is_plain = not classifier.options.blocks
     return graph if graph is not Graph.RAGGED or (is_bert and is_plain) else Graph.TRIMMED
@@ -45,9 +45,9 @@ def build_serving_graph(
     """Traces the four signatures of a classifier.
 
     Args:
-        classifier: whose weights and preprocessing are saved.
-        graph: how padding is treated; one that `supported_graph` gives back.
-        labels_file: written by the caller, becomes the asset `labels.txt`.
+        classifier: its weights and preprocessing are saved.
+        graph: how padding is treated; one that `supported_graph` returns.
+        labels_file: written by the caller, becomes an asset.
         arithmetic: of the ragged graph; the others compute in float32.
     """
     module = tf.Module(name="classifier")
@@ -58,7 +58,7 @@ def build_serving_graph(
         features = module.encoder = _RaggedFeatures(classifier, arithmetic)
     else:
         features = _PaddedFeatures(classifier, graph)
-        # The Keras model itself is left out: it would bring training functions and metadata that a server never needs.
+        # The Keras model itself is left out: a server does not need its training functions and metadata.
         module.model_variables = list(classifier.token_model.variables)
     calls = _Calls(classifier, features)
     texts = [tf.TensorSpec([None], tf.string, name=contract.TEXT)]
@@ -99,28 +99,29 @@ class _PaddedFeatures:
         return self.of_tokens(pad(word_ids, type_ids, self._classifier.preprocessing.special, length))
 
     def of_tokens(self, tokens: Tensors) -> Tensors:
-        return self._classifier.features_model(tokens, training=False)
+        features: Tensors = self._classifier.features_model(tokens, training=False)
+        return features
 
 
 class _RaggedFeatures(tf.Module):
-    """The ragged encoder and the head, on tokens that lie end to end."""
+    """The ragged encoder and the head, on concatenated tokens."""
 
     def __init__(self, classifier: Classifier, arithmetic: Arithmetic):
         super().__init__(name="ragged_features")
         self._encoder = ragged_encoder(classifier, arithmetic)
-        self._kernel, self._bias = (each.numpy() for each in classifier.token_model.get_layer("head").variables)
+        self._kernel, self._bias = (part.numpy() for part in classifier.token_model.get_layer("head").variables)
 
     def of_rows(self, word_ids: tf.RaggedTensor, type_ids: tf.RaggedTensor) -> Tensors:
         return self._features(*end_to_end(word_ids, type_ids))
 
     def of_tokens(self, tokens: Tensors) -> Tensors:
         columns = tf.range(tf.shape(tokens[contract.MASK])[1])[tf.newaxis]
-        # [CLS] stands for its row, so it stays even where a caller's mask forgets it.
+        # [CLS] stands for its row, so it is kept even if a caller's mask leaves it out.
         real = (tokens[contract.MASK] != 0) | (columns == 0)
-        place = tf.where(real)
-        word_ids, type_ids = (tf.gather_nd(tokens[name], place) for name in (contract.WORD_IDS, contract.TYPE_IDS))
+        indices = tf.where(real)
+        word_ids, type_ids = (tf.gather_nd(tokens[name], indices) for name in (contract.WORD_IDS, contract.TYPE_IDS))
         lengths = tf.reduce_sum(tf.cast(real, tf.int32), axis=1)
-        return self._features(word_ids, type_ids, tf.cast(place[:, 1], tf.int32), lengths)
+        return self._features(word_ids, type_ids, tf.cast(indices[:, 1], tf.int32), lengths)
 
     def _features(self, word_ids: tf.Tensor, type_ids: tf.Tensor, positions: tf.Tensor, lengths: tf.Tensor) -> Tensors:
         pooled = self._encoder(word_ids, type_ids, positions, lengths)

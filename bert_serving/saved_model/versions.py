@@ -1,7 +1,8 @@
-"""Version folders: named by a positive integer, beside each other in the folder of their model."""
+"""Version folders: subfolders of a model's folder, named by a positive integer."""
 
 from pathlib import Path
 
+from bert_serving import contract
 from bert_serving.errors import ExportError
 
 _HIGHEST_VERSION = 2**63 - 1
@@ -13,7 +14,7 @@ def latest_version(folder: Path) -> Path:
     Raises:
         ExportError: it holds neither.
     """
-    if (folder / "saved_model.pb").is_file():
+    if (folder / contract.GRAPH_FILE).is_file():
         return folder
     versions = [(number, path) for path, number in version_paths(folder) if path.is_dir()] if folder.is_dir() else []
     if not versions:

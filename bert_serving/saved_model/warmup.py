@@ -1,6 +1,5 @@
 """Warmup requests: TensorFlow Serving replays them before a version becomes available."""
 
-import os
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,8 +10,9 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from bert_serving import contract
 from bert_serving.errors import DataError
+from bert_serving.files import whole_file
 
-# Short and long, alone and together: each first call of a shape costs most.
+# Short and long texts, alone and together: the first call of a shape takes longest.
 _TEXTS = (
     "Where is my order?",
     "It arrived yesterday, but the box was open and a part is missing. What shall I do?",
@@ -36,31 +36,31 @@ def write_warmup(folder: Path, *, model_name: str, pairs: bool) -> None:
 
 
 def warmup_from_logs(logs: Sequence[Path], target: Path, *, records: int = 100, model: str | None = None) -> int:
-    """Writes a warmup file with requests of a request log, short and long ones alike; gives their number.
+    """Writes a warmup file with requests of a request log, short and long ones, and returns their number.
 
     Args:
-        logs: TFRecord files of PredictionLog; one whose end is torn, as by a full disk, counts up to there.
+        logs: TFRecord files of PredictionLog; one that is cut off, as by a full disk, is read up to there.
         target: file to write; one of that name is replaced once the new one is complete.
-        records: how many requests at most.
-        model: only requests for this model.
+        records: maximum number of requests.
+        model: take only requests for this model.
 
     Raises:
         DataError: a log cannot be read, there is no request in them, or the file cannot be written.
     """
-    found = _requests(logs, model)
-    if not found:
+    requests = _requests(logs, model)
+    if not requests:
         of = f" for model {model}" if model else ""
         raise DataError(f"{', '.join(map(str, logs))}: no request{of} to warm up with")
-    ordered = sorted(found, key=lambda log: (len(log), log))
+    ordered = sorted(requests, key=lambda log: (len(log), log))
     count = min(records, len(ordered))
-    # From the shortest to the longest in even steps: the first call of each length costs most.
-    chosen = [ordered[round(place * (len(ordered) - 1) / max(count - 1, 1))] for place in range(count)]
+    # From the shortest to the longest in even steps: the first call of each length takes longest.
+    chosen = [ordered[round(step * (len(ordered) - 1) / max(count - 1, 1))] for step in range(count)]
     _write_records(target, chosen)
     return count
 
 
 def _requests(logs: Sequence[Path], model: str | None) -> list[bytes]:
-    """Requests of the logs, each once and without answers; a fair share of them when there are very many."""
+    """Distinct requests of the logs, without responses; a uniform sample (reservoir sampling) when there are very many."""
     kept: list[bytes] = []
     known: set[bytes] = set()
     chance = random.Random(0)
@@ -74,11 +74,11 @@ def _requests(logs: Sequence[Path], model: str | None) -> list[bytes]:
         if record in known:
             continue
         known.add(record)
-        place = chance.randrange(len(known))
+        slot = chance.randrange(len(known))
         if len(kept) < _MOST_KEPT:
             kept.append(record)
-        elif place < _MOST_KEPT:
-            kept[place] = record
+        elif slot < _MOST_KEPT:
+            kept[slot] = record
     return kept
 
 
@@ -92,7 +92,7 @@ def _read_logs(logs: Sequence[Path]) -> Iterator[prediction_log_pb2.PredictionLo
         except (tf.errors.DataLossError, DecodeError):
             if not count:
                 raise DataError(
-                    f"{path}: no TFRecord file of PredictionLog; give files that --request_log wrote"
+                    f"{path}: not a TFRecord file of PredictionLog; give files that --request_log wrote"
                 ) from None
         except tf.errors.OpError as error:
             raise DataError(f"{path}: cannot read it: {error.message.rpartition('; ')[2]}") from None
@@ -100,27 +100,23 @@ def _read_logs(logs: Sequence[Path]) -> Iterator[prediction_log_pb2.PredictionLo
 
 def _model_name(log: prediction_log_pb2.PredictionLog) -> str:
     if log.log_metadata.model_spec.name:
-        return log.log_metadata.model_spec.name
+        return str(log.log_metadata.model_spec.name)
     kind = log.WhichOneof("log_type")
     request = getattr(log, kind).request
     if kind == "multi_inference_log":
-        return request.tasks[0].model_spec.name if request.tasks else ""
-    return request.model_spec.name
+        return str(request.tasks[0].model_spec.name) if request.tasks else ""
+    return str(request.model_spec.name)
 
 
 def _write_records(target: Path, records: Sequence[bytes]) -> None:
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         target.parent.mkdir(exist_ok=True)
-        with tf.io.TFRecordWriter(str(part)) as writer:
+        with whole_file(target) as temporary, tf.io.TFRecordWriter(str(temporary)) as writer:
             for record in records:
                 writer.write(record)
-        part.replace(target)
     except (OSError, tf.errors.OpError) as error:
         reason = error.strerror if isinstance(error, OSError) else error.message
         raise DataError(f"{target}: cannot write it: {reason}") from None
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _predict_log(model_name: str, texts: list[str], *, pairs: bool) -> prediction_log_pb2.PredictionLog:

@@ -1,14 +1,13 @@
-"""Writes a version folder: complete and verified, or not at all.
+"""Writes a version folder, complete and verified, or not at all.
 
-Everything happens in a temporary folder beside the versions, whose name is no number, so that a polling server passes it over.
-Only after the SavedModel, moved once and loaded in a fresh process, has passed verification does it get its version number.
+A version is built in a temporary folder beside the versions, whose name is not a number, so that a polling server ignores it.
+It gets its version number only after it was moved once, loaded in a fresh process and passed verification.
 """
 
 import contextlib
 import dataclasses
 import errno
 import importlib.metadata
-import os
 import re
 import shutil
 import tempfile
@@ -25,7 +24,7 @@ from bert_serving import __version__, contract
 from bert_serving.classifier import Classifier
 from bert_serving.contract import Graph, Precision
 from bert_serving.errors import ExportError, VerificationError
-from bert_serving.files import glob_characters
+from bert_serving.files import TEMPORARY, flush_tree, glob_characters
 from bert_serving.observer import Observer
 from bert_serving.saved_model.graphs import quantized
 from bert_serving.saved_model.graphs.calibration import arithmetic_of
@@ -43,6 +42,7 @@ from bert_serving.saved_model.warmup import write_warmup
 
 # A name is one folder, and one part of a URL.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_REFERENCE_FILE = "reference.json"
 _PACKAGES = ("tensorflow", "tensorflow-text", "tf-keras", "tf-models-official")
 
 
@@ -54,10 +54,12 @@ class ExportOptions:
         base: folder of models; the version lands in `base/name/version`.
         name: the model's name on the server.
         version: a positive integer; None takes the next one.
-        graph: how padding is treated; an encoder that is no BERT gets `trimmed` for `ragged`.
-        precision: of the ragged graph's weights and matrix products.
-        max_probability_difference: of a probability from the model in memory; None takes the precision's own limit.
-        max_label_change_rate: share of validation texts that may get another answer than from the model in memory; None as before.
+        graph: how padding is treated; an encoder other than BERT gets `trimmed` instead of `ragged`.
+        precision: number format of the ragged graph's weights and matrix products.
+        max_probability_difference: largest difference of a probability from the model in memory; None takes the precision's own
+            limit.
+        max_label_change_rate: fraction of validation texts that may get another label than from the model in memory; None takes
+            the precision's own limit.
         minimum_tf_serving: refuse operations that this version lacks.
     """
 
@@ -84,13 +86,13 @@ def write_export(
     Args:
         classifier: the model in memory.
         options: what to write and where.
-        provenance: for manifest and card.
-        reference: validation texts with the classifier's answers, for verification and for the choice of a precision.
+        provenance: for manifest and model card.
+        reference: validation texts with the classifier's answers, for verification and for measuring precisions.
         observer: told of the progress.
 
     Raises:
         ExportError: the name or the version cannot be used, or the folder cannot be written.
-        VerificationError: the SavedModel does not answer as the model in memory; nothing is published.
+        VerificationError: the SavedModel answers differently from the model in memory; nothing is published.
     """
     if not _NAME.fullmatch(options.name):
         raise ExportError(f"{options.name!r} cannot name a model; use letters, digits, dots, dashes and underscores")
@@ -98,7 +100,7 @@ def write_export(
         raise ExportError(f"{options.base}: TensorFlow cannot read from a path with {characters}; choose another --to")
     if classifier.preprocessing.rewrite is not None:
         raise ExportError(
-            "encoder.normalizer is a function in Python, which no SavedModel can carry; write it with TensorFlow's string operations "
+            "encoder.normalizer is a function in Python, which a SavedModel cannot hold; write it with TensorFlow's string operations "
             "(tf.strings) and train again"
         )
     options = _supported(classifier, options, observer)
@@ -109,11 +111,11 @@ def write_export(
         built = builder.fastest() if options.precision is Precision.AUTO else builder.build(options.precision)
         if not built.verification.passed:
             raise VerificationError(f"{options.name} version {version} was not published", built.verification.problems)
-        with _one_line(model_folder):
+        with _export_errors(model_folder):
             verified = built.manifest.model_copy(update={"verification": built.verification})
             verified.save(built.folder)
             (built.folder / contract.CARD_FILE).write_text(_card(verified, provenance), "utf-8")
-            _flush(built.folder)
+            flush_tree(built.folder)
             return _publish(built.folder, model_folder / str(version))
 
 
@@ -125,7 +127,7 @@ def _card(manifest: Manifest, provenance: Provenance | AdoptedProvenance) -> str
 
 @dataclass(frozen=True)
 class _Built:
-    """A version folder in the workshop, and what its verification found."""
+    """A version folder in the workshop, and the result of its verification."""
 
     folder: Path
     manifest: Manifest
@@ -148,7 +150,7 @@ class _Builder:
         """Writes a version, moves it, and verifies it in a fresh process."""
         options = dataclasses.replace(self.options, precision=precision)
         built = self.workshop / "built"
-        with self.observer.stage("Tracing and saving the serving graph"), _one_line(self.workshop.parent):
+        with self.observer.stage("Tracing and saving the serving graph"), _export_errors(self.workshop.parent):
             _save(self.classifier, options, self.reference, built)
             _golden(self.classifier).save(built)
             write_warmup(built, model_name=options.name, pairs=self.classifier.options.pairs)
@@ -156,35 +158,37 @@ class _Builder:
             manifest = _manifest(self.classifier, options, self.version, self.provenance, audit.oldest_tf_serving)
             manifest.save(built)
             reference = self._reference_file()
-        # Moved, so that a path back into the building place fails here and not on the server.
+        # Moved, so that a path to the original folder fails here and not on the server.
         moved = built.rename(self.workshop / f"moved-{precision}")
         with self.observer.stage("Verifying in a fresh process"):
             verification = verify_in_fresh_process(moved, reference=reference)
         return _Built(moved, manifest, verification)
 
     def fastest(self) -> _Built:
-        """The version that answers soonest on this machine, of those that agree with the model in memory."""
+        """The version with the lowest latency on this machine, of those that agree with the model in memory."""
         reference = self._reference_file()
         if reference is None:
             self.observer.note(f"precision {Precision.FLOAT32}: no texts to measure with")
             return self.build(Precision.FLOAT32)
         candidates = [self.build(precision) for precision in self._precisions()]
-        agreeing = [each for each in candidates if each.verification.passed]
-        for each in candidates:
-            if not each.verification.passed:
-                self.observer.note(f"precision {each.manifest.precision} does not agree with the model in memory")
+        agreeing = [candidate for candidate in candidates if candidate.verification.passed]
+        for candidate in candidates:
+            if not candidate.verification.passed:
+                self.observer.note(f"precision {candidate.manifest.precision} does not agree with the model in memory")
         if len(agreeing) < 2:
             return (agreeing or candidates)[0]
         with self.observer.stage("Measuring the precisions in turns"):
-            seconds = seconds_in_turns(reference, [each.folder for each in agreeing])
-        measured = zip(seconds, agreeing, strict=True)
-        times = ", ".join(f"{each.manifest.precision} {1000 * taken:.1f} ms" for taken, each in measured)
+            seconds = seconds_in_turns(reference, [candidate.folder for candidate in agreeing])
+        times = ", ".join(
+            f"{candidate.manifest.precision} {1000 * taken:.1f} ms"
+            for taken, candidate in zip(seconds, agreeing, strict=True)
+        )
         chosen = agreeing[int(np.argmin(seconds))]
         self.observer.note(f"precision {chosen.manifest.precision}: a batch of validation texts takes {times}")
         return chosen
 
     def _precisions(self) -> list[Precision]:
-        """What may be built for the oldest server that has to take it."""
+        """Precisions that the oldest server to support can load."""
         precisions = [Precision.FLOAT32, Precision.BFLOAT16]
         if reason := _too_old_for_int8(self.options.minimum_tf_serving):
             self.observer.note(f"precision {Precision.INT8} is left out: {reason}")
@@ -192,10 +196,10 @@ class _Builder:
         return [*precisions, Precision.INT8]
 
     def _reference_file(self) -> Path | None:
-        """Outside the version folder: training data is not for publishing."""
+        """The reference as a file outside the version folder: training data must not be published."""
         if self.reference is None:
             return None
-        path = self.workshop / "reference.json"
+        path = self.workshop / _REFERENCE_FILE
         if not path.exists():
             self.reference.save(path)
         return path
@@ -235,7 +239,7 @@ def _free_version(model_folder: Path, version: int | None) -> int:
     if version is None:
         return max(taken, default=0) + 1
     if version < 1:
-        raise ExportError(f"version {version} is not a positive integer; TensorFlow Serving wants one")
+        raise ExportError(f"version {version} is not a positive integer; TensorFlow Serving needs one")
     if version in taken:
         raise ExportError(
             f"{model_folder / str(version)}: version {version} exists and is never overwritten; leave --version out for {max(taken) + 1}"
@@ -245,9 +249,9 @@ def _free_version(model_folder: Path, version: int | None) -> int:
 
 @contextlib.contextmanager
 def _workshop(model_folder: Path, version: int) -> Iterator[Path]:
-    with _one_line(model_folder):
+    with _export_errors(model_folder):
         model_folder.mkdir(parents=True, exist_ok=True)
-        workshop = Path(tempfile.mkdtemp(prefix=f".tmp-{version}-", dir=model_folder))
+        workshop = Path(tempfile.mkdtemp(prefix=f"{TEMPORARY}{version}-", dir=model_folder))
     try:
         yield workshop
     finally:
@@ -255,7 +259,7 @@ def _workshop(model_folder: Path, version: int) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _one_line(folder: Path) -> Iterator[None]:
+def _export_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except (
@@ -269,8 +273,8 @@ def _one_line(folder: Path) -> Iterator[None]:
 
 
 def _save(classifier: Classifier, options: ExportOptions, reference: Reference | None, target: Path) -> None:
-    labels_file = target.parent / "labels.txt"
-    labels_file.write_text("".join(f"{label}\n" for label in classifier.options.labels), "utf-8")
+    labels_file = target.parent / contract.LABELS_FILE
+    labels_file.write_text(contract.labels_text(classifier.options.labels), "utf-8")
     arithmetic = arithmetic_of(options.precision, classifier, reference)
     graph = build_serving_graph(classifier, options.graph, labels_file, arithmetic)
     tf.saved_model.save(graph.module, str(target), signatures=graph.signatures)
@@ -279,22 +283,20 @@ def _save(classifier: Classifier, options: ExportOptions, reference: Reference |
 
 
 def _golden(classifier: Classifier) -> Golden:
-    """Answers of the Keras model in memory, each text on its own."""
+    """Answers of the Keras model in memory to the golden texts, each text in a batch of its own."""
     texts: list[Any] = list(TEXTS)
     pairs: list[Any] | None = texts[::-1] if classifier.options.pairs else None
-    logits, pooled = [], []
-    for row in range(len(texts)):
-        tokens, _ = classifier.tokenize(texts[row : row + 1], None if pairs is None else pairs[row : row + 1])
-        outputs = classifier.features_model(classifier.batch(tokens, [0]), training=False)
-        logits.append(outputs[contract.LOGITS].numpy())
-        pooled.append(outputs[contract.POOLED_OUTPUT].numpy())
-    joined = np.concatenate(logits)
+    tokens, _ = classifier.tokenize(texts, pairs)
+    outputs = [classifier.features_model(classifier.batch(tokens, [row]), training=False) for row in range(len(texts))]
+    logits, pooled = (
+        np.concatenate([output[name] for output in outputs]) for name in (contract.LOGITS, contract.POOLED_OUTPUT)
+    )
     return Golden(
         texts=tuple(texts),
         pairs=None if pairs is None else tuple(pairs),
-        logits=joined,
-        probabilities=classifier.probabilities(tf.constant(joined)).numpy(),
-        pooled=np.concatenate(pooled),
+        logits=logits,
+        probabilities=classifier.probabilities(tf.constant(logits)).numpy(),
+        pooled=pooled,
     )
 
 
@@ -331,22 +333,12 @@ def _manifest(
     )
 
 
-def _flush(folder: Path) -> None:
-    """Forces every file to the disk, so that a power cut after the rename finds them whole."""
-    for path in [*folder.rglob("*"), folder]:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
 def _publish(source: Path, target: Path) -> Path:
-    """Renames into place; of two publishers of one version the second fails, because a rename never replaces a full folder."""
+    """Renames a folder; of two exports of one version the second fails, because a rename never replaces a folder with files."""
     try:
         source.rename(target)
     except OSError as error:
         if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
-            raise ExportError(f"{target}: another process published this version meanwhile; export again") from None
+            raise ExportError(f"{target}: another process wrote this version meanwhile; export again") from None
         raise
     return target

@@ -17,6 +17,7 @@ import tensorflow as tf
 import tensorflow_text
 from tensorflow_text.python.ops.bert_tokenizer import BasicTokenizer
 
+from bert_serving import contract
 from bert_serving.errors import EncoderError
 from bert_serving.text.packing import combine_segments, pad
 from bert_serving.text.sentencepieces import TextRules, read_sentencepiece
@@ -285,7 +286,7 @@ def load_preprocessing(folder: Path, *, rewrite: Callable[[str], str] | None = N
     Raises:
         EncoderError: the folder holds no SavedModel or one with another interface.
     """
-    if not (folder / "saved_model.pb").is_file():
+    if not (folder / contract.GRAPH_FILE).is_file():
         raise EncoderError(
             f"{folder}: no preprocessing SavedModel here (saved_model.pb is missing); set encoder.preprocessing"
         )

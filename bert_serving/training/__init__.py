@@ -1,1 +1,1 @@
-"""Fine-tuning: optimizer, strategy, loop, checkpoints, run folder."""
+"""Fine-tuning of a classifier: optimizer, distribution strategy, training loop, checkpoints, run folder."""

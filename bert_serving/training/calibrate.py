@@ -7,14 +7,14 @@ from bert_serving.errors import InputError, RunFolderError
 from bert_serving.evaluation.temperature import TemperatureFit, fit_temperature
 from bert_serving.observer import Observer
 from bert_serving.training.loading import load_classifier
-from bert_serving.training.run_folder import RunFolder
+from bert_serving.training.run_folder import CALIBRATION, RunFolder
 
 
 def calibrate(run: RunFolder, *, observer: Observer | None = None) -> TemperatureFit:
-    """Fits a temperature on a complete run's validation rows and writes it to the run folder's calibration.json.
+    """Fits temperature scaling on a complete run's validation rows and writes it to the run folder's calibration.json.
 
-    From then on `load_classifier`, and with it evaluation and export, give probabilities of logits so scaled. Answers stay
-    as they are; the logits, too.
+    From then on `load_classifier`, and with it evaluation and export, compute probabilities from scaled logits. The predicted
+    labels do not change; neither do the logits.
 
     Raises:
         RunFolderError: the run is not complete, or its validation data changed since it was trained.
@@ -29,12 +29,12 @@ def calibrate(run: RunFolder, *, observer: Observer | None = None) -> Temperatur
     run.check_complete()
     with observer.stage("Reading the data"):
         validation = load_validation(config.data, head, config.training.seed)
-        if run.read_json("run.json")["data_sha256"].get("validation") != table_sha256(validation):
+        if run.facts()["data_sha256"].get("validation") != table_sha256(validation):
             raise RunFolderError(f"{run.path}: the validation data changed since this run was trained; restore it")
     with observer.stage("Loading the run"):
         classifier = load_classifier(run)
     with observer.stage("Predicting"):
         logits = classifier.predict_tokens(classifier.tokenize(validation.texts, validation.pairs)[0])
     fit = fit_temperature(head, classifier.options.labels, validation, logits)
-    run.write_json(run.calibration.name, fit.to_json())
+    run.write_json(CALIBRATION, fit.to_json())
     return fit

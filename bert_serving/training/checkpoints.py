@@ -1,4 +1,4 @@
-"""What an epoch leaves behind so that training can go on after it: weights, the optimizer's state, and the history so far."""
+"""Checkpoint of an epoch, from which training can be resumed: weights, the optimizer's state, and the history so far."""
 
 from pathlib import Path
 from typing import Any
@@ -6,9 +6,8 @@ from typing import Any
 import tensorflow as tf
 
 from bert_serving.errors import RunFolderError
-from bert_serving.training.run_folder import RunFolder
+from bert_serving.training.run_folder import HISTORY, RunFolder
 
-HISTORY = "history.json"
 _STATE = "state"
 
 
@@ -16,18 +15,19 @@ def restore(checkpoint: tf.train.Checkpoint, run: RunFolder) -> list[dict[str, A
     """Reads the last epoch's checkpoint, if there is one, and returns the history up to it.
 
     Raises:
-        RunFolderError: it is damaged.
+        RunFolderError: the checkpoint is damaged.
     """
     last = run.last_epoch()
     if not last:
         return []
     folder = run.checkpoint(last)
     read(checkpoint, folder)
-    return RunFolder(folder).read_json(HISTORY)
+    history: list[dict[str, Any]] = RunFolder(folder).read_json(HISTORY)
+    return history
 
 
 def save(checkpoint: tf.train.Checkpoint, run: RunFolder, history: list[dict[str, Any]]) -> None:
-    """Writes the checkpoint of the epoch that ended last.
+    """Writes the checkpoint of the history's last epoch.
 
     Raises:
         RunFolderError: it cannot be written.
@@ -47,7 +47,7 @@ def read(checkpoint: tf.train.Checkpoint, folder: Path) -> None:
     try:
         checkpoint.read(str(folder / _STATE)).assert_existing_objects_matched()
     except (tf.errors.OpError, OSError, IndexError, ValueError, AssertionError) as error:
-        # IndexError is what TensorFlow makes of a file that is too short.
+        # TensorFlow raises IndexError for a file that is too short.
         reason = str(error).splitlines()[0]
         raise RunFolderError(f"{folder}: cannot read the checkpoint: {reason}; train anew") from None
 

@@ -1,4 +1,4 @@
-"""The dense head on features that a frozen encoder gave once: an epoch costs as much as a matrix product."""
+"""Training of the head on cached features of a frozen encoder: an epoch costs no more than a matrix product."""
 
 import dataclasses
 
@@ -14,8 +14,8 @@ from bert_serving.data.batches import TokenRows
 def over_features(classifier: Classifier, features: np.ndarray) -> Classifier:
     """The same dropout and head on a table of features, float32 [N, H], in place of the encoder.
 
-    The token that a row begins with is its number in the table. The encoder's weights stay among the model's, so that what is saved is
-    the whole classifier.
+    The first token of a row is the row's index in the table. The encoder's weights stay among the model's, so that what is
+    saved is the whole classifier.
     """
     table = tf.constant(features)
     tokens = {name: tf_keras.layers.Input((None,), dtype=tf.int32, name=name) for name in contract.TOKEN_INPUTS}
@@ -29,6 +29,6 @@ def over_features(classifier: Classifier, features: np.ndarray) -> Classifier:
 
 
 def feature_rows(first: int, count: int) -> TokenRows:
-    """Rows of the table from `first` on, as `over_features` takes them."""
+    """Rows `first` to `first + count - 1` of the table, as the model of `over_features` takes them."""
     numbers = np.arange(first, first + count, dtype=np.int32)
     return TokenRows(numbers, np.zeros_like(numbers), np.arange(count + 1))

@@ -1,4 +1,4 @@
-"""From a run folder back to its classifier."""
+"""Loads the classifier of a run folder."""
 
 import dataclasses
 from pathlib import Path
@@ -21,7 +21,7 @@ def load_classifier(run: RunFolder) -> Classifier:
 
     Raises:
         RunFolderError: the run is not complete, or its files are damaged.
-        EncoderError: its preprocessing reads or writes files or runs code, and its run file does not say that it is trusted.
+        EncoderError: its preprocessing reads or writes files or runs code, and encoder.trusted is not set.
     """
     config = run.config()
     run.check_complete()
@@ -42,25 +42,25 @@ def _encoder_of(run: RunFolder, config: RunConfig) -> LoadedEncoder:
         architecture = Architecture.load(run.description)
         return LoadedEncoder(network_from(architecture, blank=True), architecture)
     folder = find_encoder_folder(config.encoder)
-    if folder.sha256 != run.read_json("run.json")["encoder"]["sha256"]:
+    if folder.sha256 != run.facts()["encoder"]["sha256"]:
         raise RunFolderError(f"{run.path}: the encoder {folder.encoder} is not the one that was trained; restore it")
     return load_encoder(folder, rebuild=False)
 
 
 def load_run_preprocessing(folder: Path, config: RunConfig) -> Preprocessing:
-    """A run's preprocessing; the run file's normalization is part of it, or plain Python and imported anew."""
+    """A run's preprocessing; the run file's normalizer is part of its graph, or plain Python that is imported again."""
     if config.encoder.normalizer is None or is_normalized(folder, config.encoder.normalizer):
         return load_preprocessing(folder)
-    found = find_normalization(config.encoder.normalizer)
-    if found.in_graph:
+    normalization = find_normalization(config.encoder.normalizer)
+    if normalization.in_graph:
         raise RunFolderError(
-            f"{folder}: was made with a normalization in Python, {found.name} is one in TensorFlow now; train it anew"
+            f"{folder}: was made with a normalization in Python, {normalization.name} is one in TensorFlow now; train it anew"
         )
-    return load_preprocessing(folder, rewrite=found.function)
+    return load_preprocessing(folder, rewrite=normalization.function)
 
 
 def classifier_options(config: RunConfig, labels: tuple[str, ...]) -> ClassifierOptions:
-    """What a run file says of the classifier."""
+    """The classifier's options in a run file."""
     return ClassifierOptions(
         labels=labels,
         head=config.head.kind,

@@ -13,9 +13,10 @@ from safetensors import SafetensorError
 from safetensors.numpy import save_file
 from sklearn.metrics import accuracy_score, f1_score
 
+from bert_serving.answers import predicted_labels
 from bert_serving.classifier import Classifier, loss_of, probabilities
 from bert_serving.config import TrainingConfig
-from bert_serving.contract import MULTILABEL_THRESHOLD, Head
+from bert_serving.contract import Head
 from bert_serving.data.batches import XLA_LENGTH_STEP, BatchPlan, TokenRows, epoch_dataset
 from bert_serving.encoders.architecture import reseed_dropout
 from bert_serving.errors import TrainingError
@@ -23,12 +24,10 @@ from bert_serving.metrics import correlation
 from bert_serving.observer import Observer
 from bert_serving.training.adversarial import adversarial_train_step
 from bert_serving.training.averaging import assign_average
-from bert_serving.training.checkpoints import HISTORY, read, restore, save
+from bert_serving.training.checkpoints import read, restore, save
 from bert_serving.training.optimizer import check_decay_exclusions, create_optimizer, plan_schedule
-from bert_serving.training.run_folder import RunFolder
+from bert_serving.training.run_folder import AVERAGE, HISTORY, RunFolder
 from bert_serving.training.unfreezing import unfreeze
-
-_AVERAGE_FILE = "average.json"
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Examples:
     Attributes:
         rows: token ids.
         targets: int32 [N] for softmax, else float32 [N, outputs].
-        weights: one for each row, float32 [N]; None for all alike.
+        weights: one for each row, float32 [N]; None for equal weights.
     """
 
     rows: TokenRows
@@ -47,10 +46,10 @@ class Examples:
 
 
 def class_weights(targets: np.ndarray, classes: int) -> np.ndarray:
-    """Weight of each row, N / (C * rows of its class), so that every class counts alike; float32 [N]."""
+    """Weight of each row, N / (C * rows of its class), so that every class has the same total weight; float32 [N]."""
     numbers = targets.reshape(-1).astype(int)
     counts = np.bincount(numbers, minlength=classes)
-    return (len(numbers) / (np.count_nonzero(counts) * counts[numbers])).astype(np.float32)
+    return np.asarray(len(numbers) / (np.count_nonzero(counts) * counts[numbers]), np.float32)
 
 
 def fit(
@@ -64,13 +63,13 @@ def fit(
     strategy: tf.distribute.Strategy,
     observer: Observer,
 ) -> list[dict[str, Any]]:
-    """Trains the classifier, keeps its best epoch's weights in the run folder, and returns the history.
+    """Trains the classifier, writes its best epoch's weights into the run folder, and returns the history.
 
-    Goes on after the last checkpoint that the folder holds. Order of rows and dropout masks depend on seed and epoch alone, so
-    that a resumed run ends where an uninterrupted one would.
+    Training is resumed after the last checkpoint in the folder. Order of rows and dropout masks depend on seed and epoch alone,
+    so that a resumed run ends with the same weights as an uninterrupted one.
 
     Raises:
-        TrainingError: the loss is no number any more.
+        TrainingError: the loss is not a finite number.
         RunFolderError: the folder cannot be written.
     """
     model = classifier.token_model
@@ -85,8 +84,8 @@ def fit(
         _compile(classifier, optimizer, config)
         if config.adversarial_epsilon:
             model.train_step = adversarial_train_step(model, config.adversarial_epsilon)
-        # For all variables at once: those that layer-wise unfreezing adds later would be missing in the checkpoints before.
-        optimizer._create_all_weights(model.trainable_variables)
+        # For all variables at once: earlier checkpoints would lack those that gradual unfreezing adds later.
+        optimizer._create_all_weights(model.trainable_variables)  # noqa: SLF001  Keras has no public call for it
         checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer)
     history = restore(checkpoint, run)
     for epoch in range(len(history) + 1, config.epochs + 1):
@@ -105,11 +104,10 @@ def fit(
             dataset, epochs=epoch, initial_epoch=epoch - 1, verbose=0, callbacks=[callback], shuffle=False
         )
         seconds = time.monotonic() - started
-        scores = validation_scores(classifier, validation)
         row = {
             "epoch": epoch,
             **{name: float(values[0]) for name, values in result.history.items()},
-            **{f"val_{name}": value for name, value in scores.items()},
+            **_validate(classifier, validation),
             "seconds": round(seconds, 2),
             "rows_per_second": round(len(train.rows) / seconds, 1),
         }
@@ -123,27 +121,29 @@ def fit(
         save(checkpoint, run, history)
         run.keep_epochs({*range(epoch - config.average_last_epochs + 1, epoch + 1), best_epoch(history, best_metric)})
         observer.epoch(row)
-    read(checkpoint, run.checkpoint(best_epoch(history, best_metric)))
+    best = best_epoch(history, best_metric)
     if config.average_last_epochs > 1:
-        _try_average(
-            checkpoint, classifier, validation, run, history, best_metric, config.average_last_epochs, observer
+        epochs = [row["epoch"] for row in history[-config.average_last_epochs :]]
+        assign_average(model, epochs, lambda epoch: read(checkpoint, run.checkpoint(epoch)))
+        scores = _validate(classifier, validation)
+        is_better = _goodness(scores, best_metric) > _goodness(history[best - 1], best_metric)
+        run.write_json(AVERAGE, {"epochs": epochs, **scores, "kept": is_better})
+        observer.note(
+            f"mean of the weights of epochs {epochs[0]} to {epochs[-1]}: val_{best_metric} {scores[f'val_{best_metric}']:.4f}, "
+            + ("kept" if is_better else f"no better than epoch {best}")
         )
-    _finish(model, run, history)
+    else:
+        is_better = False
+    if not is_better:
+        read(checkpoint, run.checkpoint(best))
+    _write_weights(model, run, history)
     return history
-
-
-def _compile(classifier: Classifier, optimizer: Any, config: TrainingConfig) -> None:
-    """Makes the training step for the variables that may learn now; the optimizer keeps its state."""
-    # Keras refuses to compile under a strategy whose variables were made elsewhere; the model was built in this scope.
-    classifier.token_model.compile(
-        optimizer, loss_of(classifier.options.head), weighted_metrics=_metrics(classifier), jit_compile=config.xla
-    )
 
 
 def best_epoch(history: list[dict[str, Any]], metric: str) -> int:
     """Number of the epoch with the best validation metric, the first of several; for a loss the smallest is best."""
-    values = [_better(row, metric) for row in history]
-    return history[int(np.argmax(values))]["epoch"]
+    values = [_goodness(row, metric) for row in history]
+    return int(history[int(np.argmax(values))]["epoch"])
 
 
 def validation_scores(classifier: Classifier, examples: Examples) -> dict[str, float]:
@@ -151,23 +151,25 @@ def validation_scores(classifier: Classifier, examples: Examples) -> dict[str, f
     head = classifier.options.head
     logits = classifier.predict_tokens(examples.rows)
     loss = float(loss_of(head)(examples.targets, logits))
-    truth = examples.targets
     if head is Head.REGRESSION:
-        return {"loss": loss, "spearman": correlation("spearman", truth[:, 0], logits[:, 0])}
-    scores = probabilities(head, tf.constant(logits)).numpy()
-    if head is Head.MULTILABEL:
-        predicted, truth = scores >= MULTILABEL_THRESHOLD, truth == 1
-    else:
-        predicted, truth = scores.argmax(axis=1), truth.reshape(-1).astype(int)
+        return {"loss": loss, "spearman": correlation("spearman", examples.targets[:, 0], logits[:, 0])}
+    predicted = predicted_labels(head, probabilities(head, tf.constant(logits)).numpy())
+    truth = examples.targets.reshape(predicted.shape).astype(int)
     return {
         "loss": loss,
         "accuracy": float(accuracy_score(truth, predicted)),
+        # Unlike the macro F1 of `metrics`, this one leaves out labels that are neither right nor predicted in any row.
         "macro_f1": float(f1_score(truth, predicted, average="macro", zero_division=0)),
     }
 
 
-def _better(row: Mapping[str, Any], metric: str) -> float:
-    value = row[f"val_{metric}"]
+def _validate(classifier: Classifier, validation: Examples) -> dict[str, float]:
+    return {f"val_{name}": value for name, value in validation_scores(classifier, validation).items()}
+
+
+def _goodness(row: Mapping[str, Any], metric: str) -> float:
+    """The validation metric, or the negative loss: more is better."""
+    value = float(row[f"val_{metric}"])
     return -value if metric == "loss" else value
 
 
@@ -175,12 +177,26 @@ def _patience_is_over(history: list[dict[str, Any]], metric: str, patience: int 
     return patience is not None and bool(history) and len(history) - best_epoch(history, metric) >= patience
 
 
+def _compile(classifier: Classifier, optimizer: Any, config: TrainingConfig) -> None:
+    """Makes the training step for the variables that are trainable now; the optimizer keeps its state."""
+    match classifier.options.head:
+        case Head.SOFTMAX:
+            metrics = [tf_keras.metrics.SparseCategoricalAccuracy("accuracy")]
+        case Head.BINARY | Head.MULTILABEL:
+            metrics = [tf_keras.metrics.BinaryAccuracy("accuracy", threshold=0.0)]
+        case Head.REGRESSION:
+            metrics = []
+    # Keras refuses to compile under a strategy whose variables were made elsewhere; the model was built in this scope.
+    classifier.token_model.compile(
+        optimizer, loss_of(classifier.options.head), weighted_metrics=metrics, jit_compile=config.xla
+    )
+
+
 def _batch_plan(config: TrainingConfig, classifier: Classifier) -> BatchPlan:
-    dynamic = config.dynamic_padding
     return BatchPlan(
         batch_size=config.batch_size,
         seed=config.seed,
-        length=None if dynamic else classifier.options.sequence_length,
+        length=None if config.dynamic_padding else classifier.options.sequence_length,
         length_step=XLA_LENGTH_STEP if config.xla else 1,
         # The encoder has no positions beyond its maximum.
         longest=classifier.options.sequence_length,
@@ -188,44 +204,10 @@ def _batch_plan(config: TrainingConfig, classifier: Classifier) -> BatchPlan:
     )
 
 
-def _metrics(classifier: Classifier) -> list[tf_keras.metrics.Metric]:
-    match classifier.options.head:
-        case Head.SOFTMAX:
-            return [tf_keras.metrics.SparseCategoricalAccuracy("accuracy")]
-        case Head.BINARY | Head.MULTILABEL:
-            return [tf_keras.metrics.BinaryAccuracy("accuracy", threshold=0.0)]
-        case Head.REGRESSION:
-            return []
-
-
-def _try_average(
-    checkpoint: tf.train.Checkpoint,
-    classifier: Classifier,
-    validation: Examples,
-    run: RunFolder,
-    history: list[dict[str, Any]],
-    best_metric: str,
-    last: int,
-    observer: Observer,
-) -> None:
-    """Leaves the mean of the last epochs' weights in the model where it is better than the best epoch's."""
-    best = best_epoch(history, best_metric)
-    epochs = [row["epoch"] for row in history[-last:]]
-    assign_average(classifier.token_model, epochs, lambda epoch: read(checkpoint, run.checkpoint(epoch)))
-    scores = {f"val_{name}": value for name, value in validation_scores(classifier, validation).items()}
-    kept = _better(scores, best_metric) > _better(history[best - 1], best_metric)
-    if not kept:
-        read(checkpoint, run.checkpoint(best))
-    run.write_json(_AVERAGE_FILE, {"epochs": epochs, **scores, "kept": kept})
-    observer.note(
-        f"mean of the weights of epochs {epochs[0]} to {epochs[-1]}: val_{best_metric} {scores[f'val_{best_metric}']:.4f}, "
-        + ("kept" if kept else f"no better than epoch {best}")
-    )
-
-
-def _finish(model: tf_keras.Model, run: RunFolder, history: list[dict[str, Any]]) -> None:
+def _write_weights(model: tf_keras.Model, run: RunFolder, history: list[dict[str, Any]]) -> None:
+    """Writes what makes the run complete."""
     run.write_json(HISTORY, history)
-    with run.new_folder(run.weights.parent) as folder, run.writable():
+    with run.new_folder(run.weights.parent) as folder:
         weights = {variable.name: variable.numpy() for variable in model.variables}
         try:
             save_file(weights, folder / run.weights.name)
@@ -235,7 +217,7 @@ def _finish(model: tf_keras.Model, run: RunFolder, history: list[dict[str, Any]]
 
 
 class _Progress(tf_keras.callbacks.Callback):
-    """Tells the observer of each batch."""
+    """Reports every batch to the observer."""
 
     def __init__(self, observer: Observer, epoch: int, epochs: int, steps: int, batch_size: int):
         super().__init__()

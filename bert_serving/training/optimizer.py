@@ -8,14 +8,14 @@ import tensorflow as tf
 import tf_keras
 from official.nlp import optimization
 
-from bert_serving.config import TrainingConfig
+from bert_serving.config import OptimizerConfig, TrainingConfig
 from bert_serving.errors import TrainingError
 
-# Peak learning rates by the encoder's width: Turc et al. (arXiv:1908.08962) search 3e-4 to 3e-5 for small BERTs, which want the
-# larger values; Devlin et al. (arXiv:1810.04805) use 5e-5 to 2e-5 for widths of 768 and 1024.
+# Peak learning rates by the encoder's hidden size: Turc et al. (arXiv:1908.08962) search 3e-4 to 3e-5 for small BERTs, which
+# need the larger values; Devlin et al. (arXiv:1810.04805) use 5e-5 to 2e-5 for hidden sizes of 768 and 1024.
 _LEARNING_RATES = ((256, 3e-4), (512, 1e-4), (768, 3e-5))
 _WIDEST_LEARNING_RATE = 2e-5
-# A dense layer alone starts from nothing and has no pretrained weights to spoil.
+# A dense layer alone has no pretrained weights to spoil.
 _HEAD_LEARNING_RATE = 1e-3
 
 _BLOCK = re.compile(r"(?:^|/)(transformer/layer_\d+)/")
@@ -39,39 +39,39 @@ class Schedule:
 
 
 def default_learning_rate(width: int, *, trainable: bool = True) -> float:
-    """Peak learning rate for an encoder of so many dimensions; that of the head alone when the encoder is frozen."""
+    """Peak learning rate for an encoder with a hidden size of `width`; that of the head alone when it is not trainable."""
     if not trainable:
         return _HEAD_LEARNING_RATE
     return next((rate for limit, rate in _LEARNING_RATES if width <= limit), _WIDEST_LEARNING_RATE)
 
 
-def plan_schedule(config: TrainingConfig, *, steps_per_epoch: int, width: int, trainable: bool) -> Schedule:
-    """The learning rate's course for a run."""
+def plan_schedule(config: OptimizerConfig, *, steps_per_epoch: int, width: int, trainable: bool) -> Schedule:
+    """The learning rate schedule of a run: linear warmup, then linear decay."""
     steps = steps_per_epoch * config.epochs
     peak = config.learning_rate or default_learning_rate(width, trainable=trainable)
     return Schedule(steps, int(steps * config.warmup_ratio), peak)
 
 
-def create_optimizer(schedule: Schedule, config: TrainingConfig) -> tf_keras.optimizers.legacy.Optimizer:
-    """AdamW: linear warmup, linear decay to zero, decoupled weight decay, gradients cut at a global norm.
+def create_optimizer(schedule: Schedule, config: OptimizerConfig) -> tf_keras.optimizers.legacy.Optimizer:
+    """AdamW: linear warmup, linear decay to zero, decoupled weight decay, gradient clipping by global norm.
 
-    The recipe is tf-models-official's: the decay counts from step 0, so that the rate steps down by the warmup's share when the
-    warmup ends, as in google-research/bert.
+    The recipe is that of tf-models-official: the decay counts from step 0, so that the learning rate drops by the warmup ratio
+    when the warmup ends, as in google-research/bert.
     """
     optimizer = optimization.create_optimizer(schedule.peak, schedule.steps, schedule.warmup_steps)
     optimizer.weight_decay_rate = config.weight_decay
-    # AdamWeightDecay cuts the gradients of each replica alone, and none under loss scaling; Keras cuts their sum, always.
+    # AdamWeightDecay clips the gradients of each replica separately, and none under loss scaling; Keras always clips their sum.
     optimizer.gradient_clip_norm = 0.0
     optimizer.global_clipnorm = config.max_grad_norm or None
-    if config.mixed_precision == "float16":
+    if isinstance(config, TrainingConfig) and config.mixed_precision == "float16":
         return tf_keras.mixed_precision.LossScaleOptimizer(optimizer)
     return optimizer
 
 
 def check_decay_exclusions(optimizer: tf_keras.optimizers.legacy.Optimizer, variables: Sequence[tf.Variable]) -> None:
-    """Checks that biases and layer normalizations of each Transformer block are free of weight decay.
+    """Checks that biases and layer normalizations of each Transformer block have no weight decay.
 
-    The optimizer knows them by name only: a renamed layer would be decayed in silence.
+    The optimizer knows them by name only: a renamed layer would be decayed silently.
 
     Raises:
         TrainingError: a block has other than 6 decayed tensors of 16.
@@ -82,7 +82,8 @@ def check_decay_exclusions(optimizer: tf_keras.optimizers.legacy.Optimizer, vari
     blocks: dict[str, list[bool]] = {}
     for variable in variables:
         if match := _BLOCK.search(variable.name):
-            blocks.setdefault(match[1], []).append(inner._do_use_weight_decay(variable.name))
+            is_decayed = inner._do_use_weight_decay(variable.name)  # noqa: SLF001  the optimizer's own rule
+            blocks.setdefault(match[1], []).append(is_decayed)
     for block, decayed in blocks.items():
         if len(decayed) == _TENSORS_OF_A_BLOCK and sum(decayed) != _DECAYED_OF_A_BLOCK:
             raise TrainingError(

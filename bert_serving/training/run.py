@@ -1,4 +1,4 @@
-"""A training run: a run file in, a run folder with a trained and measured classifier out."""
+"""A training run: from a run file to a run folder with a trained and evaluated classifier."""
 
 import contextlib
 import dataclasses
@@ -17,8 +17,8 @@ import tf_keras
 from bert_serving import __version__
 from bert_serving.cache import folder_sha256
 from bert_serving.classifier import Classifier, build_classifier, probabilities, targets_of
-from bert_serving.config import RunConfig, dump_run_config
-from bert_serving.contract import Head
+from bert_serving.config import RunConfig
+from bert_serving.contract import RUN_FILE, Head
 from bert_serving.data.audit import Audit, audit
 from bert_serving.data.batches import TokenRows
 from bert_serving.data.splits import Splits, label_array, label_names, load_splits, resolve_labels
@@ -38,11 +38,12 @@ from bert_serving.observer import Observer
 from bert_serving.plots import data as data_plots
 from bert_serving.plots import results as result_plots
 from bert_serving.plots.training import draw_history
+from bert_serving.run_file import dump_run_file
 from bert_serving.text.normalization import find_normalization, write_normalized
 from bert_serving.training.feature_head import feature_rows, over_features
 from bert_serving.training.loading import classifier_options, load_classifier, load_run_preprocessing
 from bert_serving.training.loop import Examples, class_weights, fit
-from bert_serving.training.run_folder import LOCK, RunFolder
+from bert_serving.training.run_folder import AUDIT, HISTORY, LOCK, METRICS, PREPROCESSING, RunFolder
 from bert_serving.training.strategy import create_strategy, mixed_precision
 
 _PICTURED_TEXTS = 8
@@ -55,8 +56,8 @@ class Trained:
     Attributes:
         run: its folder.
         classifier: with the best epoch's weights.
-        splits: the data it was trained and measured on.
-        metrics: what `metrics.json` holds.
+        splits: the data it was trained and evaluated on.
+        metrics: the content of metrics.json.
     """
 
     run: RunFolder
@@ -71,13 +72,13 @@ def train(config: RunConfig, out: Path, *, resume: bool = False, observer: Obser
     Args:
         config: the run file.
         out: the run folder.
-        resume: go on with the unfinished run that `out` holds.
+        resume: resume the unfinished run in `out`.
         observer: told of the progress.
 
     Raises:
         InputError: data, encoder or folder are wrong.
-        SourceError: the encoder could not be fetched.
-        TrainingError: the loss became no number.
+        SourceError: the encoder could not be downloaded.
+        TrainingError: the loss is not a finite number.
     """
     observer = observer or Observer()
     run = RunFolder(out)
@@ -101,14 +102,14 @@ def train(config: RunConfig, out: Path, *, resume: bool = False, observer: Obser
             }
             tokens = {name: rows for name, (rows, _) in tokenized.items()}
             lengths = {name: uncut for name, (_, uncut) in tokenized.items()}
-        found = audit(splits, labels, lengths, config.encoder.sequence_length)
-        observer.data(found)
+        data_audit = audit(splits, labels, lengths, config.encoder.sequence_length)
+        observer.data(data_audit)
         data_sha256 = {name: table_sha256(table) for name, table in splits.named().items()}
         if not resume:
-            _start(run, config, classifier, folder, splits, data_sha256, found)
+            _start(run, config, classifier, folder, splits, data_sha256, data_audit)
         else:
             _check_unchanged(run, folder, data_sha256)
-            run.write_text("run.toml", dump_run_config(config))
+            run.write_config(config)
         if not run.is_complete:
             if config.encoder.cache_features:
                 learning, rows = _over_features(classifier, splits, folder, observer)
@@ -123,7 +124,7 @@ def train(config: RunConfig, out: Path, *, resume: bool = False, observer: Obser
                 if name != "train"
             }
             metrics = _metrics(splits, labels, config, predictions, lengths)
-            run.write_json("metrics.json", metrics)
+            run.write_json(METRICS, metrics)
         with observer.stage("Drawing pictures"), run.writable():
             _draw(run, splits, labels, lengths, predictions, metrics)
     return Trained(run, classifier, splits, metrics)
@@ -131,7 +132,7 @@ def train(config: RunConfig, out: Path, *, resume: bool = False, observer: Obser
 
 @contextlib.contextmanager
 def _locked(run: RunFolder) -> Iterator[None]:
-    """The run folder's lock. A new folder that got nothing else before an error goes again."""
+    """Holds the run folder's lock. A new folder that is still empty when an error ends the run is removed."""
     is_new = not run.path.exists()
     with run.locked():
         try:
@@ -145,22 +146,19 @@ def _locked(run: RunFolder) -> Iterator[None]:
 def _check_folder(run: RunFolder, config: RunConfig, *, resume: bool) -> None:
     if characters := glob_characters(run.path):
         raise RunFolderError(f"{run.path}: TensorFlow cannot read from a path with {characters}; use another --out")
-    started = (run.path / "run.toml").is_file()
-    if started and not resume:
+    if run.is_started and not resume:
         state = "a complete run" if run.is_complete else "an unfinished run"
         raise RunFolderError(
             f"{run.path}: holds {state}; give another --out" + ("" if run.is_complete else ", or --resume")
         )
-    if resume and not started:
-        raise RunFolderError(f"{run.path}: nothing to resume here (run.toml is missing); leave --resume out")
+    if resume and not run.is_started:
+        raise RunFolderError(f"{run.path}: nothing to resume here ({RUN_FILE} is missing); leave --resume out")
     if not resume:
         return
-    # How a finished run is exported has no part in its training.
-    before, now = (
-        dump_run_config(each.model_copy(update={"export": config.export})).splitlines()
-        for each in (run.config(), config)
-    )
-    differing = sorted({line.split(" = ")[0] for line in set(before) ^ set(now)})
+    # The export does not influence training, so that a resumed run may change it.
+    before = dump_run_file(run.config().model_copy(update={"export": config.export}))
+    lines = set(before.splitlines()) ^ set(dump_run_file(config).splitlines())
+    differing = sorted({line.split(" = ")[0] for line in lines})
     if differing:
         raise RunFolderError(
             f"{run.path}: the run file changed since this run began ({', '.join(differing)}); train it anew"
@@ -179,12 +177,14 @@ def _new_classifier(
 
 
 def _normalized(folder: EncoderFolder, config: RunConfig, workshop: Path) -> Path:
-    """The encoder's preprocessing, behind the run file's normalization where that can be part of a graph."""
-    found = None if config.encoder.normalizer is None else find_normalization(config.encoder.normalizer)
-    if found is None or not found.in_graph:
+    """The encoder's preprocessing, with the run file's normalizer before it where that can be part of a graph."""
+    if config.encoder.normalizer is None:
         return folder.preprocessing
-    target = workshop / "preprocessing"
-    write_normalized(folder.preprocessing, found, target, sha256=folder_sha256(folder.preprocessing))
+    normalization = find_normalization(config.encoder.normalizer)
+    if not normalization.in_graph:
+        return folder.preprocessing
+    target = workshop / PREPROCESSING
+    write_normalized(folder.preprocessing, normalization, target, sha256=folder_sha256(folder.preprocessing))
     return target
 
 
@@ -195,9 +195,9 @@ def _start(
     folder: EncoderFolder,
     splits: Splits,
     data_sha256: dict[str, str],
-    found: Audit,
+    data_audit: Audit,
 ) -> None:
-    run.write_json("audit.json", found.to_json())
+    run.write_json(AUDIT, data_audit.to_json())
     with run.new_folder(run.preprocessing) as target:
         shutil.copytree(folder.preprocessing, target, dirs_exist_ok=True)
     if classifier.encoder.architecture is not None:
@@ -218,11 +218,11 @@ def _start(
 
 
 def _check_unchanged(run: RunFolder, folder: EncoderFolder, data_sha256: dict[str, str]) -> None:
-    """Refuses to go on with other data or another encoder than the run began with."""
-    began = run.read_json("run.json")
-    if folder.sha256 != began["encoder"]["sha256"]:
+    """Refuses to resume with other data or another encoder than the run began with."""
+    facts = run.facts()
+    if folder.sha256 != facts["encoder"]["sha256"]:
         raise RunFolderError(f"{run.path}: the encoder changed since this run began; train it anew")
-    changed = [name for name, sha256 in data_sha256.items() if began["data_sha256"].get(name) != sha256]
+    changed = [name for name, sha256 in data_sha256.items() if facts["data_sha256"].get(name) != sha256]
     if changed:
         raise RunFolderError(
             f"{run.path}: the {' and '.join(changed)} data changed since this run began; train it anew"
@@ -232,7 +232,7 @@ def _check_unchanged(run: RunFolder, folder: EncoderFolder, data_sha256: dict[st
 def _over_features(
     classifier: Classifier, splits: Splits, folder: EncoderFolder, observer: Observer
 ) -> tuple[Classifier, dict[str, TokenRows]]:
-    """The head on the frozen encoder's features, and the rows of training and validation as it takes them."""
+    """The head on the frozen encoder's features, and training and validation rows for it."""
     options = classifier.options
     frozen = FrozenEncoder(
         folder.name, folder.sha256, classifier.encoder, classifier.preprocessing, options.sequence_length
@@ -256,12 +256,12 @@ def _fit(
     observer: Observer,
 ) -> None:
     head, labels = classifier.options.head, classifier.options.labels
-    targets, validation_targets = (targets_of(head, labels, each.labels) for each in (splits.train, splits.validation))
+    targets = targets_of(head, labels, splits.train.labels)
     weights = class_weights(targets, len(labels)) if config.training.class_weights else None
     fit(
         classifier,
         train=Examples(tokens["train"], targets, weights),
-        validation=Examples(tokens["validation"], validation_targets),
+        validation=Examples(tokens["validation"], targets_of(head, labels, splits.validation.labels)),
         config=config.training,
         best_metric=config.best_metric,
         run=run,
@@ -285,17 +285,17 @@ def _metrics(
         "on": name,
         **baselines(splits.train, splits.named()[name], labels, head, config.training.seed),
     }
-    measured = Predictions(head, labels, splits.named()[name], predictions[name])
-    metrics["intervals"] = dataclasses.asdict(score_intervals(measured))
+    evaluated = Predictions(head, labels, splits.named()[name], predictions[name])
+    metrics["intervals"] = dataclasses.asdict(score_intervals(evaluated))
     metrics["slices"] = [
-        {**vars(each), "rows": len(each.rows), "score": vars(each.score)}
-        for each in find_slices(measured, lengths[name], config.encoder.sequence_length)
+        {**vars(part), "rows": len(part.rows), "score": vars(part.score)}
+        for part in find_slices(evaluated, lengths[name], config.encoder.sequence_length)
     ]
     return metrics
 
 
 def _measured(splits: Splits) -> str:
-    """The split whose scores count."""
+    """The split whose scores are reported: test data where there is some."""
     return "test" if splits.test is not None else "validation"
 
 
@@ -310,7 +310,7 @@ def _draw(
     config, folder = run.config(), run.pictures
     head, name = config.head.kind, _measured(splits)
     folder.mkdir(exist_ok=True)
-    draw_history(run.read_json("history.json"), folder / "history.png")
+    draw_history(run.read_json(HISTORY), folder / "history.png")
     data_plots.draw_token_lengths(lengths, config.encoder.sequence_length, folder / "token_lengths.png")
     if head is Head.REGRESSION:
         return

@@ -1,23 +1,23 @@
-"""The run folder: everything about one training run, enough to go on with it, evaluate it and export it.
+"""The run folder: everything about one training run, enough to resume it, evaluate it and export it.
 
 run.toml          the run file with every key resolved
 run.json          encoder, data digests, versions
 labels.txt        labels in the order of the outputs
 encoder.json      architecture of the encoder (when it was rebuilt as a Keras network)
 preprocessing/    the preprocessing SavedModel
-checkpoints/      one folder for each epoch that may still be needed; gone when the run is complete
-weights/          the best epoch's weights; its presence says that training is complete
+checkpoints/      one folder for each epoch that may still be needed; removed when the run is complete
+weights/          the best epoch's weights; present once training is complete
 history.json      one row for each epoch
-audit.json        what the data looks like
+average.json      validation scores of the averaged weights; only with training.average_last_epochs
+audit.json        statistics and warnings of the data audit
 metrics.json      scores on validation and test data, and of the baselines, as training left the model
-calibration.json  the scaling of the logits and how it was found; only after `bert-serving calibrate`
+calibration.json  the fitted temperature scaling; only after `bert-serving calibrate`
 pictures/         PNG files
 """
 
 import contextlib
 import json
 import math
-import os
 import re
 import shutil
 import tomllib
@@ -28,12 +28,22 @@ from typing import Any
 
 import filelock
 
-from bert_serving.config import RunConfig, dump_run_config, parse_run_config
-from bert_serving.contract import Scaling
+from bert_serving.config import RunConfig, parse_run_config
+from bert_serving.contract import LABELS_FILE, RUN_FACTS_FILE, RUN_FILE, RUN_WEIGHTS_FOLDER, Scaling, labels_text
 from bert_serving.errors import RunFolderError
+from bert_serving.files import TEMPORARY, whole_folder, write_whole
+from bert_serving.run_file import dump_run_file
 
 LOCK = ".lock"
-_TEMPORARY = ".tmp-"
+HISTORY = "history.json"
+AVERAGE = "average.json"
+AUDIT = "audit.json"
+METRICS = "metrics.json"
+CALIBRATION = "calibration.json"
+PREPROCESSING = "preprocessing"
+_ENCODER = "encoder.json"
+_CHECKPOINTS = "checkpoints"
+_PICTURES = "pictures"
 _EPOCH = re.compile(r"epoch_\d{3,}")
 
 
@@ -43,40 +53,45 @@ class RunFolder:
 
     path: Path
 
-    # === Places ===
+    # === Paths ===
 
     @property
     def weights(self) -> Path:
         """The best epoch's weights by variable name, a safetensors file."""
-        return self.path / "weights" / "model.safetensors"
+        return self.path / RUN_WEIGHTS_FOLDER / "model.safetensors"
 
     @property
     def preprocessing(self) -> Path:
         """The preprocessing SavedModel."""
-        return self.path / "preprocessing"
+        return self.path / PREPROCESSING
 
     @property
     def pictures(self) -> Path:
         """Folder of PNG files."""
-        return self.path / "pictures"
+        return self.path / _PICTURES
 
     @property
     def description(self) -> Path:
         """Architecture of the encoder; absent when it is used as a `hub.KerasLayer`."""
-        return self.path / "encoder.json"
+        return self.path / _ENCODER
 
     @property
     def calibration(self) -> Path:
         """The fitted scaling; absent for a run that was not calibrated."""
-        return self.path / "calibration.json"
+        return self.path / CALIBRATION
+
+    @property
+    def is_started(self) -> bool:
+        """Whether the folder holds a run, complete or not."""
+        return (self.path / RUN_FILE).is_file()
 
     @property
     def is_complete(self) -> bool:
-        """Whether training came to its end."""
+        """Whether training is complete."""
         return self.weights.is_file()
 
     def check_complete(self, *names: str) -> None:
-        """Makes sure that training came to its end, and that the files of these names are there, too.
+        """Checks that training is complete, and that the files of these names exist, too.
 
         Raises:
             RunFolderError: something is missing.
@@ -93,31 +108,41 @@ class RunFolder:
         """The resolved run file.
 
         Raises:
-            RunFolderError: the folder is no run folder.
+            RunFolderError: the folder is not a run folder.
+            RunFileError: a key of its run file is wrong.
         """
-        path = self.path / "run.toml"
+        path = self.path / RUN_FILE
         try:
             return parse_run_config(tomllib.loads(path.read_text("utf-8")), source=str(path))
         except OSError:
             raise RunFolderError(
-                f"{self.path}: not a run folder (run.toml is missing); give the folder that train wrote"
+                f"{self.path}: not a run folder ({RUN_FILE} is missing); give the folder that train wrote"
             ) from None
         except tomllib.TOMLDecodeError as error:
             raise RunFolderError(f"{path}: damaged: {error}; train again") from None
 
     def labels(self) -> tuple[str, ...]:
         """Labels in the order of the outputs."""
-        return tuple(self._read("labels.txt").split("\n")[:-1])
+        return tuple(self._read(LABELS_FILE).split("\n")[:-1])
+
+    def facts(self) -> dict[str, Any]:
+        """What run.json holds: encoder, number of rows and digests of the data, versions."""
+        facts: dict[str, Any] = self.read_json(RUN_FACTS_FILE)
+        return facts
 
     def read_json(self, name: str) -> Any:
-        """A JSON file of the folder, such as "metrics.json"."""
+        """Reads a JSON file of the folder, such as `METRICS`.
+
+        Raises:
+            RunFolderError: it is missing or damaged.
+        """
         try:
             return json.loads(self._read(name))
         except ValueError as error:
             raise RunFolderError(f"{self.path / name}: damaged: {error}; train again") from None
 
     def scaling(self) -> Scaling:
-        """What is done to logits before they become probabilities; nothing for a run that was not calibrated.
+        """The temperature scaling of the logits; that of a run that was not calibrated changes nothing.
 
         Raises:
             RunFolderError: calibration.json is damaged.
@@ -125,8 +150,8 @@ class RunFolder:
         if not self.calibration.exists():
             return Scaling()
         try:
-            found = self.read_json(self.calibration.name)
-            numbers = float(found["temperature"]), float(found.get("exponent", 1.0))
+            values = self.read_json(CALIBRATION)
+            numbers = float(values["temperature"]), float(values.get("exponent", 1.0))
         except (AttributeError, KeyError, TypeError, ValueError, RunFolderError):
             numbers = math.nan, math.nan
         if not all(math.isfinite(number) and number > 0 for number in numbers):
@@ -141,7 +166,7 @@ class RunFolder:
 
     def checkpoint(self, epoch: int) -> Path:
         """Folder of an epoch's checkpoint."""
-        return self.path / "checkpoints" / f"epoch_{epoch:03}"
+        return self.path / _CHECKPOINTS / f"epoch_{epoch:03}"
 
     # === Writing ===
 
@@ -150,7 +175,7 @@ class RunFolder:
         """Keeps a second process from training into the same folder.
 
         Raises:
-            RunFolderError: another process holds it, or it cannot be written.
+            RunFolderError: another process holds the lock, or the folder cannot be written.
         """
         with self.writable():
             self.path.mkdir(parents=True, exist_ok=True)
@@ -162,7 +187,7 @@ class RunFolder:
                     f"{self.path}: another process is training into this folder; use another --out"
                 ) from None
         try:
-            self._sweep()
+            self._remove_temporary()
             yield
         finally:
             lock.release()
@@ -180,59 +205,47 @@ class RunFolder:
 
     def start(self, config: RunConfig, labels: Sequence[str], facts: Mapping[str, Any]) -> None:
         """Writes what is known before the first epoch."""
-        self.write_text("labels.txt", "".join(f"{label}\n" for label in labels))
-        self.write_json("run.json", facts)
-        self.write_text("run.toml", dump_run_config(config))
+        self.write_text(LABELS_FILE, labels_text(labels))
+        self.write_json(RUN_FACTS_FILE, facts)
+        self.write_config(config)
+
+    def write_config(self, config: RunConfig) -> None:
+        """Writes the run file with every key resolved."""
+        self.write_text(RUN_FILE, dump_run_file(config))
 
     def write_json(self, name: str, value: Any) -> None:
-        """Writes a JSON file in one step: a reader sees the old or the new one, never half of it."""
+        """Writes a JSON file atomically: a reader sees the old or the new one."""
         self.write_text(name, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
     def write_text(self, name: str, text: str) -> None:
-        """Writes a text file in one step."""
-        temporary = self.path / f"{_TEMPORARY}{name}"
+        """Writes a text file atomically."""
         with self.writable():
-            try:
-                with temporary.open("w", encoding="utf-8") as file:
-                    file.write(text)
-                    file.flush()
-                    os.fsync(file.fileno())
-                temporary.replace(self.path / name)
-            finally:
-                temporary.unlink(missing_ok=True)
+            write_whole(self.path / name, text.encode(), flushed=True)
 
     @contextlib.contextmanager
     def new_folder(self, target: Path) -> Iterator[Path]:
-        """A temporary folder that becomes `target` when the block ends well, and vanishes otherwise."""
-        temporary = target.parent / f"{_TEMPORARY}{target.name}"
-        with self.writable():
-            shutil.rmtree(temporary, ignore_errors=True)
-            temporary.mkdir(parents=True)
-        try:
+        """A temporary folder that replaces `target` when the block ends without an error, and is removed otherwise."""
+        with self.writable(), whole_folder(target) as temporary:
             yield temporary
-            with self.writable():
-                shutil.rmtree(target, ignore_errors=True)
-                temporary.rename(target)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            shutil.rmtree(target, ignore_errors=True)
 
     def keep_epochs(self, epochs: set[int]) -> None:
         """Removes the checkpoints of all other epochs."""
-        wanted = {self.checkpoint(epoch) for epoch in epochs}
+        kept = {self.checkpoint(epoch) for epoch in epochs}
         for path in self._epochs():
-            if path not in wanted:
+            if path not in kept:
                 shutil.rmtree(path, ignore_errors=True)
 
     def drop_checkpoints(self) -> None:
         """Removes all checkpoints."""
-        shutil.rmtree(self.path / "checkpoints", ignore_errors=True)
+        shutil.rmtree(self.path / _CHECKPOINTS, ignore_errors=True)
 
     def _epochs(self) -> list[Path]:
-        return [path for path in (self.path / "checkpoints").glob("epoch_*") if _EPOCH.fullmatch(path.name)]
+        return [path for path in (self.path / _CHECKPOINTS).glob("epoch_*") if _EPOCH.fullmatch(path.name)]
 
-    def _sweep(self) -> None:
-        """Removes what a killed process left behind."""
-        for path in [*self.path.glob(f"{_TEMPORARY}*"), *self.path.glob(f"checkpoints/{_TEMPORARY}*")]:
+    def _remove_temporary(self) -> None:
+        """Removes the incomplete files of a killed process."""
+        for path in [*self.path.glob(f"{TEMPORARY}*"), *self.path.glob(f"{_CHECKPOINTS}/{TEMPORARY}*")]:
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:

@@ -1,4 +1,4 @@
-"""Where training runs: one device, several, several machines, or a TPU."""
+"""Distribution of training: one device, several devices, several machines, or a TPU."""
 
 import contextlib
 from collections.abc import Iterator
@@ -13,11 +13,11 @@ from bert_serving.errors import InputError
 def create_strategy(config: TrainingConfig) -> tf.distribute.Strategy:
     """The `tf.distribute` strategy that a run file names.
 
-    A strategy of several processes must be created before TensorFlow has run anything; each process then needs a run folder of
-    its own.
+    A strategy of several processes must be created before TensorFlow has run anything; every process then needs a run folder
+    of its own.
 
     Raises:
-        InputError: the devices, the cluster or the TPU are not there.
+        InputError: the devices, the cluster or the TPU are not available.
     """
     try:
         match config.strategy:

@@ -1,7 +1,7 @@
-"""Layer-wise unfreezing: the head learns alone first, then the encoder's layers join it from the last to the first.
+"""Gradual unfreezing: only the head is trained at first, then the encoder's layers join it from the last to the first.
 
-After Howard and Ruder 2018, "Universal Language Model Fine-tuning for Text Classification" (https://arxiv.org/abs/1801.06146), section
-3.3: what the first layers know is the most general, and is changed last.
+After Howard and Ruder 2018, "Universal Language Model Fine-tuning for Text Classification"
+(https://arxiv.org/abs/1801.06146), section 3.3: the first layers hold the most general knowledge and are changed last.
 """
 
 import re
@@ -14,28 +14,29 @@ _POOLER = "pooler_transform"
 
 
 def unfreeze(encoder: LoadedEncoder, epoch: int, layers_per_epoch: int) -> int:
-    """Lets the parts of an encoder learn that take part in an epoch, and no others.
+    """Makes the parts of an encoder trainable that are trained in an epoch, and freezes all others.
 
     Args:
         encoder: rebuilt as a Keras network, its layers with weights of their own.
-        epoch: its number, from 1; in the first one only the pooler learns, which is next to the head.
-        layers_per_epoch: layers that join in each further epoch; the embeddings join once all layers learn and one epoch more came.
+        epoch: its number, from 1; in the first one only the pooler, which is next to the head, is trained.
+        layers_per_epoch: layers that join in each further epoch; the embeddings join in the epoch after all layers have joined.
 
     Returns:
-        The number of layers that learn.
+        The number of trainable layers.
 
     Raises:
-        TrainingError: the encoder's layers are not known, or all the same.
+        TrainingError: the encoder's layers are not known, or share their weights.
     """
     architecture = encoder.architecture
     if architecture is None or architecture.shared_layers:
         raise TrainingError(
             "training.gradual_unfreezing needs a BERT, DistilBERT or ELECTRA, layer by layer; leave it out"
         )
-    learning = (epoch - 1) * layers_per_epoch
+    layers = architecture.num_hidden_layers
+    joined = (epoch - 1) * layers_per_epoch
     for part in encoder.layer.layers:
-        if (found := _LAYER.search(part.name)) is not None:
-            part.trainable = int(found[1]) >= architecture.num_hidden_layers - learning
+        if match := _LAYER.search(part.name):
+            part.trainable = int(match[1]) >= layers - joined
         elif part.name != _POOLER:
-            part.trainable = learning > architecture.num_hidden_layers
-    return min(learning, architecture.num_hidden_layers)
+            part.trainable = joined > layers
+    return min(joined, layers)

@@ -18,6 +18,7 @@ from support.paths import ROOT
 from support.tiny import Ended
 
 from bert_serving import __version__
+from bert_serving.answers import answer_texts
 from bert_serving.classifier import label_of
 from bert_serving.cli import display, predict
 from bert_serving.cli.encoders import _new_folder
@@ -439,7 +440,7 @@ def test_predict_answers_what_the_signature_answers(head):
     labels = () if head is Head.REGRESSION else ("a", "b", "c")[: rows.shape[1]]
     names = predict._names(head, labels, rows.shape[1])
     assert names == (labels or ("value",))
-    answers = [predict._answer(head, names, row) for row in rows]
+    answers = answer_texts(head, names, rows)
     expected = [label.decode() for label in label_of(head, labels, rows).numpy()]
     assert answers == ([f"{float(label):.6g}" for label in expected] if head is Head.REGRESSION else expected)
 

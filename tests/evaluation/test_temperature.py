@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from support.predictions import NAMES, table
 
+from bert_serving.answers import scaled_probabilities
 from bert_serving.contract import Head, Scaling
 from bert_serving.errors import InputError
-from bert_serving.evaluation.temperature import fit_temperature, scaled_probabilities
+from bert_serving.evaluation.temperature import fit_temperature
 from bert_serving.metrics import expected_calibration_error, measure
 
 

@@ -17,9 +17,9 @@ from bert_serving.encoders.loading import load_encoder
 from bert_serving.encoders.lookup import find_encoder_folder
 from bert_serving.errors import BertServingError, EncoderError, RunFileError
 from bert_serving.observer import Observer
+from bert_serving.pretraining.config import MaskingConfig, StartConfig, load_pretraining_file
 from bert_serving.pretraining.masking import MaskingRule, mask_batch
 from bert_serving.pretraining.network import start
-from bert_serving.pretraining.run_file import StartConfig, load_pretraining_file
 from bert_serving.text.preprocessing import write_preprocessing
 from bert_serving.text.vocabulary import SPECIAL_TOKENS
 
@@ -27,13 +27,7 @@ MASK = VOCABULARY.index("[MASK]")
 
 
 def rule(**changes) -> MaskingRule:
-    settings = {
-        "mask_selection_rate": 0.15,
-        "mask_token_rate": 0.8,
-        "random_token_rate": 0.1,
-        "whole_words": False,
-    } | changes
-    return MaskingRule.of(VOCABULARY, SPECIAL_TOKENS, **settings)
+    return MaskingRule.of(MaskingConfig(**changes), VOCABULARY, SPECIAL_TOKENS)
 
 
 # === Masks ===
@@ -152,7 +146,7 @@ def test_a_wrong_run_file_is_told(tmp_path, encoder, problem):
         load_pretraining_file(write_run_file(tmp_path, encoder))
 
 
-def test_the_preprocessing_is_looked_for_beside_the_run_file_unless_it_is_an_address(tmp_path):
+def test_preprocessing_is_relative_to_the_run_file_unless_it_is_an_address(tmp_path):
     path = write_run_file(tmp_path, 'path = "encoder"\npreprocessing = "tokens"\ntrusted = true')
     found = load_pretraining_file(path).encoder
     assert (found.path, found.preprocessing, found.trusted) == (tmp_path / "encoder", tmp_path / "tokens", True)
@@ -161,7 +155,7 @@ def test_the_preprocessing_is_looked_for_beside_the_run_file_unless_it_is_an_add
     assert load_pretraining_file(path).encoder.preprocessing == address
 
 
-def test_pretraining_starts_from_an_encoder_whose_preprocessing_lies_elsewhere(encoder_folder, tmp_path):
+def test_pretraining_takes_an_encoder_with_preprocessing_elsewhere(encoder_folder, tmp_path):
     config = StartConfig(path=encoder_folder / "encoder", preprocessing=encoder_folder / "preprocessing")
     assert start(config, tmp_path, seed=0, passed_over=print).architecture.num_hidden_layers == 2
     assert (tmp_path / "preprocessing" / "saved_model.pb").is_file()
@@ -182,9 +176,7 @@ def test_pretraining_goes_on_with_the_preprocessing_that_the_encoder_has(encoder
     assert (tmp_path / "target" / "LICENSE").read_text() == "Do what you like."
 
 
-def test_the_head_starts_the_same_whether_the_encoder_is_converted_or_cached(
-    hugging_face_folder, tmp_path, monkeypatch
-):
+def test_the_head_starts_the_same_with_a_converted_or_a_cached_encoder(hugging_face_folder, tmp_path, monkeypatch):
     monkeypatch.setenv("BERT_SERVING_CACHE", str(tmp_path / "cache"))
     config = StartConfig(path=hugging_face_folder)
     heads = []
@@ -319,7 +311,7 @@ def test_a_pretraining_that_was_killed_ends_like_one_that_was_not(pretrained, tm
     assert {path.name for path in out.iterdir()} == {path.name for path in folder.iterdir()}
 
 
-def test_a_complete_pretraining_that_could_not_be_put_in_its_place_is_kept_and_put_there_later(pretrained, tmp_path):
+def test_a_complete_pretraining_that_was_not_renamed_is_renamed_later(pretrained, tmp_path):
     from bert_serving.pretraining.pretrain import pretrain
 
     folder, history = pretrained

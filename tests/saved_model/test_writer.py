@@ -137,7 +137,7 @@ def test_an_export_that_fails_verification_is_not_published(trained, tmp_path, m
     assert names(tmp_path / "tiny") == []
 
 
-def test_a_graph_that_answers_otherwise_than_the_model_in_memory_is_not_published(export, tmp_path, monkeypatch):
+def test_a_graph_that_disagrees_with_the_model_in_memory_is_not_published(export, tmp_path, monkeypatch):
     right = writer._golden
 
     def wrong(classifier):
@@ -201,7 +201,7 @@ def test_of_two_exporters_of_one_version_the_second_is_told(trained, tmp_path, m
         return verify(folder, **reference)
 
     monkeypatch.setattr(writer, "verify_in_fresh_process", overtaken)
-    with pytest.raises(ExportError, match="another process published this version meanwhile"):
+    with pytest.raises(ExportError, match="another process wrote this version meanwhile"):
         export_run(trained.run, options, classifier=trained.classifier)
     assert names(tmp_path / "tiny") == ["5"]
     assert (tmp_path / "tiny" / "5" / contract.MANIFEST_FILE).read_bytes() == entered[1]
@@ -209,7 +209,7 @@ def test_of_two_exporters_of_one_version_the_second_is_told(trained, tmp_path, m
 
 
 @pytest.mark.slow
-def test_a_killed_exporter_leaves_only_a_temporary_folder_that_hinders_nobody(trained, export, tmp_path):
+def test_a_killed_exporter_leaves_only_a_harmless_temporary_folder(trained, export, tmp_path):
     code = (
         "import sys; from pathlib import Path; from bert_serving.saved_model.export import export_run;"
         "from bert_serving.saved_model.writer import ExportOptions;"

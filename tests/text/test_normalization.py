@@ -148,7 +148,7 @@ def test_a_run_in_python_normalizes_and_is_not_exported(module, encoder_folder, 
     answers = trained.classifier.predict(TAGGED)
     np.testing.assert_allclose(trained.classifier.predict(PLAIN), answers, atol=1e-6)
     with pytest.raises(
-        ExportError, match=r"encoder\.normalizer is a function in Python, which no SavedModel can carry"
+        ExportError, match=r"encoder\.normalizer is a function in Python, which a SavedModel cannot hold"
     ):
         export_run(trained.run, ExportOptions(tmp_path / "models", "python"), observer=Observer())
     assert not (tmp_path / "models").exists()

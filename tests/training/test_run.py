@@ -52,7 +52,7 @@ def test_an_export_answers_as_the_model_in_memory(trained, exported):
     np.testing.assert_allclose(ExportedModel(exported).predict(texts), trained.classifier.predict(texts), atol=2e-6)
 
 
-def test_memory_run_folder_saved_model_grpc_and_rest_give_the_same_probabilities(trained, exported):
+def test_memory_folder_saved_model_grpc_and_rest_give_the_same_answers(trained, exported):
     texts = [*AWKWARD, *trained.splits.test.texts]
     expected = trained.classifier.predict(texts)
     assert np.ptp(expected[:, 0]) > 0.05
@@ -135,7 +135,7 @@ class Interrupter(Observer):
             raise KeyboardInterrupt
 
 
-def test_an_interrupted_run_can_be_resumed_and_ends_where_an_uninterrupted_one_does(trained, run_file, tmp_path):
+def test_a_resumed_run_ends_where_an_uninterrupted_one_does(trained, run_file, tmp_path):
     config, out = load_run_file(run_file), tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
         train(config, out, observer=Interrupter(after=2))
@@ -197,7 +197,7 @@ def test_a_folder_that_was_there_stays(run_file, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["run[1]", "run*"])
-def test_a_folder_that_tensorflow_takes_for_a_pattern_is_refused_before_training(name, run_file, tmp_path):
+def test_a_folder_that_tensorflow_takes_for_a_pattern_is_refused(name, run_file, tmp_path):
     with pytest.raises(RunFolderError, match=r"TensorFlow cannot read from a path with [\[*]; use another --out"):
         train(load_run_file(run_file), tmp_path / name)
     assert list(tmp_path.iterdir()) == []

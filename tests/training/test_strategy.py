@@ -60,7 +60,7 @@ def test_a_machine_without_a_tpu_says_so_in_one_line():
 @pytest.mark.parametrize(
     ("name", "policy"), [("float32", "float32"), ("bfloat16", "mixed_bfloat16"), ("float16", "mixed_float16")]
 )
-def test_layers_compute_in_the_precision_asked_for_and_keep_float32_variables(name, policy):
+def test_layers_compute_in_the_precision_and_keep_float32_variables(name, policy):
     before = tf_keras.mixed_precision.global_policy().name
     with mixed_precision(name):
         assert tf_keras.mixed_precision.global_policy().name == policy

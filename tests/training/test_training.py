@@ -157,7 +157,7 @@ train(load_run_file(Path(sys.argv[1])), Path(sys.argv[2]))
 
 
 @pytest.mark.slow
-def test_a_run_killed_while_it_writes_a_checkpoint_ends_like_one_that_was_not(config, whole, tmp_path):
+def test_a_run_killed_while_it_writes_a_checkpoint_ends_the_same(config, whole, tmp_path):
     run = RunFolder(tmp_path / "run")
     with child(KILLED, config.data.folder / "run.toml", run.path) as process:
         process.communicate(timeout=180)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from bert_serving import contract
 from bert_serving.cache import folder_sha256
 from bert_serving.encoders.conversion.hugging_face import convert_hugging_face, is_hugging_face_folder
 from bert_serving.encoders.conversion.keras_hub import convert_keras_hub, is_keras_hub_preset
@@ -45,7 +46,7 @@ class Format:
 
 # Several formats have a config.json, so the order matters.
 FORMATS = (
-    Format("run folder", "run.toml", is_run_folder, convert_run, run_sha256, licensing_of_run),
+    Format("run folder", contract.RUN_FILE, is_run_folder, convert_run, run_sha256, licensing_of_run),
     Format("KerasHub preset", "model.weights.h5", is_keras_hub_preset, convert_keras_hub),
     Format("checkpoint of TensorFlow 1", "bert_model.ckpt.index", is_checkpoint_folder, convert_checkpoint),
     Format("Hugging Face folder", "config.json", is_hugging_face_folder, convert_hugging_face),

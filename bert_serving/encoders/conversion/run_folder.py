@@ -7,19 +7,20 @@ import hashlib
 import shutil
 from pathlib import Path
 
+from bert_serving import contract
 from bert_serving.cache import folder_sha256
 from bert_serving.encoders.architecture import Architecture, rebuild_network
 from bert_serving.encoders.folder import DESCRIPTION, PREPROCESSING, write_encoder_folder
 from bert_serving.encoders.safetensors_file import WEIGHTS_FILE, read_safetensors
 from bert_serving.errors import EncoderError
 
-WEIGHTS = "weights"
+WEIGHTS = contract.RUN_WEIGHTS_FOLDER
 _HEAD = ("head/", "blocks/")
 
 
 def is_run_folder(folder: Path) -> bool:
     """Whether `folder` was written by training."""
-    return (folder / "run.toml").is_file()
+    return (folder / contract.RUN_FILE).is_file()
 
 
 def convert_run(run: Path, target: Path) -> None:

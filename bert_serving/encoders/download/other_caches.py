@@ -11,6 +11,7 @@ import re
 import tempfile
 from pathlib import Path
 
+from bert_serving import contract
 from bert_serving.encoders.download.http import mirror_or
 
 _DEFAULT_KAGGLE_ENDPOINT = "https://www.kaggle.com"
@@ -77,14 +78,14 @@ def _kaggle_folders(handle: str) -> list[Path]:
 
 def _is_saved_model(folder: Path) -> bool:
     """Whether a SavedModel is complete: cleaners of temporary folders leave incomplete ones behind."""
-    if not (folder / "saved_model.pb").is_file():
+    if not (folder / contract.GRAPH_FILE).is_file():
         return False
     # Imported here, because `encoders list` needs no TensorFlow, whose import opens a socket to look for IPv6.
     from google.protobuf.message import DecodeError  # noqa: PLC0415  as above
     from tensorflow.core.protobuf.saved_model_pb2 import SavedModel  # noqa: PLC0415  as above
 
     try:
-        saved = SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+        saved = SavedModel.FromString((folder / contract.GRAPH_FILE).read_bytes())
     except (OSError, DecodeError):
         return False
     assets = [asset.filename for graph in saved.meta_graphs for asset in graph.asset_file_def]

@@ -62,7 +62,9 @@ class Servable:
         Raises:
             OSError, ValueError, RuntimeError, tf.errors.OpError: as TensorFlow's loader does.
         """
-        if not any((path / file).is_file() for file in ("saved_model.pb", "saved_model.pbtxt", "saved_model.cpb")):
+        if not any(
+            (path / file).is_file() for file in (contract.GRAPH_FILE, contract.TEXT_GRAPH_FILE, "saved_model.cpb")
+        ):
             raise FileNotFoundError(
                 f"Could not find SavedModel .pb or .pbtxt at supplied export directory path: {path}"
             )

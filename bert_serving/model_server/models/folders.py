@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from bert_serving import contract
 from bert_serving.errors import InputError
 from bert_serving.model_server.config.options import ModelConfig
 from bert_serving.saved_model.versions import version_paths
@@ -49,7 +50,7 @@ def lacks_version(config: ModelConfig) -> str:
         InputError: waiting would not help: the base path does not exist, or is a version itself.
     """
     try:
-        is_version = (config.base_path / "saved_model.pb").is_file()
+        is_version = (config.base_path / contract.GRAPH_FILE).is_file()
     except (OSError, ValueError) as error:
         raise _unreadable(config.base_path, error) from None
     if is_version:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from bert_serving.errors import PublishError
+from bert_serving.files import whole_folder
 from bert_serving.publishing.kubernetes.sizing import Sizing
 from bert_serving.publishing.rollout.models_config import ModelsConfig, Served
 
@@ -68,21 +69,17 @@ def write_manifests(deployed: Deployed, target: Path) -> None:
     """
     if target.exists():
         raise PublishError(f"{target}: exists; give a new folder with --out")
-    building = target.with_name(f".tmp-{target.name}")
     try:
-        shutil.rmtree(building, ignore_errors=True)
-        for part in ("base", "components", f"overlays/{deployed.overlay}"):
-            shutil.copytree(_kustomize() / part, building / part)
-        for path in building.rglob("*"):
-            if path.is_file():
-                text = _filled_in(path.read_text("utf-8"), deployed)
-                path.write_text(_numbered(text, deployed) if path.name == "models.config" else text, "utf-8")
-        (building / "kustomization.yaml").write_text(_top(deployed), "utf-8")
-        building.rename(target)
+        with whole_folder(target) as building:
+            for part in ("base", "components", f"overlays/{deployed.overlay}"):
+                shutil.copytree(_kustomize() / part, building / part)
+            for path in building.rglob("*"):
+                if path.is_file():
+                    text = _filled_in(path.read_text("utf-8"), deployed)
+                    path.write_text(_numbered(text, deployed) if path.name == "models.config" else text, "utf-8")
+            (building / "kustomization.yaml").write_text(_top(deployed), "utf-8")
     except OSError as error:
         raise PublishError(f"{target}: cannot write it: {error.strerror}; choose another --out") from None
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
 
 
 def rendered(folder: Path) -> str:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from bert_serving import contract
 from bert_serving.contract import EXTRA_FOLDER
 from bert_serving.errors import PublishError
 
 SUMS_FILE = f"{EXTRA_FOLDER}/SHA256SUMS"
 PUBLICATION_FILE = f"{EXTRA_FOLDER}/publication.json"
-GRAPH_FILE = "saved_model.pb"
+GRAPH_FILE = contract.GRAPH_FILE
 """a folder without it is no version: it goes last and is removed first"""
 
 _CHUNK = 1 << 20

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bert_serving.errors import PublishError
+from bert_serving.files import flush, flush_tree
 from bert_serving.publishing.storage.file_sums import file_digest
 from bert_serving.publishing.storage.location import Progress
 from bert_serving.publishing.storage.package import Package
@@ -36,9 +37,9 @@ def publish_in_folder(package: Package, model: Path, version: int, progress: Pro
                 raise PublishError(f"{target}: version {version} exists and is never overwritten")
             staging = model / f".publishing-{version}"
             _bring(package, staging, progress)
-            _flush(staging)
+            flush_tree(staging)
             staging.rename(target)
-            _sync(model)
+            flush(model)
     except OSError as error:
         # Only a folder that another program made meanwhile can stand in the way of the rename.
         if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
@@ -99,17 +100,3 @@ def _is_at(descriptor: int, path: Path) -> bool:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:
         return False
-
-
-def _flush(folder: Path) -> None:
-    """Forces every file to the disk, so that a power cut after the rename finds them whole."""
-    for path in [*folder.rglob("*"), folder]:
-        _sync(path)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

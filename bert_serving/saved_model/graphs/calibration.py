@@ -1,4 +1,4 @@
-"""The arithmetic of a ragged graph; for 8-bit integers with ranges that are measured on texts."""
+"""The arithmetic of a ragged graph; for int8 quantization with ranges that are calibrated on texts."""
 
 import tensorflow as tf
 
@@ -12,12 +12,12 @@ from bert_serving.saved_model.graphs.ragged import end_to_end, ragged_encoder
 from bert_serving.saved_model.verification.agreement import Reference
 
 MOST_TEXTS = 512
-"""of a reference are measured"""
+"""maximum number of a reference's texts on which ranges are measured"""
 _BATCH = 32
 
 
 def arithmetic_of(precision: Precision, classifier: Classifier, reference: Reference | None) -> Arithmetic:
-    """How a ragged graph of some precision computes.
+    """The arithmetic of a ragged graph in a precision.
 
     Raises:
         ExportError: int8 without texts to measure its ranges on.
@@ -33,11 +33,11 @@ def arithmetic_of(precision: Precision, classifier: Classifier, reference: Refer
 
 
 def measured_ranges(classifier: Classifier, reference: Reference) -> Ranges:
-    """What goes into the encoder's dense layers while it reads some texts."""
+    """The ranges of the inputs of the encoder's dense layers on some texts."""
     rows, _ = classifier.tokenize(reference.texts, reference.pairs)
     arithmetic = ObservingArithmetic()
     encoder = ragged_encoder(classifier, arithmetic, traced=False)
-    words, types = (tf.RaggedTensor.from_row_splits(each, rows.offsets) for each in (rows.words, rows.types))
+    words, types = (tf.RaggedTensor.from_row_splits(ids, rows.offsets) for ids in (rows.words, rows.types))
     for index in sorted_batches(rows.lengths, _BATCH):
         encoder(*end_to_end(tf.gather(words, index), tf.gather(types, index)))
     return arithmetic.ranges

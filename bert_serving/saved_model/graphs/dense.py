@@ -1,4 +1,4 @@
-"""The dense layers of the ragged graph in floating point, and what they are in any arithmetic.
+"""The dense layers of the ragged graph: their interface for any arithmetic, and floating point.
 
 Shapes: N tokens, float32 [N, inputs] to float32 [N, outputs], or in the arithmetic's own number format where it says so.
 """
@@ -35,31 +35,31 @@ class Dense(Protocol):
     """A dense layer."""
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        """x times kernel, plus bias."""
+        """Returns x times kernel, plus bias."""
 
     def onto(self, residual: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
-        """The same, added to float32 [N, outputs]; float32."""
+        """Returns the same, added to a residual, float32 [N, outputs]; float32."""
 
 
 class FeedForward(Protocol):
-    """Two dense layers with an activation between them, and the way around them."""
+    """Two dense layers with an activation between them, and a residual connection around them."""
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        """x plus what the layers make of it, float32 [N, H]."""
+        """Returns x plus the output of the layers, float32 [N, H]."""
 
 
 class Arithmetic(Protocol):
-    """How numbers are kept and multiplied."""
+    """Number format of weights and matrix products."""
 
     @property
     def dtype(self) -> tf.DType:
-        """Of what lies between the dense layers of attention."""
+        """Number format between the dense layers of attention."""
 
     def dense(self, weights: Weights) -> Dense:
-        """A dense layer."""
+        """Makes a dense layer."""
 
     def feed_forward(self, inner: Weights, outer: Weights, activation: str) -> FeedForward:
-        """Two dense layers, with one of `ACTIVATIONS` between them."""
+        """Makes two dense layers, with one of `ACTIVATIONS` between them."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,12 @@ class FloatDense:
     bias: tf.Tensor
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns x times kernel, plus bias."""
         # MatMul, BiasAdd and the activation behind them become one oneDNN operation.
         return tf.nn.bias_add(tf.matmul(tf.cast(x, self.kernel.dtype), self.kernel), self.bias)
 
     def onto(self, residual: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+        """Returns the same, added to a residual, in float32."""
         return tf.cast(self(x), tf.float32) + residual
 
 
@@ -86,6 +88,7 @@ class FloatFeedForward:
     activation: Callable[[tf.Tensor], tf.Tensor]
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns x plus the output of the layers, float32 [N, H]."""
         return self.outer.onto(x, self.activation(self.inner(x)))
 
 
@@ -96,8 +99,10 @@ class FloatArithmetic:
     dtype: tf.DType
 
     def dense(self, weights: Weights) -> Dense:
-        kernel, bias = (tf.constant(each.astype(self.dtype.as_numpy_dtype)) for each in (weights.kernel, weights.bias))
+        """Makes a dense layer."""
+        kernel, bias = (tf.constant(part.astype(self.dtype.as_numpy_dtype)) for part in (weights.kernel, weights.bias))
         return FloatDense(kernel, bias)
 
     def feed_forward(self, inner: Weights, outer: Weights, activation: str) -> FeedForward:
+        """Makes two dense layers with an activation between them."""
         return FloatFeedForward(self.dense(inner), self.dense(outer), ACTIVATIONS[activation])

@@ -1,18 +1,19 @@
-"""The dense layers of the ragged graph in 8-bit integers.
+"""int8 quantization of the ragged graph's dense layers.
 
-Static quantization: what a layer sees is rounded to 255 steps of a range that was measured beforehand on texts, a kernel to 255 steps of
-each column's own range. One oneDNN operation multiplies, and adds bias, activation and residual in float32 before anything is written.
-A range that is fixed keeps an answer the same whatever other texts are in its batch, and lets oneDNN keep its compiled kernels, of which
-it has one for each range.
+Static quantization: a layer's input is rounded to 255 steps of a range that was calibrated on texts, its kernel to 255 steps
+of each column's own range. One oneDNN operation multiplies, and adds bias, activation and residual in float32 before it writes
+its output. With a fixed range an answer does not depend on the other texts of its batch, and oneDNN can keep its compiled
+kernels, of which it has one for each range.
 
-A column of the input that is much larger than the others would leave these few steps. The columns are therefore divided by a factor, and
-the kernel's rows multiplied by it, which shares the difficulty between the two: SmoothQuant (Xiao et al., 2023, equation 4). Between the
-feed-forward layers that cannot be done, because the activation is rounded where it is made; there a few widest columns are left in
-float32, as in LLM.int8() (Dettmers et al., 2022), but always the same ones.
+An input column that is much larger than the others would leave them only a few steps. The columns are therefore divided by a
+factor and the kernel's rows multiplied by it, which shares the difficulty between the two: SmoothQuant (Xiao et al., 2023,
+equation 4). This is impossible between the feed-forward layers, because the activation is rounded where it is computed; there
+the few widest columns stay in float32, as in LLM.int8() (Dettmers et al., 2022), but always the same ones.
 
-Processors without VNNI multiply by `vpmaddubsw`, which adds the products of two neighboring inputs in 16 bits and saturates. Kernels
-are therefore scaled by the greatest sum of two neighbors, not by the greatest value: no input can then saturate, and the integers are
-the same on every processor. Other engines halve the kernel's range for the same reason (ONNX Runtime's `reduce_range`).
+Processors without VNNI multiply by `vpmaddubsw`, which adds the products of two neighboring inputs in 16 bits and saturates.
+Kernels are therefore scaled by the greatest sum of two neighbors, not by the greatest value: no input can then saturate, and
+the integers are the same on every processor. Other engines halve the kernel's range for the same reason (ONNX Runtime's
+`reduce_range`).
 """
 
 from collections.abc import Mapping
@@ -25,11 +26,11 @@ from tensorflow.python.framework import op_def_library
 from bert_serving.saved_model.graphs.dense import Dense, FeedForward, FloatArithmetic, FloatDense, Weights
 
 OPERATION = "_QuantizedMatMul"
-"""whose first TensorFlow Serving is the first for such a graph"""
+"""the newest operation of such a graph: it decides the oldest TensorFlow Serving for it"""
 _STEPS = 127
 LARGEST_PAIR = 128
 """largest sum of two neighbors of one sign in a kernel of 8-bit integers that cannot saturate: 255 * 128 < 2**15"""
-# Ranges and factors of columns that are always zero.
+# Range and factor of columns that are always zero.
 _SMALLEST = 1e-6
 _FUSED = {"gelu": "GeluExact", "gelu_tanh": "GeluApproximate", "relu": "Relu", "tanh": "Tanh"}
 
@@ -42,7 +43,7 @@ Ranges = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class _ObservedDense(FloatDense):
-    """A dense layer that notes what it sees."""
+    """A dense layer that records the range of its input."""
 
     most: np.ndarray
 
@@ -53,12 +54,13 @@ class _ObservedDense(FloatDense):
 
 @dataclass(frozen=True)
 class ObservingArithmetic(FloatArithmetic):
-    """float32 that notes the ranges of all that goes into a dense layer; for an encoder that is not traced."""
+    """float32 that records the ranges of the dense layers' inputs; for an encoder that is not traced."""
 
     dtype: tf.DType = tf.float32
     ranges: dict[str, np.ndarray] = field(default_factory=dict)
 
     def dense(self, weights: Weights) -> Dense:
+        """Makes a dense layer that records the range of its input."""
         most = self.ranges.setdefault(weights.name, np.zeros(len(weights.kernel), np.float32))
         return _ObservedDense(tf.constant(weights.kernel), tf.constant(weights.bias), most)
 
@@ -67,13 +69,14 @@ class ObservingArithmetic(FloatArithmetic):
 
 
 def largest_pair(kernel: np.ndarray) -> np.ndarray:
-    """The largest magnitude in each column that an input can draw from rows 2i and 2i + 1 together, float32 [outputs].
+    """The largest sum of one sign of rows 2i and 2i + 1 in each column, float32 [outputs].
 
     oneDNN adds 128 to the inputs before it multiplies, so that each is from 0 to 255 and only values of one sign add up.
     """
     rows, columns = kernel.shape
     pairs = np.pad(kernel, ((0, rows % 2), (0, 0))).reshape(-1, 2, columns)
-    return np.maximum(np.maximum(pairs, 0).sum(axis=1), np.maximum(-pairs, 0).sum(axis=1)).max(axis=0)
+    positive, negative = np.maximum(pairs, 0).sum(axis=1), np.maximum(-pairs, 0).sum(axis=1)
+    return np.asarray(np.maximum(positive, negative).max(axis=0))
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ class _Product:
         residual: tf.Tensor | None = None,
         output_range: float | None = None,
     ) -> tf.Tensor:
-        """x, qint8 [N, inputs], times the kernel, plus bias; then the activation, or the residual added.
+        """Returns x, qint8 [N, inputs], times the kernel, plus bias; then the activation, or the residual added.
 
         Returns:
             float32, or qint8 of `output_range` where that is given; [N, outputs].
@@ -125,7 +128,7 @@ class _Product:
             OPERATION,
             name="QuantizedMatMul",  # an operation's own name must not begin with an underscore
             device_inputs=tensors,
-            host_inputs=[tf.cast(each, tf.float32) for each in limits],
+            host_inputs=[tf.cast(limit, tf.float32) for limit in limits],
             Tdevice_outputs=[tf.float32 if output_range is None else tf.qint8],
             Thost_outputs=[] if output_range is None else [tf.float32, tf.float32],
             T1=tf.qint8,
@@ -151,7 +154,7 @@ class QuantizedDense:
 
     Attributes:
         product: the matrix product.
-        steps: what the input's columns are multiplied with before they are rounded, float32 [inputs].
+        steps: factors of the input's columns before they are rounded, float32 [inputs].
     """
 
     product: _Product
@@ -164,17 +167,18 @@ class QuantizedDense:
         Args:
             weights: float32.
             ranges: largest magnitude of each column of the input, float32 [inputs].
-            share: of the difficulty of rounding, how much goes to the kernel.
+            share: how much of the difficulty of rounding goes to the kernel (SmoothQuant's alpha), 0 to 1.
         """
-        columns, rows = (np.maximum(each, _SMALLEST) for each in (ranges, np.abs(weights.kernel).max(axis=1)))
+        columns = np.maximum(ranges, _SMALLEST)
+        rows = np.maximum(np.abs(weights.kernel).max(axis=1), _SMALLEST)
         factors = columns**share / rows ** (1 - share)
         input_range = float((columns / factors).max())
         product = _Product.of(weights.kernel * factors[:, np.newaxis], weights.bias, input_range)
         return cls(product, tf.constant((_STEPS / input_range / factors).astype(np.float32)))
 
     def round(self, x: tf.Tensor) -> tf.Tensor:
-        """The input in 255 steps, qint8 [N, inputs]."""
-        # One operation, where rounding, clipping and casting make three that read and write everything anew.
+        """Returns the input in 255 steps, qint8 [N, inputs]."""
+        # One operation; rounding, clipping and casting would be three that read and write everything again.
         return tf.raw_ops.QuantizeV2(
             input=x * self.steps,
             min_range=-float(_STEPS),
@@ -186,15 +190,17 @@ class QuantizedDense:
         ).output
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns x times kernel, plus bias."""
         return self.product(self.round(x))
 
     def onto(self, residual: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+        """Returns the same, added to a residual."""
         return self.product(self.round(x), residual=residual)
 
 
 @dataclass(frozen=True)
 class _QuantizedFeedForward:
-    """Feed-forward layers between which 8-bit integers are written, but for a few columns.
+    """Feed-forward layers with 8-bit integers between them, except for a few columns in float32.
 
     Attributes:
         inner, outer, activation: the layers without these columns.
@@ -218,10 +224,10 @@ class QuantizedArithmetic:
     """8-bit integers in the dense layers of the Transformer; float32 between them.
 
     Attributes:
-        all_ranges: of what goes into the layers.
-        share: of the difficulty of rounding, how much goes to the kernels; SmoothQuant's authors take 0.5 to 0.75.
-        wide_columns: between the feed-forward layers, how many columns stay in float32, as a part of all; at least one does.
-        dtype: of what lies between the dense layers of attention.
+        all_ranges: ranges of the layers' inputs.
+        share: how much of the difficulty of rounding goes to the kernels; SmoothQuant's authors take 0.5 to 0.75.
+        wide_columns: fraction of the columns between the feed-forward layers that stay in float32; at least one does.
+        dtype: number format between the dense layers of attention.
     """
 
     all_ranges: Ranges
@@ -230,12 +236,14 @@ class QuantizedArithmetic:
     dtype: tf.DType = tf.float32
 
     def dense(self, weights: Weights) -> Dense:
+        """Makes a quantized dense layer."""
         return QuantizedDense.of(weights, self.all_ranges[weights.name], self.share)
 
     def feed_forward(self, inner: Weights, outer: Weights, activation: str) -> FeedForward:
+        """Makes quantized feed-forward layers; the widest columns between them stay in float32."""
         ranges = self.all_ranges[outer.name]
         in_float = max(1, round(len(ranges) * self.wide_columns))
-        rest, wide = (np.sort(each) for each in np.split(np.argsort(ranges), [-in_float]))
+        rest, wide = (np.sort(columns) for columns in np.split(np.argsort(ranges), [-in_float]))
         widest = max(float(ranges[rest].max()), _SMALLEST)
         return _QuantizedFeedForward(
             QuantizedDense.of(inner.outputs(rest), self.all_ranges[inner.name], self.share),

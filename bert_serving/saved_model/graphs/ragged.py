@@ -1,12 +1,12 @@
-"""The ragged serving graph: a BERT encoder that spends no work on padding.
+"""The ragged serving graph: a BERT encoder without padding outside attention.
 
-Dense layers run on the batch's real tokens, one flat [tokens, H] matrix; attention alone sees a padded [B, heads, T, T]. Query, key and
-value are one product, the last layer is computed for [CLS] alone where the head sees nothing else, and there is neither Assert nor
-control flow. The rows, sorted by length, go through in a few independent chains, so that short texts do not wait on a long one's padding
-and a server's threads can work side by side.
+Dense layers run on the batch's real tokens, one flat [tokens, H] matrix; only attention sees padding, [B, heads, T, T]. Query,
+key and value are one product, the last layer is computed for [CLS] alone where the head sees nothing else, and there is neither
+Assert nor control flow. The rows are sorted by length and split into a few independent chains, so that short texts are not
+padded to a long one and a server's threads can run in parallel.
 
-Weights are constants of the graph: oneDNN keeps its own reordered copy of a constant, and reorders a variable anew in each call. All
-chains and signatures share one copy of them: the encoder is a function that is traced once, and so is a chain within it.
+Weights are constants of the graph: oneDNN caches its reordered copy of a constant, but reorders a variable again in each call.
+All chains and signatures share one copy of them: the encoder is a function that is traced once, and so is a chain within it.
 docs/serving_graphs.md has the measurements behind each choice.
 """
 
@@ -26,15 +26,15 @@ from bert_serving.saved_model.graphs.dense import ACTIVATIONS, Arithmetic, Dense
 _LAYER_NORM_EPSILON = 1e-12
 _MASKED = -1e9
 _OF_ALL_TOKENS = (Pooling.MEAN, Pooling.MAX)
-# Long texts gain from more chains of like length; for short ones each chain's own overhead counts more.
+# Long texts gain from more chains of similar length; for short ones the overhead of a chain is larger than the gain.
 _SHORT_SEQUENCE = 128
 _CHAINS_SHORT = 2
 _CHAINS_LONG = 4
-# oneDNN compiles its kernels once for each shape, which takes longer than a small batch. Sizes are rounded up to a sixteenth of their
-# power of two, so that few shapes occur, at 3% more work on average.
+# oneDNN compiles its kernels once for each shape, which takes longer than a small batch. Sizes are rounded up to a sixteenth of
+# their power of two, so that few shapes occur, at 3% more work on average.
 _SHAPES_OF_AN_OCTAVE = 16
 _STEPS = [1 << power for power in range(2, 17)]
-# Sizes from which on the next step counts.
+# Sizes from which on the next step is used.
 _STEP_BOUNDARIES = [float(_SHAPES_OF_AN_OCTAVE * step // 2 + 1) for step in _STEPS[1:]]
 
 
@@ -42,8 +42,8 @@ _STEP_BOUNDARIES = [float(_SHAPES_OF_AN_OCTAVE * step // 2 + 1) for step in _STE
 class _Norm:
     """Layer normalization, in float32.
 
-    Written so that TensorFlow's optimizer does not take it for one it knows how to fuse: its fused kernel ignores epsilon and
-    computes with 0.001, which is far off for BERT's small embeddings.
+    Written in a form that TensorFlow's graph optimizer does not recognize and fuse: its fused kernel ignores epsilon and computes
+    with 0.001, which is far off for BERT's small embeddings.
     """
 
     gamma: tf.Tensor
@@ -60,14 +60,14 @@ class _Layer:
     """Weights of one Transformer layer."""
 
     attention_inputs: tuple[Dense, ...]
-    """to query, key and value at once; in a last layer where only [CLS] asks, to query, and to key and value"""
+    """query, key and value in one; in a last layer that is computed for [CLS] alone: query, and key and value"""
     attention_output: Dense
     attention_norm: _Norm
     feed_forward: FeedForward
     output_norm: _Norm
 
     def around(self, x: tf.Tensor, context: tf.Tensor) -> tf.Tensor:
-        """What the layer makes of its input and of the context that attention found; float32 [N, H]."""
+        """Output of the layer for its input and the context from attention; float32 [N, H]."""
         x = self.attention_norm(self.attention_output.onto(x, context))
         return self.output_norm(self.feed_forward(x))
 
@@ -75,7 +75,7 @@ class _Layer:
 class RaggedEncoder(tf.Module):
     """A BERT encoder and its pooling on ragged batches.
 
-    Its embedding tables are variables; everything else is constants.
+    Its embedding tables are variables; all other weights are constants.
     """
 
     def __init__(
@@ -91,12 +91,12 @@ class RaggedEncoder(tf.Module):
         """Reads the weights of an encoder.
 
         Args:
-            architecture: its size.
+            architecture: sizes of the encoder.
             weights: by the variable names of TF Hub's BERT encoders.
-            pooling: what becomes of the last layer.
+            pooling: how the last layer becomes one vector.
             arithmetic: of the dense layers; layer normalization stays float32.
-            sequence_length: no row has more tokens.
-            traced: as a graph; otherwise the arithmetic sees the numbers themselves.
+            sequence_length: maximum number of tokens in a row.
+            traced: trace graphs; otherwise the encoder runs eagerly.
         """
         super().__init__(name="ragged_encoder")
         self._size = architecture
@@ -114,13 +114,15 @@ class RaggedEncoder(tf.Module):
         self._traced = traced
         encode = self._function(self._encode, [tf.TensorSpec([None], tf.int32)] * 4)
         # A function that is an attribute would be saved once more, constants and all.
-        self._pooled = lambda *inputs: encode(*inputs)
+        self._pooled: Callable[..., tf.Tensor] = lambda *inputs: encode(*inputs)
 
     def __call__(self, word_ids: tf.Tensor, type_ids: tf.Tensor, positions: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
         """Pooled output of a batch, float32 [B, H].
 
         Args:
-            word_ids, type_ids, positions: of all tokens, row after row, int32 [tokens].
+            word_ids: of all tokens, row after row, int32 [tokens].
+            type_ids: segment ids of the same tokens, int32 [tokens].
+            positions: of the same tokens in their rows, int32 [tokens].
             lengths: tokens of each row, int32 [B]; every row has at least one.
         """
         return self._pooled(word_ids, type_ids, positions, lengths)
@@ -132,7 +134,7 @@ class RaggedEncoder(tf.Module):
         order = tf.argsort(lengths)
         sorted_lengths = tf.gather(lengths, order)
         starts = tf.gather(tf.cumsum(lengths, exclusive=True), order)
-        # Chains of as many tokens each, not of as many rows.
+        # Chains have the same number of tokens, not of rows.
         before = tf.cumsum(sorted_lengths, exclusive=True)
         chain_of = before * self._chains // tf.maximum(tf.shape(word_ids)[0], 1)
         pooled = []
@@ -140,15 +142,14 @@ class RaggedEncoder(tf.Module):
             rows = tf.reshape(tf.where(tf.equal(chain_of, number)), [-1])
             chain_lengths = tf.gather(sorted_lengths, rows)
             index = _lengthened(_ranges(tf.gather(starts, rows), chain_lengths))
-            words, types, places = (tf.gather(each, index) for each in (word_ids, type_ids, positions))
-            x = embedding_norm(self._embed(words, types, places))
+            x = embedding_norm(self._embed(*(tf.gather(ids, index) for ids in (word_ids, type_ids, positions))))
             x = x if projection is None else tf.cast(projection(x), tf.float32)
             pooled.append(chain(x, chain_lengths))
         return tf.gather(tf.concat(pooled, axis=0), tf.math.invert_permutation(order))
 
     def _chain(self) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-        """A function from embeddings [tokens, H] and lengths [B] of some rows, perhaps of none, to their pooled output [B, H]."""
-        # Constants of the graph around the chains, so that these share them.
+        """A function from embeddings [tokens, H] and lengths [B] of some rows, possibly none, to their pooled output [B, H]."""
+        # Made here, outside the chains, so that these share one copy.
         last = None if self._pooling in _OF_ALL_TOKENS else self._size.num_hidden_layers - 1
         layers = [
             self._table.layer(number, self._size, self._folded, only_first=number == last)
@@ -174,10 +175,11 @@ class RaggedEncoder(tf.Module):
         return tf.function(call, input_signature=specification, autograph=False) if self._traced else call
 
     def _embed(self, word_ids: tf.Tensor, type_ids: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
-        """Sums of embeddings, float32 [tokens, H]."""
+        """Sum of the embeddings of each token, float32 [tokens, H]."""
         words = tf.gather(self.word_embeddings, word_ids)
-        places = tf.gather(self.position_embeddings, type_ids * self._size.max_position_embeddings + positions)
-        return tf.cast(words, tf.float32) + tf.cast(places, tf.float32)
+        rows = type_ids * self._size.max_position_embeddings + positions
+        others = tf.gather(self.position_embeddings, rows)
+        return tf.cast(words, tf.float32) + tf.cast(others, tf.float32)
 
     def _attention(self, layer: _Layer, x: tf.Tensor, layout: "_Layout") -> tf.Tensor:
         """Context of every token, [tokens, H]."""
@@ -206,7 +208,7 @@ def ragged_encoder(classifier: Classifier, arithmetic: Arithmetic, *, traced: bo
     """The ragged encoder of a classifier; `traced` as for `RaggedEncoder`.
 
     Raises:
-        EncoderError: its encoder is no BERT.
+        EncoderError: its encoder is not a BERT.
     """
     encoder, options = classifier.encoder, classifier.options
     if encoder.architecture is None:
@@ -222,7 +224,7 @@ def ragged_encoder(classifier: Classifier, arithmetic: Arithmetic, *, traced: bo
 
 
 def end_to_end(word_ids: tf.RaggedTensor, type_ids: tf.RaggedTensor) -> tuple[tf.Tensor, ...]:
-    """Rows of tokens, int32 [B, (tokens)], as `RaggedEncoder` takes them: word ids, type ids, positions and lengths."""
+    """Concatenates rows of tokens, int32 [B, (tokens)], for `RaggedEncoder`: word ids, type ids, positions and lengths."""
     lengths = tf.cast(word_ids.row_lengths(), tf.int32)
     tokens = tf.range(tf.shape(word_ids.flat_values)[0])
     positions = tokens - tf.repeat(tf.cumsum(lengths, exclusive=True), lengths)
@@ -235,17 +237,19 @@ class _WeightTable:
     def __init__(self, weights: Mapping[str, np.ndarray], arithmetic: Arithmetic):
         self._weights = weights
         self._arithmetic = arithmetic
-        # What is small is not worth the loss of a smaller arithmetic.
+        # Small layers stay in floating point: quantization would lose accuracy and gain little.
         self._float = FloatArithmetic(arithmetic.dtype)
 
     def array(self, name: str) -> np.ndarray:
-        return self._weights[f"{name}:0"].astype(self._arithmetic.dtype.as_numpy_dtype)
+        return self._cast(self._weights[f"{name}:0"])
+
+    def _cast(self, array: np.ndarray) -> np.ndarray:
+        return np.asarray(array, self._arithmetic.dtype.as_numpy_dtype)
 
     def positions_by_type(self) -> np.ndarray:
         """Sum of type and position embedding, [types * positions, H]: one lookup for two."""
         types, positions = (self._weights[f"{name}/embeddings:0"] for name in ("type_embeddings", "position_embedding"))
-        table = (types[:, None] + positions[None]).reshape(-1, positions.shape[1])
-        return table.astype(self._arithmetic.dtype.as_numpy_dtype)
+        return self._cast((types[:, None] + positions[None]).reshape(-1, positions.shape[1]))
 
     def dense(self, name: str) -> Dense:
         return self._float.dense(self._flat(name))
@@ -272,13 +276,13 @@ class _WeightTable:
         )
 
     def _flat(self, name: str) -> Weights:
-        """Kernel [inputs, outputs] and bias [outputs]; attention's come by head."""
+        """Kernel [inputs, outputs] and bias [outputs]; those of attention are stored per head."""
         kernel = self._weights[f"{name}/kernel:0"]
         return Weights(name, kernel.reshape(len(kernel), -1), self._weights[f"{name}/bias:0"].reshape(-1))
 
 
 def _side_by_side(parts: list[Weights]) -> Weights:
-    """Layers that see the same input, as one."""
+    """Layers with the same input, as one."""
     return Weights(
         "+".join(part.name for part in parts),
         np.concatenate([part.kernel for part in parts], axis=1),
@@ -287,24 +291,24 @@ def _side_by_side(parts: list[Weights]) -> Weights:
 
 
 class _Layout:
-    """Where a chain's tokens lie: flat [tokens] for the dense layers, [B, heads, T] for attention.
+    """Layout of a chain's tokens: flat [tokens] for the dense layers, [B, heads, T] for attention.
 
-    The flat form has a few tokens of padding at its end, the other one behind each row; nothing is ever read from either.
+    The flat form has a few tokens of padding at its end, the other one after each row; neither reaches an output.
     """
 
     def __init__(self, lengths: tf.Tensor, heads: int):
         self._lengths = lengths
         self._heads = heads
         self.rows = tf.shape(lengths)[0]
-        # An empty chain has no longest row.
+        # The 1 is for an empty chain, which has no longest row.
         self._longest = _rounded(tf.reduce_max(tf.concat([lengths, [1]], axis=0)))
         tokens = tf.reduce_sum(lengths)
         self._tokens = _rounded(tokens)
         self._starts = tf.cumsum(lengths, exclusive=True)
-        places = tf.range(self._longest)[tf.newaxis]
-        # Behind a row's end any token will do: the mask takes it out.
-        self._padded = tf.minimum(self._starts[:, tf.newaxis] + places, tokens - 1)
-        inside = places < lengths[:, tf.newaxis]
+        columns = tf.range(self._longest)[tf.newaxis]
+        # After a row's end any token will do, because it is masked.
+        self._padded = tf.minimum(self._starts[:, tf.newaxis] + columns, tokens - 1)
+        inside = columns < lengths[:, tf.newaxis]
         self.mask = tf.where(inside, 0.0, _MASKED)[:, tf.newaxis, tf.newaxis]
         self._by_head = {parts: self._head_index(parts) for parts in (2, 3)}
         self._row_of = tf.repeat(tf.range(self.rows), lengths)
@@ -324,9 +328,10 @@ class _Layout:
         return tf.math.unsorted_segment_max(x[: tf.size(self._row_of)], self._row_of, self.rows)
 
     def split_heads(self, x: tf.Tensor, *, parts: int) -> list[tf.Tensor]:
-        """[tokens, parts * H] to `parts` tensors [B, heads, T, D]: one lookup of slices, where a transpose would copy once more."""
+        """[tokens, parts * H] to `parts` tensors [B, heads, T, D]: one lookup of slices; a transpose would copy once more."""
         slices = tf.reshape(x, [self._tokens * (parts * self._heads), x.shape[1] // (parts * self._heads)])
-        return tf.unstack(tf.gather(slices, self._by_head[parts]))
+        split: list[tf.Tensor] = tf.unstack(tf.gather(slices, self._by_head[parts]))
+        return split
 
     def join_heads(self, context: tf.Tensor) -> tf.Tensor:
         """[B, heads, T, D] to [tokens, H]."""
@@ -340,25 +345,25 @@ class _Layout:
         return tf.stack([first + part * self._heads for part in range(parts)])
 
     def _flat_index(self, tokens: tf.Tensor) -> tf.Tensor:
-        places = tf.range(tokens) - tf.gather(self._starts, self._row_of)
-        first = _lengthened(self._row_of * (self._heads * self._longest) + places)
+        columns = tf.range(tokens) - tf.gather(self._starts, self._row_of)
+        first = _lengthened(self._row_of * (self._heads * self._longest) + columns)
         return first[:, tf.newaxis] + (tf.range(self._heads) * self._longest)[tf.newaxis]
 
 
 def _ranges(starts: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
-    """The numbers starts[i] ... starts[i] + lengths[i] - 1 of all i, one after the other."""
+    """The numbers starts[i] ... starts[i] + lengths[i] - 1 of all i, concatenated."""
     shift = starts - tf.cumsum(lengths, exclusive=True)
     return tf.repeat(shift, lengths) + tf.range(tf.reduce_sum(lengths))
 
 
 def _lengthened(flat: tf.Tensor) -> tf.Tensor:
-    """Adds zeros, so that few sizes occur."""
+    """Pads with zeros at the end, so that few sizes occur."""
     size = tf.shape(flat)[0]
     return tf.concat([flat, tf.zeros([_rounded(size) - size], flat.dtype)], axis=0)
 
 
 def _rounded(size: tf.Tensor) -> tf.Tensor:
     """`size` rounded up so that few sizes occur; 0 stays 0."""
-    # Two small operations, where a choice among the steps, one after the other, takes two for each.
+    # Two small operations; comparing with one step after the other would take two per step.
     step = tf.gather(tf.constant(_STEPS), tf.raw_ops.Bucketize(input=size, boundaries=_STEP_BOUNDARIES))
     return -tf.math.floordiv(-size, step) * step

@@ -1,1 +1,1 @@
-"""Model cards, and uploads to a model hub."""
+"""Model cards, and uploads to the Hugging Face Hub."""

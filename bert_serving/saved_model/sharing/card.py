@@ -1,4 +1,4 @@
-"""The card of a model: what it does, how well, what it was made of, where it falls short, and how to call it.
+"""The model card: task, usage, scores, data and limits of a model.
 
 Markdown with the metadata that model hubs read (https://huggingface.co/docs/hub/model-cards).
 """
@@ -20,9 +20,9 @@ from bert_serving.saved_model.sharing.provenance import AdoptedProvenance, Prove
 LISTED_LABELS = 100
 LISTED_MISTAKES = 5
 NOTABLE_IMBALANCE = 3
-"""so many times as many rows as the rarest label has"""
+"""ratio of the rows of the most and the least frequent label from which an imbalance is reported"""
 
-# Name of a score here, in the metadata of a hub, and for people; in the order of the table.
+# Name of a score in this package, in the metadata of a hub, and in the table; in the order of the table.
 _SCORES = (
     ("accuracy", "accuracy", "accuracy"),
     ("macro_f1", "f1", "macro F1"),
@@ -58,9 +58,8 @@ def classifier_card(manifest: Manifest, provenance: Provenance) -> str:
 def adopted_card(manifest: Manifest, provenance: AdoptedProvenance) -> str:
     """The card of a classifier that was fine-tuned elsewhere and exported without training."""
     encoder = provenance.encoder
-    metadata = _metadata(encoder, "text-classification", ("tensorflow-serving",))
     writer = f" with transformers {plain(provenance.transformers)}" if provenance.transformers else ""
-    license = plain(encoder.license) if encoder.license else "not known to this card"
+    license = plain(encoder.license) if encoder.license else "unknown"
     origin = [
         (
             "made of",
@@ -68,15 +67,13 @@ def adopted_card(manifest: Manifest, provenance: AdoptedProvenance) -> str:
         ),
         ("license", license),
     ]
-    limits = [
-        "it was not measured here: its scores, its data and its limits are those of the model that it was made of"
-    ]
+    limit = "it was not evaluated here: its scores, its data and its limits are those of the model that it was made of"
     sections = [
         [f"# {manifest.name}", "", *_summary(manifest, origin)],
         calling_guide(manifest),
-        ["## Limits", "", *(f"- {line}" for line in limits)],
+        ["## Limits", "", f"- {limit}"],
     ]
-    return _page(metadata, sections)
+    return _page(_metadata(encoder, "text-classification", ("tensorflow-serving",)), sections)
 
 
 def encoder_card(provenance: Provenance) -> str:
@@ -103,7 +100,7 @@ def _page(metadata: Mapping[str, Any], sections: Iterable[Sequence[str]]) -> str
 
 
 def _metadata(encoder: EncoderOrigin, task: str, tags: Sequence[str]) -> dict[str, Any]:
-    found = {
+    values = {
         "license": encoder.license,
         "language": list(encoder.languages),
         "base_model": hugging_face_repository(encoder.name),
@@ -111,7 +108,7 @@ def _metadata(encoder: EncoderOrigin, task: str, tags: Sequence[str]) -> dict[st
         "library_name": "bert-serving",
         "tags": ["bert", "tensorflow", "saved-model", *tags],
     }
-    return {name: value for name, value in found.items() if value}
+    return {name: value for name, value in values.items() if value}
 
 
 def _model_index(name: str, provenance: Provenance) -> dict[str, Any]:
@@ -144,18 +141,18 @@ def _what_it_does(manifest: Manifest, provenance: Provenance) -> list[str]:
 
 
 def _summary(manifest: Manifest, origin: Sequence[tuple[str, str]]) -> list[str]:
-    """What an export does in one sentence, and its facts; `origin` are those of what it was made of."""
+    """The task of an export in one sentence, and a table of its facts; `origin` has those of its encoder and training."""
     text = "a pair of texts" if manifest.pairs else "a text"
     match manifest.head:
         case Head.REGRESSION:
-            task = f"Gives {text} a number."
+            task = f"Regression: predicts a number for {text}."
         case Head.MULTILABEL:
-            task = f"Gives {text} any of {len(manifest.labels)} labels, each with a probability of its own."
+            task = f"Multilabel classification: assigns {text} any of {len(manifest.labels)} labels, each with its own probability."
         case _:
-            task = f"Gives {text} one of {len(manifest.labels)} labels, with the probability of each."
+            task = f"Classification: assigns {text} one of {len(manifest.labels)} labels, with the probability of each."
     rows = [
         *([("labels", _listed(manifest.labels))] if manifest.labels else []),
-        ("reads", f"{text}, cut at {manifest.sequence_length} tokens (word pieces)"),
+        ("input", f"{text}, truncated to {manifest.sequence_length} tokens (word pieces)"),
         *origin,
         ("serving graph", f"{manifest.graph}, {manifest.precision}"),
         ("version", f"{manifest.version}, written {manifest.created[:10]}"),
@@ -164,25 +161,25 @@ def _summary(manifest: Manifest, origin: Sequence[tuple[str, str]]) -> list[str]
         ("written with", ", ".join(f"{name} {version}" for name, version in manifest.versions.items())),
     ]
     return [
-        f"{task} It is a TensorFlow SavedModel that takes plain strings: the tokenizer is inside, and stock TensorFlow Serving "
-        "answers with it.",
+        f"{task} It is a TensorFlow SavedModel that takes plain strings: the tokenizer is part of the graph, and stock "
+        "TensorFlow Serving can serve it.",
         "",
         *table(("", ""), rows),
     ]
 
 
 def _what_the_encoder_is(provenance: Provenance) -> list[str]:
-    task = "a number" if not provenance.labels else f"{len(provenance.labels)} labels"
+    task = f"classification with {len(provenance.labels)} labels" if provenance.labels else "regression"
     return [
-        f"A BERT encoder, fine-tuned on {provenance.rows['train']:,} rows to tell {task}. The head that tells them is not part of "
-        "it: build another one on it, or use its vectors.",
+        f"A BERT encoder, fine-tuned on {provenance.rows['train']:,} rows for {task}. The head is not included: train another "
+        "one on the encoder, or use its embeddings.",
         "",
         *table(
             ("", ""),
             [
                 *_encoder_rows(provenance),
                 *([("labels", _listed(provenance.labels))] if provenance.labels else []),
-                ("the head saw", f"the {_pooling(provenance)}"),
+                ("pooling", f"{_pooling(provenance)}"),
                 ("written with", ", ".join(f"{name} {version}" for name, version in provenance.versions.items())),
             ],
         ),
@@ -196,12 +193,12 @@ def _encoder_rows(provenance: Provenance) -> list[tuple[str, str]]:
         ("encoder", f"{plain(encoder.name)}, {how}; sha256 of its variables before training `{encoder.sha256}`"),
         (
             "license",
-            f"of the encoder: {plain(encoder.license) if encoder.license else 'not known'}; of the data: not known to this card",
+            f"of the encoder: {plain(encoder.license) if encoder.license else 'unknown'}; of the data: unknown",
         ),
         (
             "training",
-            f"{_count(training.epochs, 'epoch')} of {provenance.rows['train']:,} rows, batches of {training.batch_size}, the epoch "
-            f"with the best {_spelled(provenance.config.best_metric)} on validation data kept; seed {training.seed}",
+            f"{_count(training.epochs, 'epoch')} of {provenance.rows['train']:,} rows, batch size {training.batch_size}, best epoch "
+            f"by {_spelled(provenance.config.best_metric)} on validation data; seed {training.seed}",
         ),
     ]
 
@@ -216,23 +213,23 @@ def _pooling(provenance: Provenance) -> str:
 
 
 def _calibration(manifest: Manifest, provenance: Provenance) -> str:
-    found = f"temperature {manifest.scaling}"
+    scaling = f"temperature {manifest.scaling}"
     fit = provenance.calibration
-    if fit is None or "rows" not in fit:  # a calibration.json of somebody's own holds the scaling alone
-        return found
+    if fit is None or "rows" not in fit:  # a calibration.json written by hand holds the scaling alone
+        return scaling
     return (
-        f"{found}, fitted on {fit['rows']:,} validation rows: there the calibration error goes from "
+        f"{scaling}, fitted on {fit['rows']:,} validation rows: the expected calibration error there changes from "
         f"{fit['calibration_error_before']:.3f} to {fit['calibration_error_after']:.3f}; the scores below are without it"
     )
 
 
 def _verdict(manifest: Manifest) -> str:
-    found = manifest.verification
-    if found is None or not found.passed:
+    verification = manifest.verification
+    if verification is None or not verification.passed:
         return "no"
     return (
-        f"in a fresh process: {found.golden_texts} awkward texts (empty, very long, broken UTF-8, ...) get the probabilities of "
-        f"the trained model, largest difference {found.max_probability_difference or 0:.1e}"
+        f"in a fresh process: {verification.golden_texts} edge cases (empty, very long, broken UTF-8, ...) get the probabilities "
+        f"of the trained model, largest difference {verification.max_probability_difference or 0:.1e}"
     )
 
 
@@ -251,20 +248,20 @@ def _scores(provenance: Provenance, model: str = "this model") -> list[str]:
             title,
             f"{scores[name]:.3f}",
             _range(intervals.get(name)),
-            *(_number(each, name) for each in baselines.values()),
+            *(_number(baseline, name) for baseline in baselines.values()),
         )
         for name, _, title in _SCORES
         if name in scores
     ]
-    caution = "" if split == "test" else ", by which the best epoch was chosen, so that they flatter the model a little"
+    caution = "" if split == "test" else ", which selected the best epoch, so that the scores are slightly optimistic"
     return [
         "## Scores",
         "",
-        f"On the {scores['rows']:,} rows of the {split} data{caution}. Beside it stands what simple models reach on the same rows.",
+        f"On the {scores['rows']:,} rows of the {split} data{caution}. For comparison: simple baselines on the same rows.",
         "",
         *table(("", model, "95% interval", *baselines), rows, words=1),
         "",
-        "An interval tells how far a score could lie elsewhere, had other rows of the same kind been measured.",
+        "A 95% confidence interval is the range in which the score on other rows of the same kind is expected.",
     ]
 
 
@@ -279,26 +276,26 @@ def _per_label(provenance: Provenance) -> list[str]:
     ]
     mistakes = _mistakes(provenance)
     return [
-        "### Each label",
+        "### Scores per label",
         "",
         *table(("label", "precision", "recall", "F1", "rows"), rows, words=1),
-        *(["", "Most frequent mistakes:", "", *mistakes] if mistakes else []),
+        *(["", "Most frequent errors:", "", *mistakes] if mistakes else []),
     ]
 
 
 def _label_scores(values: Mapping[str, Any], intervals: Mapping[str, Any]) -> list[str]:
     hits = values["recall"] * values["support"]
     answers = hits / values["precision"] if values["precision"] else 0
-    found = {
+    scores = {
         "precision": _share_interval(values["precision"], answers),
         "recall": _share_interval(values["recall"], values["support"]),
         "f1": intervals.get("f1"),
     }
-    return [_with_range(values[name], interval) for name, interval in found.items()]
+    return [_with_range(values[name], interval) for name, interval in scores.items()]
 
 
 def _share_interval(share: float, rows: float) -> Mapping[str, float] | None:
-    """Wilson's: that of drawn rows has no width where a model makes no mistake, which says too much for few rows."""
+    """Wilson's score interval: a bootstrap interval has no width where a model makes no error, which is wrong for few rows."""
     return vars(share_interval(round(share * rows), round(rows))) if rows else None
 
 
@@ -312,27 +309,27 @@ def _mistakes(provenance: Provenance) -> list[str]:
     ]
     labels = provenance.labels
     return [
-        f"- {code(labels[true])} taken for {code(labels[answer])}: {_count(count, 'row')}, {share:.1%} of the label"
+        f"- {code(labels[true])} predicted as {code(labels[answer])}: {_count(count, 'row')}, {share:.1%} of the label"
         for count, share, true, answer in sorted(cells, reverse=True)[:LISTED_MISTAKES]
     ]
 
 
 def _slices(provenance: Provenance) -> list[str]:
-    found = [each for each in provenance.metrics.get("slices", []) if each["group"] != "label"]
-    if not found:
+    slices = [part for part in provenance.metrics.get("slices", []) if part["group"] != "label"]
+    if not slices:
         return []
     rows = [
         (
-            plain(_SLICES.get(each["group"], each["group"])),
-            plain(each["name"]),
-            f"{each['rows']:,}",
-            _with_range(each["score"]["value"], each["score"]),
-            "falls short of the rest" if each["short"] else "",
+            plain(_SLICES.get(part["group"], part["group"])),
+            plain(part["name"]),
+            f"{part['rows']:,}",
+            _with_range(part["score"]["value"], part["score"]),
+            "worse than the rest" if part["short"] else "",
         )
-        for each in found
+        for part in slices
     ]
-    measure = "mean distance from the right number" if not provenance.labels else "answered right"
-    return ["### Parts of the rows", "", *table(("by", "part", "rows", measure, ""), rows, words=2)]
+    measure = "accuracy" if provenance.labels else "mean absolute error"
+    return ["### Scores by slice", "", *table(("by", "slice", "rows", measure, ""), rows, words=2)]
 
 
 def _data(provenance: Provenance) -> list[str]:
@@ -342,8 +339,8 @@ def _data(provenance: Provenance) -> list[str]:
         "",
         *table(("split", "rows", "sha256 of the rows"), digests),
         "",
-        "What the audit before training found. Tokens are counted with [CLS] and [SEP], before a text is cut; beside a "
-        "percentage stands how many tokens so many of the texts have at most.",
+        "Results of the data audit before training. Token counts include [CLS] and [SEP] and are those before truncation; a "
+        "percentage is a percentile of the texts' token counts.",
         "",
         *table(
             [plain(name) for name in provenance.audit.columns()],
@@ -354,25 +351,26 @@ def _data(provenance: Provenance) -> list[str]:
 
 
 def _limits(provenance: Provenance) -> list[str]:
-    found = [plain(warning) for warning in provenance.audit.warnings]
-    found += _imbalance(provenance)
+    limits = [plain(warning) for warning in provenance.audit.warnings]
+    limits += _imbalance(provenance)
     if not provenance.audit.warnings:
-        found.append("the audit of the data found no duplicates in train, no text in two splits and no rare label")
+        limits.append("the audit of the data found no duplicates in train, no text in two splits and no rare label")
     if provenance.config.head.kind in (Head.SOFTMAX, Head.BINARY):
-        found.append("every text gets one of the labels, also a text that none of them fits")
+        limits.append("every text gets one of the labels, even if none of them fits")
     if provenance.encoder.languages:
-        found.append(
+        limits.append(
             f"the encoder was pretrained on texts in these languages (ISO 639): {', '.join(map(plain, provenance.encoder.languages))}"
         )
-    found.append("the scores hold for texts like those of the data; how it does on others was not measured")
-    return ["## Limits", "", *(f"- {line}" for line in found)]
+    limits.append("the scores are for texts like those of the data; other texts were not evaluated")
+    return ["## Limits", "", *(f"- {line}" for line in limits)]
 
 
 def _imbalance(provenance: Provenance) -> list[str]:
     classes = provenance.audit.splits["train"].rows_per_class
     if not classes:
         return []
-    (rarest, few), (commonest, many) = (choose(classes.items(), key=lambda item: item[1]) for choose in (min, max))
+    rarest, commonest = min(classes, key=classes.__getitem__), max(classes, key=classes.__getitem__)
+    few, many = classes[rarest], classes[commonest]
     if many < NOTABLE_IMBALANCE * few:
         return []
     return [
@@ -401,12 +399,12 @@ def _number(scores: Mapping[str, Any], name: str) -> str:
 
 
 def _range(interval: Mapping[str, float] | None) -> str:
-    # One without a width is that of a score without any mistake, and says nothing.
+    # An interval without width belongs to a score without any error, and tells nothing.
     if interval is None or interval["low"] == interval["high"]:
         return ""
     return f"{interval['low']:.3f} to {interval['high']:.3f}"
 
 
 def _with_range(value: float, interval: Mapping[str, float] | None) -> str:
-    found = _range(interval)
-    return f"{value:.3f} ({found})" if found else f"{value:.3f}"
+    text = _range(interval)
+    return f"{value:.3f} ({text})" if text else f"{value:.3f}"

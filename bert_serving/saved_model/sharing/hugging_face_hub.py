@@ -1,4 +1,7 @@
-"""Uploads to a Hugging Face hub, through huggingface_hub: its token, its endpoint, its way of sending large files."""
+"""Uploads to the Hugging Face Hub with huggingface_hub: its token, its endpoint, its transfer of large files."""
+
+# ruff: noqa: PLC0415
+# huggingface_hub is an optional extra.
 
 import contextlib
 import json
@@ -27,6 +30,7 @@ class HubRepository:
     name: str
 
     def __str__(self) -> str:
+        """Returns owner/name."""
         return f"{self.owner}/{self.name}"
 
     @classmethod
@@ -34,24 +38,24 @@ class HubRepository:
         """Reads hf://owner/name.
 
         Raises:
-            InputError: it is something else.
+            InputError: it has another form.
         """
-        found = _URL.fullmatch(url)
-        if found is None or "--" in url or ".." in url or url.endswith(".git"):
+        match = _URL.fullmatch(url)
+        if match is None or "--" in url or ".." in url or url.endswith(".git"):
             raise InputError(
-                f"{url!r} is no model repository; expected hf://owner/name, of letters, digits, dots, dashes and underscores"
+                f"{url!r} is not a model repository; expected hf://owner/name, of letters, digits, dots, dashes and underscores"
             )
-        return cls(*found.groups())
+        return cls(*match.groups())
 
 
 @dataclass(frozen=True)
 class Commit:
-    """How files are to arrive in a repository.
+    """How files are committed to a repository.
 
     Attributes:
-        message: what the commit says.
-        branch: where it lands; made from the main one when it does not exist.
-        private: make a new repository private, and refuse one that is public.
+        message: commit message.
+        branch: branch of the commit; created from the main one when it does not exist.
+        private: create a new repository as private, and refuse a public one.
     """
 
     message: str
@@ -60,12 +64,12 @@ class Commit:
 
 
 def check_access() -> None:
-    """Finds out, before any long work, what would keep an upload from starting.
+    """Checks before any long work that an upload can start.
 
     Raises:
         InputError: huggingface_hub is not installed.
         HubError: there is no token, or BERT_SERVING_OFFLINE is set.
-        SourceError: HF_ENDPOINT is no address.
+        SourceError: HF_ENDPOINT is not an address.
     """
     require("uploads", ["huggingface_hub"], "hub")
     from huggingface_hub import get_token
@@ -80,15 +84,15 @@ def check_access() -> None:
 
 
 def upload(files: SharedFiles, repository: HubRepository, commit: Commit) -> str:
-    """Uploads files in one commit, all or none, into a repository that is made where it does not exist.
+    """Uploads files in one commit, all or none, into a repository that is created where it does not exist.
 
-    Other files of the repository stay as they are.
+    Other files of the repository do not change.
 
     Returns:
         The address of the commit.
 
     Raises:
-        HubError: the hub cannot be reached, breaks off, or refuses the token, the repository or the files.
+        HubError: the hub cannot be reached, the upload is interrupted, or the hub refuses the token, the repository or the files.
     """
     check_access()
     from huggingface_hub import CommitOperationAdd, HfApi
@@ -102,15 +106,15 @@ def upload(files: SharedFiles, repository: HubRepository, commit: Commit) -> str
         if commit.branch != MAIN:
             api.create_branch(name, branch=commit.branch, exist_ok=True)
         operations = [CommitOperationAdd(path, content) for path, content in files.items()]
-        # One commit: upload_folder may send several, and a reader could fetch a model that is half there.
+        # One commit: upload_folder may send several, and a reader could download an incomplete model.
         done = api.create_commit(name, operations, commit_message=commit.message, revision=commit.branch)
     return str(done.commit_url)
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps huggingface_hub's bars and its notes on each retry off the terminal."""
-    from huggingface_hub.utils import (
+    """Keeps huggingface_hub's progress bars and retry messages off the terminal."""
+    from huggingface_hub.utils import (  # type: ignore[attr-defined]  # documented, but missing from __all__
         are_progress_bars_disabled,
         disable_progress_bars,
         enable_progress_bars,
@@ -118,7 +122,7 @@ def _quiet() -> Iterator[None]:
     )
 
     verbosity, disabled = logging.get_verbosity(), are_progress_bars_disabled()
-    logging.set_verbosity_error()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     disable_progress_bars()
     try:
         yield
@@ -130,7 +134,8 @@ def _quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _one_line(address: str) -> Iterator[None]:
-    from huggingface_hub.errors import HTTPError  # of the HTTP client that this version of it uses
+    # Of the HTTP client that this version of huggingface_hub uses.
+    from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # imported there
 
     try:
         yield
@@ -147,10 +152,10 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, RuntimeError) and isinstance(error.__cause__, Exception):
         return _reason(error.__cause__)
     if isinstance(error, json.JSONDecodeError):
-        return "the answer is no JSON; does HF_ENDPOINT name a Hugging Face hub?"
+        return "the answer is not JSON; does HF_ENDPOINT name a Hugging Face hub?"
     if isinstance(error, ValueError | LookupError):
-        return f"it is refused: {_line(str(error))}"
-    return f"the upload broke off: {_line(str(error)) or type(error).__name__}; share again"
+        return f"the request is invalid: {_line(str(error))}"
+    return f"the upload was interrupted: {_line(str(error)) or type(error).__name__}; share again"
 
 
 def _refusal(status: int, message: str) -> str:
@@ -159,11 +164,11 @@ def _refusal(status: int, message: str) -> str:
         case 401:
             return f"the hub does not accept the token ({said}); {_LOG_IN}"
         case 402 | 403:
-            return f"the token may not write there ({said}); check the owner's name, or {_LOG_IN}"
+            return f"the token has no write access there ({said}); check the owner's name, or {_LOG_IN}"
         case 404:
-            return f"the hub has no such place ({said}); check the owner's name and the branch"
-    remedy = "share again later" if status >= 500 or status == 429 else "mend what it names"
-    return f"the hub refuses it ({said}); {remedy}"
+            return f"the hub has no such repository or branch ({said}); check the owner's name and the branch"
+    remedy = "share again later" if status >= 500 or status == 429 else "correct what it names"
+    return f"the hub refuses the upload ({said}); {remedy}"
 
 
 def _line(text: str) -> str:

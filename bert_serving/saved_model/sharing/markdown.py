@@ -1,4 +1,4 @@
-"""Markdown that shows any text as it is: tables, code spans, plain text."""
+"""Markdown with any text escaped: tables, code spans, plain text."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -10,8 +10,8 @@ _PIPE = r"\|"
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, words: int | None = None) -> list[str]:
-    """A table of Markdown cells; the first columns, `words` of them, stand to the left, all others, of numbers, to the right."""
-    marks = ["---" if words is None or place < words else "---:" for place in range(len(columns))]
+    """A table of Markdown cells; the first `words` columns (None: all) are aligned to the left, the others, of numbers, to the right."""
+    marks = ["---" if words is None or column < words else "---:" for column in range(len(columns))]
     return [f"| {' | '.join(cell.replace('|', _PIPE) for cell in cells)} |" for cells in (columns, marks, *rows)]
 
 

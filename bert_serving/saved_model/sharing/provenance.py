@@ -1,14 +1,17 @@
-"""How a model came to be: what its run folder knows of encoder, data, training and scores."""
+"""Provenance of a model: encoder, data, training and scores, as its run folder has them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from bert_serving.config import RunConfig
+from bert_serving.contract import RUN_FACTS_FILE
 from bert_serving.data.audit import Audit
-from bert_serving.errors import RunFolderError
+from bert_serving.errors import RunFolderError, describe_problem
 from bert_serving.saved_model.manifest import EncoderOrigin
-from bert_serving.training.run_folder import RunFolder
+from bert_serving.training.run_folder import AUDIT, CALIBRATION, METRICS, RunFolder
 
 
 @dataclass(frozen=True)
@@ -18,12 +21,12 @@ class Provenance:
     Attributes:
         config: the run file.
         labels: in the order of the outputs; empty for regression.
-        encoder: what training started from.
+        encoder: the pretrained encoder.
         rows: number of rows by split.
         data_sha256: digest of the rows by split.
-        audit: what the data looks like.
-        metrics: metrics.json, as training left the model.
-        calibration: calibration.json; None for a run that was not calibrated.
+        audit: statistics and warnings of the data.
+        metrics: content of metrics.json, as training left the model.
+        calibration: content of calibration.json; None for a run that was not calibrated.
         versions: of the packages that trained it.
     """
 
@@ -39,13 +42,14 @@ class Provenance:
 
     @property
     def measured(self) -> str:
-        """The split whose scores count."""
+        """The split whose scores are reported."""
         return "test" if "test" in self.metrics else "validation"
 
     @property
     def scores(self) -> dict[str, Any]:
         """The scores on that split."""
-        return self.metrics[self.measured]
+        scores: dict[str, Any] = self.metrics[self.measured]
+        return scores
 
 
 @dataclass(frozen=True)
@@ -53,9 +57,9 @@ class AdoptedProvenance:
     """The facts of a classifier that was fine-tuned elsewhere.
 
     Attributes:
-        encoder: name and digest of the folder that it came from.
+        encoder: name and digest of its folder.
         architecture: its class in transformers.
-        transformers: version that wrote it; None where it is not told.
+        transformers: version that wrote it; None where it is unknown.
     """
 
     encoder: EncoderOrigin
@@ -64,7 +68,7 @@ class AdoptedProvenance:
 
     @property
     def scores(self) -> dict[str, Any]:
-        """None: nothing was measured here."""
+        """Empty: the classifier was not evaluated here."""
         return {}
 
 
@@ -72,12 +76,12 @@ def provenance_of(run: RunFolder) -> Provenance:
     """Reads the facts of a run.
 
     Raises:
-        RunFolderError: the folder is no run folder, the run is not complete, or a file is missing or damaged.
+        RunFolderError: the folder is not a run folder, the run is not complete, or a file is missing or damaged.
     """
     config = run.config()
-    run.check_complete("metrics.json")
-    facts = run.read_json("run.json")
-    calibration = run.read_json(run.calibration.name) if run.calibration.exists() else None
+    run.check_complete(METRICS)
+    facts = run.facts()
+    calibration = run.read_json(CALIBRATION) if run.calibration.exists() else None
     try:
         return Provenance(
             config=config,
@@ -85,10 +89,13 @@ def provenance_of(run: RunFolder) -> Provenance:
             encoder=EncoderOrigin(**facts["encoder"]),
             rows=facts["rows"],
             data_sha256=facts["data_sha256"],
-            audit=Audit.from_json(run.read_json("audit.json")),
-            metrics=run.read_json("metrics.json"),
+            audit=Audit.from_json(run.read_json(AUDIT)),
+            metrics=run.read_json(METRICS),
             calibration=calibration,
             versions=facts["versions"],
         )
+    except ValidationError as error:
+        reason = "; ".join(describe_problem(problem, "encoder") for problem in error.errors())
+        raise RunFolderError(f"{run.path}: damaged: {RUN_FACTS_FILE}: {reason}; train again") from None
     except (KeyError, TypeError, ValueError) as error:
         raise RunFolderError(f"{run.path}: damaged: {' '.join(str(error).split())}; train again") from None

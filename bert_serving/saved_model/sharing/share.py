@@ -1,24 +1,27 @@
-"""What a run gives to others: its fine-tuned encoder, or an export of its classifier, with the model's card."""
+"""Sharing of a run: its fine-tuned encoder, or an export of its classifier, with a model card."""
 
-import contextlib
+# ruff: noqa: PLC0415
+# Encoders bring TensorFlow; a classifier is shared without it.
+
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from bert_serving.config import EncoderConfig
-from bert_serving.contract import CARD_FILE
+from bert_serving.contract import CARD_FILE, MANIFEST_FILE
 from bert_serving.errors import ExportError
+from bert_serving.files import whole_folder
 from bert_serving.saved_model.manifest import load_manifest
 from bert_serving.saved_model.sharing.card import classifier_card, encoder_card
 from bert_serving.saved_model.sharing.provenance import provenance_of
 from bert_serving.saved_model.versions import latest_version
 from bert_serving.training.run_folder import RunFolder
 
-# Where a hub looks for the card; that of an export lies among its extra files, which no server reads.
-CARD = "README.md"
+CARD = Path(CARD_FILE).name
+"""model card at the top of a repository, where a hub looks for it"""
 
 SharedFiles = Mapping[str, Path | bytes]
-"""what is shared: relative names, and for each a file or its content"""
+"""relative names of shared files, with a file or its content"""
 
 
 def encoder_files(run: RunFolder) -> SharedFiles:
@@ -26,7 +29,7 @@ def encoder_files(run: RunFolder) -> SharedFiles:
 
     Raises:
         RunFolderError: the run is not complete, or damaged.
-        EncoderError: its encoder is none of the BERT family; or the cache cannot be written.
+        EncoderError: its encoder is not of the BERT family; or the cache cannot be written.
     """
     # Brings TensorFlow; a classifier is shared without it.
     from bert_serving.encoders.folder import DESCRIPTION, ENCODER, PREPROCESSING
@@ -39,7 +42,7 @@ def encoder_files(run: RunFolder) -> SharedFiles:
 
 
 def classifier_files(run: RunFolder, export: Path) -> SharedFiles:
-    """A version folder as it is, with its card at the top, too.
+    """The files of a version folder, with the model card at the top, too.
 
     Args:
         run: the run that was exported.
@@ -47,13 +50,13 @@ def classifier_files(run: RunFolder, export: Path) -> SharedFiles:
 
     Raises:
         RunFolderError: the run is not complete, or damaged.
-        ExportError: the folder is no export, or one of another run.
+        ExportError: the folder is not an export, or one of another run.
     """
     provenance = provenance_of(run)
     version = latest_version(export)
     manifest = load_manifest(version)
     if manifest is None:
-        raise ExportError(f"{version}: has no manifest (assets.extra/bert_serving.json); give what export wrote")
+        raise ExportError(f"{version}: has no manifest ({MANIFEST_FILE}); give what export wrote")
     if (manifest.labels, manifest.metrics) != (provenance.labels, provenance.scores):
         raise ExportError(f"{version}: has other labels or scores than the run {run.path}; give an export of this run")
     card = version / CARD_FILE
@@ -62,33 +65,28 @@ def classifier_files(run: RunFolder, export: Path) -> SharedFiles:
 
 
 def write_files(files: SharedFiles, target: Path) -> None:
-    """Writes shared files into a new folder: all of them, or none.
+    """Writes shared files into a new folder, completely or not at all.
 
     Raises:
         ExportError: the folder exists, or cannot be written.
     """
     if target.exists():
         raise ExportError(f"{target}: exists; give a new folder with --to")
-    temporary = target.with_name(f".tmp-{target.name}")
     try:
-        shutil.rmtree(temporary, ignore_errors=True)
-        for name, content in files.items():
-            path = temporary / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if isinstance(content, bytes):
-                path.write_bytes(content)
-            else:
-                shutil.copyfile(content, path)
-        temporary.rename(target)
+        with whole_folder(target) as temporary:
+            for name, content in files.items():
+                path = temporary / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                if isinstance(content, bytes):
+                    path.write_bytes(content)
+                else:
+                    shutil.copyfile(content, path)
     except OSError as error:
         raise ExportError(f"{target}: cannot write it: {error.strerror or error}; choose another --to") from None
-    finally:
-        with contextlib.suppress(OSError):
-            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def size_of(files: SharedFiles) -> int:
-    """Bytes of all files."""
+    """Total size of the files in bytes."""
     return sum(len(content) if isinstance(content, bytes) else content.stat().st_size for content in files.values())
 
 

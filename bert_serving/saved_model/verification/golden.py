@@ -1,6 +1,6 @@
-"""Golden texts: awkward input with the answers of the model in memory, kept inside the export.
+"""Golden texts: edge cases with the answers of the model in memory, stored in the export.
 
-Whoever gets a copy of the export can check with them that it still answers the same.
+With them anyone who has a copy of the export can check that it still gives the same answers.
 """
 
 import base64
@@ -11,10 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bert_serving.contract import EXTRA_FOLDER
+from bert_serving.contract import GOLDEN_FILE
 from bert_serving.errors import ExportError
-
-GOLDEN_FILE = f"{EXTRA_FOLDER}/golden.json"
 
 TEXTS: tuple[bytes, ...] = (
     b"",

@@ -1,9 +1,9 @@
-"""The first TensorFlow Serving that has an operation, an attribute of one, or a data type for it.
+"""The first TensorFlow Serving version that has an operation, an attribute of one, or a data type for it.
 
-Stock TensorFlow Serving X.Y is built from TensorFlow X.Y and one version of TensorFlow Text. core_operations.json holds what was
-read out of the libraries of TensorFlow's releases (scripts/record_core_operations.py tells how, and is how the next one is added).
-Limits: a server may leave out parts of TensorFlow that its Python package has (TPU and DTensor operations), and a type counts as soon
-as one kernel for CPUs takes it, whatever the operation's other types are.
+Stock TensorFlow Serving X.Y is built from TensorFlow X.Y and one version of TensorFlow Text. core_operations.json was read from
+the libraries of TensorFlow's releases with scripts/record_core_operations.py, which also adds the next release. Limits: a server
+may leave out parts of TensorFlow that its Python package has (TPU and DTensor operations), and a type counts as soon as one
+kernel for CPUs supports it, whatever the operation's other types are.
 """
 
 import functools
@@ -18,9 +18,9 @@ from tensorflow.core.framework.node_def_pb2 import NodeDef
 
 _CORE_OPERATIONS = Path(__file__).with_name("core_operations.json")
 
-# TensorFlow 2.4 refuses a graph with an attribute that it does not know; 2.5 and later ignore the attribute with a line in the log
-# (the messages in libtensorflow_framework.so; tried with 2.9, 2.10, 2.12 and 2.15). Nothing is lost with these: they name variables
-# and data sets for people.
+# TensorFlow 2.4 refuses a graph with an unknown attribute; 2.5 and later ignore the attribute and log it (the messages in
+# libtensorflow_framework.so; tried with 2.9, 2.10, 2.12 and 2.15). These may be ignored: they name variables and data sets for
+# people.
 _IGNORED_SINCE = "2.5"
 _NOTES = ("debug_name", "metadata")
 
@@ -51,10 +51,10 @@ _TEXT_OPERATIONS = {
 
 @dataclass(frozen=True, order=True)
 class Need:
-    """What a node of a graph wants from the server.
+    """A requirement of a graph's node on the server.
 
     Attributes:
-        what: an operation, or one of its attributes or types that came later than the operation.
+        what: an operation, or one of its attributes or types that is newer than the operation.
         version: the first TensorFlow Serving that has it.
     """
 
@@ -63,7 +63,7 @@ class Need:
 
 
 def needs_of(node: NodeDef) -> Iterator[Need]:
-    """What a node wants from the server; nothing when no server has its operation."""
+    """Requirements of a node; none when no server has its operation."""
     first = _first_versions()
     if node.op not in first:
         return
@@ -72,9 +72,9 @@ def needs_of(node: NodeDef) -> Iterator[Need]:
         attribute = f"{node.op}.{name}"
         if attribute in first:
             yield Need(f"{node.op} with {name}", _IGNORED_SINCE if name in _NOTES else first[attribute])
-        for chosen in _values(value):
-            if f"{attribute}={chosen}" in first:
-                yield Need(f"{node.op} with {name}={chosen}", first[f"{attribute}={chosen}"])
+        for text in _values(value):
+            if f"{attribute}={text}" in first:
+                yield Need(f"{node.op} with {name}={text}", first[f"{attribute}={text}"])
 
 
 def first_version(operation: str) -> str:
@@ -83,7 +83,7 @@ def first_version(operation: str) -> str:
 
 
 def is_known(operation: str) -> bool:
-    """Whether some stock TensorFlow Serving has an operation."""
+    """Whether any stock TensorFlow Serving has an operation."""
     return operation in _first_versions()
 
 
@@ -113,6 +113,7 @@ def _values(value: AttrValue) -> list[str]:
     """Data types and strings in an attribute's value, as core_operations.json spells them."""
     types = [value.type] if value.type else list(value.list.type)
     strings = [value.s, *value.list.s]
-    return [_TYPE_NAMES.get(number, str(number)) for number in types] + [
-        each.decode("utf-8", "replace") for each in strings
+    return [
+        *(_TYPE_NAMES.get(number, str(number)) for number in types),
+        *(string.decode("utf-8", "replace") for string in strings),
     ]

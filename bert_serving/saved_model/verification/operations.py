@@ -1,7 +1,7 @@
-"""Which operations a SavedModel needs, and the oldest TensorFlow Serving that has them all.
+"""Operations that a SavedModel needs, and the oldest TensorFlow Serving version that has all of them.
 
-Stock TensorFlow Serving links TensorFlow and one version of TensorFlow Text. A graph with an operation that the binary lacks fails to
-load, or loads without complaint and then fails every request, so the graph is audited before it is published.
+Stock TensorFlow Serving links TensorFlow and one version of TensorFlow Text. A graph with an operation that the server lacks
+fails to load, or loads without an error and then fails every request, so the graph is audited before it is published.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,25 +16,26 @@ from tensorflow.core.framework.node_def_pb2 import NodeDef
 from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef, TensorInfo
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
+from bert_serving import contract
 from bert_serving.errors import ExportError
 from bert_serving.saved_model.graphs import quantized
 from bert_serving.saved_model.verification.operation_versions import Need, is_known, needs_of, oldest_known, version_key
 from bert_serving.unsafe_operations import unsafe_operations
 
-# The signature that fills tables when a SavedModel is loaded; not one to call.
+# Internal signature that fills tables when a SavedModel is loaded.
 _INITIALIZATION = "__saved_model_init_op"
 
 
 @dataclass(frozen=True)
 class OperationAudit:
-    """What a graph needs from the server.
+    """Operations of a graph and their requirements on the server.
 
     Attributes:
         operations: names of all operations of the graph and its function library, sorted.
-        needs: those operations, and attributes and types that are younger than their operation, with versions; sorted.
+        needs: these operations, and attributes and types that are newer than their operation, with versions; sorted.
         missing: operations that no stock version has.
-        unsafe: operations that a server must not run, each with the reason.
-        saturating_kernels: number of 8-bit kernels that answer otherwise on processors without VNNI; earlier exports have them.
+        unsafe: operations that a server must not run, with the reasons.
+        saturating_kernels: number of 8-bit kernels that saturate on processors without VNNI; earlier exports have them.
     """
 
     operations: tuple[str, ...]
@@ -45,17 +46,17 @@ class OperationAudit:
 
     @property
     def oldest_tf_serving(self) -> str | None:
-        """First version that has everything; None when no stock version does."""
+        """Oldest version that has all of them; None when no stock version does."""
         if self.missing:
             return None
         return max((need.version for need in self.needs), key=version_key, default=oldest_known())
 
     def newest(self) -> tuple[Need, ...]:
-        """What rules out older servers; empty when nothing does."""
+        """Requirements that exclude older servers; empty when there are none."""
         return tuple(need for need in self.needs if oldest_known() != need.version == self.oldest_tf_serving)
 
     def needs_newer_than(self, minimum: str) -> tuple[Need, ...]:
-        """What TensorFlow Serving `minimum` lacks."""
+        """Requirements that TensorFlow Serving `minimum` does not fulfill."""
         return tuple(need for need in self.needs if version_key(need.version) > version_key(minimum))
 
 
@@ -87,12 +88,12 @@ def read_meta_graph(folder: Path) -> MetaGraphDef:
 
 
 def read_meta_graphs(folder: Path) -> list[MetaGraphDef]:
-    """All meta graphs of a SavedModel, from the file that TensorFlow's loader would take: one may be loaded by its tags.
+    """All meta graphs of a SavedModel, from the file that TensorFlow's loader reads; any of them may be loaded by its tags.
 
     Raises:
         ExportError: the folder holds no readable saved_model.pb or saved_model.pbtxt.
     """
-    binary, text = folder / "saved_model.pb", folder / "saved_model.pbtxt"
+    binary, text = folder / contract.GRAPH_FILE, folder / contract.TEXT_GRAPH_FILE
     path = text if text.is_file() and not binary.exists() else binary
     model = SavedModel()
     try:
@@ -102,16 +103,18 @@ def read_meta_graphs(folder: Path) -> list[MetaGraphDef]:
         else:
             model.ParseFromString(content)
     except OSError:
-        raise ExportError(f"{folder}: not a SavedModel (saved_model.pb is missing); give a version folder") from None
+        raise ExportError(
+            f"{folder}: not a SavedModel ({contract.GRAPH_FILE} is missing); give a version folder"
+        ) from None
     except (DecodeError, text_format.ParseError, UnicodeDecodeError) as error:
         raise ExportError(f"{path}: damaged: {error}; export again") from None
     if not model.meta_graphs:
-        raise ExportError(f"{path}: damaged: it holds no graph; export again")
+        raise ExportError(f"{path}: damaged: it has no graph; export again")
     return list(model.meta_graphs)
 
 
 def read_signatures(folder: Path) -> dict[str, dict[str, dict[str, str]]]:
-    """Signatures of a SavedModel, without loading it: name to inputs and outputs, tensor to dtype and shape.
+    """Signatures of a SavedModel, without loading it: dtype and shape of inputs and outputs by signature.
 
     Raises:
         ExportError: the folder holds no readable saved_model.pb.
@@ -131,7 +134,7 @@ def _forms(tensors: Mapping[str, TensorInfo]) -> dict[str, str]:
 
 
 def _saturates(node: NodeDef) -> bool:
-    """Whether a node is the kernel of an 8-bit product that depends on the processor."""
+    """Whether a node is an 8-bit kernel whose product saturates on some processors."""
     if node.op != "Const" or node.attr["dtype"].type != tf.int8.as_datatype_enum:
         return False
     kernel = tf.make_ndarray(node.attr["value"].tensor).astype(np.int32)
@@ -139,7 +142,7 @@ def _saturates(node: NodeDef) -> bool:
 
 
 def _operation_nodes(model: MetaGraphDef) -> Iterable[NodeDef]:
-    """Nodes of the graph and its function library, calls of the library's functions left out."""
+    """Nodes of the graph and its function library, without calls of the library's functions."""
     library = model.graph_def.library.function
     functions = {function.signature.name for function in library}
     nodes = [*model.graph_def.node, *(node for function in library for node in function.node_def)]

@@ -1,12 +1,13 @@
-"""Does a SavedModel do what the contract says, and answer as the model in memory did?
+"""Verification of a SavedModel: files, operations, signatures, and the same answers as the model in memory.
 
-Run as `python -m bert_serving.saved_model.verification.verify FOLDER`, it is the fresh process in which an export is verified: nothing of
-the process that trained it can help it there. Prints its verdict as JSON.
+`python -m bert_serving.saved_model.verification.verify FOLDER` is the fresh process in which an export is verified, so that
+nothing of the process that trained it is used by accident. It prints its verdict as JSON.
 """
 
+# ruff: noqa: PLC0415
+# The imports in functions bring TensorFlow, which the process that starts the fresh one does not need.
+
 import argparse
-import os
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,21 +17,17 @@ import numpy as np
 
 from bert_serving import contract
 from bert_serving.contract import Head
-from bert_serving.errors import BertServingError, VerificationError
-from bert_serving.saved_model.manifest import (
-    Agreement,
-    Limits,
-    Manifest,
-    Verification,
-    load_manifest,
-)
+from bert_serving.errors import BertServingError
+from bert_serving.fresh_process import run_in_fresh_process
+from bert_serving.saved_model.manifest import Agreement, Limits, Manifest, Verification, load_manifest
+from bert_serving.saved_model.verification.agreement import Reference, compare
+from bert_serving.saved_model.verification.golden import Golden
 
 if TYPE_CHECKING:
     from bert_serving.saved_model.reader import ExportedModel
-    from bert_serving.saved_model.verification.golden import Golden
     from bert_serving.saved_model.verification.operations import OperationAudit
 
-# Logits and pooled outputs are larger than probabilities and move further.
+# Logits and pooled outputs are larger than probabilities and differ more.
 _LOGIT_FACTOR = 12.5
 _BATCH_SIZES = (0, 1, 7)
 
@@ -40,15 +37,13 @@ def verify(folder: Path, *, minimum_tf_serving: str | None = None, reference: Pa
 
     Args:
         folder: a version folder.
-        minimum_tf_serving: refuse operations that this version of TensorFlow Serving lacks; absent: what the manifest says.
+        minimum_tf_serving: refuse operations that this version of TensorFlow Serving lacks; None: that of the manifest.
         reference: a file of validation texts with the answers of the model in memory.
 
     Raises:
         ExportError: the folder cannot be loaded at all.
     """
     from bert_serving.saved_model.reader import ExportedModel
-    from bert_serving.saved_model.verification.agreement import Reference, compare
-    from bert_serving.saved_model.verification.golden import Golden
     from bert_serving.saved_model.verification.operations import audit_operations
 
     audit = audit_operations(folder)
@@ -57,14 +52,14 @@ def verify(folder: Path, *, minimum_tf_serving: str | None = None, reference: Pa
         return Verification(passed=False, problems=(f"{contract.MANIFEST_FILE} is missing",))
     problems = check_assets(folder, manifest)
     if refused := check_operations(audit, minimum_tf_serving or manifest.minimum_tf_serving):
-        # Not loaded: that would run what no server should run.
+        # Not loaded: loading would run unsafe operations.
         return Verification(passed=False, problems=(*problems, *refused), oldest_tf_serving=audit.oldest_tf_serving)
     model = ExportedModel(folder)
     problems += check_interface(model, manifest)
     problems += check_signature_table(folder)
     golden = Golden.load(folder)
     if problems or golden is None:
-        problems += [] if golden else ["assets.extra/golden.json is missing"]
+        problems += [] if golden else [f"{contract.GOLDEN_FILE} is missing"]
         return Verification(passed=False, problems=tuple(problems), oldest_tf_serving=audit.oldest_tf_serving)
     limits = manifest.limits or Limits.of(manifest.precision)
     answers = _Answers(model, golden, limits.max_probability_difference)
@@ -86,44 +81,39 @@ def verify(folder: Path, *, minimum_tf_serving: str | None = None, reference: Pa
 def verify_in_fresh_process(
     folder: Path, *, minimum_tf_serving: str | None = None, reference: Path | None = None
 ) -> Verification:
-    """Checks a SavedModel in a process that has nothing of this one."""
-    command = [
-        sys.executable,
-        "-m",
-        "bert_serving.saved_model.verification.verify",
+    """Checks a SavedModel in a fresh process, as `verify`.
+
+    Raises:
+        VerificationError: the process ended without a verdict.
+    """
+    arguments = [
         str(folder),
         *(["--minimum", minimum_tf_serving] if minimum_tf_serving else []),
         *(["--reference", str(reference)] if reference else []),
     ]
-    # A graph that verifies on one thread layout verifies on all; the device is left to the server.
-    environment = os.environ | {
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        "TF_USE_LEGACY_KERAS": "1",
-        "CUDA_VISIBLE_DEVICES": "-1",
-        "PYTHONPATH": os.pathsep.join(sys.path),
-    }
-    result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    try:
-        return Verification.model_validate_json(result.stdout.strip().splitlines()[-1])
-    except (IndexError, ValueError):
-        reason = (result.stderr.strip().splitlines() or ["no output"])[-1]
-        problem = f"the verifying process ended with status {result.returncode}: {reason}"
-        raise VerificationError(str(folder), [problem]) from None
+    return run_in_fresh_process(
+        "bert_serving.saved_model.verification.verify",
+        arguments,
+        parse=Verification.model_validate_json,
+        subject=str(folder),
+        task="verifying",
+        gpu=False,  # which is left to the server
+    )
 
 
 # === Checks ===
 
 
 def check_assets(folder: Path, manifest: Manifest) -> list[str]:
-    """Problems with the files beside the graph."""
+    """Problems with the files of the export other than the graph."""
     problems = [
         f"{name} is missing" for name in (contract.LABELS_ASSET, contract.WARMUP_FILE) if not (folder / name).is_file()
     ]
     labels = folder / contract.LABELS_ASSET
-    if labels.is_file() and labels.read_bytes() != "".join(f"{label}\n" for label in manifest.labels).encode():
+    if labels.is_file() and labels.read_bytes() != contract.labels_text(manifest.labels).encode():
         problems.append(f"{contract.LABELS_ASSET} does not hold the manifest's labels")
-    if not [path for path in (folder / "assets").glob("*") if path.name != "labels.txt"]:
-        problems.append("assets/ holds no vocabulary")
+    if not [path for path in (folder / contract.ASSETS_FOLDER).glob("*") if path.name != contract.LABELS_FILE]:
+        problems.append(f"{contract.ASSETS_FOLDER}/ holds no vocabulary")
     return problems
 
 
@@ -149,8 +139,7 @@ def check_operations(audit: "OperationAudit", minimum_tf_serving: str) -> list[s
         problems.append(f"a server must not run {unsafe}")
     if audit.saturating_kernels:
         problems.append(
-            f"{audit.saturating_kernels} kernels of the 8-bit products use the whole range and answer otherwise on processors without "
-            "VNNI; export again"
+            f"{audit.saturating_kernels} int8 kernels saturate on processors without VNNI, which changes answers; export again"
         )
     return problems
 
@@ -163,19 +152,19 @@ def check_interface(model: "ExportedModel", manifest: Manifest) -> list[str]:
         if function is None:
             problems.append(f"signature {name} is missing")
             continue
-        found_inputs = {key: _form(value) for key, value in function.structured_input_signature[1].items()}
-        found_outputs = {key: _form(value) for key, value in function.structured_outputs.items()}
-        if found_inputs != inputs:
-            problems.append(f"signature {name} takes {found_inputs}, expected {inputs}")
-        if found_outputs != outputs:
-            problems.append(f"signature {name} returns {found_outputs}, expected {outputs}")
+        own_inputs = {key: _form(value) for key, value in function.structured_input_signature[1].items()}
+        own_outputs = {key: _form(value) for key, value in function.structured_outputs.items()}
+        if own_inputs != inputs:
+            problems.append(f"signature {name} takes {own_inputs}, expected {inputs}")
+        if own_outputs != outputs:
+            problems.append(f"signature {name} returns {own_outputs}, expected {outputs}")
     return problems
 
 
 def check_agreement(agreement: Agreement, limits: Limits) -> list[str]:
     """Problems with the answers to validation texts."""
     problems = []
-    # Not a number must fail, too.
+    # NaN must fail, too.
     if not agreement.max_probability_difference <= limits.max_probability_difference:
         problems.append(
             f"a probability of {agreement.rows:,} validation texts differs from the model in memory by "
@@ -183,19 +172,21 @@ def check_agreement(agreement: Agreement, limits: Limits) -> list[str]:
         )
     if agreement.changed_labels > limits.max_label_change_rate * agreement.rows:
         problems.append(
-            f"{agreement.changed_labels} of {agreement.rows:,} validation texts get another answer than from the model in memory, "
+            f"{agreement.changed_labels} of {agreement.rows:,} validation texts get another label than from the model in memory, "
             f"limit {limits.max_label_change_rate:.2%} (export.max_label_change_rate)"
         )
     return problems
 
 
 def check_signature_table(folder: Path) -> list[str]:
-    """Signatures that a server does not see: Python finds them on the loaded object, a server in the table of the graph."""
+    """Signatures that a server would miss: Python reads them from the loaded object, a server from the graph's table."""
     from bert_serving.saved_model.verification.operations import read_meta_graph
 
     table = read_meta_graph(folder).signature_def
     return [
-        f"signature {name} is missing from saved_model.pb's table" for name in contract.SIGNATURES if name not in table
+        f"signature {name} is missing from {contract.GRAPH_FILE}'s table"
+        for name in contract.SIGNATURES
+        if name not in table
     ]
 
 
@@ -219,9 +210,9 @@ def expected_interface(manifest: Manifest) -> dict[str, tuple[dict[str, str], di
 
 
 def _form(tensor: Any) -> str:
-    """Dtype and shape as text; an unknown dimension is B, the width of an embedding H."""
+    """Dtype and shape as text; an unknown dimension is B, the size of the pooled output H."""
     dimensions = ["B" if size is None else str(size) for size in tensor.shape]
-    if tensor.name.startswith(contract.POOLED_OUTPUT) or contract.POOLED_OUTPUT in tensor.name:
+    if contract.POOLED_OUTPUT in tensor.name:
         dimensions[-1] = "H"
     return f"{tensor.dtype.name} [{', '.join(dimensions)}]"
 
@@ -231,7 +222,7 @@ class _Answers:
     """Compares answers to the golden texts with those of the model in memory."""
 
     model: "ExportedModel"
-    golden: "Golden"
+    golden: Golden
     limit: float
     max_probability_difference: float = 0.0
 
@@ -258,26 +249,23 @@ class _Answers:
         problems += _far(pooled, self.golden.pooled[rows], f"pooled output {where}", limit)
         return problems
 
-    def _compare(self, found: np.ndarray, expected: np.ndarray, what: str) -> list[str]:
-        if found.shape == expected.shape and found.size:
-            self.max_probability_difference = max(
-                self.max_probability_difference, float(np.abs(found - expected).max())
-            )
+    def _compare(self, values: np.ndarray, expected: np.ndarray, what: str) -> list[str]:
+        if values.shape == expected.shape:
+            difference = float(np.abs(values - expected).max(initial=0))
+            self.max_probability_difference = max(self.max_probability_difference, difference)
         # A regression's value has no scale of its own, so the limit grows with it.
         scale = max(1.0, float(np.abs(expected).max(initial=0)))
-        return _far(found, expected, what, self.limit * scale)
+        return _far(values, expected, what, self.limit * scale)
 
 
-def _far(found: np.ndarray, expected: np.ndarray, what: str, limit: float) -> list[str]:
-    if found.shape != expected.shape:
-        return [f"{what} have shape {found.shape}, expected {expected.shape}"]
-    difference = float(np.abs(found - expected).max(initial=0))
-    # Not a number must fail, too.
-    return (
-        []
-        if difference <= limit
-        else [f"{what} differ from the model in memory by {difference:.2g}, limit {limit:.2g}"]
-    )
+def _far(values: np.ndarray, expected: np.ndarray, what: str, limit: float) -> list[str]:
+    if values.shape != expected.shape:
+        return [f"{what} have shape {values.shape}, expected {expected.shape}"]
+    difference = float(np.abs(values - expected).max(initial=0))
+    # NaN must fail, too.
+    if difference <= limit:
+        return []
+    return [f"{what} differ from the model in memory by {difference:.2g}, limit {limit:.2g}"]
 
 
 def _examples(texts: dict[str, list[bytes]]) -> list[bytes]:

@@ -146,7 +146,7 @@ def test_warmup_requests_are_short_and_long_ones_and_each_but_once(tmp_path):
     ("content", "model", "text"),
     [
         (None, None, "log: cannot read it: No such file"),
-        (b"text\n" * 99, None, "log: no TFRecord file of PredictionLog"),
+        (b"text\n" * 99, None, "log: not a TFRecord file of PredictionLog"),
         (b"", None, "log: no request to warm up with"),
         (b"", "m", "log: no request for model m to warm up with"),
     ],

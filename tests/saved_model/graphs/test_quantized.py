@@ -250,7 +250,7 @@ def test_an_export_whose_kernels_may_saturate_is_refused(export, monkeypatch):
     monkeypatch.undo()
     result = verify(folder)
     assert not result.passed
-    assert re.match(r"\d+ kernels of the 8-bit products use the whole range", result.problems[0])
+    assert re.match(r"\d+ int8 kernels saturate on processors without VNNI", result.problems[0])
 
 
 def test_an_int8_export_runs_in_a_session_as_in_tensorflow_serving(export, trained):

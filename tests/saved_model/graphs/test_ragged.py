@@ -150,7 +150,7 @@ def test_all_chains_and_signatures_share_one_copy_of_the_weights(network, tmp_pa
     assert shapes.count([SIZE.intermediate_size, SIZE.hidden_size]) == SIZE.num_hidden_layers
 
 
-def test_the_optimizer_fuses_matrix_products_and_leaves_layer_normalization_alone(network):
+def test_the_optimizer_fuses_matrix_products_not_layer_normalization(network):
     """TensorFlow's fused layer normalization computes with an epsilon of 0.001, whatever the graph says."""
     weights = {variable.name: variable.numpy() for variable in network("gelu").variables}
     flat, _ = batch_of([5, 9])

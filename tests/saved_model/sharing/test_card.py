@@ -89,7 +89,7 @@ def test_every_export_carries_its_card(exported, manifest, provenance):
     assert card == classifier_card(manifest, provenance)
     headings = re.findall(r"^#+ .*", card, re.MULTILINE)
     assert headings == [
-        "# tiny", "## How to call it", "### REST", "### gRPC", "### Python", "## Scores", "### Each label", "### Parts of the rows",
+        "# tiny", "## How to call it", "### REST", "### gRPC", "### Python", "## Scores", "### Scores per label", "### Scores by slice",
         "## Data", "## Limits",
     ]  # fmt: skip
 
@@ -118,16 +118,18 @@ def test_the_facts_are_those_of_manifest_and_run(exported, manifest, provenance,
     found = facts(card)
     assert found["labels"] == "blame, praise"
     assert manifest.encoder.sha256 in found["encoder"]
-    assert found["reads"] == "a text, cut at 16 tokens (word pieces)"
+    assert found["input"] == "a text, truncated to 16 tokens (word pieces)"
     assert found["needs"] == f"TensorFlow Serving {manifest.oldest_tf_serving} or later"
-    assert "12 awkward texts" in found["verified"]
-    assert found["training"].startswith("4 epochs of 40 rows, batches of 4, the epoch with the best accuracy")
+    assert "12 edge cases" in found["verified"]
+    assert found["training"].startswith(
+        "4 epochs of 40 rows, batch size 4, best epoch by accuracy on validation data; seed"
+    )
     for split, rows, sha256 in table_after(card, "## Data"):
         table = trained.splits.named()[split]
         assert (rows, sha256) == (f"{len(table):,}", table_sha256(table))
 
 
-def test_the_scores_stand_beside_those_of_the_baselines_with_their_intervals(manifest, provenance, trained):
+def test_scores_stand_beside_those_of_the_baselines_with_intervals(manifest, provenance, trained):
     rows = {row[0]: row[1:] for row in table_after(classifier_card(manifest, provenance), "## Scores")}
     measured, baselines = trained.metrics["test"], trained.metrics["baselines"]
     simple = [baselines[name]["accuracy"] for name in ("tfidf_logistic_regression", "majority")]
@@ -148,11 +150,11 @@ def test_each_label_and_each_part_of_the_rows_has_its_scores(manifest, provenanc
         provenance, Head.SOFTMAX, ("blame", "praise"), [0, 0, 0, 0, 1, 1, 1, 1], [0, 0, 0, 1, 1, 1, 1, 1]
     )
     card = classifier_card(manifest, wrong)
-    rows = {row[0]: row[1:] for row in table_after(card, "### Each label")}
+    rows = {row[0]: row[1:] for row in table_after(card, "### Scores per label")}
     assert rows["blame"][0] == f"1.000 ({3 / (3 + 1.959964**2):.3f} to 1.000)"
     assert rows["blame"][1].startswith("0.750 (0.301 to 0.954)")  # Wilson's, of 3 of 4
     assert rows["blame"][3] == "4"
-    assert "- `blame` taken for `praise`: 1 row, 25.0% of the label" in card
+    assert "- `blame` predicted as `praise`: 1 row, 25.0% of the label" in card
     part = {
         "group": "words",
         "name": "1 to 4",
@@ -166,8 +168,8 @@ def test_each_label_and_each_part_of_the_rows_has_its_scores(manifest, provenanc
         part | {"group": "label", "name": "blame"},
     ]
     sliced = dataclasses.replace(provenance, metrics=provenance.metrics | {"slices": parts})
-    assert table_after(classifier_card(manifest, sliced), "### Parts") == [
-        ["length in words", "1 to 4", "30", "0.500 (0.300 to 0.700)", "falls short of the rest"],
+    assert table_after(classifier_card(manifest, sliced), "### Scores by slice") == [
+        ["length in words", "1 to 4", "30", "0.500 (0.300 to 0.700)", "worse than the rest"],
         ["column shop", "b_k|x", "30", "0.500 (0.300 to 0.700)", ""],
     ]
 
@@ -188,10 +190,19 @@ def measured_as(provenance, head, labels, y_true, predicted):
 @pytest.mark.parametrize(
     ("head", "labels", "y_true", "predicted", "task", "score"),
     [
-        (Head.SOFTMAX, ("a", "b", "c"), [0, 1, 2], [0, 1, 1], "Gives a text one of 3 labels, with the probability of each.", "accuracy"),
-        (Head.BINARY, ("no", "yes"), [0, 1], [0, 1], "Gives a text one of 2 labels", "accuracy"),
-        (Head.MULTILABEL, ("a", "b"), [[0, 1], [1, 1]], [[0.2, 0.7], [0.9, 0.4]], "Gives a text any of 2 labels", "micro F1"),
-        (Head.REGRESSION, (), [0.5, 2.0, 3.0], [[0.6], [1.5], [3.5]], "Gives a text a number.", "Spearman's correlation"),
+        (
+            Head.SOFTMAX, ("a", "b", "c"), [0, 1, 2], [0, 1, 1],
+            "Classification: assigns a text one of 3 labels, with the probability of each.", "accuracy",
+        ),
+        (Head.BINARY, ("no", "yes"), [0, 1], [0, 1], "Classification: assigns a text one of 2 labels", "accuracy"),
+        (
+            Head.MULTILABEL, ("a", "b"), [[0, 1], [1, 1]], [[0.2, 0.7], [0.9, 0.4]],
+            "Multilabel classification: assigns a text any of 2 labels", "micro F1",
+        ),
+        (
+            Head.REGRESSION, (), [0.5, 2.0, 3.0], [[0.6], [1.5], [3.5]],
+            "Regression: predicts a number for a text.", "Spearman's correlation",
+        ),
     ],
 )  # fmt: skip
 def test_the_card_of_every_head_says_what_it_does_and_how_well(
@@ -201,7 +212,7 @@ def test_the_card_of_every_head_says_what_it_does_and_how_well(
     card = classifier_card(own, measured_as(provenance, head, labels, y_true, predicted))
     assert task in card
     assert score in [row[0] for row in table_after(card, "## Scores")]
-    assert ("### Each label" in card) == bool(labels)
+    assert ("### Scores per label" in card) == bool(labels)
     assert ("every text gets one of the labels" in card) == (head in (Head.SOFTMAX, Head.BINARY))
     assert ModelCard(card).data.eval_results
 
@@ -213,7 +224,7 @@ def test_a_card_of_a_calibrated_model_tells_its_temperature(manifest, provenance
         dataclasses.replace(provenance, calibration=fit),
     )
     assert facts(card)["calibration"].startswith(
-        "temperature 1.500, exponent 1.200, fitted on 10 validation rows: there the calibration error goes from 0.200 to 0.050"
+        "temperature 1.500, exponent 1.200, fitted on 10 validation rows: the expected calibration error there changes from 0.200 to 0.050"
     )
     assert "calibration" not in facts(classifier_card(manifest, provenance))
 
@@ -233,14 +244,14 @@ def test_limits_are_those_that_the_audit_saw(manifest, provenance):
 def test_scores_on_validation_data_are_called_so(manifest, provenance):
     metrics = {name: value for name, value in provenance.metrics.items() if name != "test"}
     card = classifier_card(manifest, dataclasses.replace(provenance, metrics=metrics))
-    assert "rows of the validation data, by which the best epoch was chosen" in card
+    assert "rows of the validation data, which selected the best epoch" in card
     assert ModelCard(card).data.eval_results[0].dataset_split == "validation"
 
 
 def test_a_run_of_before_there_were_intervals_gets_a_card_without_them(manifest, provenance):
     metrics = {name: value for name, value in provenance.metrics.items() if name not in ("intervals", "slices")}
     card = classifier_card(manifest, dataclasses.replace(provenance, metrics=metrics))
-    assert "### Parts of the rows" not in card
+    assert "### Scores by slice" not in card
     assert table_after(card, "## Scores")[3][2] == ""
 
 
@@ -252,8 +263,8 @@ def test_labels_of_any_kind_are_shown_as_they_are(manifest, provenance):
         provenance.audit, splits={"train": train}, warnings=[f"label {name!r}" for name in AWKWARD]
     )
     card = classifier_card(manifest.model_copy(update={"labels": AWKWARD}), dataclasses.replace(awkward, audit=audit))
-    assert [row[0] for row in table_after(card, "### Each label")] == list(AWKWARD)
-    audited = [row[0] for row in table_after(card, "What the audit")]
+    assert [row[0] for row in table_after(card, "### Scores per label")] == list(AWKWARD)
+    audited = [row[0] for row in table_after(card, "Results of the data audit")]
     assert audited[1 : 1 + len(AWKWARD)] == [f"label {name}".strip() for name in AWKWARD]
     html = MarkdownIt("commonmark").enable("table").render(card.split("---\n", 2)[2])
     assert "<script>" not in html
@@ -330,7 +341,7 @@ def test_the_card_of_a_model_of_pairs_calls_it_with_pairs(trained, provenance, t
     export = ExportOptions(tmp_path, "pairs")
     version = write_export(classifier, export, provenance=provenance, observer=Observer())
     card = (version / contract.CARD_FILE).read_text("utf-8")
-    assert "Gives a pair of texts one of 2 labels" in card
+    assert "Classification: assigns a pair of texts one of 2 labels" in card
     expected = classifier.predict([READ], ["the text beside it"])[0]
     check_calls(card, version, expected, options.labels[int(expected.argmax())], capsys)
 
@@ -338,7 +349,7 @@ def test_the_card_of_a_model_of_pairs_calls_it_with_pairs(trained, provenance, t
 def test_the_card_of_an_encoder_tells_how_to_use_it(provenance, encoder_folder, monkeypatch, capsys):
     card = encoder_card(provenance)
     assert card.startswith("---\npipeline_tag: feature-extraction\n")
-    assert "fine-tuned on 40 rows to tell 2 labels" in card
+    assert "fine-tuned on 40 rows for classification with 2 labels" in card
     assert re.findall(r"^## .*", card, re.MULTILINE) == [
         "## How to use it", "## Scores", "## Data", "## Limits",
     ]  # fmt: skip
@@ -357,7 +368,7 @@ def test_the_card_of_an_encoder_tells_how_to_use_it(provenance, encoder_folder, 
         ("audit.json", "{", "audit.json: damaged"),
         ("audit.json", '{"sequence_length": 3}', "run: damaged: 'splits'; train again"),
         ("run.json", "{}", "run: damaged: 'encoder'; train again"),
-        ("run.json", '{"encoder": {"name": "x"}}', "run: damaged: 1 validation error"),
+        ("run.json", '{"encoder": {"name": "x"}}', "run: damaged: run.json: sha256: missing; train again"),
         ("metrics.json", None, "training is not complete (metrics.json is missing)"),
         ("run.toml", None, "not a run folder"),
     ],

@@ -124,27 +124,27 @@ REFUSALS = [
     (
         "POST /api/repos",
         hub_server.refusal(403, "not yours"),
-        r"may not write there \(HTTP 403, 'not yours'\); check the owner",
+        r"has no write access there \(HTTP 403, 'not yours'\); check the owner",
     ),
     (
         "POST /api/repos",
         hub_server.refusal(404, "no such owner"),
-        r"no such place \(HTTP 404.*'no such owner'\); check the owner",
+        r"no such repository or branch \(HTTP 404.*'no such owner'\); check the owner",
     ),
-    ("POST /api/repos", hub_server.refusal(500, "oops"), r"refuses it \(HTTP 500.*\); share again later"),
-    ("POST /api/repos", hub_server.hang_up, "the upload broke off: .*; share again"),
-    ("POST /api/repos", hub_server.page, "the answer is no JSON; does HF_ENDPOINT name a Hugging Face hub"),
+    ("POST /api/repos", hub_server.refusal(500, "oops"), r"refuses the upload \(HTTP 500.*\); share again later"),
+    ("POST /api/repos", hub_server.hang_up, "the upload was interrupted: .*; share again"),
+    ("POST /api/repos", hub_server.page, "the answer is not JSON; does HF_ENDPOINT name a Hugging Face hub"),
     (
         "POST /api/validate",
         lambda h: h.send({"errors": [{"message": "wrong"}]}, 400),
-        "it is refused: Invalid .* wrong",
+        "the request is invalid: Invalid .* wrong",
     ),
-    ("/preupload/", hub_server.refusal(503, "busy"), r"refuses it \(HTTP 503"),
-    ("/objects/batch", hub_server.refusal(403, "no room"), "may not write there"),
-    ("PUT /objects/", hub_server.refusal(500, "disk full"), r"refuses it \(HTTP 500"),
-    ("PUT /objects/", hub_server.hang_up, "the upload broke off: .*; share again"),
-    ("/commit/", hub_server.refusal(413, "too large"), r"refuses it \(HTTP 413.*mend what it names"),
-    ("/commit/", hub_server.hang_up, "the upload broke off: .*; share again"),
+    ("/preupload/", hub_server.refusal(503, "busy"), r"refuses the upload \(HTTP 503"),
+    ("/objects/batch", hub_server.refusal(403, "no room"), "has no write access there"),
+    ("PUT /objects/", hub_server.refusal(500, "disk full"), r"refuses the upload \(HTTP 500"),
+    ("PUT /objects/", hub_server.hang_up, "the upload was interrupted: .*; share again"),
+    ("/commit/", hub_server.refusal(413, "too large"), r"refuses the upload \(HTTP 413.*correct what it names"),
+    ("/commit/", hub_server.hang_up, "the upload was interrupted: .*; share again"),
 ]
 
 
@@ -161,7 +161,7 @@ def test_an_upload_that_fails_says_why_in_one_line_and_leaves_no_file(
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_token_that_the_hub_does_not_know_and_an_owner_that_it_does_not_have(server, monkeypatch):
+def test_an_unknown_token_and_an_unknown_owner_are_refused(server, monkeypatch):
     with pytest.raises(HubError, match=r'HTTP 403, .*namespace "other"'):
         upload({"README.md": CARD}, HubRepository("other", "model"), Commit("m"))
     monkeypatch.setenv("HF_TOKEN", "hf_other")
@@ -193,7 +193,9 @@ def test_a_hub_that_does_not_answer(monkeypatch):
         port = free.getsockname()[1]
     monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{port}")
     monkeypatch.setenv("HF_TOKEN", hub_server.TOKEN)
-    with pytest.raises(HubError, match=rf"127\.0\.0\.1:{port}/lab/model: the upload broke off: .*refused; share again"):
+    with pytest.raises(
+        HubError, match=rf"127\.0\.0\.1:{port}/lab/model: the upload was interrupted: .*refused; share again"
+    ):
         upload({"README.md": CARD}, REPOSITORY, Commit("m"))
 
 
@@ -229,7 +231,7 @@ def test_only_the_address_of_a_model_repository_is_taken(url, expected):
     if expected is not None:
         assert HubRepository.parse(url) == expected
         return
-    with pytest.raises(InputError, match=r"is no model repository; expected hf://owner/name"):
+    with pytest.raises(InputError, match=r"is not a model repository; expected hf://owner/name"):
         HubRepository.parse(url)
 
 

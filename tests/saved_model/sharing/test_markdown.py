@@ -47,7 +47,7 @@ def test_code_is_shown_as_it_is(text):
     assert kinds <= {"text", "code_inline"}
 
 
-def test_columns_of_words_stand_to_the_left_and_those_of_numbers_to_the_right():
+def test_columns_of_words_are_aligned_left_and_those_of_numbers_right():
     assert table(("a", "b", "c"), [("x", "1", "2")], words=1) == [
         "| a | b | c |",
         "| --- | ---: | ---: |",

@@ -64,7 +64,7 @@ def test_a_shared_classifier_is_the_export_with_its_card_at_the_top(trained, exp
     np.testing.assert_allclose(found, trained.classifier.predict(texts), atol=2e-6)
 
 
-def test_a_card_that_was_edited_is_shared_as_it_is_and_one_that_is_missing_is_written(trained, exported, tmp_path):
+def test_an_edited_card_is_shared_unchanged_and_a_missing_one_is_written(trained, exported, tmp_path):
     copy = shutil.copytree(exported, tmp_path / "1")
     (copy / contract.CARD_FILE).write_text("my own words")
     assert classifier_files(trained.run, copy)["README.md"] == b"my own words"
@@ -108,9 +108,7 @@ def test_share_uploads_everything_with_the_card(what, trained, exported, hub, be
     assert hub.objects  # something was large
 
 
-def test_a_shared_encoder_is_fetched_again_by_its_name_where_the_token_may_read_it(
-    trained, hub, bert_serving, monkeypatch, tmp_path
-):
+def test_a_shared_encoder_is_downloaded_by_its_name_with_a_token(trained, hub, bert_serving, monkeypatch, tmp_path):
     assert bert_serving("share", trained.run.path, "--to", "hf://lab/tiny", "--private")[0] == 0
     monkeypatch.setenv("BERT_SERVING_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("HF_TOKEN")
@@ -174,9 +172,9 @@ MISTAKES = [
     ("{bad}/incomplete --to hf://lab/tiny", "training is not complete"),
     ("{bad}/no_audit --to new", "no_audit: audit.json is missing; train again"),
     ("{bad}/other_encoder --to new", "only encoders of the BERT family can be taken out of a run"),
-    ("{run} --to hf://lab", "'hf://lab' is no model repository; expected hf://owner/name"),
-    ("{run} --to hf:/lab/tiny", "'hf:/lab/tiny' is no model repository"),
-    ("{run} --to https://huggingface.co/lab/tiny", "is no model repository; expected hf://owner/name"),
+    ("{run} --to hf://lab", "'hf://lab' is not a model repository; expected hf://owner/name"),
+    ("{run} --to hf:/lab/tiny", "'hf:/lab/tiny' is not a model repository"),
+    ("{run} --to https://huggingface.co/lab/tiny", "is not a model repository; expected hf://owner/name"),
     ("{run} --to {bad}", "bad: exists; give a new folder with --to"),
     ("{run} --to {bad}/file/new", "bad/file/new: cannot write it: Not a directory"),
     ("{run} --to /proc/new", "/proc/new: cannot write it"),
@@ -187,8 +185,11 @@ MISTAKES = [
     ("{run} --to new --export {bad}/nowhere", "nowhere: neither a SavedModel nor a folder of versions"),
     ("{run} --to new --export {bad}/stranger", "stranger: has no manifest (assets.extra/bert_serving.json)"),
     ("{run} --to new --export {bad}/other", "other: has other labels or scores than the run"),
-    ("{run} --to hf://other/tiny --export {export}", "other/tiny: the token may not write there (HTTP 403"),
-    ("{run} --to hf://lab/tiny --export {export} --branch v..1", "the hub refuses it (HTTP 400, 'Invalid reference name'); mend"),
+    ("{run} --to hf://other/tiny --export {export}", "other/tiny: the token has no write access there (HTTP 403"),
+    (
+        "{run} --to hf://lab/tiny --export {export} --branch v..1",
+        "the hub refuses the upload (HTTP 400, 'Invalid reference name'); correct",
+    ),
 ]  # fmt: skip
 
 
@@ -210,7 +211,7 @@ def test_a_mistake_is_one_clear_line_and_leaves_nothing_behind(line, message, pl
     [
         ({"HF_TOKEN": None}, "there is no token for http://127.0.0.1:"),
         ({"HF_TOKEN": "hf_wrong"}, "the hub does not accept the token (HTTP 401"),
-        ({"HF_ENDPOINT": "http://127.0.0.1:{port}"}, "the upload broke off: "),
+        ({"HF_ENDPOINT": "http://127.0.0.1:{port}"}, "the upload was interrupted: "),
         ({"HF_ENDPOINT": "ftp://hub"}, "HF_ENDPOINT must be an http or https address, got 'ftp://hub'"),
         ({"BERT_SERVING_OFFLINE": "1"}, "nothing is uploaded while BERT_SERVING_OFFLINE is set"),
     ],

@@ -86,7 +86,7 @@ def test_difference_and_changed_answers_are_those_of_the_head(head, expected, fo
         (
             Agreement(rows=1000, max_probability_difference=0.0, changed_labels=3),
             [
-                "3 of 1,000 validation texts get another answer than from the model in memory, limit 0.20% (export.max_label_change_rate)"
+                "3 of 1,000 validation texts get another label than from the model in memory, limit 0.20% (export.max_label_change_rate)"
             ],
         ),
     ],
@@ -121,7 +121,7 @@ def test_a_reference_comes_back_as_it_was_written(tmp_path):
 # === Export ===
 
 
-def test_an_export_says_how_far_its_answers_to_validation_texts_are_from_the_models(exported):
+def test_an_export_records_its_agreement_on_validation_texts(exported):
     found = load_manifest(exported).verification.agreement
     assert (found.rows, found.changed_labels) == (10, 0)
     assert found.max_probability_difference < 1e-6
@@ -140,8 +140,8 @@ def test_an_export_beyond_the_limits_of_the_run_file_is_not_published(export, tm
 
 
 def test_changed_answers_beyond_the_limit_stop_an_export(export, monkeypatch, tmp_path):
-    monkeypatch.setattr(agreement, "_labels", lambda values, head: np.random.default_rng().random((len(values), 1)))
-    with pytest.raises(VerificationError, match="10 of 10 validation texts get another answer"):
+    monkeypatch.setattr(agreement, "predicted_labels", lambda head, values: np.random.default_rng().random(len(values)))
+    with pytest.raises(VerificationError, match="10 of 10 validation texts get another label"):
         export()
     assert list((tmp_path / "models" / "tiny").iterdir()) == []
 
@@ -151,7 +151,7 @@ def test_limits_travel_with_the_export(export):
     assert load_manifest(folder).limits == Limits(max_probability_difference=0.5, max_label_change_rate=0.25)
 
 
-def test_without_validation_data_the_golden_texts_decide_and_a_note_says_so(export, monkeypatch, trained):
+def test_without_validation_data_golden_texts_decide_and_a_note_says_so(export, monkeypatch, trained):
     notes = Notes()
     validation = trained.run.config().data.folder / "validation.tsv"
     hidden = validation.rename(validation.with_suffix(".hidden"))
@@ -219,5 +219,5 @@ def test_auto_measures_in_turns_in_a_fresh_process(exported, reference, tmp_path
 
 @pytest.mark.slow
 def test_a_measuring_process_that_fails_says_why(exported, tmp_path):
-    with pytest.raises(VerificationError, match=r"the measuring process failed: .*reference\.json"):
+    with pytest.raises(VerificationError, match=r"the measuring process ended with status 1: .*reference\.json"):
         seconds_in_turns(tmp_path / "reference.json", [exported])

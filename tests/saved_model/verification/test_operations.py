@@ -250,7 +250,7 @@ def node(operation, **attributes):
     ],
     ids=lambda value: None if isinstance(value, dict) else value.op,
 )
-def test_a_node_needs_the_version_that_brought_its_operation_attributes_and_types(asked, needs):
+def test_a_node_needs_the_version_of_its_operation_attributes_and_types(asked, needs):
     assert {need.what: need.version for need in needs_of(asked)} == needs
 
 
@@ -265,7 +265,7 @@ def test_versions_are_ordered_as_numbers():
     assert oldest_known() == "2.2"
 
 
-def test_the_record_ends_with_the_installed_tensorflow_and_holds_all_of_its_operations():
+def test_the_record_holds_all_operations_of_the_installed_tensorflow():
     """When this fails after an upgrade: scripts/record_core_operations.py."""
     assert newest_known() == ".".join(tf.__version__.split(".")[:2])
     public = [name for name in dir(tf.raw_ops) if not name.startswith("_")]
@@ -396,7 +396,7 @@ def test_an_operation_that_no_server_has_is_refused(operation, saved, tmp_path):
         (stop_the_server, "Abort", "ends the server's process"),
     ],
 )
-def test_operations_that_touch_files_or_run_code_are_refused_with_the_reason(call, operation, reason, saved):
+def test_operations_that_access_files_or_run_code_are_refused(call, operation, reason, saved):
     audit = audit_operations(saved(call))
     assert operation in audit.unsafe
     assert reason in audit.unsafe[operation]

@@ -9,10 +9,10 @@ import tensorflow_text  # noqa: F401 - registers the operations of the graph
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from bert_serving import contract
+from bert_serving.contract import GOLDEN_FILE
 from bert_serving.errors import BertServingError, VerificationError
 from bert_serving.saved_model.manifest import load_manifest
 from bert_serving.saved_model.verification import verify as verify_module
-from bert_serving.saved_model.verification.golden import GOLDEN_FILE
 from bert_serving.saved_model.verification.verify import verify, verify_in_fresh_process
 
 
