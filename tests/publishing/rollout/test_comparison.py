@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bert_serving.publishing.rollout.comparison import shadow
+from bert_serving.publishing.rollout.comparison import compare_models
 
 
 def test_changed_labels_come_with_both_distributions_the_largest_difference_first():
@@ -17,7 +17,7 @@ def test_changed_labels_come_with_both_distributions_the_largest_difference_firs
 
         return predict
 
-    found = shadow(answering("first", first), answering("second", second), list("abcd"), list("wxyz"))
+    found = compare_models(answering("first", first), answering("second", second), list("abcd"), list("wxyz"))
     assert found.changed.tolist() == [2, 1]
     assert found.agreement == 0.5
     np.testing.assert_allclose(found.differences, [0.1, 0.2, 0.7, 0.1])

@@ -12,7 +12,7 @@ from tensorflow.core.framework.node_def_pb2 import NodeDef
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from tensorflow.python.framework import op_def_registry
 
-from bert_serving.cli.inspect import inspect
+from bert_serving.cli.export.inspect import inspect
 from bert_serving.encoders.trust import check_harmless
 from bert_serving.errors import EncoderError, ExportError
 from bert_serving.saved_model.verification.operation_versions import (
