@@ -451,7 +451,8 @@ def test_encoders_can_be_listed_shown_and_converted(hugging_face_folder, bert_se
     assert "all-MiniLM-L6-v2" in ended.out
     listed = json.loads(bert_serving("encoders", "list", "--json").out)
     assert len(listed) == 42
-    assert {"name", "layers", "width", "parameters", "languages", "license", "cached"} <= listed[0].keys()
+    names = {"name", "num_hidden_layers", "hidden_size", "parameters", "languages", "license", "cached"}
+    assert names <= listed[0].keys()
     ended = bert_serving("encoders", "show", "ALL-minilm-l6-V2")
     assert (ended.status, ended.err) == (0, "")
     assert "Apache-2.0" in ended.out

@@ -5,7 +5,7 @@ import re
 import shutil
 
 import pytest
-from bert_serving.cli.explain import _style
+from bert_serving.cli.analysis.explain import _style
 from matplotlib.image import imread
 from support.other_encoders import write_bag_of_words
 
@@ -130,9 +130,9 @@ def places(tmp_path, trained, exported, encoder_folder):
 MISTAKES = [
     ("explain nowhere good", "nowhere: not a run folder (run.toml is missing); give the folder that train wrote"),
     ("explain {bad}/empty good", "bad/empty: not a run folder"),
-    ("explain {export} good", "is a SavedModel, which keeps its gradients to itself; give the run folder"),
-    ("explain {export}/.. good", "is a SavedModel, which keeps its gradients to itself; give the run folder"),
-    ("explain grpc://localhost:1/tiny good", "is a server's address, which keeps its gradients to itself"),
+    ("explain {export} good", "is a SavedModel, which has no gradients; give the run folder"),
+    ("explain {export}/.. good", "is a SavedModel, which has no gradients; give the run folder"),
+    ("explain grpc://localhost:1/tiny good", "is a server's address, which has no gradients"),
     ("explain {bad}/incomplete good", "training is not complete (weights is missing)"),
     ("explain {run} good --label other", "the model has no label 'other'; it has blame, praise"),
     ("explain {run} good --pair bad", "this classifier takes 1 text, got 2"),

@@ -386,7 +386,7 @@ def test_a_process_is_gone_only_when_that_is_sure():
 
 def test_a_lock_whose_file_was_removed_meanwhile_is_no_lock(tmp_path):
     path = tmp_path / "lock"
-    with _locked(path, tmp_path), pytest.raises(PublishError, match="another process publishes this version"):
+    with _locked(path, tmp_path), pytest.raises(PublishError, match="another process is publishing this version"):
         _locked(path, tmp_path).__enter__()
     with _locked(path, tmp_path):
         assert path.exists()

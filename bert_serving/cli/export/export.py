@@ -45,7 +45,7 @@ def export(
         typer.Option(
             help="Oldest TensorFlow Serving release that must support all operations.",
             metavar="X.Y",
-            show_default="export.minimum_tf_serving of the run file, or 2.12",
+            show_default="that of the run file, or 2.12",
         ),
     ] = None,
     sequence_length: Annotated[
