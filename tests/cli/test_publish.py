@@ -129,18 +129,18 @@ def test_mistakes_are_one_line(bert_serving, exported, gate, tmp_path):
 
 
 STORAGES = {
-    "no bucket": ("s3://absent/models", {}, "there is no such place: "),
+    "no bucket": ("s3://absent/models", {}, "not found: "),
     "no credentials": (
         "s3://models/production",
         {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None},
-        "there are no credentials; set AWS_ACCESS_KEY_ID",
+        "no credentials were found; set AWS_ACCESS_KEY_ID",
     ),
     "half of the credentials": ("s3://models/production", {"AWS_SECRET_ACCESS_KEY": None}, "credentials"),
-    "no such profile": ("s3://models/production", {"AWS_PROFILE": "absent"}, "AWS_PROFILE names no profile"),
+    "no such profile": ("s3://models/production", {"AWS_PROFILE": "absent"}, "AWS_PROFILE is not a profile"),
     "unreachable": (
         "s3://models/production",
         {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1"},
-        "the storage cannot be reached; check the network and AWS_ENDPOINT_URL",
+        "cannot connect to the storage; check the network and AWS_ENDPOINT_URL",
     ),
 }
 
