@@ -378,7 +378,9 @@ def test_a_process_is_gone_only_when_that_is_sure():
     assert Publisher.parse(current.to_json()) == current
     assert Publisher.parse(json.dumps({**json.loads(current.to_json()), "process": ended.pid}).encode()).has_ended
     assert Publisher.parse(json.dumps({**json.loads(current.to_json()), "started": "1"}).encode()).has_ended
-    elsewhere = Publisher.parse(json.dumps({**json.loads(current.to_json()), "host": "x", "process": ended.pid}).encode())
+    elsewhere = Publisher.parse(
+        json.dumps({**json.loads(current.to_json()), "host": "x", "process": ended.pid}).encode()
+    )
     assert not elsewhere.has_ended
     for damaged in (None, b"", b"[]", b"{}"):
         assert Publisher.parse(damaged) is None

@@ -392,7 +392,9 @@ def published(tmp_path_factory):
     with object_storage.running_storage():
         export = write_export(tmp_path_factory.mktemp("export") / "4", version=4)
         for version in (4, 7):
-            destination = publication.publication_target(export, open_location("s3://models/production"), version=version)
+            destination = publication.publication_target(
+                export, open_location("s3://models/production"), version=version
+            )
             publication.publish(export, destination, {}, observer=Observer())
         yield "s3://models/production"
 

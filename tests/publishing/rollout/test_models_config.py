@@ -165,7 +165,11 @@ def test_a_file_that_somebody_changed_meanwhile_is_not_overwritten(tmp_path):
 
 def test_moves_are_taken_back_one_after_the_other(tmp_path):
     path = tmp_path / "models.config"
-    states = [ServedVersions((7,), {"stable": 7}), ServedVersions((7, 8), {"stable": 7, "canary": 8}), ServedVersions((8,), {"stable": 8})]
+    states = [
+        ServedVersions((7,), {"stable": 7}),
+        ServedVersions((7, 8), {"stable": 7, "canary": 8}),
+        ServedVersions((8,), {"stable": 8}),
+    ]
     for before, after in itertools.pairwise(states):
         record_change(path, "m", before, after)
     for now, before in ((states[2], states[1]), (states[1], states[0])):
