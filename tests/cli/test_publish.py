@@ -118,7 +118,7 @@ def test_mistakes_are_one_line(bert_serving, exported, gate, tmp_path):
         ([exported, "--to", "served", "--version", 0], "version 0 is not a positive integer"),
         (["absent", "--to", "served"], "neither a SavedModel nor a folder of versions"),
         ([exported, "--to", "nosuch://x"], "give a folder, or a URL such as s3://bucket/models"),
-        ([exported, "--to", "served", "--force", "x"], "--force and --against belong to --gate"),
+        ([exported, "--to", "served", "--force", "x"], "--force and --against need --gate"),
         ([exported, "--to", "served", "--gate", gate(), "--force", " "], "--force needs a reason"),
         ([exported, "--to", "served", "--gate", "absent.toml"], "cannot read the gate file"),
         ([exported, "--to", "/proc/x"], "cannot write it"),
