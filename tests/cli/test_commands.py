@@ -140,7 +140,10 @@ MISTAKES = [
         "cannot be converted; it is none of these: a run folder (run.toml), a KerasHub",
     ),
     ("encoders fetch hf://lab", "'hf://lab' is not a Hugging Face repository"),
-    ("encoders fetch all-MiniLM-L6-v2 --preprocessing hf://a/b", "must be an address, and needs an encoder given by address"),
+    (
+        "encoders fetch all-MiniLM-L6-v2 --preprocessing hf://a/b",
+        "must be an address, and needs an encoder given by address",
+    ),
     ("encoders fetch hf://lab/mini --offline", "nothing is fetched while BERT_SERVING_OFFLINE is set"),
     ("encoders convert {hf} --to {bad}", "bad: exists; give a new folder with --to"),
     ("encoders convert {hf} --to {bad}/file/out", "bad/file/out: cannot write it"),

@@ -5,10 +5,10 @@ import re
 import shutil
 
 import pytest
-from bert_serving.cli.analysis.explain import _style
 from matplotlib.image import imread
 from support.other_encoders import write_bag_of_words
 
+from bert_serving.cli.analysis.explain import _style
 from bert_serving.contract import Head
 from bert_serving.explanation.integrated_gradients import explain
 from bert_serving.plots.plots import draw_explanation

@@ -78,7 +78,7 @@ def test_a_run_is_reported_on_its_own_test_split(run, bert_serving):
     assert "Confusion matrix" in page
 
 
-def test_the_json_has_the_scores_that_training_measured_and_no_page_is_written(noisy, bert_serving, tmp_path):
+def test_the_json_has_the_scores_of_training_and_no_page_is_written(noisy, bert_serving, tmp_path):
     ended = bert_serving("report", noisy, "--json")
     assert (ended.status, ended.err) == (0, "")
     found = json.loads(ended.out)["metrics"]

@@ -338,7 +338,7 @@ def test_of_two_publishers_one_wins_and_the_other_is_told(export, other_export, 
     )
 
 
-def test_a_claim_of_a_process_that_works_is_respected_and_can_be_taken_over(export, bucket):
+def test_a_claim_of_a_live_process_is_respected_and_can_be_taken_over(export, bucket):
     model = open_location(bucket).below("tiny")
     claim = PublicationClaim.take(model, 2)
     with pytest.raises(PublishError, match=rf"version 2 is being published by process {os.getpid()} on .*--take-over"):

@@ -8,7 +8,7 @@ from bert_serving.model.model import Model
 from bert_serving.publishing.rollout.comparison import common_labels, compare_models, read_compared_texts
 
 
-def test_changed_labels_come_with_both_distributions_the_largest_difference_first():
+def test_changed_labels_are_sorted_by_difference_with_both_distributions():
     asked = []
     first = {"a": [0.9, 0.1], "b": [0.6, 0.4], "c": [0.8, 0.2], "d": [0.2, 0.8]}
     second = {"a": [0.8, 0.2], "b": [0.4, 0.6], "c": [0.1, 0.9], "d": [0.3, 0.7]}
