@@ -26,7 +26,7 @@ _TOLERANCE = 2e-6
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the run and the export.")] = Path("demo"),
 ) -> None:
-    """Run all steps on sample data: train, evaluate, export, verify, serve, predict over gRPC and REST."""
+    """Run all steps on sample data: train, evaluate, export, verify, serve and predict."""
     from bert_serving.config import load_run_file
     from bert_serving.errors import RunFolderError
 

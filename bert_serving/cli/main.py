@@ -139,14 +139,16 @@ def _show_error(message: str) -> None:
 def prepare_process() -> None:
     """Prepares a process that runs only this program, before TensorFlow is imported."""
     quieten_tensorflow()
-    # The default of 700 new objects makes the garbage collector run often during the import of TensorFlow, whose objects stay.
+    # The default of 700 new objects makes the garbage collector run often during the import of
+    # TensorFlow, whose objects stay.
     gc.set_threshold(10_000, 10, 10)
 
 
 def quieten_tensorflow() -> None:
-    """Silences log messages of TensorFlow and related libraries, unless the environment sets their levels."""
+    """Silences TensorFlow and related libraries, unless the environment sets their log levels."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # Without this, TensorFlow imports Keras 3, which is not used here and takes a quarter of its start-up time.
+    # Without this, TensorFlow imports Keras 3, which is not used here and takes a quarter of its
+    # start-up time.
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     for name in ("tensorflow", "absl"):

@@ -25,7 +25,7 @@ Offline = Annotated[
         expose_value=False,
     ),
 ]
-"""type of a command's parameter `offline`, whose value is unused: the callback sets the environment variable"""
+"""type of the unused parameter `offline`: the callback sets the environment variable"""
 ModelArgument = Annotated[str, typer.Argument(help=MODEL_HELP)]
 RunArgument = Annotated[Path, typer.Argument(help="Run folder that train wrote.", metavar="RUN_DIR")]
 SavedModelArgument = Annotated[

@@ -18,7 +18,8 @@ from bert_serving.errors import InputError
 # gRPC and httpx are imported only for the protocol in use.
 
 _PATH = re.compile(r"([^/]+)(?:/versions/([0-9]+)|/labels/([^/]+))?")
-# The requests for a file are queued on a small server; the time limit of one request must allow for that.
+# The requests for a file are queued on a small server; the time limit of one request must allow for
+# that.
 _FILE_REQUEST_SECONDS = 300.0
 
 
@@ -30,7 +31,8 @@ class ModelAddress:
         scheme: grpc or grpcs, http or https.
         server: host and port.
         name: name of the model.
-        version: keyword arguments of a client's `predict` that select a version: none, `version` or `version_label`.
+        version: keyword arguments of a client's `predict` that select a version: none, `version` or
+            `version_label`.
     """
 
     scheme: str
@@ -40,7 +42,11 @@ class ModelAddress:
 
     @classmethod
     def parse(cls, url: str) -> Self:
-        """Parses grpc://host:port/name or http://host:port/name, with /versions/7 or /labels/canary after the name for one version.
+        """Parses an address such as grpc://host:port/name.
+
+        Args:
+            url: grpc://host:port/name or http://host:port/name (grpcs and https with TLS); with
+                /versions/7 or /labels/canary after the name for one version.
 
         Raises:
             InputError: the URL has another form.
@@ -98,7 +104,7 @@ class ModelAddress:
 
 
 def is_resumable(source: Path, target: Path) -> bool:
-    """Whether the prediction of a file can be resumed after an interruption: both are regular files."""
+    """Whether the prediction of a file can be resumed: both are regular files."""
     return source.is_file() and (target.is_file() or not target.exists())
 
 

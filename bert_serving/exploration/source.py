@@ -1,4 +1,4 @@
-"""The source of an exploration: a run file, or one file of labeled text with column names and an encoder."""
+"""The source of an exploration: a run file, or labeled text with settings."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,9 +27,12 @@ class ExplorationSource:
     Attributes:
         path: a run file (.toml), or labeled text.
         overrides: changes of the run file's keys, such as "data.max_train_rows=100".
-        encoder: name or path of the encoder whose tokenizer is used; None for the run file's, else `DEFAULT_ENCODER`.
-        sequence_length: number of tokens at which texts are truncated; None for the run file's, else 128.
-        columns: columns "text", "text_pair" and "label" of labeled text; missing or None for the defaults.
+        encoder: name or path of the encoder whose tokenizer is used; None for the run file's, else
+            `DEFAULT_ENCODER`.
+        sequence_length: number of tokens at which texts are truncated; None for the run file's,
+            else 128.
+        columns: columns "text", "text_pair" and "label" of labeled text; missing or None for the
+            defaults.
         head: what the labels of labeled text are; None for softmax.
     """
 

@@ -40,7 +40,8 @@ class MapRows:
             max_rows: largest number of rows of each split, chosen by the seed; None for all.
 
         Raises:
-            DataError: a file cannot be read or used, or `max_rows` is less than the number of labels.
+            DataError: a file cannot be read or used, or `max_rows` is less than the number of
+                labels.
         """
         splits = load_splits(self.data.model_copy(update={"max_train_rows": max_rows}), Head.SOFTMAX, self.seed)
         if max_rows is None:
@@ -72,7 +73,8 @@ def map_rows(
         seed: seed of the division of `files`.
 
     Raises:
-        InputError: an encoder without files, test files without files, or a run with a head of another kind.
+        InputError: an encoder without files, test files without files, or a run with a head of
+            another kind.
     """
     if config is not None and config.head.kind not in (Head.SOFTMAX, Head.BINARY):
         raise InputError(

@@ -1,1 +1,1 @@
-"""Models in any form: a run folder, a SavedModel, or a served model, opened by name and used alike."""
+"""Models opened by name: a run folder, a SavedModel, or a model on a server."""

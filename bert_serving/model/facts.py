@@ -1,4 +1,4 @@
-"""Head and labels of a model, read from its files without loading it, and whether two models can be compared."""
+"""Head and labels of a model, read from its files, to check whether two can be compared."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,7 @@ class ModelFacts:
 
     @classmethod
     def read(cls, name: str) -> Self:
-        """Reads a run folder's run file or a SavedModel's manifest; of anything else nothing is known.
+        """Reads a run file or a manifest; the facts of other models are unknown.
 
         Raises:
             RunFolderError, ExportError: the folder is damaged, or is not a SavedModel.

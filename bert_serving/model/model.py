@@ -29,7 +29,8 @@ class Model:
         head: what it predicts; None for servers, which do not tell.
         labels: names in the order of the probabilities; None for servers.
         pairs: whether it takes pairs of texts; None for servers.
-        lengths: texts and second texts (or None) to their lengths in tokens before truncation, int [N]; only for run folders.
+        lengths: texts and second texts (or None) to their lengths in tokens before truncation, int
+            [N]; only for run folders.
         sequence_length: number of tokens at which it truncates; only for run folders.
         scaling: scaling of its logits; None for servers.
     """
@@ -53,8 +54,9 @@ def open_model(name: str) -> Model:
     """Opens a model.
 
     Args:
-        name: a run folder, a SavedModel folder (of a version, or of versions, of which the highest is opened), or an address:
-            grpc://host:port/name or http://host:port/name, with /versions/7 or /labels/canary after the name for one version.
+        name: a run folder, a SavedModel folder (of a version, or of versions, of which the highest
+            is opened), or an address: grpc://host:port/name or http://host:port/name, with
+            /versions/7 or /labels/canary after the name for one version.
 
     Raises:
         InputError: the name has none of these forms, or the SavedModel has no manifest.
@@ -98,7 +100,8 @@ def predict_table(
         model: the model.
         table: the rows.
         head: what a model that does not tell is taken to predict; None for softmax.
-        labels: names of all labels in order, for a model that does not tell; None for those of the rows, sorted.
+        labels: names of all labels in order, for a model that does not tell; None for those of the
+            rows, sorted.
 
     Raises:
         DataError: a row's label is not among the model's.

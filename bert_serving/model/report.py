@@ -1,4 +1,4 @@
-"""A report on a model's predictions for labeled rows, with a second model beside it if one is named."""
+"""A report on a model's predictions for labeled rows, optionally against a second model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,7 +31,8 @@ class ReportRows:
     """Which rows to read.
 
     Attributes:
-        files: labeled text; empty for the run's own test split, or its validation split if it has no test split.
+        files: labeled text; empty for the run's own test split, or its validation split if it has
+            no test split.
         slices: further columns to slice the rows by.
         text: column of the text; None for the run's own, else "text".
         text_pair: column of the second text, for pairs; None for the run's own, else none.
@@ -127,11 +128,13 @@ class ReportInputs:
             model: the model, as `open_model` takes it.
             rows: the rows to read.
             other: a second model to compare with; None for none.
-            labels: names of all labels in order, for a server; None for those of the second model, else of the rows.
+            labels: names of all labels in order, for a server; None for those of the second model,
+                else of the rows.
             observer: told of the progress.
 
         Raises:
-            InputError: the models differ in head or labels, or the rows are not given for a model that is not a run folder.
+            InputError: the models differ in head or labels, or the rows are not given for a model
+                that is not a run folder.
             DataError: the rows cannot be read, or a label is not among the model's.
             RunFolderError, ExportError: a folder is damaged, or is not a SavedModel.
         """

@@ -84,7 +84,7 @@ def predict_texts(model: Model, texts: Sequence[str]) -> TextPredictions:
 def split_lines(text: str) -> list[str]:
     """Lines of a file with one text a line.
 
-    Lines end with a line feed, or a carriage return and a line feed; `str.splitlines` would also split at characters such as
-    U+2028.
+    Lines end with a line feed, or a carriage return and a line feed; `str.splitlines` would also
+    split at characters such as U+2028.
     """
     return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []

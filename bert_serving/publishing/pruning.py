@@ -15,7 +15,7 @@ _REMOVED = ".removed-"
 
 
 def needed_versions(model: str, config: ModelsConfig | None, servers: ServerGroup) -> set[int]:
-    """Versions of a model that must stay: those that models.config lists or labels, and those AVAILABLE on a server.
+    """Versions that must stay: listed or labeled in models.config, or AVAILABLE on a server.
 
     Raises:
         PublishError: models.config does not list the model.
@@ -29,7 +29,7 @@ def needed_versions(model: str, config: ModelsConfig | None, servers: ServerGrou
 
 
 def prunable(versions: Sequence[PublishedVersion], keep: int, needed: Collection[int]) -> list[int]:
-    """Ascending numbers of the versions to remove: complete, not among the `keep` highest, and not needed.
+    """Ascending versions to remove: complete, not among the `keep` highest, and not needed.
 
     Raises:
         PublishError: `keep` is less than 1.
@@ -62,7 +62,7 @@ def remove_version(model: Location, number: int) -> None:
 
 
 def remove_leftovers(model: Location) -> None:
-    """Removes the files of interrupted publications and removals; those that may still be in progress stay.
+    """Removes the files of interrupted publications and removals, unless one may be in progress.
 
     Raises:
         PublishError: the storage fails.

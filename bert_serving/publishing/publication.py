@@ -1,4 +1,4 @@
-"""Publication of an export: verified again, checked by a gate, then copied to where servers load it from."""
+"""Publication of an export: verification, gate, and the copy that servers load."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -109,7 +109,7 @@ def verify_again(export: Path, observer: Observer) -> None:
 
 
 def published_baseline(target: PublicationTarget) -> str | None:
-    """Folder of the highest published version, the default to compare a candidate with; None for object storages."""
+    """Folder of the highest published version, to compare with; None for object storages."""
     folder, numbers = target.model.folder, published_numbers(target.model)
     return str(folder / str(numbers[-1])) if folder is not None and numbers else None
 
@@ -125,13 +125,14 @@ def publish_checked(
     observer: Observer,
     show_gate: Callable[[GateReport], None] = lambda _: None,
 ) -> GateReport | None:
-    """Verifies an export again, checks it against a gate, and publishes it completely or not at all.
+    """Verifies an export, checks it against a gate, and publishes it completely or not at all.
 
     Args:
         export: the version folder.
         target: where to publish it.
         rules: the gate; None to publish without one.
-        baseline: the serving version as `open_model` takes it; None for the highest version at the target, if that is a folder.
+        baseline: the serving version as `open_model` takes it; None for the highest version at the
+            target, if that is a folder.
         forced: reason for publishing the export even if the gate fails; recorded.
         take_over: ignore the claim of another publisher on an object storage.
         observer: told of the progress.

@@ -20,7 +20,8 @@ class PublishedVersion:
         complete: whether servers can load it; False while it is being published or removed.
         metrics: scores in its manifest.
         published: time of publication, UTC; empty if `publish` did not publish it.
-        forced: reason for publishing it although the gate failed; empty if it passed or was not checked.
+        forced: reason for publishing it although the gate failed; empty if it passed or was not
+            checked.
     """
 
     number: int
@@ -47,7 +48,7 @@ def published_versions(model: Location) -> list[PublishedVersion]:
 
 
 def published_numbers(model: Location) -> list[int]:
-    """Ascending numbers of the versions that servers see: in a folder all numbers, in an object storage the complete ones."""
+    """Ascending versions that servers see: in a folder all, in an object storage complete ones."""
     numbers = model.numbers()
     return numbers if model.folder is not None else [number for number in numbers if is_complete(model, number)]
 

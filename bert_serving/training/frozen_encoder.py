@@ -41,11 +41,13 @@ def frozen_encoder(source: str, sequence_length: int | None = None, *, observer:
 
     Args:
         source: folder, or name as a run file's `encoder.name`.
-        sequence_length: number of tokens at which texts are truncated; None for 128, or the encoder's maximum if that is less.
+        sequence_length: number of tokens at which texts are truncated; None for 128, or the
+            encoder's maximum if that is less.
         observer: told of the download.
 
     Raises:
-        EncoderError, SourceError: the encoder cannot be loaded or fetched, or the sequence length is over its maximum.
+        EncoderError, SourceError: the encoder cannot be loaded or fetched, or the sequence length
+            is over its maximum.
     """
     path = Path(source)
     config = EncoderConfig(path=path) if path.exists() else EncoderConfig(name=source)

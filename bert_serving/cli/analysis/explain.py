@@ -1,4 +1,4 @@
-"""`bert-serving explain`: one text's probabilities and the attributions of its words (integrated gradients)."""
+"""`bert-serving explain`: attributions of a text's words (integrated gradients)."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -41,7 +41,7 @@ def explain(
     page: Annotated[Path | None, typer.Option(help="HTML page to write.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the explanation as JSON.")] = False,
 ) -> None:
-    """Show how much each word of a text contributed to a run's prediction (integrated gradients)."""
+    """Show how much each word contributed to a run's prediction (integrated gradients)."""
     from bert_serving.model.model import check_has_gradients
 
     check_has_gradients(model)

@@ -1,4 +1,4 @@
-"""`bert-serving report`: strengths and weaknesses of a trained model, as a page and in the terminal."""
+"""`bert-serving report`: strengths and weaknesses of a trained model, as a page and as tables."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -54,7 +54,7 @@ def report(
         bool, typer.Option("--json", help="Print the report as JSON; a page is written only with --out.")
     ] = False,
 ) -> None:
-    """Report on a trained model: scores with confidence intervals, slices, calibration, label errors."""
+    """Report on a model: scores with confidence intervals, slices, calibration, label errors."""
     from bert_serving.extras import require
 
     require("reports", ("altair", "cleanlab", "jinja2", "vl_convert"), "report")

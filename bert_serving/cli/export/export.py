@@ -1,4 +1,4 @@
-"""`bert-serving export`: exports a run, or a fine-tuned classifier of Hugging Face, to a verified SavedModel version."""
+"""`bert-serving export`: exports a run or a Hugging Face classifier to a verified SavedModel."""
 
 import re
 from pathlib import Path

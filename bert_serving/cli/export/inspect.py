@@ -31,7 +31,7 @@ def inspect(
     saved_model: SavedModelArgument,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """Show a SavedModel's signatures, labels, operations, file sizes and manifest, without loading it."""
+    """Show a SavedModel's signatures, operations, file sizes and manifest, without loading it."""
     from bert_serving.saved_model.versions import latest_version
 
     folder = latest_version(saved_model)

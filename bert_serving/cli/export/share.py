@@ -1,4 +1,4 @@
-"""`bert-serving share`: uploads a run's encoder or classifier with a model card to the Hugging Face Hub, or writes a folder."""
+"""`bert-serving share`: uploads a run's encoder or classifier to the Hugging Face Hub."""
 
 from enum import StrEnum
 from pathlib import Path

@@ -33,7 +33,8 @@ def label(
 ) -> None:
     """Load versions and change version labels, in models.config and on running servers.
 
-    Each step waits until all servers have followed; if one fails, every server and the file are reset.
+    Each step waits until all servers have followed; if one fails, every server and the file are
+    reset.
     """
     _show(_rollout(config, model, server, at, timeout).change_labels(labels or [], load or []))
 

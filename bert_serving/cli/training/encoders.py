@@ -234,7 +234,8 @@ def _new_folder(to: Path) -> Iterator[Path]:
 
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
-        # In the same folder, so that it can be renamed; with a unique name, so that concurrent processes do not collide.
+        # In the same folder, so that it can be renamed; with a unique name, so that concurrent
+        # processes do not collide.
         with TemporaryDirectory(dir=to.parent, prefix=".new-encoder-") as scratch:
             temporary = Path(scratch, "encoder")
             yield temporary

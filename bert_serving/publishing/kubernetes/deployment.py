@@ -41,7 +41,8 @@ class Deployment:
         """Checks the values.
 
         Raises:
-            PublishError: the overlay is unknown, pods cannot fetch from the URL, or the namespace is not a valid name.
+            PublishError: the overlay is unknown, pods cannot fetch from the URL, or the namespace
+                is not a valid name.
         """
         if self.overlay not in OVERLAYS:
             raise PublishError(f"there is no overlay {self.overlay!r}; give one of {', '.join(OVERLAYS)}")
@@ -75,7 +76,8 @@ def plan_deployment(
 ) -> Deployment:
     """Plans the deployment of a published model.
 
-    With a canary overlay, the highest version is the canary and the one before it serves; otherwise the highest serves.
+    With a canary overlay, the highest version is the canary and the one before it serves; otherwise
+    the highest serves.
 
     Args:
         model: name of the model.
@@ -103,7 +105,8 @@ def plan_deployment(
         canary=numbers[0] if has_canary else None,
         overlay=overlay,
         namespace=namespace or model.replace("_", "-").replace(".", "-").lower(),
-        # A swap loads two versions at once; the new one may be half the size of the one that it replaces.
+        # A swap loads two versions at once; the new one may be half the size of the one that it
+        # replaces.
         workload=Workload(
             max(version.size for version in complete[:2]), rate, throughput, load_seconds, processors=processors
         ),

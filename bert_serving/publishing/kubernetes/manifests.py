@@ -23,7 +23,7 @@ _RCLONE = {
 
 
 def write_manifests(deployment: Deployment, target: Path) -> None:
-    """Writes a folder for `kubectl apply -k`: the project's base and overlay, and a kustomization with the computed values.
+    """Writes a folder for `kubectl apply -k`: base, overlay, and patches with the computed values.
 
     Raises:
         PublishError: the folder exists, or cannot be written.
@@ -65,7 +65,7 @@ def build_manifests(folder: Path) -> str:
 
 
 def _with_names(text: str, deployment: Deployment) -> str:
-    """A file of the project with the deployment's model, namespace and storage instead of the sample's."""
+    """A file with the deployment's model, namespace and storage instead of the sample's."""
     address = urlsplit(deployment.url)
     path = "/".join(part for part in (address.netloc, address.path.strip("/"), deployment.model) if part)
     text = text.replace(_SAMPLE_SOURCE, f"store:{path}").replace(f"s3://models/{_SAMPLE}", f"{address.scheme}://{path}")
@@ -76,7 +76,7 @@ def _with_names(text: str, deployment: Deployment) -> str:
 
 
 def _with_versions(text: str, deployment: Deployment) -> str:
-    """A models.config with the published versions; in the sample, version 1 serves and version 2 is its canary."""
+    """A models.config with the published versions; the sample has 1 and its canary 2."""
     config = ModelsConfig(text, "models.config")
     served = config.served(deployment.model)
     if served.versions is None:

@@ -17,7 +17,8 @@ def measure_export(export: Path, observer: Observer) -> tuple[float, float]:
         observer: told of the progress.
 
     Returns:
-        throughput in texts per second, and seconds to load the model and answer a first batch of 32 texts.
+        throughput in texts per second, and seconds to load the model and answer a first batch of 32
+        texts.
 
     Raises:
         ExportError: the folder is not a SavedModel.

@@ -1,4 +1,4 @@
-"""Resources of a Kubernetes deployment: memory from the model's size, number of pods from its throughput and the required rate."""
+"""Resources of a Kubernetes deployment, computed from a model's size, throughput and rate."""
 
 import math
 from dataclasses import dataclass
@@ -7,9 +7,11 @@ from bert_serving.errors import PublishError
 
 MEBI = 1 << 20
 
-# benchmarks/memory_of_versions.py: the embedded server with ragged exports of all-MiniLM-L6-v2, all four signatures warm: 666 MiB with an
-# empty model, 2,240 with a version of 93 MB (float32), 3,357 with two of them, 1,739 with one of 47 MB (bfloat16). TensorFlow optimizes
-# the graph, which contains the weights, once for each signature. A line through both sizes; TensorFlow Serving needs less.
+# benchmarks/memory_of_versions.py: the embedded server with ragged exports of all-MiniLM-L6-v2, all
+# four signatures warm: 666 MiB with an empty model, 2,240 with a version of 93 MB (float32), 3,357
+# with two of them, 1,739 with one of 47 MB (bfloat16). TensorFlow optimizes the graph, which
+# contains the weights, once for each signature. A line through both sizes; TensorFlow Serving needs
+# less.
 SERVER_BYTES = 670 * MEBI
 """memory of a server without a model"""
 VERSION_BYTES = 560 * MEBI
@@ -86,8 +88,8 @@ class Sizing:
 def compute_sizing(workload: Workload) -> Sizing:
     """Computes requests and limits.
 
-    During a swap two versions are in memory. The disk holds the versions that are kept, up to two older ones that have labels, and
-    one that is being fetched.
+    During a swap two versions are in memory. The disk holds the versions that are kept, up to two
+    older ones that have labels, and one that is being fetched.
     """
     memory = SERVER_BYTES + 2 * (VERSION_BYTES + BYTES_PER_BYTE * workload.size)
     pods = _MIN_PODS

@@ -14,7 +14,7 @@ from bert_serving.publishing.rollout.gate import GateReport, GateRules, judge, m
 def evaluate_candidate(
     rules: GateRules, candidate: Path, serving: str | None, forced: str, observer: Observer
 ) -> GateReport:
-    """Predicts the gate's data with the candidate and the serving version, and applies the gate's rules.
+    """Predicts the gate's data with the candidate and the serving version; applies the rules.
 
     Args:
         rules: the gate.
@@ -24,7 +24,8 @@ def evaluate_candidate(
         observer: told of the progress.
 
     Raises:
-        InputError: a model cannot be opened, its labels do not fit the data, or `largest_slowdown` is given for a server.
+        InputError: a model cannot be opened, its labels do not fit the data, or `largest_slowdown`
+            is given for a server.
         DataError: the data cannot be read.
         RunFileError: a rule names a score that this kind of model does not have.
     """

@@ -36,7 +36,7 @@ class ModelComparison:
 
     @property
     def changed(self) -> np.ndarray:
-        """Rows whose predicted labels differ, int64, the largest difference of probabilities first."""
+        """Rows whose predicted labels differ, int64, the largest difference first."""
         rows = np.flatnonzero(self.first.argmax(axis=1) != self.second.argmax(axis=1))
         ordered: np.ndarray = rows[np.argsort(-self.differences[rows], kind="stable")]
         return ordered
@@ -54,7 +54,7 @@ class ModelComparison:
 
     @property
     def shares(self) -> tuple[np.ndarray, np.ndarray]:
-        """Share of texts for which each label is predicted, by the first and the second model: float64 [C] each."""
+        """Share of texts predicted as each label, by the first and the second model: float64 [C]."""
         classes = self.first.shape[1]
         first, second = (
             np.bincount(probabilities.argmax(axis=1), minlength=classes) / len(self.texts)
@@ -63,7 +63,7 @@ class ModelComparison:
         return first, second
 
     def milliseconds(self, model: int, percentile: float) -> float:
-        """A percentile (0 to 100) of the latency of the first model (0) or the second (1), in milliseconds."""
+        """A percentile (0 to 100) of the latency of the first (0) or second (1) model, in ms."""
         return float(1000 * np.percentile(self.seconds[model], percentile))
 
     def to_json(self, labels: Sequence[str]) -> dict[str, Any]:
@@ -98,7 +98,8 @@ def read_compared_texts(
     """Reads the texts to compare models on.
 
     Args:
-        files: labeled text, whose labels are not used; or .txt files with one text a line, if there is no `text_pair`.
+        files: labeled text, whose labels are not used; or .txt files with one text a line, if there
+            is no `text_pair`.
         text: column of the text.
         text_pair: column of the second text, for pairs; None for single texts.
         label: column of the label.
@@ -135,7 +136,8 @@ def common_labels(
         models: both models.
         text: text of the request.
         pair: its second text, for classifiers of pairs.
-        labels: names of all labels in order; None to use those that a model knows, else "class 0", "class 1", ...
+        labels: names of all labels in order; None to use those that a model knows, else "class 0",
+            "class 1", ...
 
     Raises:
         InputError: the models, or the models and the names, differ in the number of labels.
@@ -157,7 +159,7 @@ def common_labels(
 def compare_models(
     first: Predict, second: Predict, texts: Sequence[str], pairs: Sequence[str] | None
 ) -> ModelComparison:
-    """Sends one text at a time to both models; they alternate in being first, so that neither benefits from warm caches.
+    """Sends one text at a time to both models, which take turns in being first.
 
     Args:
         first: prediction function of the serving model.

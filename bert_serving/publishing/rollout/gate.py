@@ -1,4 +1,4 @@
-"""The gate before publishing: rules on a candidate's scores and latency, absolute and relative to the serving version."""
+"""The gate before publishing: rules on a candidate's scores and latency."""
 
 import statistics
 import time
@@ -54,7 +54,7 @@ class GateRules(BaseModel):
     largest_latency_ms: Positive | None = None
     """95th percentile of the latency for one text on this machine, in milliseconds"""
     largest_slowdown: Positive | None = None
-    """median latency as a multiple of the serving version's, both measured on this machine; not for servers"""
+    """median latency as a multiple of the serving version's, on this machine; not for servers"""
 
     @field_validator("data", "golden", mode="before")
     @classmethod
@@ -152,7 +152,8 @@ class Latency:
     Attributes:
         median: of the candidate.
         p95: 95th percentile of the candidate.
-        serving_median: of the serving version, measured alternately with the candidate; None if it was not measured.
+        serving_median: of the serving version, measured alternately with the candidate; None if it
+            was not measured.
     """
 
     median: float
@@ -164,7 +165,8 @@ def load_gate(path: Path) -> GateRules:
     """Reads a gate file and makes its paths absolute.
 
     Raises:
-        RunFileError: the file is missing, is not valid TOML, or has wrong, missing or unknown keys; lists all of them.
+        RunFileError: the file is missing, is not valid TOML, or has wrong, missing or unknown keys;
+            lists all of them.
     """
     try:
         rules = GateRules.model_validate(tomllib.loads(path.read_text("utf-8")))
@@ -221,7 +223,7 @@ def judge(
 def measure_latency(
     candidate: Predict, serving: Predict | None, texts: Sequence[str], pairs: Sequence[str] | None
 ) -> Latency:
-    """Sends one text at a time, alternately to the candidate and the serving version, so that both see the same load.
+    """Sends one text at a time, alternately to the candidate and the serving version.
 
     Args:
         candidate: prediction function of the candidate.

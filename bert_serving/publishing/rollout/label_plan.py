@@ -27,9 +27,10 @@ def plan_steps(
 ) -> list[Step]:
     """The steps from one set of labels to another.
 
-    A server refuses a label of a version that is not AVAILABLE. Therefore a new version is loaded first, then awaited, then labeled.
-    The version that a label leaves stays loaded, so that a rollback is immediate. Versions that an earlier change left loaded are
-    unloaded first, so that a server never holds more versions than necessary.
+    A server refuses a label of a version that is not AVAILABLE. Therefore a new version is loaded
+    first, then awaited, then labeled. The version that a label leaves stays loaded, so that a
+    rollback is immediate. Versions that an earlier change left loaded are unloaded first, so that a
+    server never holds more versions than necessary.
 
     Args:
         now: versions and labels before the change.

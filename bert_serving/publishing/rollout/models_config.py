@@ -32,10 +32,10 @@ class ServedVersions:
 
 
 class ModelsConfig:
-    """The text of a models.config file, parsed and printed by protobuf; changes return a new object.
+    """The text of a models.config file, parsed by protobuf; changes return a new object.
 
-    `change` keeps the comments before the first entry byte for byte. protobuf's parser drops comments, so those inside entries are
-    lost and the entries are printed in its own format.
+    `change` keeps the comments before the first entry byte for byte. protobuf's parser drops
+    comments, so those inside entries are lost and the entries are printed in its own format.
     """
 
     def __init__(self, text: str, source: str):

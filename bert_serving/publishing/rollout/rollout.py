@@ -1,4 +1,4 @@
-"""Rollout of version labels in models.config and on running servers; reverted everywhere if one server fails."""
+"""Rollout of version labels in models.config and on servers; reverted if a server fails."""
 
 import contextlib
 from collections.abc import Iterable, Sequence
@@ -23,7 +23,8 @@ class Rollout:
         path: path of models.config.
         servers: the running servers; without any, only the file is changed.
         model: name of the model; None if the file lists only one.
-        published_at: folder or URL of the published versions; None for the model's base_path, checked only if it is a local folder.
+        published_at: folder or URL of the published versions; None for the model's base_path,
+            checked only if it is a local folder.
         observer: told of each step.
     """
 
@@ -44,7 +45,8 @@ class Rollout:
             name of the model, its versions and labels now, and whether anything was changed.
 
         Raises:
-            PublishError: a version is not published, or a server would refuse a step; nothing has changed.
+            PublishError: a version is not published, or a server would refuse a step; nothing has
+                changed.
             RolloutError: a server failed; everything is as before.
         """
         if not labels and not load:
@@ -111,7 +113,8 @@ class Rollout:
     def _take_steps(self, config: ModelsConfig, name: str, steps: Sequence[Step]) -> ModelsConfig:
         """Takes the steps in the file and on every server; if one fails, reverts all of them.
 
-        The file is written before the servers are told, so that servers that poll the file do not undo a step.
+        The file is written before the servers are told, so that servers that poll the file do not
+        undo a step.
         """
         current = config
         try:

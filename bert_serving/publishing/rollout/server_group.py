@@ -8,7 +8,8 @@ from bert_serving.clients.grpc_client import GrpcClient
 from bert_serving.errors import BertServingError, RolloutError, ServableNotFound
 
 _POLL_SECONDS = 0.1
-# After a failed load, a version is END until the server retries; it has failed only if it remains END for this long.
+# After a failed load, a version is END until the server retries; it has failed only if it remains
+# END for this long.
 _FAILED_SECONDS = 3.0
 _REQUEST_SECONDS = 10.0
 
@@ -32,7 +33,7 @@ class ServerGroup:
         self._clients: dict[str, GrpcClient] = {}
 
     def available(self, model: str) -> dict[str, list[int]]:
-        """Ascending versions that are AVAILABLE, by address; an empty list where the server does not know the model.
+        """Ascending AVAILABLE versions by address; empty if a server does not know the model.
 
         Raises:
             ServerUnavailable: a server does not answer.

@@ -1,4 +1,4 @@
-"""Publishing to a local or network folder: copied to a hidden folder beside the versions, then renamed."""
+"""Publishing to a local or network folder: copied to a hidden folder, then renamed."""
 
 import contextlib
 import errno
@@ -17,7 +17,7 @@ _CHUNK = 1 << 20
 
 
 def publish_in_folder(package: Package, model: Path, version: int, progress: Progress) -> None:
-    """Copies a version and renames it to its number in one step; files that an interrupted copy completed are kept.
+    """Copies a version, then renames it to its number; resumes an interrupted copy.
 
     Args:
         package: files to publish.
@@ -26,7 +26,8 @@ def publish_in_folder(package: Package, model: Path, version: int, progress: Pro
         progress: called with the bytes copied and read back.
 
     Raises:
-        PublishError: the version exists, another process is publishing it, or the folder cannot be written.
+        PublishError: the version exists, another process is publishing it, or the folder cannot be
+            written.
     """
     target = model / str(version)
     exists = f"{target}: version {version} exists and is never overwritten"

@@ -11,7 +11,8 @@ from typing import Any, Self
 from bert_serving.errors import BertServingError, PublishError
 from bert_serving.publishing.storage.file_sums import stream_digest
 
-# Beginnings of the class names of the storage libraries' errors, and what the user can do about them.
+# Beginnings of the class names of the storage libraries' errors, and what the user can do about
+# them.
 _ADVICE = {
     "NoCredentials": "no credentials were found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
     "PartialCredentials": "the credentials are incomplete; set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
@@ -36,7 +37,8 @@ def open_location(url: str) -> "Location":
         import fsspec  # noqa: PLC0415  optional extra
     except ImportError:
         raise PublishError(f"{url}: fsspec is not installed; pip install 'bert-serving[publish]'") from None
-    # gcsfs queries a second API for the bucket layout, which only zonal buckets need, and warns on every call without access.
+    # gcsfs queries a second API for the bucket layout, which only zonal buckets need, and warns on
+    # every call without access.
     os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
     address = url if "://" in url else str(Path(url).absolute())
     try:
@@ -103,7 +105,8 @@ class Location:
         """Checks that the storage answers: that the bucket exists and the credentials work.
 
         Raises:
-            PublishError: they do not; this and every other operation turns a storage's error into one line.
+            PublishError: they do not; this and every other operation turns a storage's error into
+                one line.
         """
         if self.folder is None:
             bucket = self.root.split("/")[0]

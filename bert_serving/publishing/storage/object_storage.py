@@ -1,4 +1,4 @@
-"""Publishing to an object storage: all other files first, then saved_model.pb, which makes them a version."""
+"""Publishing to an object storage: saved_model.pb, which makes a version, is uploaded last."""
 
 import contextlib
 
@@ -14,8 +14,8 @@ def publish_to_storage(
 ) -> None:
     """Uploads a version; files that an interrupted upload completed are kept.
 
-    Every file is read back and compared. No object is ever overwritten, so a publisher that was believed dead cannot damage
-    the version of the one that took over.
+    Every file is read back and compared. No object is ever overwritten, so a publisher that was
+    believed dead cannot damage the version of the one that took over.
 
     Args:
         package: files to publish.

@@ -1,4 +1,4 @@
-"""A version's files to publish: those of a verified export, their SHA-256 sums, and the record of the publication."""
+"""The files to publish: those of an export, their SHA-256 sums, and the publication record."""
 
 import getpass
 import hashlib
@@ -22,7 +22,8 @@ class Package:
     Attributes:
         source: the exported version folder.
         sums: of all files but the list of sums itself.
-        generated: content of the files that publishing adds, by name: the record and the list of sums.
+        generated: content of the files that publishing adds, by name: the record and the list of
+            sums.
     """
 
     source: Path
@@ -31,7 +32,7 @@ class Package:
 
     @property
     def names(self) -> list[str]:
-        """Every file in the order of publication; saved_model.pb, which makes a folder a version, is last."""
+        """Every file in the order of publication; saved_model.pb is last."""
         others = sorted(name for name in {*self.sums.digests, *self.generated} if name != GRAPH_FILE)
         return [*others, GRAPH_FILE]
 

@@ -1,7 +1,8 @@
-"""Publication claims: at most one publisher writes a version of an object storage, which has no file locks.
+"""Publication claims, which replace file locks on object storages: one publisher per version.
 
-A claim is a small file `.publishing-VERSION/claim-NNNNNN.json` beside the versions, numbered in ascending order. It is created
-only if no file of its name exists; of two concurrent writers, the storage accepts one. The claim with the highest number holds.
+A claim is a small file `.publishing-VERSION/claim-NNNNNN.json` beside the versions, numbered in
+ascending order. It is created only if no file of its name exists; of two concurrent writers, the
+storage accepts one. The claim with the highest number holds.
 """
 
 from typing import Self

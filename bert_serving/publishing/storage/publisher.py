@@ -15,7 +15,8 @@ class Publisher:
 
     Attributes:
         host: name of its machine.
-        boot: boot id of the machine and process namespace, since containers number their processes themselves.
+        boot: boot id of the machine and process namespace, since containers number their processes
+            themselves.
         process: process id.
         started: start time in clock ticks since boot, since process ids are reused.
         when: start of the publication, UTC.
@@ -48,7 +49,7 @@ class Publisher:
 
     @property
     def has_ended(self) -> bool:
-        """Whether it has certainly ended; always False for processes of other machines, which cannot be checked."""
+        """Whether it has certainly ended; False for processes of other machines."""
         return (self.host, self.boot) == (socket.gethostname(), _boot()) and _started(self.process) != self.started
 
     def __str__(self) -> str:
@@ -66,7 +67,8 @@ def _boot() -> str:
 def _started(process: int) -> str:
     """Start of a process in clock ticks since boot, as in proc(5); empty if it has ended."""
     try:
-        # The program's name is in parentheses and may contain spaces; the start is the 20th field after it.
+        # The program's name is in parentheses and may contain spaces; the start is the 20th field
+        # after it.
         fields_after_name = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return ""
