@@ -191,19 +191,18 @@ def rehearse(export: Path, candidate: Path, rate: float, seconds: float, text: s
     """Runs the whole rehearsal; returns the events and all requests."""
     # Imports TensorFlow before the load is measured.
     import bert_serving.clients.grpc_client  # noqa: F401
-    from bert_serving.cli.label import change_labels
     from bert_serving.observer import Observer
-    from bert_serving.publishing.publication import Destination, publish
-    from bert_serving.publishing.rollout.models_config import ModelsConfig, parse_labels
-    from bert_serving.publishing.rollout.rollout import last_move
-    from bert_serving.publishing.storage.location import open_place
+    from bert_serving.publishing.publication import PublicationTarget, publish
+    from bert_serving.publishing.rollout.rollout import Rollout
+    from bert_serving.publishing.rollout.server_group import ServerGroup
+    from bert_serving.publishing.storage.location import open_location
 
     model = "rehearsal"
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         models = folder / "models"
         config = folder / "models.config"
-        publish(export, Destination(open_place(str(models)), model, 1), {}, observer=Observer())
+        publish(export, PublicationTarget(open_location(str(models)), model, 1), {}, observer=Observer())
         config.write_text(_CONFIG.format(model=model, base=models / model))
         with (
             running_servers(models, model, config) as servers,
@@ -211,12 +210,12 @@ def rehearse(export: Path, candidate: Path, rate: float, seconds: float, text: s
         ):
 
             def label(*changes: str, back: bool = False) -> None:
-                file = ModelsConfig.load(config)
-                served = file.served(model)
-                wanted = last_move(config, model, served).before if back else parse_labels(changes, served.labels)
                 addresses = [server.grpc_address for server in servers]
-                with contextlib.redirect_stdout(None):
-                    change_labels(config, file, model, wanted, servers=addresses, at=None, load=[], timeout=300)
+                rollout = Rollout(config, ServerGroup(addresses, 300), model)
+                if back:
+                    rollout.roll_back()
+                else:
+                    rollout.change_labels(changes)
 
             print(f"  {SERVERS} servers behind nginx, {rate:g} requests per second", flush=True)
             command = [sys.executable, __file__, "--load", str(port), "--rate", str(rate), "--text", text]
@@ -224,7 +223,7 @@ def rehearse(export: Path, candidate: Path, rate: float, seconds: float, text: s
             timeline = Timeline()
             timeline.note("load begins; stable is version 1")
             time.sleep(seconds)
-            publish(candidate, Destination(open_place(str(models)), model, 2), {}, observer=Observer())
+            publish(candidate, PublicationTarget(open_location(str(models)), model, 2), {}, observer=Observer())
             timeline.note("version 2 is published")
             label("canary=2")
             timeline.note("version 2 is AVAILABLE on all servers, label canary")

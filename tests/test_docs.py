@@ -227,21 +227,7 @@ def texts() -> dict[str, str]:
     return {str(path.relative_to(ROOT)): path.read_text("utf-8") for path in files if path.suffix in kinds}
 
 
-# Of modules that are not renamed yet.
-STILL_USED = {
-    "Shadow",
-    "mended",
-    r"class Place\b",
-    r"class Served\b",
-    r"class Move\b",
-    r"def follow\b",
-}
-
-
-@pytest.mark.parametrize(
-    "earlier",
-    [pytest.param(word, marks=[pytest.mark.xfail(reason="not renamed yet")] * (word in STILL_USED)) for word in WORDS],
-)
+@pytest.mark.parametrize("earlier", list(WORDS))
 def test_earlier_words_are_in_alias_tables_alone(texts: dict[str, str], earlier: str):
     used = [
         f"{path}: {line.strip()}"

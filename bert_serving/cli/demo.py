@@ -1,4 +1,4 @@
-"""`bert-serving demo`: the whole road on sample data, from training to an answer over the wire."""
+"""`bert-serving demo`: all steps on sample data, from training to predictions by a model server."""
 
 import time
 from pathlib import Path
@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bert_serving.cli.display import ConsoleObserver, console, show_predictions
+from bert_serving.cli.display import ConsoleObserver, console, show_lines, show_predictions
 
 if TYPE_CHECKING:
     from bert_serving.model_server.process import ModelServerProcess
 
-QUESTIONS = (
+TEXTS = (
     "my panniers were meant to come on tuesday and its friday",
     "Rear wheel buckled after I hit a kerb, can you true it this week?",
     "These gloves pinch. Could I swap them for the next size up?",
@@ -19,14 +19,14 @@ QUESTIONS = (
     "have you got the blue one in a medium",
     "Would 32 mm tyres clear the guards on a touring frame?",
 )
-# Probabilities over the wire may differ from those in memory by float32 rounding only.
-_SAME = 2e-6
+# Probabilities from the server may differ from those in memory only by float32 rounding.
+_TOLERANCE = 2e-6
 
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the run and the export.")] = Path("demo"),
 ) -> None:
-    """Train on sample data, evaluate, export, verify, serve, ask over gRPC and REST, stop."""
+    """Run all steps on sample data: train, evaluate, export, verify, serve and predict."""
     from bert_serving.config import load_run_file
     from bert_serving.errors import RunFolderError
 
@@ -35,17 +35,17 @@ def demo(
         raise RunFolderError(f"{out}: is not empty; give another folder with --out, or remove it")
     config = load_run_file(sample_run_file())
     _step(1, "Fine-tune a pretrained BERT on messages to a bicycle shop")
-    with _quick_stage("Starting TensorFlow"):
+    observer = ConsoleObserver()
+    with observer.stage("Starting TensorFlow"):
         from bert_serving.saved_model.export import export_run
         from bert_serving.saved_model.writer import ExportOptions
         from bert_serving.training.run import train
 
-    observer = ConsoleObserver()
     try:
         trained = train(config, out / "run", observer=observer)
     finally:
         observer.close()
-    from bert_serving.cli.train import show_results
+    from bert_serving.cli.training.train import show_results
 
     show_results(trained.metrics)
     _step(2, "Export a SavedModel and verify it in a fresh process")
@@ -53,27 +53,25 @@ def demo(
     server = _model_server(options.base / config.export.name, config.export.name)
     try:
         exported = export_run(trained.run, options, classifier=trained.classifier, observer=observer)
-        from bert_serving.cli.export import show_export
+        from bert_serving.cli.export.export import show_export
 
         show_export(exported)
-        _step(3, "Serve it and ask over gRPC and REST")
-        answers = _ask(server, config.export.name, observer)
+        _step(3, "Serve it and predict over gRPC and REST")
+        predictions = _predict(server, config.export.name, observer)
     finally:
         server.stop()
-    in_memory = trained.classifier.predict(QUESTIONS)
-    show_predictions(QUESTIONS, trained.classifier.options.labels, in_memory.tolist())
-    _compare(in_memory, answers)
-    console.print(
-        f"\n  pictures: {trained.run.pictures}\n  export:   {exported}\n  serve it: bert-serving serve --port=8500 --rest_api_port=8501 "
-        f"--model_name={config.export.name} --model_base_path={exported.parent.absolute()}",
-        soft_wrap=True,
-        markup=False,
+    in_memory = trained.classifier.predict(TEXTS)
+    show_predictions(TEXTS, trained.classifier.options.labels, in_memory.tolist())
+    _compare(in_memory, predictions)
+    show_lines(
+        f"\n  plots:    {trained.run.pictures}\n  export:   {exported}\n  serve it: bert-serving serve --port=8500 --rest_api_port=8501 "
+        f"--model_name={config.export.name} --model_base_path={exported.parent.absolute()}\n"
+        f"  done in {time.monotonic() - started:.0f} s"
     )
-    console.print(f"  done in {time.monotonic() - started:.0f} s")
 
 
 def sample_run_file() -> Path:
-    """The demo's run file, shipped inside the package beside its data."""
+    """The demo's run file, which is installed with its data in the package."""
     from importlib.resources import files
 
     return Path(str(files("bert_serving.data"))) / "sample" / "demo.toml"
@@ -83,12 +81,8 @@ def _step(number: int, title: str) -> None:
     console.print(f"\n[bold]{number}. {title}[/]")
 
 
-def _quick_stage(name: str) -> Any:
-    return ConsoleObserver().stage(name)
-
-
 def _model_server(base_path: Path, name: str) -> "ModelServerProcess":
-    """A server that starts while the export is still being made, and finds the version when it is published."""
+    """A server that starts during the export, and loads the version as soon as it is written."""
     from bert_serving.model_server.process import ModelServerProcess
 
     server = ModelServerProcess(base_path, name)
@@ -97,29 +91,29 @@ def _model_server(base_path: Path, name: str) -> "ModelServerProcess":
     return server
 
 
-def _ask(server: "ModelServerProcess", name: str, observer: ConsoleObserver) -> dict[str, list[tuple[float, ...]]]:
+def _predict(server: "ModelServerProcess", name: str, observer: ConsoleObserver) -> dict[str, list[tuple[float, ...]]]:
     from bert_serving.clients.grpc_client import GrpcClient
     from bert_serving.clients.rest_client import RestClient
 
     is_stock = "tensorflow_model_server" in server.program[0]
     program = "tensorflow_model_server" if is_stock else "the embedded model server"
-    with observer.stage(f"Waiting until {program} has loaded it"):
+    with observer.stage(f"Waiting for {program} to load the model"):
         server.wait_until_available()
     with GrpcClient(server.grpc_address) as grpc_client, RestClient(server.rest_url) as rest_client:
         return {
-            "gRPC": [answer.probabilities for answer in grpc_client.predict(name, QUESTIONS)],
-            "REST": [answer.probabilities for answer in rest_client.predict(name, QUESTIONS)],
+            "gRPC": [prediction.probabilities for prediction in grpc_client.predict(name, TEXTS)],
+            "REST": [prediction.probabilities for prediction in rest_client.predict(name, TEXTS)],
         }
 
 
-def _compare(in_memory: Any, answers: dict[str, list[tuple[float, ...]]]) -> None:
+def _compare(in_memory: Any, predictions: dict[str, list[tuple[float, ...]]]) -> None:
     import numpy as np
 
     from bert_serving.errors import VerificationError
 
-    differences = {name: float(np.abs(np.array(rows) - in_memory).max()) for name, rows in answers.items()}
+    differences = {name: float(np.abs(np.array(rows) - in_memory).max()) for name, rows in predictions.items()}
     shown = " and ".join(f"{value:.1e} over {name}" for name, value in differences.items())
-    console.print(f"  largest difference of a probability from the model in memory: {shown}")
-    wrong = [f"{name} differs by {value:.1e}" for name, value in differences.items() if not value <= _SAME]
+    show_lines(f"  largest difference of a probability from the model in memory: {shown}")
+    wrong = [f"{name} differs by {value:.1e}" for name, value in differences.items() if not value <= _TOLERANCE]
     if wrong:
         raise VerificationError("the served model", wrong)

@@ -1,8 +1,9 @@
-"""What the commands show: progress bars, tables, one line for each finished step."""
+"""Output of the commands: progress bars, tables, and one line for each finished step."""
 
 import contextlib
 import json
 import re
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from rich.progress import (
     DownloadColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
@@ -24,10 +26,9 @@ from rich.text import Text
 
 from bert_serving.observer import Observer
 
-# A pipe or a file has no width of its own; wide enough that tables are not cut there.
+# Width of output to a pipe or a file, wide enough that tables are not truncated.
 _FILE_WIDTH = 140
-
-# A longer text would fill the terminal.
+# Longer texts are truncated, since they would fill the terminal.
 _TEXT_LENGTH = 300
 _NUMBER = re.compile(r"-?\d[\d,.]*(e[-+]\d+)?( \(.*\))?")
 _NAMES = {
@@ -36,7 +37,7 @@ _NAMES = {
     "expected calibration error": "calibration error",
 }
 
-# Without emoji=False "host:abc:" or a label ":fire:" would turn into a picture.
+# Without emoji=False, "host:abc:" or a label ":fire:" would be replaced by a picture.
 console = Console(highlight=False, emoji=False)
 error_console = Console(stderr=True, highlight=False, emoji=False)
 if not console.is_terminal:
@@ -44,47 +45,48 @@ if not console.is_terminal:
 
 
 class ConsoleObserver(Observer):
-    """Draws bars on a terminal; writes a line for each step and each epoch everywhere."""
+    """Shows progress bars on a terminal, and prints a line for each step and each epoch."""
 
     def __init__(self) -> None:
+        """Starts without a progress bar."""
         self._progress: Progress | None = None
         self._task: TaskID | None = None
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        started = time.monotonic()
-        with self._bar(TextColumn(f"  {name}", markup=False), BarColumn(), TimeElapsedColumn()) as progress:
-            self._task = progress.add_task(name, total=None)
+        """Shows a bar during a step, then prints its duration."""
+        with self._step(name, TimeElapsedColumn()):
             yield
-        console.print(f"  {escape(name)} [dim]({time.monotonic() - started:.1f} s)[/]", soft_wrap=True)
 
     @contextlib.contextmanager
     def transfer(self, name: str) -> Iterator[Callable[[int, int], None]]:
-        started = time.monotonic()
-        with self._bar(TextColumn(f"  {name}", markup=False), BarColumn(), DownloadColumn()) as progress:
-            task = progress.add_task(name, total=None)
+        """Shows the bytes of a transfer, then prints its duration."""
+        with self._step(name, DownloadColumn()) as (progress, task):
             yield lambda done, total: progress.update(task, completed=done, total=total)
-        console.print(f"  {escape(name)} [dim]({time.monotonic() - started:.1f} s)[/]", soft_wrap=True)
 
     def note(self, line: str) -> None:
+        """Prints a line that the user should read."""
         console.print(f"  [yellow]{escape(line)}[/]", soft_wrap=True)
 
     def download(self, received: int, total: int | None) -> None:
+        """Shows the progress of an encoder's download, then of its conversion."""
         if self._progress is not None and self._task is not None:
             if total is None or received < total:
-                self._progress.columns = (TextColumn("  Fetching the encoder"), BarColumn(), DownloadColumn())
+                self._progress.columns = (TextColumn("  Downloading the encoder"), BarColumn(), DownloadColumn())
             else:
                 self._progress.columns = (TextColumn("  Converting the encoder"), BarColumn(), TimeElapsedColumn())
                 received, total = 0, None
             self._progress.update(self._task, completed=received, total=total)
 
     def data(self, audit: Any) -> None:
+        """Prints the data audit."""
         show_table("The data", audit.columns(), audit.rows())
         console.print()
         for warning in audit.warnings:
             console.print(f"  [yellow]note:[/] {escape(warning)}", soft_wrap=True)
 
     def batch(self, *, epoch: int, epochs: int, done: int, total: int, rows_per_second: float, loss: float) -> None:
+        """Shows the progress of an epoch."""
         if self._progress is None:
             self._open(
                 TextColumn("  epoch {task.fields[epoch]}/{task.fields[epochs]}"),
@@ -102,7 +104,8 @@ class ConsoleObserver(Observer):
         progress.update(self._task, completed=done, total=total, **fields)
 
     def epoch(self, row: Mapping[str, Any]) -> None:
-        self._close()
+        """Prints the scores of an epoch."""
+        self.close()
         scores = "  ".join(f"{name} {value:.4f}" for name, value in row.items() if _is_score(name))
         console.print(
             f"  epoch {row['epoch']}: {scores}  [dim]({row['seconds']:.0f} s, {row['rows_per_second']:.0f} texts/s)[/]",
@@ -110,17 +113,22 @@ class ConsoleObserver(Observer):
         )
 
     def close(self) -> None:
-        """Takes bars off the terminal, as after an interruption."""
-        self._close()
+        """Removes the progress bar, as after an interruption."""
+        if self._progress is not None:
+            self._progress.stop()
+        self._progress = self._task = None
 
     @contextlib.contextmanager
-    def _bar(self, *columns: Any) -> Iterator[Progress]:
-        self._close()
-        progress = self._open(*columns)
+    def _step(self, name: str, column: ProgressColumn) -> Iterator[tuple[Progress, TaskID]]:
+        started = time.monotonic()
+        self.close()
+        progress = self._open(TextColumn(f"  {name}", markup=False), BarColumn(), column)
         try:
-            yield progress
+            self._task = progress.add_task(name, total=None)
+            yield progress, self._task
         finally:
-            self._close()
+            self.close()
+        console.print(f"  {escape(name)} [dim]({time.monotonic() - started:.1f} s)[/]", soft_wrap=True)
 
     def _open(self, *columns: Any) -> Progress:
         self._progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
@@ -128,21 +136,47 @@ class ConsoleObserver(Observer):
         self._task = None
         return self._progress
 
-    def _close(self) -> None:
-        if self._progress is not None:
-            self._progress.stop()
-        self._progress = self._task = None
+
+def command_observer(*, as_json: bool) -> Observer:
+    """The observer of a command: silent if its output is JSON."""
+    return Observer() if as_json else ConsoleObserver()
+
+
+@contextlib.contextmanager
+def resumable(observer: Observer, command: Sequence[str], *, condition: str = "") -> Iterator[None]:
+    """Surrounds training; after an interruption, prints the command that resumes it.
+
+    Args:
+        observer: of the training; a silent one prints nothing.
+        command: words of that command, without the program's name.
+        condition: from when on it can be resumed; empty for any time.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        if isinstance(observer, ConsoleObserver):
+            observer.close()
+            show_lines(f"\n  stopped; {condition}resume with: {shlex.join(['bert-serving', *command, '--resume'])}")
+        raise
+    finally:
+        if isinstance(observer, ConsoleObserver):
+            observer.close()
+
+
+def show_lines(text: str) -> None:
+    """Prints text as it is: brackets are not markup, and long lines are not wrapped."""
+    console.print(text, soft_wrap=True, markup=False)
 
 
 def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Prints a table with an empty line before it; columns of numbers stand to the right."""
+    """Prints a table after an empty line; columns of numbers are aligned right."""
     table = Table(show_edge=False, pad_edge=False)
     for column, cells in zip(columns, zip(*rows, strict=True) if rows else [()] * len(columns), strict=True):
-        numbers = all(not cell or _NUMBER.fullmatch(cell) for cell in cells)
-        table.add_column(Text(column), justify="right" if numbers else "left", overflow="fold")
+        are_numbers = all(not cell or _NUMBER.fullmatch(cell) for cell in cells)
+        table.add_column(Text(column), justify="right" if are_numbers else "left", overflow="fold")
     for row in rows:
-        # Text, so that brackets in a cell are not taken for markup.
-        table.add_row(*(Text(_printable(cell)) for cell in row))
+        # Text, since brackets in a string would be markup.
+        table.add_row(*(Text(printable(cell)) for cell in row))
     console.print()
     console.print(Text(title, "bold"), soft_wrap=True)
     console.print(table)
@@ -150,10 +184,10 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
 
 def show_metrics(title: str, scores: Mapping[str, Mapping[str, Any]]) -> None:
     """Prints the main scores of several models or splits side by side."""
-    names = list(
-        dict.fromkeys(name for each in scores.values() for name, value in each.items() if isinstance(value, float))
+    names = dict.fromkeys(
+        name for values in scores.values() for name, value in values.items() if isinstance(value, float)
     )
-    rows = [[spelled(name), *(_number(each.get(name)) for each in scores.values())] for name in names]
+    rows = [[spelled(name), *(_number(values.get(name)) for values in scores.values())] for name in names]
     show_table(title, ("score", *scores), rows)
 
 
@@ -169,23 +203,23 @@ def show_classes(metrics: Mapping[str, Any]) -> None:
 
 
 def show_predictions(texts: Sequence[str], labels: Sequence[str], probabilities: Sequence[Sequence[float]]) -> None:
-    """Prints each text with its likeliest labels."""
+    """Prints each text with its three most probable labels."""
     rows = []
     for text, scores in zip(texts, probabilities, strict=True):
         best = sorted(zip(scores, labels, strict=True), reverse=True)[:3]
-        rows.append([_shown(text), *(f"{label} {score:.3f}" for score, label in best)])
+        rows.append([_shortened(text), *(f"{label} {score:.3f}" for score, label in best)])
     columns = ("text", "label", *("next",) * (min(len(labels), 3) - 1))
     show_table("Predictions", columns, rows)
 
 
 def spelled(name: str) -> str:
-    """The name of a score or a baseline for people."""
+    """A readable name of a score or a baseline."""
     words = name.replace("_", " ")
     return _NAMES.get(words, words)
 
 
 def print_json(value: Any) -> None:
-    """Prints JSON for scripts: no color, no wrapping."""
+    """Prints JSON without color and wrapping."""
     print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
 
 
@@ -197,11 +231,11 @@ def _number(value: Any) -> str:
     return f"{value:.4f}" if isinstance(value, int | float) else ""
 
 
-def _printable(text: str) -> str:
-    """Control characters could rewrite the terminal."""
+def printable(text: str) -> str:
+    """The text with spaces for control characters, which could manipulate the terminal."""
     return "".join(char if char.isprintable() else " " for char in text)
 
 
-def _shown(text: str) -> str:
-    line = _printable(text)
+def _shortened(text: str) -> str:
+    line = printable(text)
     return line if len(line) <= _TEXT_LENGTH else f"{line[:_TEXT_LENGTH]} ... ({len(text):,} characters)"

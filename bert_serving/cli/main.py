@@ -5,44 +5,43 @@ import logging
 import os
 import sys
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import typer
 from rich.markup import escape
 
 from bert_serving import __version__
-from bert_serving.cli import (
-    calibrate,
-    compare,
-    demo,
-    encoders,
-    evaluate,
-    explain,
-    explore,
-    export,
-    inspect,
-    k8s,
-    label,
-    predict,
-    pretrain,
-    prune,
-    publish,
-    report,
-    rollback,
-    serve,
-    share,
-    train,
-    verify,
-    versions,
-    vocabulary,
-    warmup,
-)
-from bert_serving.cli import map as map_command
+from bert_serving.cli.analysis.explain import explain
+from bert_serving.cli.analysis.report import report
+from bert_serving.cli.data.explore import explore
+from bert_serving.cli.data.map import map_features
+from bert_serving.cli.data.vocabulary import vocabulary
+from bert_serving.cli.demo import demo
 from bert_serving.cli.display import error_console
-from bert_serving.cli.offline import Offline
+from bert_serving.cli.export.export import export
+from bert_serving.cli.export.inspect import inspect
+from bert_serving.cli.export.share import share
+from bert_serving.cli.export.verify import verify
+from bert_serving.cli.export.warmup import warmup
+from bert_serving.cli.options import Offline
+from bert_serving.cli.publishing import k8s
+from bert_serving.cli.publishing.label import label, rollback
+from bert_serving.cli.publishing.prune import prune
+from bert_serving.cli.publishing.publish import publish
+from bert_serving.cli.publishing.versions import versions
+from bert_serving.cli.serving.compare import compare
+from bert_serving.cli.serving.predict import predict
+from bert_serving.cli.serving.serve import serve
+from bert_serving.cli.training import encoders
+from bert_serving.cli.training.calibrate import calibrate
+from bert_serving.cli.training.evaluate import evaluate
+from bert_serving.cli.training.pretrain import pretrain
+from bert_serving.cli.training.train import train
 from bert_serving.errors import BertServingError, RenamedWarning, RunFileError, VerificationError, exit_status
 
 _INTERRUPTED = 130
-# Options of earlier versions, by command, each with its name of today.
+# Former names of options and their present names, by command.
 _RENAMED_OPTIONS = {
     ("predict",): {"--patience": "--retry-timeout"},
     ("encoders", "new"): {
@@ -54,46 +53,41 @@ _RENAMED_OPTIONS = {
     },
 }
 
+# Commands by panel of the help; a command's name is that of its function, or the one given.
+_PANELS: dict[str, dict[str, Callable[..., None]]] = {
+    "Start here": {"demo": demo},
+    "Data": {"explore": explore, "vocabulary": vocabulary, "map": map_features},
+    "Training": {"train": train, "pretrain": pretrain, "evaluate": evaluate, "calibrate": calibrate},
+    "Export": {"export": export, "verify": verify, "inspect": inspect, "share": share, "warmup": warmup},
+    "Serving": {"serve": serve, "predict": predict, "compare": compare},
+    "Publishing": {"publish": publish, "versions": versions, "label": label, "rollback": rollback, "prune": prune},
+    "Analysis": {"report": report, "explain": explain},
+}
+# `serve` passes all its arguments on to the model server, --help included.
+_SERVE: dict[str, Any] = {
+    "context_settings": {"allow_extra_args": True, "ignore_unknown_options": True},
+    "add_help_option": False,
+}
+
 app = typer.Typer(
     name="bert-serving",
-    help="From labeled text to a BERT classifier answering on TensorFlow Serving.",
+    help="From labeled text to a BERT classifier on TensorFlow Serving: train, export, serve, publish.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(demo.demo)
-app.command()(explore.explore)
-app.command()(train.train)
-app.command()(evaluate.evaluate)
-app.command()(report.report)
-app.command()(calibrate.calibrate)
-app.command()(explain.explain)
-app.command("map")(map_command.map_features)
-app.command()(export.export)
-app.command()(verify.verify)
-app.command()(inspect.inspect)
-app.command()(predict.predict)
-app.command()(share.share)
-app.command()(warmup.warmup)
-app.command()(publish.publish)
-app.command()(versions.versions)
-app.command()(label.label)
-app.command()(rollback.rollback)
-app.command()(prune.prune)
-app.command()(compare.compare)
-app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)(
-    serve.serve
-)
-app.command()(vocabulary.vocabulary)
-app.command()(pretrain.pretrain)
-app.add_typer(encoders.app, name="encoders")
-app.add_typer(k8s.app, name="k8s")
+for _panel, _commands in _PANELS.items():
+    for _name, _command in _commands.items():
+        app.command(_name, rich_help_panel=_panel, **(_SERVE if _command is serve else {}))(_command)
+app.add_typer(encoders.app, name="encoders", rich_help_panel="Training")
+app.add_typer(k8s.app, name="k8s", rich_help_panel="Publishing")
 
 
 @app.callback(invoke_without_command=True)
 def _options(
-    version: bool = typer.Option(False, "--version", help="Show the version.", is_eager=True), offline: Offline = False
+    version: bool = typer.Option(False, "--version", help="Show the version and exit.", is_eager=True),
+    offline: Offline = False,  # noqa: ARG001  its callback sets the environment
 ) -> None:
     if version:
         print(f"bert-serving {__version__}")
@@ -101,14 +95,14 @@ def _options(
 
 
 def main() -> None:
-    """Runs a command; the one place that turns errors into exit statuses."""
+    """Runs a command; turns errors into messages and exit statuses."""
     prepare_process()
     warnings.showwarning = _show_warning
     warnings.filterwarnings("always", category=RenamedWarning)
     try:
         app(_with_new_options(sys.argv[1:]), prog_name="bert-serving")
     except (RunFileError, VerificationError) as error:
-        # Several problems at once: one line each, so that they can be mended in one go.
+        # Several problems: one line each, so that all can be fixed at once.
         subject = str(error).removesuffix("; ".join(error.problems))
         for problem in error.problems:
             _show_error(f"{subject}{problem}")
@@ -122,15 +116,15 @@ def main() -> None:
 
 
 def _with_new_options(arguments: list[str]) -> list[str]:
-    """The arguments with today's names of options, and a line for each that had an earlier one."""
+    """The arguments with present names of options; warns of each former name."""
     renamed = next(
         (names for command, names in _RENAMED_OPTIONS.items() if tuple(arguments[: len(command)]) == command), {}
     )
-    for place, argument in enumerate(arguments):
+    for position, argument in enumerate(arguments):
         option, equals, value = argument.partition("=")
         if option in renamed:
             warnings.warn(f"{option} is now {renamed[option]}", RenamedWarning, stacklevel=1)
-            arguments[place] = f"{renamed[option]}{equals}{value}"
+            arguments[position] = f"{renamed[option]}{equals}{value}"
     return arguments
 
 
@@ -143,16 +137,18 @@ def _show_error(message: str) -> None:
 
 
 def prepare_process() -> None:
-    """What a process needs in which this program is alone, before TensorFlow is imported."""
+    """Prepares a process that runs only this program, before TensorFlow is imported."""
     quieten_tensorflow()
-    # By default the collector looks after 700 new objects, again and again while TensorFlow's modules make theirs, which stay.
+    # The default of 700 new objects makes the garbage collector run often during the import of
+    # TensorFlow, whose objects stay.
     gc.set_threshold(10_000, 10, 10)
 
 
 def quieten_tensorflow() -> None:
-    """Silences TensorFlow's and its companions' chatter; a user's own settings win."""
+    """Silences TensorFlow and related libraries, unless the environment sets their log levels."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # TensorFlow imports one Keras, by default the one that is not used here; this saves a quarter of its start.
+    # Without this, TensorFlow imports Keras 3, which is not used here and takes a quarter of its
+    # start-up time.
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     for name in ("tensorflow", "absl"):

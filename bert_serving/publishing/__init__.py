@@ -1,1 +1,1 @@
-"""From a verified export to servers: publishing, gates, labels, rollouts, manifests for Kubernetes."""
+"""From a verified export to servers: publication, gates, rollouts, Kubernetes."""

@@ -1,88 +1,97 @@
-"""Publishing an export: verified again, then copied to where servers find it."""
+"""Publication of an export: verification, gate, and the copy that servers load."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bert_serving.errors import PublishError, VerificationError
 from bert_serving.observer import Observer
-from bert_serving.publishing.storage.file_sums import GRAPH_FILE, SUMS_FILE, FileSums
+from bert_serving.publishing.published_versions import published_numbers
+from bert_serving.publishing.rollout.candidate import evaluate_candidate
+from bert_serving.publishing.rollout.gate import GateReport, GateRules
+from bert_serving.publishing.storage.file_sums import SUMS_FILE, FileSums
 from bert_serving.publishing.storage.folder import publish_in_folder
-from bert_serving.publishing.storage.location import Place
+from bert_serving.publishing.storage.location import Location
 from bert_serving.publishing.storage.object_storage import publish_to_storage
-from bert_serving.publishing.storage.package import Package, meter, pack
+from bert_serving.publishing.storage.package import Package, byte_counter, pack
 from bert_serving.saved_model.manifest import load_manifest
 
 
 @dataclass(frozen=True)
-class Destination:
-    """Where a version goes.
+class PublicationTarget:
+    """Where a version is published.
 
     Attributes:
-        models: the folder of models.
+        models: location of the folder of models.
         name: the model's name on the server.
-        version: its number there.
+        version: its version number there.
     """
 
-    models: Place
+    models: Location
     name: str
     version: int
 
     @property
-    def model(self) -> Place:
-        """The folder of the model's versions."""
+    def model(self) -> Location:
+        """Location of the model's versions."""
         return self.models.below(self.name)
 
     @property
     def url(self) -> str:
-        """The version's own folder, for people."""
+        """URL or path of the version, for messages."""
         return f"{self.model.url}/{self.version}"
 
 
-def destination_of(export: Path, models: Place, *, name: str | None = None, version: int | None = None) -> Destination:
-    """Where an export goes: under the name and number of its manifest, unless others are given.
+def publication_target(
+    export: Path, models: Location, *, name: str | None = None, version: int | None = None
+) -> PublicationTarget:
+    """The target of an export.
+
+    Args:
+        export: the version folder.
+        models: location of the folder of models.
+        name: name on the server; None for the manifest's.
+        version: version number; None for the manifest's.
 
     Raises:
-        PublishError: the folder is no export, or the number is none.
+        PublishError: the folder is not an export, or the version is not positive.
     """
     manifest = load_manifest(export)
     if manifest is None:
-        raise PublishError(f"{export}: has no manifest (assets.extra/bert_serving.json); publish what export wrote")
+        raise PublishError(
+            f"{export}: has no manifest (assets.extra/bert_serving.json); give a version folder that export wrote"
+        )
     if version is not None and version < 1:
-        raise PublishError(f"version {version} is not a positive integer; TensorFlow Serving wants one")
-    return Destination(models, name or manifest.name, version or manifest.version)
+        raise PublishError(f"version {version} is not a positive integer; TensorFlow Serving requires one")
+    return PublicationTarget(models, name or manifest.name, version or manifest.version)
 
 
-def check_free(destination: Destination) -> None:
-    """Makes sure before the long work that the storage answers and has no such version.
+def check_free(target: PublicationTarget) -> None:
+    """Checks, before the long work, that the storage answers and does not hold the version yet.
 
     Raises:
-        PublishError: it does not, or it has.
+        PublishError: it does not answer, or it holds the version.
     """
-    destination.models.check()
-    numbers = published_numbers(destination.model)
-    if destination.version in numbers:
+    target.models.check()
+    numbers = published_numbers(target.model)
+    if target.version in numbers:
         raise PublishError(
-            f"{destination.url}: version {destination.version} exists and is never overwritten; "
+            f"{target.url}: version {target.version} exists and is never overwritten; "
             f"give --version {max(numbers) + 1} for the next one"
         )
 
 
-def published_numbers(model: Place) -> list[int]:
-    """Versions of a model that are complete, ascending; in a folder all that have a number, as servers see it."""
-    numbers = sorted(int(name) for name in model.names() if name.isascii() and name.isdigit())
-    if model.folder is not None:
-        return numbers
-    return [number for number in numbers if GRAPH_FILE in model.below(str(number)).names()]
+def already_published(export: Path, target: PublicationTarget) -> bool:
+    """Whether the target holds exactly this export: an earlier publication was completed.
 
-
-def already_published(export: Path, destination: Destination) -> bool:
-    """Whether this very export is there under that number: an earlier publication came to its end."""
-    there = destination.model.below(str(destination.version)).read(SUMS_FILE)
-    if there is None or destination.version not in published_numbers(destination.model):
+    Raises:
+        PublishError: the storage fails, or a file cannot be read.
+    """
+    sums = target.model.below(str(target.version)).read(SUMS_FILE)
+    if sums is None or target.version not in published_numbers(target.model):
         return False
-    return FileSums.parse(there, destination.url).same_model(pack(export, {}, lambda _: None).sums)
+    return FileSums.parse(sums, target.url).same_model(pack(export, {}).sums)
 
 
 def verify_again(export: Path, observer: Observer) -> None:
@@ -91,7 +100,7 @@ def verify_again(export: Path, observer: Observer) -> None:
     Raises:
         VerificationError: a check fails.
     """
-    from bert_serving.saved_model.verification import verify
+    from bert_serving.saved_model.verification import verify  # noqa: PLC0415  imports TensorFlow
 
     with observer.stage("Verifying again in a fresh process"):
         result = verify.verify_in_fresh_process(export)
@@ -99,30 +108,85 @@ def verify_again(export: Path, observer: Observer) -> None:
         raise VerificationError(f"{export} was not published", result.problems)
 
 
-def publish(
-    export: Path, destination: Destination, record: Mapping[str, Any], *, take_over: bool = False, observer: Observer
-) -> Package:
-    """Copies a verified export to its destination: as a whole or not at all.
+def published_baseline(target: PublicationTarget) -> str | None:
+    """Folder of the highest published version, to compare with; None for object storages."""
+    folder, numbers = target.model.folder, published_numbers(target.model)
+    return str(folder / str(numbers[-1])) if folder is not None and numbers else None
+
+
+def publish_checked(
+    export: Path,
+    target: PublicationTarget,
+    *,
+    rules: GateRules | None = None,
+    baseline: str | None = None,
+    forced: str = "",
+    take_over: bool = False,
+    observer: Observer,
+    show_gate: Callable[[GateReport], None] = lambda _: None,
+) -> GateReport | None:
+    """Verifies an export, checks it against a gate, and publishes it completely or not at all.
 
     Args:
         export: the version folder.
-        destination: where it goes.
-        record: what `assets.extra/publication.json` says besides name, version, time and person.
-        take_over: do not mind the claim of another publisher on the storage.
+        target: where to publish it.
+        rules: the gate; None to publish without one.
+        baseline: the serving version as `open_model` takes it; None for the highest version at the
+            target, if that is a folder.
+        forced: reason for publishing the export even if the gate fails; recorded.
+        take_over: ignore the claim of another publisher on an object storage.
+        observer: told of the progress.
+        show_gate: called with the gate's report before a failed gate ends the publication.
+
+    Returns:
+        the gate's report; None without a gate.
+
+    Raises:
+        PublishError: the version exists, or the storage fails.
+        VerificationError: a check fails.
+        GateError: a rule of the gate fails and the publication is not forced.
+    """
+    check_free(target)
+    verify_again(export, observer)
+    report = None
+    if rules is not None:
+        report = evaluate_candidate(rules, export, baseline or published_baseline(target), forced, observer)
+        show_gate(report)
+        report.raise_if_failed(str(export))
+    publish(
+        export, target, {"gate": None if report is None else report.record()}, take_over=take_over, observer=observer
+    )
+    return report
+
+
+def publish(
+    export: Path,
+    target: PublicationTarget,
+    record: Mapping[str, Any],
+    *,
+    take_over: bool = False,
+    observer: Observer,
+) -> Package:
+    """Copies a verified export to its target, completely or not at all.
+
+    Args:
+        export: the version folder.
+        target: where to publish it.
+        record: content of `assets.extra/publication.json` besides name, version, time and user.
+        take_over: ignore the claim of another publisher on an object storage.
         observer: told of the progress.
 
     Raises:
-        PublishError: the version is there, another process publishes it, or the storage fails.
+        PublishError: the version exists, another process is publishing it, or the storage fails.
     """
-    record = {"name": destination.name, "version": destination.version, **record}
-    package = pack(export, record, lambda _: None)
-    # Every byte goes there and is read back.
+    package = pack(export, {"name": target.name, "version": target.version, **record})
+    # Every byte is written and read back.
     total = 2 * package.size
-    with observer.transfer(f"Publishing {package.size / 1e6:,.1f} MB to {destination.url}") as tell:
-        progress = meter(total, tell)
-        folder = destination.model.folder
+    with observer.transfer(f"Publishing {package.size / 1e6:,.1f} MB to {target.url}") as report:
+        progress = byte_counter(total, report)
+        folder = target.model.folder
         if folder is not None:
-            publish_in_folder(package, folder, destination.version, progress)
+            publish_in_folder(package, folder, target.version, progress)
         else:
-            publish_to_storage(package, destination.model, destination.version, progress, take_over=take_over)
+            publish_to_storage(package, target.model, target.version, progress, take_over=take_over)
     return package

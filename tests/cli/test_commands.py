@@ -18,11 +18,9 @@ from support.paths import ROOT
 from support.tiny import Ended
 
 from bert_serving import __version__
-from bert_serving.answers import answer_texts
-from bert_serving.classifier import label_of
-from bert_serving.cli import display, predict
-from bert_serving.cli.encoders import _new_folder
+from bert_serving.cli import display
 from bert_serving.cli.main import app
+from bert_serving.cli.training.encoders import _new_folder
 from bert_serving.config import DataConfig
 from bert_serving.contract import Head
 from bert_serving.data.table import read_table
@@ -142,7 +140,10 @@ MISTAKES = [
         "cannot be converted; it is none of these: a run folder (run.toml), a KerasHub",
     ),
     ("encoders fetch hf://lab", "'hf://lab' is not a Hugging Face repository"),
-    ("encoders fetch all-MiniLM-L6-v2 --preprocessing hf://a/b", "must be an address, and belongs to an encoder's"),
+    (
+        "encoders fetch all-MiniLM-L6-v2 --preprocessing hf://a/b",
+        "must be an address, and needs an encoder given by address",
+    ),
     ("encoders fetch hf://lab/mini --offline", "nothing is fetched while BERT_SERVING_OFFLINE is set"),
     ("encoders convert {hf} --to {bad}", "bad: exists; give a new folder with --to"),
     ("encoders convert {hf} --to {bad}/file/out", "bad/file/out: cannot write it"),
@@ -158,10 +159,10 @@ MISTAKES = [
     ("predict {bad}/empty x", "neither a SavedModel nor a folder of versions"),
     ("predict grpc://127.0.0.1:{port}/tiny x", "Cannot reach 127.0.0.1:"),
     ("predict http://127.0.0.1:{port}/tiny x", "Cannot reach http://127.0.0.1:"),
-    ("predict ftp://127.0.0.1/tiny x", "is no address of a model"),
-    ("predict grpc://host:abc/tiny x", "'grpc://host:abc/tiny' is no address of a model"),
-    ("predict http://[::1/tiny x", "is no address of a model"),
-    ("predict http://127.0.0.1 x", "is no address of a model"),
+    ("predict ftp://127.0.0.1/tiny x", "is not an address of a model"),
+    ("predict grpc://host:abc/tiny x", "'grpc://host:abc/tiny' is not an address of a model"),
+    ("predict http://[::1/tiny x", "is not an address of a model"),
+    ("predict http://127.0.0.1 x", "is not an address of a model"),
     (
         "predict grpc://127.0.0.1:{port}/tiny --input {bad}/binary.toml --output {bad}/no/x",
         "cannot write it: there is no folder",
@@ -175,7 +176,7 @@ MISTAKES = [
         "binary.toml: line 1: not UTF-8",
     ),
     # === warmup ===
-    ("warmup nowhere --to {bad}/empty", "no SavedModel; give the folder of a version"),
+    ("warmup nowhere --to {bad}/empty", "not a SavedModel; give a version folder"),
     ("warmup nowhere --to {bad}/warm", "nowhere: cannot read it: No such file or directory"),
     ("warmup {bad}/empty.tsv --to {bad}/warm", "empty.tsv: no request to warm up with"),
     # === evaluate ===
@@ -187,7 +188,7 @@ MISTAKES = [
     ("evaluate {run} --data {test} --text-pair label", "this classifier takes one text for each row"),
     # === verify, inspect, demo ===
     ("verify nowhere", "nowhere: neither a SavedModel nor a folder of versions"),
-    ("verify {model} --tf-serving new", "--tf-serving 'new' is no version; give one such as 2.12"),
+    ("verify {model} --tf-serving new", "--tf-serving 'new' is not a version; give one such as 2.12"),
     ("inspect {bad}/empty", "bad/empty: neither a SavedModel nor a folder of versions"),
     ("demo --out {bad}", "bad: is not empty; give another folder with --out, or remove it"),
 ]
@@ -377,7 +378,7 @@ def test_a_served_model_whose_labels_the_data_lacks_needs_them_named(served, ber
     (tmp_path / "one.tsv").write_text("text\tlabel\ngood\tpraise\n")
     ended = bert_serving("evaluate", served["grpc"], "--data", "one.tsv")
     assert ended.status == 2
-    assert "answers 2 probabilities, the data has 1 labels; name all in order with --labels" in ended.err
+    assert "returns 2 probabilities, the data has 1 labels; name all in order with --labels" in ended.err
     ended = bert_serving("evaluate", served["grpc"], "--data", "one.tsv", "--labels", "blame,praise", "--json")
     assert ended.status == 0
     assert json.loads(ended.out)["rows"] == 1
@@ -392,7 +393,7 @@ def test_predict_reads_and_writes_files(trained, exported, bert_serving, tmp_pat
     (tmp_path / "in.txt").write_bytes("\r\n".join(TEXTS).encode() + b"\r\n")
     ended = bert_serving("predict", exported, "--input", "in.txt", "--output", "out.tsv")
     assert (ended.status, ended.err) == (0, "")
-    assert "answers: out.tsv" in ended.out
+    assert "predictions: out.tsv" in ended.out
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.txt", "out.tsv"]
     lines = [line.split("\t") for line in (tmp_path / "out.tsv").read_text("utf-8").split("\n")[:-1]]
     assert lines[0] == ["text", "label", "blame", "praise"]
@@ -428,27 +429,6 @@ def test_predict_asks_a_server(way, trained, served, bert_serving):
     np.testing.assert_allclose(found, trained.classifier.predict(texts), atol=2e-6)
 
 
-@pytest.mark.parametrize("head", list(Head))
-def test_predict_answers_what_the_signature_answers(head):
-    scores = {
-        Head.SOFTMAX: [[0.2, 0.7, 0.1], [0.5, 0.2, 0.3]],
-        Head.BINARY: [[0.4, 0.6], [0.51, 0.49]],
-        Head.MULTILABEL: [[0.5, 0.9, 0.1], [0.1, 0.2, 0.3], [0.9, 0.1, 0.6]],
-        Head.REGRESSION: [[1.5], [-0.25], [300.0]],
-    }[head]
-    rows = np.array(scores, np.float32)
-    labels = () if head is Head.REGRESSION else ("a", "b", "c")[: rows.shape[1]]
-    names = predict._names(head, labels, rows.shape[1])
-    assert names == (labels or ("value",))
-    answers = answer_texts(head, names, rows)
-    expected = [label.decode() for label in label_of(head, labels, rows).numpy()]
-    assert answers == ([f"{float(label):.6g}" for label in expected] if head is Head.REGRESSION else expected)
-
-
-def test_classes_of_a_server_that_does_not_name_them_are_numbered():
-    assert predict._names(None, None, 2) == ("class 0", "class 1")
-
-
 # === encoders ===
 
 
@@ -474,7 +454,8 @@ def test_encoders_can_be_listed_shown_and_converted(hugging_face_folder, bert_se
     assert "all-MiniLM-L6-v2" in ended.out
     listed = json.loads(bert_serving("encoders", "list", "--json").out)
     assert len(listed) == 42
-    assert {"name", "layers", "width", "parameters", "languages", "license", "cached"} <= listed[0].keys()
+    names = {"name", "num_hidden_layers", "hidden_size", "parameters", "languages", "license", "cached"}
+    assert names <= listed[0].keys()
     ended = bert_serving("encoders", "show", "ALL-minilm-l6-V2")
     assert (ended.status, ended.err) == (0, "")
     assert "Apache-2.0" in ended.out

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.image import imread
 from support.other_encoders import write_bag_of_words
 
-from bert_serving.cli.explain import _style
+from bert_serving.cli.analysis.explain import _style
 from bert_serving.contract import Head
 from bert_serving.explanation.integrated_gradients import explain
 from bert_serving.plots.results import draw_explanation
@@ -25,7 +25,7 @@ def test_probabilities_and_words_are_shown(trained, bert_serving):
     ended = bert_serving("explain", trained.run.path, TEXT)
     assert (ended.status, ended.err) == (0, "")
     found = explain(trained.classifier, TEXT)
-    assert f"What moved the decision towards {found.label}" in ended.out
+    assert f"Attributions to the label {found.label}" in ended.out
     assert f"  {TEXT}\n" in ended.out  # the words as they stand
     bars = dict(re.findall(r"^(blame|praise) +│ +([\d.]+) │ [█▏]+", ended.out, re.MULTILINE))
     assert bars == {label: f"{value:.3f}" for label, value in zip(found.labels, found.probabilities, strict=True)}
@@ -73,7 +73,7 @@ def test_the_picture_and_the_page_show_the_words(trained, bert_serving, tmp_path
 
 def test_a_text_that_was_cut_says_so(trained, bert_serving):
     ended = bert_serving("explain", trained.run.path, "good film " * 10, "--page", "x.html")
-    assert "note: the model reads 16 tokens; the last 6 words had no say" in ended.out
+    assert "note: the text was truncated at 16 tokens; the last 6 words had no influence" in ended.out
 
 
 def test_a_text_that_starts_with_a_dash_follows_two_dashes(trained, bert_serving):
@@ -130,9 +130,9 @@ def places(tmp_path, trained, exported, encoder_folder):
 MISTAKES = [
     ("explain nowhere good", "nowhere: not a run folder (run.toml is missing); give the folder that train wrote"),
     ("explain {bad}/empty good", "bad/empty: not a run folder"),
-    ("explain {export} good", "is a SavedModel, which keeps its gradients to itself; give the run folder"),
-    ("explain {export}/.. good", "is a SavedModel, which keeps its gradients to itself; give the run folder"),
-    ("explain grpc://localhost:1/tiny good", "is a server's address, which keeps its gradients to itself"),
+    ("explain {export} good", "is a SavedModel, which has no gradients; give the run folder"),
+    ("explain {export}/.. good", "is a SavedModel, which has no gradients; give the run folder"),
+    ("explain grpc://localhost:1/tiny good", "is a server's address, which has no gradients"),
     ("explain {bad}/incomplete good", "training is not complete (weights is missing)"),
     ("explain {run} good --label other", "the model has no label 'other'; it has blame, praise"),
     ("explain {run} good --pair bad", "this classifier takes 1 text, got 2"),

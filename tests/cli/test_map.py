@@ -182,7 +182,7 @@ def places(tmp_path, trained, exported, encoder_folder, run_file, data):
 
 
 MISTAKES = [
-    ("map {encoder}", "an encoder brings no rows of its own; name labeled text with --data"),
+    ("map {encoder}", "an encoder has no rows of its own; give labeled text with --data"),
     ("map nowhere --data {data}", "the catalog has no encoder 'nowhere'"),
     ("map all-minilm --data {data}", "did you mean all-MiniLM-L6-v2?"),
     ("map {bad}/file --data {data}", "is neither a folder nor an archive"),
@@ -191,7 +191,7 @@ MISTAKES = [
     ("map {bad}/incomplete", "training is not complete (weights is missing)"),
     ("map {bad}/regression", "has a regression head; a map needs one label for each row"),
     ("map {bad}/multilabel", "has a multilabel head; a map needs one label for each row"),
-    ("map {run} --test {test}", "--test belongs to --data"),
+    ("map {run} --test {test}", "--test needs --data"),
     (
         "map {run} --sequence-length 33",
         "the sequence length for the encoder of tiny is 33, the encoder takes at most 32 tokens",

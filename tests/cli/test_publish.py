@@ -42,7 +42,7 @@ def test_a_verified_export_is_published_and_again_is_no_error(bert_serving, expo
     assert "published: served/tiny/1" in ended.out
     assert verify.verify(tmp_path / "served" / "tiny" / "1").passed
     again = bert_serving("publish", exported, "--to", "served")
-    assert (again.status, "holds this very export already" in again.out) == (0, True)
+    assert (again.status, "already holds this export" in again.out) == (0, True)
     other = bert_serving("publish", exported, "--to", "served", "--version", 7, "--name", "other", "--json")
     assert json.loads(other.out)["published"].endswith("served/other/7")
 
@@ -69,7 +69,7 @@ def test_the_gate_says_why_not_and_force_is_recorded(bert_serving, exported, gat
     assert not (tmp_path / "served" / "tiny" / "2").exists()
     forced = bert_serving(*words, "--force", "the old one is worse")
     assert (forced.status, forced.err) == (0, "")
-    assert "published all the same: the old one is worse" in forced.out
+    assert "published although the gate failed: the old one is worse" in forced.out
     record = json.loads((tmp_path / "served" / "tiny" / "2" / PUBLICATION_FILE).read_text())["gate"]
     assert (record["passed"], record["forced"]) == (False, "the old one is worse")
     assert record["against"].endswith("served/tiny/1")
@@ -118,7 +118,7 @@ def test_mistakes_are_one_line(bert_serving, exported, gate, tmp_path):
         ([exported, "--to", "served", "--version", 0], "version 0 is not a positive integer"),
         (["absent", "--to", "served"], "neither a SavedModel nor a folder of versions"),
         ([exported, "--to", "nosuch://x"], "give a folder, or a URL such as s3://bucket/models"),
-        ([exported, "--to", "served", "--force", "x"], "--force and --against belong to --gate"),
+        ([exported, "--to", "served", "--force", "x"], "--force and --against need --gate"),
         ([exported, "--to", "served", "--gate", gate(), "--force", " "], "--force needs a reason"),
         ([exported, "--to", "served", "--gate", "absent.toml"], "cannot read the gate file"),
         ([exported, "--to", "/proc/x"], "cannot write it"),
@@ -129,18 +129,18 @@ def test_mistakes_are_one_line(bert_serving, exported, gate, tmp_path):
 
 
 STORAGES = {
-    "no bucket": ("s3://absent/models", {}, "there is no such place: "),
+    "no bucket": ("s3://absent/models", {}, "not found: "),
     "no credentials": (
         "s3://models/production",
         {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None},
-        "there are no credentials; set AWS_ACCESS_KEY_ID",
+        "no credentials were found; set AWS_ACCESS_KEY_ID",
     ),
     "half of the credentials": ("s3://models/production", {"AWS_SECRET_ACCESS_KEY": None}, "credentials"),
-    "no such profile": ("s3://models/production", {"AWS_PROFILE": "absent"}, "AWS_PROFILE names no profile"),
+    "no such profile": ("s3://models/production", {"AWS_PROFILE": "absent"}, "AWS_PROFILE is not a profile"),
     "unreachable": (
         "s3://models/production",
         {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1"},
-        "the storage cannot be reached; check the network and AWS_ENDPOINT_URL",
+        "cannot connect to the storage; check the network and AWS_ENDPOINT_URL",
     ),
 }
 

@@ -69,7 +69,7 @@ def test_a_run_is_reported_on_its_own_test_split(run, bert_serving):
         "95% interval",
         "Each label",
         "probable label errors",
-        "no slice of",
+        "none of ",
     ):
         assert shown in ended.out
     assert f"page: {run}/report.html" in ended.out
@@ -78,7 +78,7 @@ def test_a_run_is_reported_on_its_own_test_split(run, bert_serving):
     assert "Confusion matrix" in page
 
 
-def test_the_json_has_the_scores_that_training_measured_and_no_page_is_written(noisy, bert_serving, tmp_path):
+def test_the_json_has_the_scores_of_training_and_no_page_is_written(noisy, bert_serving, tmp_path):
     ended = bert_serving("report", noisy, "--json")
     assert (ended.status, ended.err) == (0, "")
     found = json.loads(ended.out)["metrics"]
@@ -131,8 +131,8 @@ def test_a_run_without_test_rows_is_reported_on_its_validation_rows(run, bert_se
 def test_training_rows_are_told_to_be_no_measure(noisy, bert_serving, tmp_path):
     ended = bert_serving("report", noisy, "--data", noisy.parent / "train.tsv", "--out", "page.html")
     assert ended.status == 0
-    assert "these are the rows that the model was trained on" in ended.out
-    assert "these are the rows that the model was trained on" in (tmp_path / "page.html").read_text()
+    assert "the model was trained on these rows" in ended.out
+    assert "the model was trained on these rows" in (tmp_path / "page.html").read_text()
 
 
 @pytest.mark.parametrize(
@@ -255,9 +255,9 @@ def places(tmp_path, noisy, trained, exported, run_file, sliced, encoder_folder,
 
 
 MISTAKES = [
-    ("report nowhere", "nowhere: only a run folder brings rows of its own; name labeled text with --data"),
-    ("report {bad}/folder", "only a run folder brings rows of its own"),
-    ("report {model}", "only a run folder brings rows of its own"),
+    ("report nowhere", "nowhere: only a run folder has rows of its own; give labeled text with --data"),
+    ("report {bad}/folder", "only a run folder has rows of its own"),
+    ("report {model}", "only a run folder has rows of its own"),
     ("report nowhere --data {test}", "nowhere: no such model; give a run folder"),
     ("report {bad}/incomplete", "training is not complete"),
     ("report {run} --data nowhere.tsv", "nowhere.tsv: cannot be read"),
@@ -281,7 +281,7 @@ MISTAKES = [
     ("report {run} --out /proc/page.html", "/proc/page.html: cannot write the page"),
     ("report grpc://127.0.0.1:{port}/tiny --data {test}", "Cannot reach 127.0.0.1:"),
     ("report http://127.0.0.1:{port}/tiny --data {test}", "Cannot reach http://127.0.0.1:"),
-    ("report ftp://127.0.0.1/tiny --data {test}", "is no address of a model"),
+    ("report ftp://127.0.0.1/tiny --data {test}", "is not an address of a model"),
     ("report {model} --data {test} --fit-temperature", "--fit-temperature needs a run folder"),
     ("report {bad}/damaged", "calibration.json: damaged: holds no temperature over 0; calibrate again or remove it"),
     ("report {bad}/negative", "calibration.json: damaged"),
@@ -322,4 +322,4 @@ def test_a_server_with_other_numbers_of_labels_asks_for_them(served, run_file, t
     (tmp_path / "one.tsv").write_text("text\tlabel\ngood\tpraise\n")
     ended = bert_serving("report", served["grpc"], "--data", "one.tsv")
     assert (ended.status, len(ended.err.splitlines())) == (2, 1)
-    assert "answers 2 probabilities, the data has 1 labels; name all in order with --labels" in ended.err
+    assert "returns 2 probabilities, the data has 1 labels; name all in order with --labels" in ended.err

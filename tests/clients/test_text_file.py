@@ -267,7 +267,7 @@ def test_the_command_streams_a_file_to_a_server(server, tmp_path, monkeypatch, c
     lines = write_lines(tmp_path / "in.txt", 300)
     for address in (f"grpc://{server.grpc_address}/texts", f"{server.rest_url}/texts"):
         app(["predict", address, "--input", "in.txt", "--output", "out.tsv"], standalone_mode=False)
-        assert "answers: out.tsv (300 rows)" in capsys.readouterr().out
+        assert "predictions: out.tsv (300 rows)" in capsys.readouterr().out
         check_answers(tmp_path / "out.tsv", lines)
 
 

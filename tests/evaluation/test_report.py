@@ -64,7 +64,11 @@ def test_slices_that_fall_short_come_least_probable_first():
             DataError,
             "the label 'envy' is not",
         ),
-        (Predictions(Head.SOFTMAX, NAMES, table(["joy"]), np.full((1, 6), np.nan)), InputError, "is no finite number"),
+        (
+            Predictions(Head.SOFTMAX, NAMES, table(["joy"]), np.full((1, 6), np.nan)),
+            InputError,
+            "is not a finite number",
+        ),
         (Predictions(Head.SOFTMAX, NAMES, table([]), np.zeros((0, 6))), InputError, "there are no rows"),
     ],
 )

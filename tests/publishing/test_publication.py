@@ -21,11 +21,11 @@ from bert_serving.errors import PublishError
 from bert_serving.model_server.process import free_ports
 from bert_serving.observer import Observer
 from bert_serving.publishing import publication
-from bert_serving.publishing.published_versions import remove_version
-from bert_serving.publishing.storage.claim import Claim
+from bert_serving.publishing.pruning import remove_version
 from bert_serving.publishing.storage.file_sums import PUBLICATION_FILE, SUMS_FILE
-from bert_serving.publishing.storage.folder import _alone
-from bert_serving.publishing.storage.location import open_place
+from bert_serving.publishing.storage.folder import _locked
+from bert_serving.publishing.storage.location import open_location
+from bert_serving.publishing.storage.publication_claim import PublicationClaim
 from bert_serving.publishing.storage.publisher import Publisher
 
 GRAPH = "saved_model.pb"
@@ -76,7 +76,7 @@ def version_files(to, version):
 
 
 def send(export, to, version=2, **options):
-    destination = publication.destination_of(export, open_place(to), version=version)
+    destination = publication.publication_target(export, open_location(to), version=version)
     return publication.publish(export, destination, {"gate": None}, observer=Observer(), **options)
 
 
@@ -105,7 +105,7 @@ def test_a_published_version_has_every_file_its_sums_and_the_record(export, to):
 
             return contextlib.nullcontext(lambda done, total: seen.append((done, total)))
 
-    destination = publication.destination_of(export, open_place(to))
+    destination = publication.publication_target(export, open_location(to))
     assert destination.url == f"{to}/tiny/2"
     publication.publish(export, destination, {"gate": {"passed": True}}, observer=Watching())
     files = version_files(to, 2)
@@ -126,7 +126,7 @@ def test_sha256sum_accepts_the_list(export, tmp_path):
 
 
 def test_another_name_and_number_can_be_given(export, to):
-    destination = publication.destination_of(export, open_place(to), name="other", version=41)
+    destination = publication.publication_target(export, open_location(to), name="other", version=41)
     publication.publish(export, destination, {}, observer=Observer())
     assert {"/".join(name.split("/")[:2]) for name in published(to)} == {"other/41"}
 
@@ -138,12 +138,12 @@ def test_a_version_is_never_overwritten(export, other_export, to):
         with pytest.raises(PublishError, match="version 2 exists and is never overwritten"):
             send(given, to)
     with pytest.raises(PublishError, match=r"tiny/2: version 2 exists .* give --version 3 for the next one"):
-        publication.check_free(publication.destination_of(other_export, open_place(to)))
+        publication.check_free(publication.publication_target(other_export, open_location(to)))
     assert published(to) == before
 
 
 def test_the_same_export_is_recognized(export, other_export, to):
-    destination = publication.destination_of(export, open_place(to))
+    destination = publication.publication_target(export, open_location(to))
     assert not publication.already_published(export, destination)
     send(export, to)
     assert publication.already_published(export, destination)
@@ -154,7 +154,7 @@ def test_the_same_export_is_recognized(export, other_export, to):
 
 
 def test_files_that_are_there_are_not_sent_again(export, bucket, monkeypatch):
-    place = open_place(bucket)
+    place = open_location(bucket)
     sent = []
     real = type(place).upload
 
@@ -190,7 +190,7 @@ def test_what_another_export_left_half_done_is_replaced(export, other_export, to
 
 
 def test_a_file_that_arrives_damaged_is_noticed_and_nothing_is_visible(export, bucket, monkeypatch):
-    place = open_place(bucket)
+    place = open_location(bucket)
     real = type(place).upload
 
     def damaging(self, source, name, progress):
@@ -200,7 +200,7 @@ def test_a_file_that_arrives_damaged_is_noticed_and_nothing_is_visible(export, b
         return arrived
 
     monkeypatch.setattr(type(place), "upload", damaging)
-    with pytest.raises(PublishError, match=r"assets/vocab.txt arrived damaged, or changed under way; publish again"):
+    with pytest.raises(PublishError, match=r"assets/vocab.txt differs after the upload; publish again"):
         send(export, bucket)
     assert not {f"tiny/2/{GRAPH}", "tiny/2/assets/vocab.txt"} & set(published(bucket))
     monkeypatch.undo()
@@ -338,9 +338,9 @@ def test_of_two_publishers_one_wins_and_the_other_is_told(export, other_export, 
     )
 
 
-def test_a_claim_of_a_process_that_works_is_respected_and_can_be_taken_over(export, bucket):
-    model = open_place(bucket).below("tiny")
-    claim = Claim.take(model, 2)
+def test_a_claim_of_a_live_process_is_respected_and_can_be_taken_over(export, bucket):
+    model = open_location(bucket).below("tiny")
+    claim = PublicationClaim.take(model, 2)
     with pytest.raises(PublishError, match=rf"version 2 is being published by process {os.getpid()} on .*--take-over"):
         send(export, bucket)
     assert version_files(bucket, 2) == {}
@@ -351,7 +351,7 @@ def test_a_claim_of_a_process_that_works_is_respected_and_can_be_taken_over(expo
 
 
 def test_a_publisher_that_was_thought_gone_cannot_make_its_version_visible(export, other_export, bucket, monkeypatch):
-    place = open_place(bucket)
+    place = open_location(bucket)
     real = type(place).upload
     overtaken = []
 
@@ -374,21 +374,23 @@ def test_a_process_is_gone_only_when_that_is_sure():
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     current = Publisher.current()
-    assert not current.gone
-    assert Publisher.parse(current.text()) == current
-    assert Publisher.parse(json.dumps({**json.loads(current.text()), "process": ended.pid}).encode()).gone
-    assert Publisher.parse(json.dumps({**json.loads(current.text()), "started": "1"}).encode()).gone
-    elsewhere = Publisher.parse(json.dumps({**json.loads(current.text()), "host": "x", "process": ended.pid}).encode())
-    assert not elsewhere.gone
+    assert not current.has_ended
+    assert Publisher.parse(current.to_json()) == current
+    assert Publisher.parse(json.dumps({**json.loads(current.to_json()), "process": ended.pid}).encode()).has_ended
+    assert Publisher.parse(json.dumps({**json.loads(current.to_json()), "started": "1"}).encode()).has_ended
+    elsewhere = Publisher.parse(
+        json.dumps({**json.loads(current.to_json()), "host": "x", "process": ended.pid}).encode()
+    )
+    assert not elsewhere.has_ended
     for damaged in (None, b"", b"[]", b"{}"):
         assert Publisher.parse(damaged) is None
 
 
 def test_a_lock_whose_file_was_removed_meanwhile_is_no_lock(tmp_path):
     path = tmp_path / "lock"
-    with _alone(path, tmp_path), pytest.raises(PublishError, match="another process publishes this version"):
-        _alone(path, tmp_path).__enter__()
-    with _alone(path, tmp_path):
+    with _locked(path, tmp_path), pytest.raises(PublishError, match="another process is publishing this version"):
+        _locked(path, tmp_path).__enter__()
+    with _locked(path, tmp_path):
         assert path.exists()
     assert not path.exists()
 
@@ -401,16 +403,16 @@ def test_google_storage_takes_a_version_and_no_object_is_written_over(export, ot
     send(export, google_storage)
     with pytest.raises(PublishError, match="version 2 exists and is never overwritten"):
         send(other_export, google_storage)
-    place = open_place(f"{google_storage}/tiny")
+    place = open_location(f"{google_storage}/tiny")
     expected = contents(export)
     there = place.below("2")
     check_whole({name: there.read(name) for name in there.sizes()}, export)
     assert not there.upload(other_export / GRAPH, GRAPH, lambda _: None)
     assert not there.upload(other_export / "variables" / "variables.index", "variables/variables.index", print)
     assert there.read(GRAPH) == expected[GRAPH]
-    with pytest.raises(PublishError, match=r"there is no such place: .*check the name of the bucket"):
-        publication.check_free(publication.destination_of(export, open_place("gs://absent/models")))
-    claim = Claim.take(place, 3)
+    with pytest.raises(PublishError, match=r"not found: .*check the name of the bucket"):
+        publication.check_free(publication.publication_target(export, open_location("gs://absent/models")))
+    claim = PublicationClaim.take(place, 3)
     with pytest.raises(PublishError, match="version 3 is being published by process"):
         send(export, google_storage, version=3)
     claim.release()
@@ -452,16 +454,16 @@ def google_storage(monkeypatch):
 
 def storage_errors(storage):
     return {
-        "no bucket": ("s3://absent/models", {}, r"there is no such place: .*check the name of the bucket"),
+        "no bucket": ("s3://absent/models", {}, r"not found: .*check the name of the bucket"),
         "no credentials": (
             f"s3://{object_storage.BUCKET}/m",
             {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None},
-            "there are no credentials; set AWS_ACCESS_KEY_ID",
+            "no credentials were found; set AWS_ACCESS_KEY_ID",
         ),
         "unreachable": (
             f"s3://{object_storage.BUCKET}/m",
             {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1"},
-            "the storage cannot be reached; check the network and AWS_ENDPOINT_URL",
+            "cannot connect to the storage; check the network and AWS_ENDPOINT_URL",
         ),
         "no such protocol": ("nosuch://x/y", {}, r"give a folder, or a URL such as s3://bucket/models"),
     }
@@ -475,7 +477,7 @@ def test_a_storage_that_cannot_be_used_is_one_line(export, storage, bucket, case
     object_storage.forget_connections()
     before = time.monotonic()
     with pytest.raises(PublishError, match=message) as caught:
-        publication.check_free(publication.destination_of(export, open_place(to)))
+        publication.check_free(publication.publication_target(export, open_location(to)))
     assert "\n" not in str(caught.value)
     assert time.monotonic() - before < 20
     monkeypatch.undo()
@@ -489,7 +491,7 @@ def test_a_folder_that_takes_no_files_is_one_line(export):
 
 
 def test_what_is_no_export_is_refused(tmp_path):
-    with pytest.raises(PublishError, match=r"has no manifest .* publish what export wrote"):
-        publication.destination_of(tmp_path, open_place(str(tmp_path)))
+    with pytest.raises(PublishError, match=r"has no manifest .* give a version folder that export wrote"):
+        publication.publication_target(tmp_path, open_location(str(tmp_path)))
     with pytest.raises(PublishError, match="version 0 is not a positive integer"):
-        publication.destination_of(write_export(tmp_path / "2"), open_place(str(tmp_path)), version=0)
+        publication.publication_target(write_export(tmp_path / "2"), open_location(str(tmp_path)), version=0)

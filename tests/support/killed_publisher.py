@@ -14,8 +14,8 @@ from pathlib import Path
 
 from bert_serving.errors import BertServingError
 from bert_serving.observer import Observer
-from bert_serving.publishing.publication import already_published, destination_of, publish
-from bert_serving.publishing.storage.location import open_place
+from bert_serving.publishing.publication import already_published, publication_target, publish
+from bert_serving.publishing.storage.location import open_location
 
 _STEPS = ("open", "os.", "shutil.", "fcntl.", "socket.")
 
@@ -41,7 +41,7 @@ def _publish_and_leave(job: dict) -> None:
         if "steps" in job:
             _die_after(job["steps"])
         export = Path(job["export"])
-        destination = destination_of(export, open_place(job["to"]), version=job["version"])
+        destination = publication_target(export, open_location(job["to"]), version=job["version"])
         if not already_published(export, destination):
             publish(export, destination, {"gate": None}, observer=Observer())
         status = 0

@@ -30,6 +30,7 @@ def running_storage() -> Iterator[str]:
     with mock.patch.dict(os.environ, CREDENTIALS | own | {"AWS_EC2_METADATA_DISABLED": "true"}):
         forget_connections()
         _bucket().create()
+        remove_objects("")  # moto keeps objects for as long as the process runs
         yield address
     forget_connections()
     server.stop()

@@ -1,68 +1,30 @@
-"""Manifests for Kubernetes: the project's kustomize folders, filled in for a model."""
+"""Kubernetes manifests: the project's kustomize folders with the values of a deployment."""
 
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
 
 from bert_serving.errors import PublishError
 from bert_serving.files import whole_folder
-from bert_serving.publishing.kubernetes.sizing import Sizing
-from bert_serving.publishing.rollout.models_config import ModelsConfig, Served
-
-OVERLAYS = ("cpu", "gpu", "canary", "canary-mesh", "kserve")
-"""those that serve a model"""
+from bert_serving.publishing.kubernetes.deployment import Deployment
+from bert_serving.publishing.rollout.models_config import ModelsConfig, ServedVersions
 
 _SAMPLE = "bike_shop"
 _SAMPLE_SOURCE = "store:models/bike_shop"
-# How rclone is told of a storage.
-_STORES = {
+# rclone's settings for a storage, by URL scheme.
+_RCLONE = {
     "s3": {"TYPE": "s3", "PROVIDER": "AWS", "ENV_AUTH": "true"},
     "gs": {"TYPE": "google cloud storage", "ENV_AUTH": "true"},
 }
 
 
-@dataclass(frozen=True)
-class Deployed:
-    """A model and where it comes from.
-
-    Attributes:
-        model: its name on the server.
-        url: the folder of models, s3:// or gs://.
-        version: the one that serves.
-        canary: the one that is tried with the canary overlays; None when there is no other yet.
-        overlay: which of the kustomize overlays.
-        namespace: of the cluster.
-        sizing: what it asks for.
-    """
-
-    model: str
-    url: str
-    version: int
-    canary: int | None
-    overlay: str
-    namespace: str
-    sizing: Sizing
-
-    def __post_init__(self) -> None:
-        if self.overlay not in OVERLAYS:
-            raise PublishError(f"there is no overlay {self.overlay!r}; there are {', '.join(OVERLAYS)}")
-        if urlsplit(self.url).scheme not in _STORES or not urlsplit(self.url).netloc:
-            raise PublishError(
-                f"{self.url}: pods fetch models from s3:// and gs:// only; publish there, or edit model-source in k8s/base by hand"
-            )
-        if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", self.namespace):
-            raise PublishError(
-                f"{self.namespace!r} cannot name a namespace; give --namespace with small letters, digits and dashes"
-            )
-
-
-def write_manifests(deployed: Deployed, target: Path) -> None:
-    """Writes a folder for `kubectl apply -k`: base and overlay as they are in the project, and on top what was computed.
+def write_manifests(deployment: Deployment, target: Path) -> None:
+    """Writes a folder for `kubectl apply -k`: base, overlay, and patches with the computed values.
 
     Raises:
         PublishError: the folder exists, or cannot be written.
@@ -71,27 +33,27 @@ def write_manifests(deployed: Deployed, target: Path) -> None:
         raise PublishError(f"{target}: exists; give a new folder with --out")
     try:
         with whole_folder(target) as building:
-            for part in ("base", "components", f"overlays/{deployed.overlay}"):
+            for part in ("base", "components", f"overlays/{deployment.overlay}"):
                 shutil.copytree(_kustomize() / part, building / part)
             for path in building.rglob("*"):
                 if path.is_file():
-                    text = _filled_in(path.read_text("utf-8"), deployed)
-                    path.write_text(_numbered(text, deployed) if path.name == "models.config" else text, "utf-8")
-            (building / "kustomization.yaml").write_text(_top(deployed), "utf-8")
+                    text = _with_names(path.read_text("utf-8"), deployment)
+                    path.write_text(_with_versions(text, deployment) if path.name == "models.config" else text, "utf-8")
+            (building / "kustomization.yaml").write_text(_kustomization(deployment), "utf-8")
     except OSError as error:
         raise PublishError(f"{target}: cannot write it: {error.strerror}; choose another --out") from None
 
 
-def rendered(folder: Path) -> str:
-    """What `kubectl kustomize` makes of a folder.
+def build_manifests(folder: Path) -> str:
+    """Output of `kubectl kustomize` for a folder.
 
     Raises:
-        PublishError: there is no kubectl, or it refuses the folder.
+        PublishError: kubectl is not installed, or rejects the folder.
     """
     program = shutil.which("kubectl")
     if program is None:
         raise PublishError(
-            "there is no kubectl on PATH, which builds the manifests; install it, or give --out for the folder"
+            "kubectl, which builds the manifests, is not on PATH; install it, or give --out for the folder"
         )
     result = subprocess.run([program, "kustomize", str(folder)], capture_output=True, text=True, check=False)
     if result.returncode:
@@ -99,78 +61,88 @@ def rendered(folder: Path) -> str:
     return result.stdout
 
 
-def _filled_in(text: str, deployed: Deployed) -> str:
-    address = urlsplit(deployed.url)
-    inside = "/".join(part for part in (address.netloc, address.path.strip("/"), deployed.model) if part)
-    text = text.replace(_SAMPLE_SOURCE, f"store:{inside}").replace(
-        f"s3://models/{_SAMPLE}", f"{address.scheme}://{inside}"
-    )
-    text = text.replace(_SAMPLE, deployed.model).replace(_SAMPLE.replace("_", "-"), deployed.namespace)
-    settings = _STORES[address.scheme]
+def _with_names(text: str, deployment: Deployment) -> str:
+    """A file with the deployment's model, namespace and storage instead of the sample's."""
+    address = urlsplit(deployment.url)
+    path = "/".join(part for part in (address.netloc, address.path.strip("/"), deployment.model) if part)
+    text = text.replace(_SAMPLE_SOURCE, f"store:{path}").replace(f"s3://models/{_SAMPLE}", f"{address.scheme}://{path}")
+    text = text.replace(_SAMPLE, deployment.model).replace(_SAMPLE.replace("_", "-"), deployment.namespace)
+    settings = _RCLONE[address.scheme]
     lines = [f"      - RCLONE_CONFIG_STORE_{name}={value}" for name, value in settings.items()]
     return re.sub(r"(?:      - RCLONE_CONFIG_STORE_\w+=.*\n)+", "\n".join(lines) + "\n", text)
 
 
-def _numbered(text: str, deployed: Deployed) -> str:
-    """A models.config with the published versions: in the sample 1 serves, and 2 is its canary."""
+def _with_versions(text: str, deployment: Deployment) -> str:
+    """A models.config with the published versions; the sample has 1 and its canary 2."""
     config = ModelsConfig(text, "models.config")
-    served = config.served(deployed.model)
+    served = config.served(deployment.model)
     if served.versions is None:
         return text
-    numbers = {1: deployed.version, 2: deployed.canary or deployed.version}
-    versions = sorted({numbers[each] for each in served.versions})
-    # A label of a version that nobody has published yet would be an error for whoever asks for it.
-    labels = {label: numbers[each] for label, each in served.labels.items() if each == 1 or deployed.canary}
-    return config.change(deployed.model, Served(tuple(versions), labels)).text
+    numbers = {1: deployment.version, 2: deployment.canary or deployment.version}
+    versions = sorted({numbers[sample] for sample in served.versions})
+    # A label of a version that is not published would be an error for the clients that use it.
+    labels = {
+        label: numbers[sample]
+        for label, sample in served.labels.items()
+        if sample == 1 or deployment.canary is not None
+    }
+    return config.change(deployment.model, ServedVersions(tuple(versions), labels)).text
 
 
-def _top(deployed: Deployed) -> str:
-    """The kustomization on top: namespace, and the computed numbers as patches."""
-    sizing = deployed.sizing
-    amounts = {"cpu": str(sizing.processors), "memory": f"{sizing.memory}Mi"}
+def _kustomization(deployment: Deployment) -> str:
+    """The top-level kustomization: namespace, and the computed values as patches."""
+    kustomization = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "namespace": deployment.namespace,
+        "resources": [f"overlays/{deployment.overlay}"],
+        "patches": _kserve_patches(deployment) if deployment.overlay == "kserve" else _deployment_patches(deployment),
+    }
+    comment = "# Written by `bert-serving k8s render`; kubectl apply -k this folder.\n"
+    return comment + str(yaml.safe_dump(kustomization, sort_keys=False, allow_unicode=True))
+
+
+def _deployment_patches(deployment: Deployment) -> list[dict[str, Any]]:
+    sizing = deployment.sizing
     server = "/spec/template/spec/containers/0"
-    arguments = {
+    flags = {
         "tensorflow_inter_op_parallelism": sizing.processors,
         "rest_api_num_threads": sizing.threads,
         "grpc_max_threads": sizing.threads,
     }
-    top: dict = {
-        "apiVersion": "kustomize.config.k8s.io/v1beta1",
-        "kind": "Kustomization",
-        "namespace": deployed.namespace,
-        "resources": [f"overlays/{deployed.overlay}"],
+    values: dict[str, Any] = {
+        "/spec/replicas": sizing.min_pods,
+        **_resources(deployment, server),
+        f"{server}/startupProbe/failureThreshold": sizing.probe_failures,
+        "/spec/template/spec/volumes/0/emptyDir/sizeLimit": f"{sizing.disk}Mi",
+        **{f"{server}/args/{_position(flag)}": f"--{flag}={value}" for flag, value in flags.items()},
     }
-    if deployed.overlay != "kserve":
-        deployment: list[dict] = [
-            {"op": "replace", "path": "/spec/replicas", "value": sizing.pods},
-            *({"op": "replace", "path": f"{server}/resources/{kind}/{name}", "value": amount}
-              for kind in ("requests", "limits") for name, amount in amounts.items()),
-            {"op": "replace", "path": f"{server}/startupProbe/failureThreshold", "value": sizing.probe_failures},
-            {"op": "replace", "path": "/spec/template/spec/volumes/0/emptyDir/sizeLimit", "value": f"{sizing.disk}Mi"},
-            *({"op": "replace", "path": f"{server}/args/{place}", "value": f"--{name}={count}"}
-              for name, count in arguments.items() for place in [_place(name)]),
-        ]  # fmt: skip
-        scaling = [
-            {"op": "replace", "path": "/spec/minReplicas", "value": sizing.pods},
-            {"op": "replace", "path": "/spec/maxReplicas", "value": sizing.most_pods},
-        ]
-        top["patches"] = [_patch("Deployment", deployment), _patch("HorizontalPodAutoscaler", scaling)]
-    else:
-        runtime = [
-            {"op": "replace", "path": f"/spec/containers/0/resources/{kind}/{name}", "value": amount}
-            for kind in ("requests", "limits")
-            for name, amount in amounts.items()
-        ]
-        service = [
-            {"op": "replace", "path": "/spec/predictor/minReplicas", "value": sizing.pods},
-            {"op": "replace", "path": "/spec/predictor/maxReplicas", "value": sizing.most_pods},
-        ]
-        top["patches"] = [_patch("ServingRuntime", runtime), _patch("InferenceService", service)]
-    comment = "# Written by `bert-serving k8s render`; kubectl apply -k this folder.\n"
-    return comment + yaml.safe_dump(top, sort_keys=False, allow_unicode=True)
+    scaling = {"/spec/minReplicas": sizing.min_pods, "/spec/maxReplicas": sizing.max_pods}
+    return [_patch("Deployment", values), _patch("HorizontalPodAutoscaler", scaling)]
 
 
-def _patch(kind: str, operations: list[dict]) -> dict:
+def _kserve_patches(deployment: Deployment) -> list[dict[str, Any]]:
+    sizing = deployment.sizing
+    scaling = {"/spec/predictor/minReplicas": sizing.min_pods, "/spec/predictor/maxReplicas": sizing.max_pods}
+    return [
+        _patch("ServingRuntime", _resources(deployment, "/spec/containers/0")),
+        _patch("InferenceService", scaling),
+    ]
+
+
+def _resources(deployment: Deployment, container: str) -> dict[str, str]:
+    """Requests and limits of a container, which are equal, by JSON path."""
+    amounts = {"cpu": str(deployment.sizing.processors), "memory": f"{deployment.sizing.memory}Mi"}
+    return {
+        f"{container}/resources/{kind}/{name}": amount
+        for kind in ("requests", "limits")
+        for name, amount in amounts.items()
+    }
+
+
+def _patch(kind: str, values: dict[str, Any]) -> dict[str, Any]:
+    """A kustomize patch that replaces values, by JSON path."""
+    operations = [{"op": "replace", "path": path, "value": value} for path, value in values.items()]
     return {"target": {"kind": kind}, "patch": yaml.safe_dump(operations, sort_keys=False)}
 
 
@@ -180,8 +152,8 @@ def _kustomize() -> Path:
     return copy if copy.is_dir() else Path(__file__).parents[3] / "k8s"
 
 
-def _place(name: str) -> int:
-    """Where an argument stands in the base's list."""
+def _position(flag: str) -> int:
+    """Index of a flag in the arguments of the base's server."""
     text = (_kustomize() / "base" / "deployment.yaml").read_text("utf-8")
     arguments = yaml.safe_load(text)["spec"]["template"]["spec"]["containers"][0]["args"]
-    return next(place for place, each in enumerate(arguments) if each.startswith(f"--{name}="))
+    return next(index for index, argument in enumerate(arguments) if argument.startswith(f"--{flag}="))

@@ -1,24 +1,32 @@
-"""Two servers, or two versions of one, asked the same: do they agree, and how long does each take?"""
+"""Comparison of two models, or two versions of one, on the same texts: agreement and latency."""
 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+from bert_serving.config import DataConfig
+from bert_serving.contract import Head
+from bert_serving.data.table import read_table
+from bert_serving.errors import DataError, InputError
+from bert_serving.model.model import Model
 
 Predict = Callable[[Sequence[str], Sequence[str] | None], np.ndarray]
 _WARMUP = 3
 
 
 @dataclass(frozen=True)
-class Shadow:
-    """Answers of two servers to the same texts.
+class ModelComparison:
+    """Predictions of two models for the same N texts.
 
     Attributes:
-        texts: what was asked, N.
-        first: probabilities of the first, float32 [N, C].
-        second: probabilities of the second, float32 [N, C].
-        seconds: of each request, float64 [2, N].
+        texts: the texts, at least one.
+        first: probabilities of the first model, float32 [N, C].
+        second: probabilities of the second model, float32 [N, C].
+        seconds: latency of each request, float64 [2, N].
     """
 
     texts: Sequence[str]
@@ -28,53 +36,147 @@ class Shadow:
 
     @property
     def changed(self) -> np.ndarray:
-        """Rows with another label, int64, those first in which the probabilities differ most."""
+        """Rows whose predicted labels differ, int64, the largest difference first."""
         rows = np.flatnonzero(self.first.argmax(axis=1) != self.second.argmax(axis=1))
-        return rows[np.argsort(-self.differences[rows], kind="stable")]
+        ordered: np.ndarray = rows[np.argsort(-self.differences[rows], kind="stable")]
+        return ordered
 
     @property
     def agreement(self) -> float:
-        """Share of texts with the same label."""
+        """Share of texts with the same predicted label, 0 to 1."""
         return 1 - len(self.changed) / len(self.texts)
 
     @property
     def differences(self) -> np.ndarray:
-        """Largest difference of a probability of each text, float32 [N]."""
-        return np.abs(self.first - self.second).max(axis=1)
+        """Largest absolute difference of a text's probabilities, float32 [N]."""
+        largest: np.ndarray = np.abs(self.first - self.second).max(axis=1)
+        return largest
 
     @property
     def shares(self) -> tuple[np.ndarray, np.ndarray]:
-        """How often each label is answered, by each of the two: float64 [C]."""
+        """Share of texts predicted as each label, by the first and the second model: float64 [C]."""
         classes = self.first.shape[1]
-        counts = [
-            np.bincount(each.argmax(axis=1), minlength=classes) / len(self.texts) for each in (self.first, self.second)
-        ]
-        return counts[0], counts[1]
+        first, second = (
+            np.bincount(probabilities.argmax(axis=1), minlength=classes) / len(self.texts)
+            for probabilities in (self.first, self.second)
+        )
+        return first, second
 
-    def milliseconds(self, which: int, percentile: float) -> float:
-        """Latency of the first (0) or the second (1)."""
-        return float(1000 * np.percentile(self.seconds[which], percentile))
+    def milliseconds(self, model: int, percentile: float) -> float:
+        """A percentile (0 to 100) of the latency of the first (0) or second (1) model, in ms."""
+        return float(1000 * np.percentile(self.seconds[model], percentile))
+
+    def to_json(self, labels: Sequence[str]) -> dict[str, Any]:
+        """The comparison as JSON values.
+
+        Args:
+            labels: names of the C labels, in order.
+        """
+
+        def named(probabilities: np.ndarray) -> dict[str, float]:
+            return {label: float(value) for label, value in zip(labels, probabilities, strict=True)}
+
+        return {
+            "rows": len(self.texts),
+            "agreement": self.agreement,
+            "max_probability_difference": float(self.differences.max()),
+            "shares": [named(shares) for shares in self.shares],
+            "changed": [
+                {"text": self.texts[row], "first": named(self.first[row]), "second": named(self.second[row])}
+                for row in self.changed
+            ],
+            "latency": [
+                {f"p{percentile}_ms": self.milliseconds(model, percentile) for percentile in (50, 95, 99)}
+                for model in (0, 1)
+            ],
+        }
 
 
-def shadow(first: Predict, second: Predict, texts: Sequence[str], pairs: Sequence[str] | None) -> Shadow:
-    """Asks both for one text at a time, in turns; who is first changes, so that neither has the warmer machine.
+def read_compared_texts(
+    files: Sequence[Path], text: str, text_pair: str | None, label: str
+) -> tuple[list[str], list[str] | None]:
+    """Reads the texts to compare models on.
 
     Args:
-        first: the one that serves.
-        second: the one that might.
-        texts: what to ask, at least one.
+        files: labeled text, whose labels are not used; or .txt files with one text a line, if there
+            is no `text_pair`.
+        text: column of the text.
+        text_pair: column of the second text, for pairs; None for single texts.
+        label: column of the label.
+
+    Returns:
+        texts, and second texts or None.
+
+    Raises:
+        DataError: a file cannot be read or used.
+    """
+    if text_pair is not None or any(path.suffix != ".txt" for path in files):
+        columns = DataConfig(train=tuple(files), text=text, text_pair=text_pair, label=label)
+        table = read_table(files, columns, Head.SOFTMAX)
+        return table.texts, table.pairs
+    lines: list[str] = []
+    for path in files:
+        try:
+            lines += [line for line in path.read_text("utf-8").split("\n") if line.strip()]
+        except OSError as error:
+            raise DataError(f"{path}: cannot read it: {error.strerror}; check --data") from None
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path}: not UTF-8 at byte {error.start}; convert the file") from None
+    if not lines:
+        raise DataError(f"{', '.join(map(str, files))}: has no texts; give a file with one text a line")
+    return lines, None
+
+
+def common_labels(
+    models: tuple[Model, Model], text: str, pair: str | None, labels: Sequence[str] | None = None
+) -> list[str]:
+    """Names of the labels of two models, after a first request to both.
+
+    Args:
+        models: both models.
+        text: text of the request.
+        pair: its second text, for classifiers of pairs.
+        labels: names of all labels in order; None to use those that a model knows, else "class 0",
+            "class 1", ...
+
+    Raises:
+        InputError: the models, or the models and the names, differ in the number of labels.
+    """
+    first, second = (model.predict([text], None if pair is None else [pair]).shape[1] for model in models)
+    if first != second:
+        raise InputError(
+            f"{models[0].name} returns {first} probabilities, {models[1].name} {second}; "
+            "compare models with the same labels"
+        )
+    names = labels or models[0].labels or models[1].labels or [f"class {number}" for number in range(first)]
+    if len(names) != first:
+        raise InputError(
+            f"--labels names {len(names)} labels, the models return {first} probabilities; name all in order"
+        )
+    return list(names)
+
+
+def compare_models(
+    first: Predict, second: Predict, texts: Sequence[str], pairs: Sequence[str] | None
+) -> ModelComparison:
+    """Sends one text at a time to both models, which take turns in being first.
+
+    Args:
+        first: prediction function of the serving model.
+        second: prediction function of the other one.
+        texts: at least one text.
         pairs: second texts, or None.
     """
-    subjects = (first, second)
+    models = (first, second)
     for row in range(min(_WARMUP, len(texts))):
-        for subject in subjects:
-            subject(texts[row : row + 1], None if pairs is None else pairs[row : row + 1])
-    answers: list[list[np.ndarray]] = [[], []]
+        for predict in models:
+            predict(texts[row : row + 1], None if pairs is None else pairs[row : row + 1])
+    probabilities: list[list[np.ndarray]] = [[], []]
     seconds = np.zeros((2, len(texts)))
     for row in range(len(texts)):
-        for which in (0, 1) if row % 2 else (1, 0):
+        for model in (0, 1) if row % 2 else (1, 0):
             started = time.perf_counter()
-            answer = subjects[which](texts[row : row + 1], None if pairs is None else pairs[row : row + 1])
-            seconds[which, row] = time.perf_counter() - started
-            answers[which].append(answer[0])
-    return Shadow(texts, np.array(answers[0]), np.array(answers[1]), seconds)
+            rows = models[model](texts[row : row + 1], None if pairs is None else pairs[row : row + 1])
+            seconds[model, row] = time.perf_counter() - started
+            probabilities[model].append(rows[0])
+    return ModelComparison(texts, np.array(probabilities[0]), np.array(probabilities[1]), seconds)

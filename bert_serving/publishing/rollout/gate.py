@@ -1,4 +1,4 @@
-"""The gate before publishing: is a candidate good enough, and no worse than the version that serves?"""
+"""The gate before publishing: rules on a candidate's scores and latency."""
 
 import statistics
 import time
@@ -18,7 +18,7 @@ from bert_serving.metrics import measure
 
 _LATENCY_TEXTS = 200
 _WARMUP_TEXTS = 5
-# A score that is better when it is lower has a largest value instead of a smallest.
+# Scores that are better when lower: for these, a loss is an increase.
 _LOWER_IS_BETTER = ("log_loss", "expected_calibration_error", "mean_squared_error", "mean_absolute_error")
 
 NonNegative = Annotated[float, Field(ge=0)]
@@ -27,16 +27,16 @@ Predict = Callable[[Sequence[str], Sequence[str] | None], np.ndarray]
 
 
 class GateRules(BaseModel):
-    """A gate file: what a candidate must do before it is published."""
+    """A gate file: rules that a candidate must meet to be published."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
     name: str
-    """of the data set, for the report"""
+    """name of the data set, for the report"""
     data: Annotated[tuple[Path, ...], Field(min_length=1)]
     """labeled text, relative to the gate file"""
     golden: tuple[Path, ...] = ()
-    """texts each of which must get its label"""
+    """labeled text of which every row must be predicted correctly"""
     text: str = "text"
     """column of the text"""
     text_pair: str | None = None
@@ -48,17 +48,17 @@ class GateRules(BaseModel):
     maximum: dict[str, float] = {}
     """largest value of a score, such as log_loss, expected_calibration_error"""
     largest_class_loss: NonNegative | None = None
-    """how much less a class's F1 may be than that of the serving version"""
+    """how much lower a label's F1 may be than that of the serving version"""
     largest_loss: dict[str, NonNegative] = {}
     """how much worse a score may be than that of the serving version"""
     largest_latency_ms: Positive | None = None
-    """95th percentile for one text, on this machine, in milliseconds"""
+    """95th percentile of the latency for one text on this machine, in milliseconds"""
     largest_slowdown: Positive | None = None
-    """median latency as a multiple of the serving version's, measured in turns on this machine; for folders"""
+    """median latency as a multiple of the serving version's, on this machine; not for servers"""
 
     @field_validator("data", "golden", mode="before")
     @classmethod
-    def _listed(cls, value: Any) -> Any:
+    def _as_tuple(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
 
     @property
@@ -67,20 +67,20 @@ class GateRules(BaseModel):
         return self.largest_class_loss is not None or bool(self.largest_loss) or self.largest_slowdown is not None
 
     def columns(self, files: Sequence[Path]) -> DataConfig:
-        """How the columns of some of the files are named."""
+        """Column names of labeled text files, as `read_table` takes them."""
         return DataConfig(train=tuple(files), text=self.text, text_pair=self.text_pair, label=self.label)
 
 
 @dataclass(frozen=True)
 class Check:
-    """One rule and what was found.
+    """Result of one rule.
 
     Attributes:
-        rule: what is asked, for people.
-        value: what was found.
-        limit: what it is compared with.
-        passed: whether the rule holds.
-        detail: what else one wants to know, such as the rows of a class.
+        rule: description of the rule.
+        value: measured value.
+        limit: value that the rule compares with.
+        passed: whether the rule is met.
+        detail: further information, such as the number of rows of a label.
     """
 
     rule: str
@@ -90,20 +90,25 @@ class Check:
     detail: str = ""
 
     def __str__(self) -> str:
+        """The result in one line."""
         return f"{self.rule}: {self.value:.4g}, limit {self.limit:.4g}" + (f" ({self.detail})" if self.detail else "")
+
+
+def _at_most(rule: str, value: float, limit: float, detail: str = "") -> Check:
+    return Check(rule, value, limit, value <= limit, detail)
 
 
 @dataclass(frozen=True)
 class GateReport:
-    """Why a candidate may pass, or not.
+    """Results of all rules for a candidate.
 
     Attributes:
         data: name of the data set.
         rows: number of its rows.
-        against: the version it was compared with; empty when there was none.
+        against: name of the serving version; empty if there was none to compare with.
         checks: one for each rule.
         metrics: the candidate's scores.
-        forced: the reason for publishing all the same.
+        forced: reason for publishing the candidate even if a rule fails; empty for none.
     """
 
     data: str
@@ -115,26 +120,29 @@ class GateReport:
 
     @property
     def passed(self) -> bool:
-        """Whether every rule holds."""
-        return all(check.passed for check in self.checks)
+        """Whether every rule is met."""
+        return not self.problems
 
     @property
     def problems(self) -> list[str]:
-        """One line for each rule that does not hold."""
+        """One line for each rule that is not met."""
         return [str(check) for check in self.checks if not check.passed]
 
     def record(self) -> dict[str, Any]:
         """The report as JSON values."""
         return asdict(self) | {"passed": self.passed}
 
-    def insist(self, subject: str) -> None:
-        """Ends the publication of a candidate that does not pass and is not forced.
+    def raise_if_failed(self, candidate: str) -> None:
+        """Ends the publication of a candidate that fails the gate and is not forced.
+
+        Args:
+            candidate: its folder, for the message.
 
         Raises:
-            GateError: with a line for each rule that does not hold.
+            GateError: with a line for each rule that is not met.
         """
         if not self.passed and not self.forced:
-            raise GateError(f"{subject} was not published", self.problems)
+            raise GateError(f"{candidate} was not published", self.problems)
 
 
 @dataclass(frozen=True)
@@ -143,8 +151,9 @@ class Latency:
 
     Attributes:
         median: of the candidate.
-        p95: its 95th percentile.
-        serving_median: of the serving version, measured in turns with it; None when that is no folder.
+        p95: 95th percentile of the candidate.
+        serving_median: of the serving version, measured alternately with the candidate; None if it
+            was not measured.
     """
 
     median: float
@@ -156,7 +165,8 @@ def load_gate(path: Path) -> GateRules:
     """Reads a gate file and makes its paths absolute.
 
     Raises:
-        RunFileError: the file is missing, is no TOML, or has wrong, missing or unknown keys; lists all of them.
+        RunFileError: the file is missing, is not valid TOML, or has wrong, missing or unknown keys;
+            lists all of them.
     """
     try:
         rules = GateRules.model_validate(tomllib.loads(path.read_text("utf-8")))
@@ -165,10 +175,10 @@ def load_gate(path: Path) -> GateRules:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RunFileError(str(path), [f"is not valid TOML: {error}"]) from None
     except ValidationError as error:
-        raise RunFileError(str(path), [_problem(each) for each in error.errors()]) from None
+        raise RunFileError(str(path), [_problem(problem) for problem in error.errors()]) from None
     base = path.absolute().parent
-    listed = {key: tuple(base / each for each in getattr(rules, key)) for key in ("data", "golden")}
-    return rules.model_copy(update=listed)
+    absolute = {key: tuple(base / file for file in getattr(rules, key)) for key in ("data", "golden")}
+    return rules.model_copy(update=absolute)
 
 
 def judge(
@@ -180,53 +190,58 @@ def judge(
     latency: Latency | None = None,
     against: str = "",
 ) -> GateReport:
-    """Holds a candidate against the rules.
+    """Applies the rules to a candidate.
 
     Args:
-        rules: the gate file.
-        candidate: its answers to the data set.
-        serving: the serving version's answers to the same rows; None when there is no such version yet.
-        golden: the candidate's answers to the golden texts.
+        rules: the gate.
+        candidate: the candidate's predictions for the data set.
+        serving: the serving version's predictions for the same rows; None if there is none.
+        golden: the candidate's predictions for the golden texts.
         latency: of the candidate.
         against: name of the serving version.
 
     Raises:
-        RunFileError: a rule asks for a score that this kind of model does not have.
+        RunFileError: a rule names a score that this kind of model does not have.
     """
     scores = measure(candidate.head, candidate.labels, candidate.y_true, candidate.values)
-    _check_names(rules, scores)
-    checks = [*_absolute(rules, scores)]
+    main_scores = {name: value for name, value in scores.items() if isinstance(value, float)}
+    _check_score_names(rules, main_scores)
+    checks = [
+        Check(f"smallest {name}", scores[name], limit, scores[name] >= limit) for name, limit in rules.minimum.items()
+    ]
+    checks += [_at_most(f"largest {name}", scores[name], limit) for name, limit in rules.maximum.items()]
     if serving is not None:
-        before = measure(serving.head, serving.labels, serving.y_true, serving.values)
-        checks += _relative(rules, scores, before)
+        checks += _loss_checks(rules, scores, measure(serving.head, serving.labels, serving.y_true, serving.values))
     if golden is not None:
-        wrong = [row for row in range(len(golden)) if not golden.correct[row]]
-        checks.append(Check("golden texts answered wrong", len(wrong), 0, not wrong, _mistakes(golden, wrong)))
+        checks.append(_golden_check(golden))
     if latency is not None:
-        checks += _timely(rules, latency)
-    main = {name: value for name, value in scores.items() if isinstance(value, float)}
-    return GateReport(rules.name, len(candidate), against if serving is not None else "", tuple(checks), main)
+        checks += _latency_checks(rules, latency)
+    compared = against if serving is not None else ""
+    return GateReport(rules.name, len(candidate), compared, tuple(checks), main_scores)
 
 
 def measure_latency(
     candidate: Predict, serving: Predict | None, texts: Sequence[str], pairs: Sequence[str] | None
 ) -> Latency:
-    """Asks for one text at a time; candidate and serving version take turns, so that both see the same machine."""
-    subjects = [candidate] if serving is None else [candidate, serving]
-    seconds: list[list[float]] = [[] for _ in subjects]
+    """Sends one text at a time, alternately to the candidate and the serving version.
+
+    Args:
+        candidate: prediction function of the candidate.
+        serving: prediction function of the serving version; None to measure the candidate alone.
+        texts: at least one text; the first 200 are used.
+        pairs: second texts, or None.
+    """
+    models = [candidate] if serving is None else [candidate, serving]
+    seconds: list[list[float]] = [[] for _ in models]
     rows = [number % len(texts) for number in range(_WARMUP_TEXTS)] + list(range(len(texts)))[:_LATENCY_TEXTS]
     for number, row in enumerate(rows):
-        for subject, found in zip(subjects, seconds, strict=True):
+        for predict, measured in zip(models, seconds, strict=True):
             started = time.perf_counter()
-            subject([texts[row]], None if pairs is None else [pairs[row]])
+            predict([texts[row]], None if pairs is None else [pairs[row]])
             if number >= _WARMUP_TEXTS:
-                found.append(time.perf_counter() - started)
-    mine = seconds[0]
-    return Latency(
-        statistics.median(mine),
-        float(np.percentile(mine, 95)),
-        statistics.median(seconds[1]) if serving is not None else None,
-    )
+                measured.append(time.perf_counter() - started)
+    medians = [statistics.median(measured) for measured in seconds]
+    return Latency(medians[0], float(np.percentile(seconds[0], 95)), medians[1] if serving is not None else None)
 
 
 def _problem(problem: Any) -> str:
@@ -239,57 +254,45 @@ def _problem(problem: Any) -> str:
     return f"{where}: {problem['msg'][0].lower()}{problem['msg'][1:]}, got {problem['input']!r}"
 
 
-def _check_names(rules: GateRules, scores: Mapping[str, Any]) -> None:
-    known = [name for name, value in scores.items() if isinstance(value, float)]
-    asked = {"minimum": rules.minimum, "maximum": rules.maximum, "largest_loss": rules.largest_loss}
+def _check_score_names(rules: GateRules, scores: Mapping[str, float]) -> None:
+    named = {"minimum": rules.minimum, "maximum": rules.maximum, "largest_loss": rules.largest_loss}
     problems = [
-        f"{key}.{name}: this model has no such score; known are {', '.join(known)}"
-        for key, names in asked.items()
+        f"{key}.{name}: this model has no such score; known are {', '.join(scores)}"
+        for key, names in named.items()
         for name in names
-        if name not in known
+        if name not in scores
     ]
     if problems:
         raise RunFileError(f"gate {rules.name}", problems)
 
 
-def _absolute(rules: GateRules, scores: Mapping[str, Any]) -> list[Check]:
-    smallest = [
-        Check(f"smallest {name}", scores[name], limit, scores[name] >= limit) for name, limit in rules.minimum.items()
-    ]
-    largest = [
-        Check(f"largest {name}", scores[name], limit, scores[name] <= limit) for name, limit in rules.maximum.items()
-    ]
-    return smallest + largest
-
-
-def _relative(rules: GateRules, scores: Mapping[str, Any], before: Mapping[str, Any]) -> list[Check]:
+def _loss_checks(rules: GateRules, scores: Mapping[str, Any], serving: Mapping[str, Any]) -> list[Check]:
     checks = []
     for name, limit in rules.largest_loss.items():
-        loss = scores[name] - before[name] if name in _LOWER_IS_BETTER else before[name] - scores[name]
-        detail = f"{scores[name]:.4f}, serving {before[name]:.4f}"
-        checks.append(Check(f"loss of {name}", loss, limit, loss <= limit, detail))
+        loss = scores[name] - serving[name] if name in _LOWER_IS_BETTER else serving[name] - scores[name]
+        checks.append(_at_most(f"loss of {name}", loss, limit, f"{scores[name]:.4f}, serving {serving[name]:.4f}"))
     if rules.largest_class_loss is not None:
         for label, values in scores.get("per_class", {}).items():
-            was = before["per_class"].get(label, {"f1": 0.0})["f1"]
-            detail = f"F1 {values['f1']:.4f}, serving {was:.4f}, {values['support']:,.0f} rows"
-            loss, limit = was - values["f1"], rules.largest_class_loss
-            checks.append(Check(f"loss of class {label}", loss, limit, loss <= limit, detail))
+            before = serving["per_class"].get(label, {"f1": 0.0})["f1"]
+            detail = f"F1 {values['f1']:.4f}, serving {before:.4f}, {values['support']:,.0f} rows"
+            checks.append(_at_most(f"loss of class {label}", before - values["f1"], rules.largest_class_loss, detail))
     return checks
 
 
-def _timely(rules: GateRules, latency: Latency) -> list[Check]:
-    checks = []
-    if rules.largest_latency_ms is not None:
-        found, limit = 1000 * latency.p95, rules.largest_latency_ms
-        detail = f"median {1000 * latency.median:.1f} ms"
-        checks.append(Check("95th percentile of latency in ms", found, limit, found <= limit, detail))
-    if rules.largest_slowdown is not None and latency.serving_median is not None:
-        times, limit = latency.median / latency.serving_median, rules.largest_slowdown
-        detail = f"median {1000 * latency.median:.1f} ms, serving {1000 * latency.serving_median:.1f} ms"
-        checks.append(Check("latency as a multiple of the serving version's", times, limit, times <= limit, detail))
-    return checks
-
-
-def _mistakes(golden: Predictions, wrong: Sequence[int]) -> str:
+def _golden_check(golden: Predictions) -> Check:
+    wrong = [row for row in range(len(golden)) if not golden.correct[row]]
     shown = [f"{golden.table.texts[row][:40]!r} is {golden.predicted_label(row)}" for row in wrong[:3]]
-    return "; ".join(shown) if wrong else f"{len(golden)} texts"
+    return _at_most("golden texts answered wrong", len(wrong), 0, "; ".join(shown) or f"{len(golden)} texts")
+
+
+def _latency_checks(rules: GateRules, latency: Latency) -> list[Check]:
+    checks = []
+    median = f"median {1000 * latency.median:.1f} ms"
+    if rules.largest_latency_ms is not None:
+        rule = "95th percentile of latency in ms"
+        checks.append(_at_most(rule, 1000 * latency.p95, rules.largest_latency_ms, median))
+    if rules.largest_slowdown is not None and latency.serving_median is not None:
+        rule = "latency as a multiple of the serving version's"
+        detail = f"{median}, serving {1000 * latency.serving_median:.1f} ms"
+        checks.append(_at_most(rule, latency.median / latency.serving_median, rules.largest_slowdown, detail))
+    return checks

@@ -1,11 +1,11 @@
-"""What a version consists of: the sha256 of each file, in the form that `sha256sum -c` reads."""
+"""SHA-256 sums of a version's files, in the format that `sha256sum -c` reads."""
 
 import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
 
 from bert_serving import contract
 from bert_serving.contract import EXTRA_FOLDER
@@ -14,7 +14,7 @@ from bert_serving.errors import PublishError
 SUMS_FILE = f"{EXTRA_FOLDER}/SHA256SUMS"
 PUBLICATION_FILE = f"{EXTRA_FOLDER}/publication.json"
 GRAPH_FILE = contract.GRAPH_FILE
-"""a folder without it is no version: it goes last and is removed first"""
+"""a folder without this file is not a version: it is written last and deleted first"""
 
 _CHUNK = 1 << 20
 _LINE = re.compile(r"([0-9a-f]{64})  (.+)")
@@ -22,70 +22,77 @@ _LINE = re.compile(r"([0-9a-f]{64})  (.+)")
 
 @dataclass(frozen=True)
 class FileSums:
-    """Files of a version, without the list itself.
+    """Sums of a version's files, without the list of sums itself.
 
     Attributes:
-        digests: relative name to sha256 in hex.
+        digests: relative file name to SHA-256 in hex.
     """
 
     digests: Mapping[str, str]
 
     def same_model(self, other: "FileSums") -> bool:
-        """Whether both hold the same model, whoever published it when."""
-        ours, theirs = (
-            {name: each for name, each in one.digests.items() if name != PUBLICATION_FILE} for one in (self, other)
-        )
-        return ours == theirs
+        """Whether both describe the same model; the records of their publications may differ."""
+        return _without_record(self.digests) == _without_record(other.digests)
 
     def text(self) -> bytes:
-        """The list as a file."""
+        """The list as `sha256sum` writes it."""
         return "".join(f"{digest}  {name}\n" for name, digest in sorted(self.digests.items())).encode()
 
     @classmethod
-    def parse(cls, content: bytes, source: str) -> "FileSums":
+    def parse(cls, content: bytes, source: str) -> Self:
         """Reads the list.
 
+        Args:
+            content: the file's bytes.
+            source: its location, for messages.
+
         Raises:
-            PublishError: it is damaged.
+            PublishError: the list is damaged.
         """
-        found = {}
+        digests = {}
         for line in content.decode("utf-8", errors="replace").splitlines():
             match = _LINE.fullmatch(line)
             if match is None:
                 raise PublishError(
                     f"{source}: damaged list of files: {line[:80]!r}; remove the version and publish again"
                 )
-            found[match[2]] = match[1]
-        return cls(found)
+            digests[match[2]] = match[1]
+        return cls(digests)
 
 
-def sums_of(folder: Path, progress: Callable[[int], None]) -> FileSums:
-    """Reads every file of a version folder; lists that an earlier publication left are passed over.
+def _without_record(digests: Mapping[str, str]) -> dict[str, str]:
+    return {name: digest for name, digest in digests.items() if name != PUBLICATION_FILE}
+
+
+def sums_of(folder: Path) -> FileSums:
+    """Reads every file of a version folder, except the files that an earlier publication added.
 
     Raises:
         PublishError: a file cannot be read.
     """
     names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
-    return FileSums(
-        {name: file_digest(folder / name, progress) for name in names if name not in (SUMS_FILE, PUBLICATION_FILE)}
-    )
+    return FileSums({name: file_digest(folder / name) for name in names if name not in (SUMS_FILE, PUBLICATION_FILE)})
 
 
-def file_digest(path: Path, progress: Callable[[int], None]) -> str:
-    """sha256 of a file in hex.
+def file_digest(path: Path, progress: Callable[[int], None] = lambda _: None) -> str:
+    """SHA-256 of a file in hex.
+
+    Args:
+        path: the file.
+        progress: called with the bytes read since the last call.
 
     Raises:
-        PublishError: it cannot be read.
+        PublishError: the file cannot be read.
     """
     try:
         with path.open("rb") as stream:
             return stream_digest(stream, progress)
     except OSError as error:
-        raise PublishError(f"{path}: cannot read it: {error.strerror}") from None
+        raise PublishError(f"{path}: cannot read it: {error.strerror}; check its permissions") from None
 
 
 def stream_digest(stream: IO[bytes], progress: Callable[[int], None]) -> str:
-    """sha256 of the rest of a stream in hex."""
+    """SHA-256 of the rest of a stream in hex."""
     digest = hashlib.sha256()
     while chunk := stream.read(_CHUNK):
         digest.update(chunk)

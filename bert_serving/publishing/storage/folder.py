@@ -1,4 +1,4 @@
-"""Publishing into a folder of this machine or of a network: copied beside the versions, then renamed."""
+"""Publishing to a local or network folder: copied to a hidden folder, then renamed."""
 
 import contextlib
 import errno
@@ -18,51 +18,53 @@ _CHUNK = 1 << 20
 
 
 def publish_in_folder(package: Package, model: Path, version: int, progress: Progress) -> None:
-    """Copies a version and gives it its number in one step; one that was broken off goes on where it stood.
+    """Copies a version, then renames it to its number; resumes an interrupted copy.
 
     Args:
-        package: what to publish.
-        model: the model's folder; made when there is none.
-        version: its number there.
-        progress: told of bytes copied and bytes read back.
+        package: files to publish.
+        model: folder of the model's versions; created if it does not exist.
+        version: number of the new version.
+        progress: called with the bytes copied and read back.
 
     Raises:
-        PublishError: the version is there, another process publishes it, or the folder cannot be written.
+        PublishError: the version exists, another process is publishing it, or the folder cannot be
+            written.
     """
     target = model / str(version)
+    exists = f"{target}: version {version} exists and is never overwritten"
     try:
         model.mkdir(parents=True, exist_ok=True)
-        with _alone(model / f".publishing-{version}.lock", target):
+        with _locked(model / f".publishing-{version}.lock", target):
             if target.exists():
-                raise PublishError(f"{target}: version {version} exists and is never overwritten")
+                raise PublishError(exists)
             staging = model / f".publishing-{version}"
-            _bring(package, staging, progress)
+            _copy_files(package, staging, progress)
+            # Otherwise a power failure after the rename could leave files without their content.
             flush_tree(staging)
             staging.rename(target)
             flush(model)
     except OSError as error:
-        # Only a folder that another program made meanwhile can stand in the way of the rename.
+        # The rename fails so only if another program has created the folder in the meantime.
         if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
-            raise PublishError(f"{target}: version {version} exists and is never overwritten") from None
-        raise PublishError(f"{target}: cannot write it: {error.strerror}; make room or choose another --to") from None
+            raise PublishError(exists) from None
+        raise PublishError(f"{target}: cannot write it: {error.strerror}; free space or choose another --to") from None
 
 
-def _bring(package: Package, staging: Path, progress: Progress) -> None:
-    wanted = set(package.names)
-    for path in sorted(staging.rglob("*"), reverse=True) if staging.exists() else ():
-        if path.is_file() and path.relative_to(staging).as_posix() not in wanted:
+def _copy_files(package: Package, staging: Path, progress: Progress) -> None:
+    for path in [path for path in staging.rglob("*") if path.is_file()]:
+        if path.relative_to(staging).as_posix() not in package.names:
             path.unlink()
     for name in package.names:
         path = staging / name
         if path.is_file() and file_digest(path, progress) == package.digest(name):
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
-        if name in package.written:
-            path.write_bytes(package.written[name])
+        if name in package.generated:
+            path.write_bytes(package.generated[name])
         else:
             _copy(package.source / name, path, progress)
         if file_digest(path, progress) != package.digest(name):
-            raise PublishError(f"{path}: was copied, but differs from {package.source / name}; publish again")
+            raise PublishError(f"{path}: differs from {package.source / name} after the copy; publish again")
 
 
 def _copy(source: Path, target: Path, progress: Progress) -> None:
@@ -74,16 +76,16 @@ def _copy(source: Path, target: Path, progress: Progress) -> None:
 
 
 @contextlib.contextmanager
-def _alone(path: Path, target: Path) -> Iterator[None]:
-    """Holds a lock that ends with the process, however it ends."""
+def _locked(path: Path, target: Path) -> Iterator[None]:
+    """Holds a file lock, which the system releases when the process ends in any way."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise PublishError(f"{target}: another process publishes this version; wait for it") from None
-            # The file may have been removed between open and lock by the one who held it.
+                raise PublishError(f"{target}: another process is publishing this version; wait for it") from None
+            # The previous holder may have deleted the file between open and lock.
             if not _is_at(descriptor, path):
                 continue
             try:

@@ -1,4 +1,4 @@
-"""A place for models: a folder, or a URL of a storage that fsspec knows, such as s3:// and gs://."""
+"""Storage locations of models: a folder, or a URL that fsspec can open, such as s3:// and gs://."""
 
 import contextlib
 import functools
@@ -11,63 +11,73 @@ from typing import Any, Self
 from bert_serving.errors import BertServingError, PublishError
 from bert_serving.publishing.storage.file_sums import stream_digest
 
-# Words of the libraries' errors (class names, by the start) and what a person can do.
+# Beginnings of the class names of the storage libraries' errors, and what the user can do about
+# them.
 _ADVICE = {
-    "NoCredentials": "there are no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
+    "NoCredentials": "no credentials were found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
     "PartialCredentials": "the credentials are incomplete; set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-    "DefaultCredentials": "there are no credentials; run `gcloud auth application-default login`",
-    "ProfileNotFound": "AWS_PROFILE names no profile of ~/.aws/config",
-    "PermissionError": "the credentials may not do that; ask for the right to list, read, write and delete there",
-    "EndpointConnection": "the storage cannot be reached; check the network and AWS_ENDPOINT_URL",
-    "ConnectTimeout": "the storage does not answer; check the network and AWS_ENDPOINT_URL",
-    "ClientConnector": "the storage cannot be reached; check the network",
+    "DefaultCredentials": "no credentials were found; run `gcloud auth application-default login`",
+    "ProfileNotFound": "AWS_PROFILE is not a profile in ~/.aws/config; correct it or unset it",
+    "PermissionError": "access denied; the credentials need list, read, write and delete permission",
+    "EndpointConnection": "cannot connect to the storage; check the network and AWS_ENDPOINT_URL",
+    "ConnectTimeout": "the connection to the storage timed out; check the network and AWS_ENDPOINT_URL",
+    "ClientConnector": "cannot connect to the storage; check the network",
 }
 Progress = Callable[[int], None]
-"""told of bytes that went over"""
+"""called with the number of bytes transferred since the last call"""
 
 
-def open_place(url: str) -> "Place":
-    """The place that a URL or a path means; nothing is asked of it yet.
+def open_location(url: str) -> "Location":
+    """Opens a storage location by URL or path, without a request to the storage.
 
     Raises:
-        PublishError: the URL cannot be used, or a package for it is missing.
+        PublishError: the URL is not supported, or a package for it is not installed.
     """
     try:
-        import fsspec
+        import fsspec  # noqa: PLC0415  optional extra
     except ImportError:
         raise PublishError(f"{url}: fsspec is not installed; pip install 'bert-serving[publish]'") from None
-    # gcsfs asks a second API for a bucket's layout, which matters to zonal buckets only, and warns on every call where it may not.
+    # gcsfs queries a second API for the bucket layout, which only zonal buckets need, and warns on
+    # every call without access.
     os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
     address = url if "://" in url else str(Path(url).absolute())
     try:
-        # Listings that others change must not come from memory.
+        # Cached listings would hide the files of other publishers.
         files, root = fsspec.core.url_to_fs(address, use_listings_cache=False)
     except ImportError as error:
         raise PublishError(f"{url}: {error}; pip install 'bert-serving[publish]'") from None
     except ValueError as error:
         raise PublishError(f"{url}: {error}; give a folder, or a URL such as s3://bucket/models") from None
-    return Place(url.rstrip("/"), files, root.rstrip("/"))
+    return Location(url.rstrip("/"), files, root.rstrip("/"))
 
 
-def _translated(function: Any) -> Any:
-    """Turns the errors of storages, which are of many families, into one line each."""
+def _with_plain_errors(function: Any) -> Any:
+    """Wraps a method so that any exception of a storage library becomes a one-line PublishError."""
 
     @functools.wraps(function)
-    def call(self: "Place", *arguments: Any) -> Any:
-        with self._errors():
+    def call(self: "Location", *arguments: Any) -> Any:
+        try:
             return function(self, *arguments)
+        except (BertServingError, AttributeError, NameError, TypeError):
+            raise  # raised on purpose, or a bug in this project
+        except FileNotFoundError as error:
+            raise PublishError(f"{self.url}: not found: {_line(error)}; check the name of the bucket") from None
+        except Exception as error:  # noqa: BLE001  every storage library has exception classes of its own
+            names = [kind.__name__ for cause in _chain(error) for kind in type(cause).__mro__]
+            advice = [text for start, text in _ADVICE.items() if any(name.startswith(start) for name in names)]
+            raise PublishError(f"{self.url}: {advice[0] if advice else _line(error)}") from None
 
     return call
 
 
 @dataclass(frozen=True)
-class Place:
-    """A folder of a storage, and what publishing does there.
+class Location:
+    """A folder in a storage, with the operations that publishing needs.
 
     Attributes:
-        url: for messages.
-        files: the file system of fsspec.
-        root: the folder, as the file system spells it.
+        url: as the user wrote it, for messages.
+        files: the fsspec file system.
+        root: path of the folder in that file system.
     """
 
     url: str
@@ -76,126 +86,130 @@ class Place:
 
     @property
     def name(self) -> str:
-        """Its own name, the last part of the URL."""
+        """Last part of the URL."""
         return self.root.rsplit("/", 1)[-1]
 
     @property
     def folder(self) -> Path | None:
-        """The folder as a path of this machine; None for anything else."""
-        local = (
-            "file" in self.files.protocol if isinstance(self.files.protocol, tuple) else self.files.protocol == "file"
-        )
+        """The folder as a local path; None for object storages."""
+        protocols = self.files.protocol
+        local = "file" in (protocols if isinstance(protocols, tuple) else (protocols,))
         return Path(self.root) if local else None
 
     def below(self, name: str) -> Self:
-        """A folder in this one."""
+        """A subfolder."""
         return type(self)(f"{self.url}/{name}", self.files, f"{self.root}/{name}")
 
-    @_translated
+    @_with_plain_errors
     def check(self) -> None:
-        """Makes sure that the storage answers: without a bucket or credentials nothing else makes sense."""
+        """Checks that the storage answers: that the bucket exists and the credentials work.
+
+        Raises:
+            PublishError: they do not; this and every other operation turns a storage's error into
+                one line.
+        """
         if self.folder is None:
             bucket = self.root.split("/")[0]
             with contextlib.suppress(NotImplementedError):
                 self.files.ls(bucket, detail=False)
 
-    @_translated
+    @_with_plain_errors
     def names(self) -> list[str]:
-        """Names of what lies in the folder, sorted; none when there is no folder."""
+        """Sorted names of the files and folders in this folder; empty if it does not exist."""
         try:
             children = self.files.ls(self.root, detail=False)
         except (FileNotFoundError, NotADirectoryError):
             return []
-        # Some storages list an empty marker object of the folder itself.
+        # Some storages also list an empty marker object for the folder itself.
         return sorted({child.rstrip("/").rsplit("/", 1)[-1] for child in children if child.rstrip("/") != self.root})
 
-    @_translated
+    def numbers(self) -> list[int]:
+        """Ascending names that are numbers, as the names of version folders are."""
+        return sorted(int(name) for name in self.names() if name.isascii() and name.isdigit())
+
+    @_with_plain_errors
     def sizes(self) -> dict[str, int]:
-        """Bytes of every file below the folder, by relative name."""
-        found = self.files.find(self.root, detail=True)
+        """Size in bytes of every file below this folder, by relative name."""
+        files = self.files.find(self.root, detail=True)
         return {
-            name.removeprefix(f"{self.root}/"): int(each["size"])
-            for name, each in found.items()
-            if each["type"] == "file" and name.startswith(f"{self.root}/") and not name.endswith("/")
+            name.removeprefix(f"{self.root}/"): int(details["size"])
+            for name, details in files.items()
+            if details["type"] == "file" and name.startswith(f"{self.root}/") and not name.endswith("/")
         }
 
-    @_translated
+    @_with_plain_errors
     def read(self, name: str) -> bytes | None:
-        """A small file; None when there is none."""
+        """Content of a small file; None if it does not exist."""
         try:
-            return self.files.cat_file(f"{self.root}/{name}")
+            return bytes(self.files.cat_file(f"{self.root}/{name}"))
         except (FileNotFoundError, NotADirectoryError):
             return None
 
-    @_translated
+    @_with_plain_errors
     def digest(self, name: str, progress: Progress) -> str | None:
-        """sha256 of a file as it lies there, in hex; None when there is none."""
+        """SHA-256 of a file as stored, in hex; None if it does not exist."""
         try:
             with self.files.open(f"{self.root}/{name}", "rb") as stream:
                 return stream_digest(stream, progress)
         except FileNotFoundError:
             return None
 
-    @_translated
+    @_with_plain_errors
     def create(self, name: str, content: bytes) -> bool:
-        """Writes a small file unless there is one of that name; False when there is, and of two writers to one."""
+        """Writes a small file unless one of that name exists.
+
+        Returns:
+            False if it exists; of two concurrent writers, one gets False.
+        """
         try:
             self.files.pipe_file(f"{self.root}/{name}", content, mode="create")
         except FileExistsError:
             return False
         return True
 
-    @_translated
+    @_with_plain_errors
     def upload(self, source: Path, name: str, progress: Progress) -> bool:
-        """Copies a file there unless there is one of that name; False when there is, and to the second of two writers."""
-        from fsspec.callbacks import Callback
+        """Uploads a file unless one of that name exists.
 
-        class Bytes(Callback):
-            """fsspec's callback as a function of the bytes since the last call."""
-
-            def relative_update(self, inc: int = 1) -> None:
-                super().relative_update(inc)
-                progress(inc)
-
-            def absolute_update(self, value: int) -> None:
-                progress(value - self.value)
-                super().absolute_update(value)
-
+        Returns:
+            False if it exists; of two concurrent writers, one gets False.
+        """
         try:
-            self.files.put_file(str(source), f"{self.root}/{name}", callback=Bytes(), mode="create")
+            self.files.put_file(str(source), f"{self.root}/{name}", callback=_byte_callback(progress), mode="create")
         except FileExistsError:
             return False
         return True
 
-    @_translated
+    @_with_plain_errors
     def remove(self, name: str) -> None:
-        """Removes a file, if it is there."""
+        """Deletes a file, if it exists."""
         with contextlib.suppress(FileNotFoundError):
             self.files.rm_file(f"{self.root}/{name}")
 
-    @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except (BertServingError, AttributeError, NameError, TypeError):
-            raise  # ours, and mistakes of ours
-        except FileNotFoundError as error:
-            raise PublishError(
-                f"{self.url}: there is no such place: {_line(error)}; check the name of the bucket"
-            ) from None
-        except Exception as error:  # every storage brings exceptions of its own
-            names = [each.__name__ for kind in _chain(error) for each in type(kind).__mro__]
-            advice = [text for start, text in _ADVICE.items() if any(name.startswith(start) for name in names)]
-            raise PublishError(f"{self.url}: {advice[0] if advice else _line(error)}") from None
+
+def _byte_callback(progress: Progress) -> Any:
+    """An fsspec callback that reports the bytes since its last call."""
+    from fsspec.callbacks import Callback  # noqa: PLC0415  optional extra
+
+    class Bytes(Callback):  # type: ignore[misc]  # fsspec has no annotations
+        def relative_update(self, inc: int = 1) -> None:
+            super().relative_update(inc)
+            progress(inc)
+
+        def absolute_update(self, value: int) -> None:
+            progress(value - self.value)
+            super().absolute_update(value)
+
+    return Bytes()
 
 
-def _chain(error: BaseException) -> list[BaseException]:
-    found: list[BaseException] = []
-    at: BaseException | None = error
-    while at is not None and at not in found:
-        found.append(at)
-        at = at.__cause__ or at.__context__
-    return found
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception and its causes, innermost last."""
+    visited: list[BaseException] = []
+    while error is not None and error not in visited:
+        visited.append(error)
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _line(error: BaseException) -> str:

@@ -1,6 +1,7 @@
-"""What is published: the files of a verified export with their sums, and the record of the publication."""
+"""The files to publish: those of an export, their SHA-256 sums, and the publication record."""
 
 import getpass
+import hashlib
 import json
 import socket
 from collections.abc import Callable
@@ -19,73 +20,71 @@ class Package:
     """The files of one version.
 
     Attributes:
-        source: the version folder that they come from.
-        sums: of all files but the list itself.
-        written: files that publishing adds, by name: the record and the list.
+        source: the exported version folder.
+        sums: of all files but the list of sums itself.
+        generated: content of the files that publishing adds, by name: the record and the list of
+            sums.
     """
 
     source: Path
     sums: FileSums
-    written: dict[str, bytes]
+    generated: dict[str, bytes]
 
     @property
     def names(self) -> list[str]:
-        """Every file in the order of publication: what makes a folder a version goes last."""
-        first = sorted(name for name in {*self.sums.digests, *self.written} if name != GRAPH_FILE)
-        return [*first, GRAPH_FILE]
+        """Every file in the order of publication; saved_model.pb is last."""
+        others = sorted(name for name in {*self.sums.digests, *self.generated} if name != GRAPH_FILE)
+        return [*others, GRAPH_FILE]
 
     @property
     def size(self) -> int:
-        """Bytes of all files."""
+        """Size of all files in bytes."""
         return sum(
-            len(self.written[name]) if name in self.written else (self.source / name).stat().st_size
+            len(self.generated[name]) if name in self.generated else (self.source / name).stat().st_size
             for name in self.names
         )
 
     def digest(self, name: str) -> str:
-        """sha256 of a file in hex; the list of the sums is not in itself."""
-        return _sha256(self.written[name]) if name in self.written else self.sums.digests[name]
+        """SHA-256 of a file in hex; the list of sums does not contain itself."""
+        return _sha256(self.generated[name]) if name in self.generated else self.sums.digests[name]
 
 
-def pack(source: Path, record: dict[str, Any], progress: Progress) -> Package:
+def pack(source: Path, record: dict[str, Any]) -> Package:
     """Reads a version folder and adds the record of its publication.
 
     Args:
         source: the version folder.
-        record: what the record says besides time, person and program.
-        progress: told of the bytes read.
+        record: content of the record besides time, user and program.
 
     Raises:
         PublishError: a file cannot be read.
     """
-    sums = sums_of(source, progress)
-    written = {
+    sums = sums_of(source)
+    publication = {
         "format": 1,
         **record,
         "published": datetime.now(UTC).isoformat(timespec="seconds"),
         "by": f"{_user()}@{socket.gethostname()}",
         "program": f"bert-serving {__version__}",
     }
-    content = (json.dumps(written, indent=2, ensure_ascii=False) + "\n").encode()
+    content = (json.dumps(publication, indent=2, ensure_ascii=False) + "\n").encode()
     sums = FileSums({**sums.digests, PUBLICATION_FILE: _sha256(content)})
     return Package(source, sums, {PUBLICATION_FILE: content, SUMS_FILE: sums.text()})
 
 
-def meter(total: int, tell: Callable[[int, int], None]) -> Progress:
-    """Adds up bytes and tells the sum and the total."""
+def byte_counter(total: int, report: Callable[[int, int], None]) -> Progress:
+    """A progress function that sums the bytes of its calls and reports the sum and the total."""
     done = 0
 
     def add(count: int) -> None:
         nonlocal done
         done += count
-        tell(min(done, total), total)
+        report(min(done, total), total)
 
     return add
 
 
 def _sha256(content: bytes) -> str:
-    import hashlib
-
     return hashlib.sha256(content).hexdigest()
 
 

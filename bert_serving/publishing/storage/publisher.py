@@ -1,4 +1,4 @@
-"""Who publishes: enough to tell a process that works from one that is gone."""
+"""The identity of a publishing process, sufficient to tell whether it has ended."""
 
 import json
 import os
@@ -15,10 +15,11 @@ class Publisher:
 
     Attributes:
         host: name of its machine.
-        boot: id of the machine's run, and of the process namespace: containers count processes of their own.
-        process: its number.
-        started: when it started, in the machine's clock ticks: numbers are used again.
-        when: when it began to publish, UTC.
+        boot: boot id of the machine and process namespace, since containers number their processes
+            themselves.
+        process: process id.
+        started: start time in clock ticks since boot, since process ids are reused.
+        when: start of the publication, UTC.
     """
 
     host: str
@@ -30,48 +31,46 @@ class Publisher:
     @classmethod
     def current(cls) -> Self:
         """This process, now."""
-        return cls(socket.gethostname(), _boot(), os.getpid(), _started(os.getpid()), _now())
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        return cls(socket.gethostname(), _boot(), os.getpid(), _started(os.getpid()), now)
 
     @classmethod
     def parse(cls, content: bytes | None) -> Self | None:
-        """Reads what `text` wrote; None for anything else."""
+        """Reads the output of `to_json`; None for anything else."""
         try:
             value = json.loads(content or b"")
             return cls(**{field.name: value[field.name] for field in fields(cls)})
         except (ValueError, KeyError, TypeError):
             return None
 
-    def text(self) -> bytes:
-        """As JSON."""
+    def to_json(self) -> bytes:
+        """The identity as JSON."""
         return json.dumps(asdict(self)).encode()
 
     @property
-    def gone(self) -> bool:
-        """Whether it has surely ended: only a process of this machine can be looked for."""
+    def has_ended(self) -> bool:
+        """Whether it has certainly ended; False for processes of other machines."""
         return (self.host, self.boot) == (socket.gethostname(), _boot()) and _started(self.process) != self.started
 
     def __str__(self) -> str:
+        """The process for messages."""
         return f"process {self.process} on {self.host}, since {self.when}"
 
 
 def _boot() -> str:
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
+        return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {Path('/proc/self/ns/pid').readlink()}"
     except OSError:
         return ""
 
 
 def _started(process: int) -> str:
-    """Clock ticks from the machine's start to the process's; empty when there is no such process."""
+    """Start of a process in clock ticks since boot, as in proc(5); empty if it has ended."""
     try:
-        # The name of the program stands in brackets and may hold spaces; the start is the 20th field after it.
+        # The program's name is in parentheses and may contain spaces; the start is the 20th field
+        # after it.
         fields_after_name = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return ""
-    # A zombie has ended: its parent has only not asked yet.
+    # A zombie has ended; its parent has not collected its status yet.
     return "" if fields_after_name[0] in "ZX" else fields_after_name[19]
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,23 +1,23 @@
 #!/bin/sh
-# Brings published versions from SOURCE (as rclone names it) to TARGET, so that a server which looks there sees whole ones only.
+# Copies published versions from SOURCE (an rclone remote) to TARGET, so that a server that polls TARGET sees only complete ones.
 #   sync.sh once    until a server can start: at least one version, and those that models.config lists
-#   sync.sh         for ever, every EVERY seconds
+#   sync.sh         every EVERY seconds, until the pod terminates
 set -u
 : "${SOURCE:?}" "${TARGET:?}" "${KEEP:=3}" "${EVERY:=30}" "${CONFIG:=/config/models/models.config}"
 
 say() { echo "$(date -u +%FT%TZ) $*"; }
 
-# Complete versions of a listing, highest first. saved_model.pb is published last: without it a version is not complete.
+# Complete versions of a listing, highest first. saved_model.pb is published last; without it a version is incomplete.
 complete() {
   sed -n 's#^\([1-9][0-9]*\)/saved_model\.pb$#\1#p' | sort -rn
 }
 
-# What models.config lists: a label may stay on an old version for long, and a new pod must find it.
+# Versions that models.config lists: a label may refer to an old version, which a new pod must load.
 listed() {
   [ -f "$CONFIG" ] && grep -oE '(^|[^_])versions: *[0-9]+' "$CONFIG" | grep -oE '[0-9]+'
 }
 
-# The highest versions, and those that are listed.
+# The KEEP highest versions, and those that models.config lists.
 needed() {
   echo "$1" | head -n "$KEEP"
   echo "$1" | grep -Fx "$(listed)"
@@ -25,7 +25,7 @@ needed() {
 
 fetch() {
   staging=$TARGET/.sync-$1
-  # --checksum: what an earlier, interrupted copy brought is not brought again.
+  # --checksum: files that an interrupted copy completed are not copied again.
   rclone copy --checksum --retries 3 "$SOURCE/$1" "$staging" || return 1
   if [ -f "$staging/assets.extra/SHA256SUMS" ]; then
     if ! (cd "$staging" && sha256sum -c assets.extra/SHA256SUMS >/dev/null 2>&1); then
@@ -43,7 +43,7 @@ sync_once() {
   for version in $wanted; do
     [ -d "$TARGET/$version" ] || fetch "$version"
   done
-  # Only once everything wanted is here may something go: a server must never find its folder empty.
+  # Old versions are removed only after all new ones are complete, so that the server's folder is never empty.
   for version in $wanted; do
     [ -d "$TARGET/$version" ] || return 1
   done
@@ -52,12 +52,12 @@ sync_once() {
     [ -d "$folder" ] || continue
     version=${folder##*/}
     echo "$wanted" | grep -qx "$version" && continue
-    # Renamed first: half a version must not be seen.
+    # Renamed first, so that the server never sees an incomplete version.
     mv "$folder" "$TARGET/.removed-$version" && rm -rf "$TARGET/.removed-$version" && say "version $version is gone"
   done
 }
 
-# One damaged version must not keep new pods from starting.
+# A new pod starts with at least one version, even if another one is damaged.
 enough() {
   for version in $(listed); do
     echo "$wanted" | grep -qx "$version" && [ ! -d "$TARGET/$version" ] && return 1
@@ -77,7 +77,7 @@ if [ "${1:-}" = once ]; then
   done
   exit 0
 fi
-# So that the pod's end need not wait for the sleep.
+# Without this trap, the termination of the pod would wait for the sleep.
 trap 'exit 0' TERM INT
 while :; do
   sync_once || say "could not bring everything; looking again in $EVERY s"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Trains into a run folder, or goes on with what a pod before this one began there: train.sh RUN_FOLDER [options of train]
+# Trains into a run folder, or resumes the training of an earlier pod: train.sh RUN_FOLDER [options of train]
 set -eu
 run=$1
 shift

@@ -22,9 +22,10 @@ from bert_serving.model_server.config.flags import parse_flags
 from bert_serving.model_server.config.model_config import read_model_config_file
 from bert_serving.observer import Observer
 from bert_serving.publishing import publication
-from bert_serving.publishing.kubernetes.manifests import Deployed, write_manifests
-from bert_serving.publishing.kubernetes.sizing import MEBI, Need, size
-from bert_serving.publishing.storage.location import open_place
+from bert_serving.publishing.kubernetes.deployment import Deployment
+from bert_serving.publishing.kubernetes.manifests import write_manifests
+from bert_serving.publishing.kubernetes.sizing import MEBI, Workload, compute_sizing
+from bert_serving.publishing.storage.location import open_location
 
 # Real tools and servers, minutes of them.
 pytestmark = pytest.mark.slow
@@ -291,7 +292,7 @@ def test_the_sync_containers_bring_whole_versions_only(tmp_path):
                 time.sleep(0.1)
 
         export = write_export(tmp_path / "export" / "1")
-        destination = publication.destination_of(export, open_place("s3://models"), name="bike_shop", version=1)
+        destination = publication.publication_target(export, open_location("s3://models"), name="bike_shop", version=1)
         publication.publish(export, destination, {}, observer=Observer())
         waiting = run(first)
         assert waiting.wait(60) == 0, waiting.stdout.read()
@@ -372,15 +373,15 @@ def test_each_worker_is_told_of_the_others(tmp_path):
 @pytest.mark.parametrize(
     ("need", "expected"),
     [
-        (Need(100 * MEBI), {"pods": 2, "most_pods": 10, "processors": 2, "threads": 8}),
-        (Need(100 * MEBI, rate=600, throughput=100), {"pods": 10, "most_pods": 30}),
-        (Need(100 * MEBI, rate=10, throughput=1000), {"pods": 2}),
-        (Need(100 * MEBI, load_seconds=30), {"probe_failures": 100}),
-        (Need(MEBI, kept=1), {"disk": 256}),
+        (Workload(100 * MEBI), {"min_pods": 2, "max_pods": 10, "processors": 2, "threads": 8}),
+        (Workload(100 * MEBI, rate=600, throughput=100), {"min_pods": 10, "max_pods": 30}),
+        (Workload(100 * MEBI, rate=10, throughput=1000), {"min_pods": 2}),
+        (Workload(100 * MEBI, load_seconds=30), {"probe_failures": 100}),
+        (Workload(MEBI, kept=1), {"disk": 256}),
     ],
 )
 def test_sizes_follow_from_the_need(need, expected):
-    found = vars(size(need))
+    found = vars(compute_sizing(need))
     assert {name: found[name] for name in expected} == expected
     assert found["memory"] * MEBI > 670 * MEBI + 2 * (560 * MEBI + 11 * need.size)
     assert found["memory"] % 256 == 0
@@ -391,7 +392,9 @@ def published(tmp_path_factory):
     with object_storage.running_storage():
         export = write_export(tmp_path_factory.mktemp("export") / "4", version=4)
         for version in (4, 7):
-            destination = publication.destination_of(export, open_place("s3://models/production"), version=version)
+            destination = publication.publication_target(
+                export, open_location("s3://models/production"), version=version
+            )
             publication.publish(export, destination, {}, observer=Observer())
         yield "s3://models/production"
 
@@ -429,7 +432,7 @@ def test_rendered_manifests_are_those_of_the_model(bert_serving, published, name
 
 @pytest.mark.parametrize("name", ["canary", "canary-mesh"])
 def test_without_a_second_version_no_label_leads_to_one(name, tmp_path):
-    write_manifests(Deployed("tiny", "s3://models", 3, None, name, "tiny", size(Need(MEBI))), tmp_path / "out")
+    write_manifests(Deployment("tiny", "s3://models", 3, None, name, "tiny", Workload(MEBI)), tmp_path / "out")
     configs = [read_model_config_file(path) for path in sorted((tmp_path / "out" / "overlays").rglob("models.config"))]
     assert [[model.policy.specific for model in config] for config in configs] == [[(3,)]] * len(configs)
     assert [config[0].labels for config in configs] == ([{"stable": 3}] if name == "canary" else [{}, {}])
@@ -448,13 +451,13 @@ def test_render_says_in_one_line_what_is_wrong(bert_serving, published, tmp_path
         (["--model", "tiny", "--url", published, "--out", "there"], "there: exists; give a new folder with --out"),
         (
             ["--model", "tiny", "--url", published, "--overlay", "none"],
-            "there is no overlay 'none'; there are cpu, gpu",
+            "there is no overlay 'none'; give one of cpu, gpu",
         ),
         (["--model", "absent", "--url", published], "holds no versions"),
-        (["--model", "tiny", "--url", "s3://absent"], "there is no such place"),
-        (["--model", "tiny", "--url", "local"], "pods fetch models from s3:// and gs:// only"),
+        (["--model", "tiny", "--url", "s3://absent"], "not found"),
+        (["--model", "tiny", "--url", "local"], "pods can fetch models only from s3:// and gs://"),
         (["--model", "tiny", "--url", published, "--rate", -1], "--rate -1.0: give a number over 0"),
-        (["--model", "tiny", "--url", published, "--namespace", "A b"], "'A b' cannot name a namespace"),
+        (["--model", "tiny", "--url", published, "--namespace", "A b"], "'A b' is not a valid namespace"),
     ):
         ended = bert_serving("k8s", "render", *words)
         assert (ended.status, message in ended.err, ended.err.count("\n")) == (2, True, 1), (words, ended)
@@ -462,7 +465,7 @@ def test_render_says_in_one_line_what_is_wrong(bert_serving, published, tmp_path
 
 
 def test_google_storage_is_told_to_rclone(tmp_path):
-    deployed = Deployed("emotion", "gs://bucket/models", 7, None, "cpu", "emotion", size(Need(MEBI)))
+    deployed = Deployment("emotion", "gs://bucket/models", 7, None, "cpu", "emotion", Workload(MEBI))
     write_manifests(deployed, tmp_path / "out")
     (source,) = [
         each["data"] for each in of_kind(manifests.built(tmp_path / "out"), "ConfigMap") if "SOURCE" in each["data"]

@@ -82,7 +82,7 @@ def test_a_candidate_passes_or_every_reason_is_named(case):
     json.dumps(report.record())
     if problems:
         with pytest.raises(GateError, match="models/x/2 was not published") as caught:
-            report.insist("models/x/2")
+            report.raise_if_failed("models/x/2")
         assert caught.value.problems == problems
 
 
@@ -90,7 +90,7 @@ def test_a_forced_report_says_no_and_lets_pass():
     import dataclasses
 
     report = dataclasses.replace(judge(rules(minimum={"accuracy": 1.0}), answered(ONE_B_WRONG)), forced="hot fix")
-    report.insist("x")
+    report.raise_if_failed("x")
     assert (report.record()["passed"], report.record()["forced"]) == (False, "hot fix")
 
 

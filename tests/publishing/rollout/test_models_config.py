@@ -7,8 +7,15 @@ import pytest
 
 from bert_serving.errors import PublishError
 from bert_serving.model_server.config.model_config import parse_model_config
-from bert_serving.publishing.rollout.models_config import ModelsConfig, Served, parse_labels, plan
-from bert_serving.publishing.rollout.rollout import forget_move, history_file, last_move, read_history, record_move
+from bert_serving.publishing.rollout.label_history import (
+    history_file,
+    last_change,
+    read_history,
+    record_change,
+    remove_change,
+)
+from bert_serving.publishing.rollout.label_plan import parse_labels, plan_steps
+from bert_serving.publishing.rollout.models_config import ModelsConfig, ServedVersions
 
 TEXT = """# Ours.
 # Do not touch on Fridays.
@@ -25,62 +32,62 @@ model_config_list {
 
 def test_a_change_touches_one_model_and_keeps_the_comments():
     config = ModelsConfig(TEXT, "models.config")
-    changed = config.change("m", Served((7, 8), {"stable": 7, "canary": 8}))
+    changed = config.change("m", ServedVersions((7, 8), {"stable": 7, "canary": 8}))
     assert changed.text.startswith("# Ours.\n# Do not touch on Fridays.\nmodel_config_list {")
-    assert changed.served("m") == Served((7, 8), {"stable": 7, "canary": 8})
+    assert changed.served("m") == ServedVersions((7, 8), {"stable": 7, "canary": 8})
     before, after = (parse_model_config(each.text, source="x") for each in (config, changed))
     assert before[1] == after[1]
     assert after[0].policy.specific == (7, 8)
-    assert config.served("m") == Served((7,), {"stable": 7})
-    assert (config.served("other"), config.latest_count("other")) == (Served(None, {}), 1)
+    assert config.served("m") == ServedVersions((7,), {"stable": 7})
+    assert config.served("other") == ServedVersions(None, {})
 
 
 PLANS = {
-    "first label": (Served((7,), {}), (7,), {"stable": 7}, [("label 7 stable", (7,), (7,))]),
+    "first label": (ServedVersions((7,), {}), (7,), {"stable": 7}, [("label 7 stable", (7,), (7,))]),
     "canary": (
-        Served((7,), {"stable": 7}),
+        ServedVersions((7,), {"stable": 7}),
         (7,),
         {"stable": 7, "canary": 8},
         [("load 8", (7, 8), (8,)), ("label 8 canary", (7, 8), (7, 8))],
     ),
     "promote": (
-        Served((7, 8), {"stable": 7, "canary": 8}),
+        ServedVersions((7, 8), {"stable": 7, "canary": 8}),
         (7, 8),
         {"stable": 8, "canary": 8},
         [("move stable from 7 to 8", (7, 8), (8,))],
     ),
     "roll back": (
-        Served((7, 8), {"stable": 8, "canary": 8}),
+        ServedVersions((7, 8), {"stable": 8, "canary": 8}),
         (7, 8),
         {"stable": 7, "canary": 8},
         [("move stable from 8 to 7", (7, 8), (7, 8))],
     ),
     "the next canary unloads what the last promotion left": (
-        Served((7, 8), {"stable": 8, "canary": 8}),
+        ServedVersions((7, 8), {"stable": 8, "canary": 8}),
         (7, 8),
         {"stable": 8, "canary": 9},
         [("unload 7", (8,), ()), ("load 9", (8, 9), (9,)), ("move canary from 8 to 9", (8, 9), (8, 9))],
     ),
     "a label goes away": (
-        Served((7, 8), {"stable": 7, "canary": 8}),
+        ServedVersions((7, 8), {"stable": 7, "canary": 8}),
         (7, 8),
         {"stable": 7},
-        [("take canary away from 8", (7, 8), (7,))],
+        [("remove canary from 8", (7, 8), (7,))],
     ),
     "from a policy that follows the folder": (
-        Served(None, {}),
+        ServedVersions(None, {}),
         (8,),
         {"stable": 7},
         [("load 7", (7, 8), (7,)), ("label 7 stable", (7, 8), (7,))],
     ),
-    "nothing to do": (Served((7,), {"stable": 7}), (7,), {"stable": 7}, []),
+    "nothing to do": (ServedVersions((7,), {"stable": 7}), (7,), {"stable": 7}, []),
 }
 
 
 @pytest.mark.parametrize("case", PLANS)
 def test_the_order_of_steps(case):
     now, loaded, labels, expected = PLANS[case]
-    steps = plan(now, loaded, labels)
+    steps = plan_steps(now, loaded, labels)
     assert [(step.what, step.served.versions, step.awaited) for step in steps] == expected
     # What a server checks: a label leads to a version that it holds already.
     held = set(loaded)
@@ -93,8 +100,8 @@ def test_the_order_of_steps(case):
 
 
 def test_a_version_can_be_loaded_without_a_label():
-    (step,) = plan(Served((7,), {"stable": 7}), (7,), {"stable": 7}, load=[8])
-    assert (step.what, step.served) == ("load 8", Served((7, 8), {"stable": 7}))
+    (step,) = plan_steps(ServedVersions((7,), {"stable": 7}), (7,), {"stable": 7}, load=[8])
+    assert (step.what, step.served) == ("load 8", ServedVersions((7, 8), {"stable": 7}))
 
 
 @pytest.mark.parametrize(
@@ -114,7 +121,7 @@ def test_arguments_become_labels(arguments, expected):
 )
 def test_what_is_no_label_is_refused(argument):
     with pytest.raises(
-        PublishError, match=r"give label=version|give a positive integer|to take away; there are stable"
+        PublishError, match=r"give label=version|give a positive integer|to remove; the labels are stable"
     ):
         parse_labels([argument], {"stable": 7})
 
@@ -151,25 +158,29 @@ def test_a_file_that_somebody_changed_meanwhile_is_not_overwritten(tmp_path):
     path.write_text(TEXT)
     config = ModelsConfig.load(path)
     path.write_text(TEXT + "# changed\n")
-    with pytest.raises(PublishError, match="was changed by somebody else meanwhile"):
-        config.change("m", Served((7,), {})).save(path, instead_of=config)
+    with pytest.raises(PublishError, match="was changed by another process in the meantime"):
+        config.change("m", ServedVersions((7,), {})).save(path, instead_of=config)
     assert path.read_text() == TEXT + "# changed\n"
 
 
 def test_moves_are_taken_back_one_after_the_other(tmp_path):
     path = tmp_path / "models.config"
-    states = [Served((7,), {"stable": 7}), Served((7, 8), {"stable": 7, "canary": 8}), Served((8,), {"stable": 8})]
+    states = [
+        ServedVersions((7,), {"stable": 7}),
+        ServedVersions((7, 8), {"stable": 7, "canary": 8}),
+        ServedVersions((8,), {"stable": 8}),
+    ]
     for before, after in itertools.pairwise(states):
-        record_move(path, "m", before, after)
+        record_change(path, "m", before, after)
     for now, before in ((states[2], states[1]), (states[1], states[0])):
-        move = last_move(path, "m", now)
+        move = last_change(path, "m", now)
         assert move.before == before.labels
-        forget_move(path, move)
-    with pytest.raises(PublishError, match="knows no move of a label of m"):
-        last_move(path, "m", states[0])
-    record_move(path, "m", states[0], states[1])
-    with pytest.raises(PublishError, match="were changed by hand"):
-        last_move(path, "m", states[2])
+        remove_change(path, move)
+    with pytest.raises(PublishError, match="has no change of a label of m"):
+        last_change(path, "m", states[0])
+    record_change(path, "m", states[0], states[1])
+    with pytest.raises(PublishError, match="were edited by hand"):
+        last_change(path, "m", states[2])
     assert json.loads(history_file(path).read_text())["model"] == "m"
     history_file(path).write_text("{}")
     with pytest.raises(PublishError, match="damaged"):

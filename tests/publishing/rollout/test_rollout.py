@@ -16,7 +16,7 @@ from bert_serving.model_server.config.model_config import read_model_config_file
 from bert_serving.model_server.config.options import ServerOptions
 from bert_serving.model_server.server import ServerThread
 from bert_serving.publishing.published_versions import published_versions
-from bert_serving.publishing.storage.location import open_place
+from bert_serving.publishing.storage.location import open_location
 
 CONFIG = """# Kept.
 model_config_list {{ config {{
@@ -103,7 +103,7 @@ def test_a_rollout_and_its_way_back_on_two_servers(bert_serving, servers, tmp_pa
     assert "value: 1" in text
     ended = bert_serving("rollback", *flags(servers))
     assert ended.status == 2
-    assert "knows no move" in ended.err
+    assert "has no change of a label" in ended.err
 
 
 def test_each_step_is_told(bert_serving, servers):
@@ -130,7 +130,7 @@ def test_a_step_that_would_fail_changes_nothing(bert_serving, servers, base, tmp
         (["label", "stable=2", "--model", "other", *flags(servers)], 2, "has no model 'other'; it lists texts"),
         (["label", *flags(servers)], 2, "nothing to do; give label=version"),
         (["label", "stable=2", "--config", "absent.config"], 2, "absent.config: cannot read it"),
-        (["rollback", *flags(servers)], 2, "knows no move of a label of texts"),
+        (["rollback", *flags(servers)], 2, "has no change of a label of texts"),
         (
             ["label", "stable=2", "--at", str(tmp_path / "nowhere"), *flags(servers)],
             2,
@@ -194,14 +194,14 @@ def test_prune_keeps_what_is_needed(bert_serving, servers, base):
 
 
 def test_what_a_killed_prune_left_goes_with_the_next(base):
-    from bert_serving.publishing.published_versions import remove_leftovers
+    from bert_serving.publishing.pruning import remove_leftovers
 
     (base / "5").rename(base / ".removed-5")
-    remove_leftovers(open_place(str(base)))
+    remove_leftovers(open_location(str(base)))
     assert not (base / ".removed-5").exists()
-    assert [each.number for each in published_versions(open_place(str(base)))] == [6, 4, 3, 2, 1]
+    assert [each.number for each in published_versions(open_location(str(base)))] == [6, 4, 3, 2, 1]
     with pytest.raises(PublishError, match="holds no versions"):
-        published_versions(open_place(str(base / "nowhere")))
+        published_versions(open_location(str(base / "nowhere")))
 
 
 # === Shadow comparison ===

@@ -12,7 +12,7 @@ from tensorflow.core.framework.node_def_pb2 import NodeDef
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from tensorflow.python.framework import op_def_registry
 
-from bert_serving.cli.inspect import inspect
+from bert_serving.cli.export.inspect import inspect
 from bert_serving.encoders.trust import check_harmless
 from bert_serving.errors import EncoderError, ExportError
 from bert_serving.saved_model.verification.operation_versions import (
@@ -543,7 +543,9 @@ def test_our_own_export_needs_nothing_newer_than_the_default_floor(exported):
 
 def test_inspect_shows_what_a_graph_asks_of_a_server(saved, capsys):
     inspect(saved(deep))
-    assert "TensorFlow Serving 2.20 and later have all (because of TFText>RoundRobinTrim)" in capsys.readouterr().out
+    assert (
+        "supported by TensorFlow Serving 2.20 and later (because of TFText>RoundRobinTrim)" in capsys.readouterr().out
+    )
     inspect(saved(read_file))
     assert "a server must not run ReadFile: it reads files" in capsys.readouterr().out
     inspect(saved(read_file), as_json=True)
@@ -562,7 +564,7 @@ def test_inspect_shows_a_model_that_cannot_be_loaded_here(saved, tmp_path, capsy
     rewrite(folder, rename)
     inspect(folder)
     shown = capsys.readouterr().out
-    assert "no stock TensorFlow Serving has IO>Length" in shown
+    assert "not supported by any TensorFlow Serving release: IO>Length" in shown
     assert "serving_default" in shown
 
 

@@ -1,0 +1,1 @@
+"""Commands that export models and check exports."""

@@ -1,0 +1,133 @@
+"""`bert-serving export`: exports a run or a Hugging Face classifier to a verified SavedModel."""
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bert_serving import contract
+from bert_serving.cli.display import ConsoleObserver, show_lines
+from bert_serving.contract import Graph, Precision
+
+
+def export(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="Run folder that train wrote, or folder of a fine-tuned Hugging Face classifier.", metavar="SOURCE"
+        ),
+    ],
+    to: Annotated[Path, typer.Option(help="Folder of models; the version is written to TO/NAME/VERSION.")],
+    name: Annotated[
+        str | None,
+        typer.Option(
+            help="Name of the model on the server.", show_default="export.name of the run file, or the folder's name"
+        ),
+    ] = None,
+    version: Annotated[
+        int | None, typer.Option(help="Version number, a positive integer.", show_default="the next one")
+    ] = None,
+    graph: Annotated[
+        Graph | None,
+        typer.Option(
+            help="Treatment of padding in the exported graph.", show_default="export.graph of the run file, or ragged"
+        ),
+    ] = None,
+    precision: Annotated[
+        Precision | None,
+        typer.Option(
+            help="Data type of the ragged graph's weights; auto measures which is fastest on this machine.",
+            show_default="export.precision of the run file, or float32",
+        ),
+    ] = None,
+    minimum_tf_serving: Annotated[
+        str | None,
+        typer.Option(
+            help="Oldest TensorFlow Serving release that must support all operations.",
+            metavar="X.Y",
+            show_default="that of the run file, or 2.12",
+        ),
+    ] = None,
+    sequence_length: Annotated[
+        int | None,
+        typer.Option(
+            help="Number of tokens at which texts are truncated; for a Hugging Face folder.",
+            min=4,
+            show_default="that of its tokenizer",
+        ),
+    ] = None,
+    texts: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Texts to verify the export on, and to calibrate int8 ranges on; for a Hugging Face folder. Repeatable.",
+            metavar="FILE",
+        ),
+    ] = None,
+    pairs: Annotated[
+        bool, typer.Option("--pairs", help="The model classifies pairs of texts; for a Hugging Face folder.")
+    ] = False,
+) -> None:
+    """Export a run or a Hugging Face classifier to a verified SavedModel version."""
+    from bert_serving.config import ExportConfig
+    from bert_serving.errors import InputError
+    from bert_serving.training.run_folder import RunFolder
+
+    is_hugging_face = not (source / contract.RUN_FILE).is_file() and (source / "config.json").is_file()
+    if not is_hugging_face and (pairs or texts or sequence_length is not None):
+        raise InputError(
+            f"{source}: --pairs, --sequence-length and --texts are for Hugging Face folders; for a run they are in its run file"
+        )
+    if minimum_tf_serving is not None and not re.fullmatch(r"\d+\.\d+", minimum_tf_serving):
+        raise InputError(f"--minimum-tf-serving {minimum_tf_serving!r} is not a version; give one such as 2.17")
+    config = ExportConfig(name=_name_of(source)) if is_hugging_face else RunFolder(source).config().export
+    observer = ConsoleObserver()
+    with observer.stage("Starting TensorFlow"):
+        from bert_serving.saved_model.export import export_hugging_face, export_run
+        from bert_serving.saved_model.writer import ExportOptions
+
+    options = ExportOptions(
+        base=to,
+        name=name or config.name,
+        version=version,
+        graph=graph or config.graph,
+        precision=precision or config.precision,
+        max_probability_difference=config.max_probability_difference,
+        max_label_change_rate=config.max_label_change_rate,
+        minimum_tf_serving=minimum_tf_serving or config.minimum_tf_serving,
+    )
+    if is_hugging_face:
+        folder = export_hugging_face(
+            source, options, sequence_length=sequence_length, pairs=pairs, texts=texts or (), observer=observer
+        )
+    else:
+        folder = export_run(RunFolder(source), options, observer=observer)
+    show_export(folder)
+
+
+def _name_of(source: Path) -> str:
+    """A model name derived from a folder's name."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", source.resolve().name).lstrip("-._") or "classifier"
+
+
+def show_export(folder: Path) -> None:
+    """Prints the path of an export and the results of its verification."""
+    from bert_serving.saved_model.manifest import load_manifest
+
+    manifest = load_manifest(folder)
+    if manifest is None or manifest.verification is None:
+        return
+    verification = manifest.verification
+    agreement = verification.agreement
+    if agreement is not None:
+        show_lines(
+            f"  agrees:   {agreement.rows:,} validation texts, largest difference of a probability "
+            f"{agreement.max_probability_difference:.1e}, {agreement.changed_labels} changed labels"
+        )
+    show_lines(
+        f"  graph:    {manifest.graph}, {manifest.precision}\n"
+        f"  verified: {verification.golden_texts} golden texts, largest difference of a probability "
+        f"{verification.max_probability_difference:.1e}\n"
+        f"  needs:    TensorFlow Serving {manifest.oldest_tf_serving} or later\n"
+        f"  export:   {folder}"
+    )

@@ -1,0 +1,80 @@
+"""Arguments and options that several commands share."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def _go_offline(chosen: bool) -> None:
+    if chosen:
+        os.environ["BERT_SERVING_OFFLINE"] = "1"
+
+
+MODEL_HELP = "Run folder, SavedModel folder, grpc://host:port/name or http://host:port/name."
+MODEL_NAME_HELP = "Name of the model in models.config."
+
+Offline = Annotated[
+    bool,
+    typer.Option(
+        "--offline",
+        help="Download nothing: use only cached and local files (as BERT_SERVING_OFFLINE=1).",
+        callback=_go_offline,
+        is_eager=True,
+        expose_value=False,
+    ),
+]
+"""type of the unused parameter `offline`: the callback sets the environment variable"""
+ModelArgument = Annotated[str, typer.Argument(help=MODEL_HELP)]
+RunArgument = Annotated[Path, typer.Argument(help="Run folder that train wrote.", metavar="RUN_DIR")]
+SavedModelArgument = Annotated[
+    Path, typer.Argument(help="Version folder, or a folder of versions, of which the highest is used.")
+]
+PublishedArgument = Annotated[
+    str, typer.Argument(help="Folder of the model's published versions, or its URL: s3://bucket/models/NAME.")
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Override a key, such as training.epochs=5. Repeatable.", metavar="KEY=VALUE"),
+]
+TextColumn = Annotated[str, typer.Option("--text", help="Name of the text column.")]
+TextPairColumn = Annotated[
+    str | None, typer.Option("--text-pair", help="Name of the second text column, for pairs of texts.")
+]
+LabelColumn = Annotated[str, typer.Option("--label", help="Name of the label column.")]
+RunTextColumn = Annotated[
+    str | None, typer.Option("--text", help="Name of the text column.", show_default="the run's own, else text")
+]
+RunTextPairColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--text-pair", help="Name of the second text column, for pairs of texts.", show_default="the run's own"
+    ),
+]
+RunLabelColumn = Annotated[
+    str | None, typer.Option("--label", help="Name of the label column.", show_default="the run's own, else label")
+]
+ServerLabels = Annotated[
+    str | None,
+    typer.Option("--labels", help="Names of all labels in order, separated by commas; for a server, which has none."),
+]
+Servers = Annotated[
+    list[str] | None,
+    typer.Option("--server", help="Address of a server's gRPC port, host:port. Repeatable."),
+]
+ModelsConfigOption = Annotated[Path, typer.Option("--config", help="Path of the servers' models.config.")]
+PublishedAt = Annotated[
+    str | None,
+    typer.Option(
+        "--at",
+        help="Folder or URL of the model's published versions, to check that they exist.",
+        show_default="the base_path in models.config, if it is a local folder",
+    ),
+]
+LoadTimeout = Annotated[float, typer.Option("--timeout", help="Seconds for a version to become AVAILABLE.")]
+
+
+def split_labels(labels: str | None) -> list[str] | None:
+    """The names in the value of `--labels`."""
+    return labels.split(",") if labels else None

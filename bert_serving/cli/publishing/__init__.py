@@ -1,0 +1,1 @@
+"""Commands that publish versions and roll them out."""

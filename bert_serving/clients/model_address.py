@@ -1,0 +1,135 @@
+"""The address of a served model, such as grpc://host:port/name, and the clients for it."""
+
+import asyncio
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Self
+from urllib.parse import unquote, urlsplit
+
+from bert_serving.clients.text_file import TextFile
+from bert_serving.clients.tls import ClientTls
+from bert_serving.errors import InputError
+
+# ruff: noqa: PLC0415
+# gRPC and httpx are imported only for the protocol in use.
+
+_PATH = re.compile(r"([^/]+)(?:/versions/([0-9]+)|/labels/([^/]+))?")
+# The requests for a file are queued on a small server; the time limit of one request must allow for
+# that.
+_FILE_REQUEST_SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class ModelAddress:
+    """A model on a server.
+
+    Attributes:
+        scheme: grpc or grpcs, http or https.
+        server: host and port.
+        name: name of the model.
+        version: keyword arguments of a client's `predict` that select a version: none, `version` or
+            `version_label`.
+    """
+
+    scheme: str
+    server: str
+    name: str
+    version: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, url: str) -> Self:
+        """Parses an address such as grpc://host:port/name.
+
+        Args:
+            url: grpc://host:port/name or http://host:port/name (grpcs and https with TLS); with
+                /versions/7 or /labels/canary after the name for one version.
+
+        Raises:
+            InputError: the URL has another form.
+        """
+        try:
+            address = urlsplit(url)
+            _ = address.port  # raises if it is not a number
+        except ValueError:
+            address = urlsplit("")
+        match = _PATH.fullmatch(address.path.strip("/"))
+        if not address.netloc or match is None or address.scheme not in ("grpc", "grpcs", "http", "https"):
+            raise InputError(
+                f"{url!r} is not an address of a model; expected grpc://host:port/name or http://host:port/name, "
+                "and for one version /versions/7 or /labels/canary after the name"
+            )
+        name, version, label = match.groups()
+        choice = {"version": int(version)} if version else {"version_label": unquote(label)} if label else {}
+        return cls(address.scheme, address.netloc, unquote(name), choice)
+
+    def client(self) -> Any:
+        """A blocking client of the server."""
+        if self._is_grpc:
+            from bert_serving.clients.grpc_client import GrpcClient
+
+            return GrpcClient(self.server, **self._settings)
+        from bert_serving.clients.rest_client import RestClient
+
+        return RestClient(self._base_url)
+
+    def async_client(self, **settings: Any) -> Any:
+        """An asynchronous client of the server.
+
+        Args:
+            settings: as the client's constructor takes them, such as `timeout` and `retry_timeout`.
+        """
+        if self._is_grpc:
+            from bert_serving.clients.grpc_client import AsyncGrpcClient
+
+            return AsyncGrpcClient(self.server, **settings, **self._settings)
+        from bert_serving.clients.rest_client import AsyncRestClient
+
+        return AsyncRestClient(self._base_url, **settings)
+
+    @property
+    def _is_grpc(self) -> bool:
+        return self.scheme.startswith("grpc")
+
+    @property
+    def _base_url(self) -> str:
+        return f"{self.scheme}://{self.server}"
+
+    @property
+    def _settings(self) -> dict[str, Any]:
+        return {"tls": ClientTls()} if self.scheme == "grpcs" else {}
+
+
+def is_resumable(source: Path, target: Path) -> bool:
+    """Whether the prediction of a file can be resumed: both are regular files."""
+    return source.is_file() and (target.is_file() or not target.exists())
+
+
+def predict_file(
+    file: TextFile,
+    address: ModelAddress,
+    *,
+    retry_timeout: float,
+    progress: Callable[[int, int], None] = lambda _rows, _done: None,
+) -> None:
+    """Classifies every line of a file on a server; after an interruption, the same call continues.
+
+    Args:
+        file: input and output.
+        address: the model.
+        retry_timeout: seconds to retry while the server is unavailable.
+        progress: called with the rows and the bytes of the input that are done.
+
+    Raises:
+        InputError, DataError, RequestError: as `TextFile.predict`.
+    """
+
+    async def run() -> None:
+        async with address.async_client(retry_timeout=retry_timeout, timeout=_FILE_REQUEST_SECONDS) as client:
+            one_version = SimpleNamespace(predict=partial(client.predict, **address.version))
+            await file.predict(one_version, address.name, progress=progress)  # type: ignore[arg-type]  # has `predict`
+
+    asyncio.run(run())

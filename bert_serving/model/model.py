@@ -1,0 +1,165 @@
+"""A model opened by name: a run folder, a SavedModel folder, or the address of a served model."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bert_serving.clients.model_address import ModelAddress
+from bert_serving.contract import RUN_FILE, Head, Scaling
+from bert_serving.data.splits import label_array, label_names
+from bert_serving.data.table import LabeledTable
+from bert_serving.errors import InputError
+from bert_serving.evaluation.predictions import Predictions
+
+# ruff: noqa: PLC0415
+# TensorFlow is imported only for models that this process runs itself.
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that returns probabilities for texts.
+
+    Attributes:
+        name: path or address, as passed to `open_model`.
+        predict: texts and second texts (or None) to probabilities, float32 [N, C].
+        head: what it predicts; None for servers, which do not tell.
+        labels: names in the order of the probabilities; None for servers.
+        pairs: whether it takes pairs of texts; None for servers.
+        lengths: texts and second texts (or None) to their lengths in tokens before truncation, int
+            [N]; only for run folders.
+        sequence_length: number of tokens at which it truncates; only for run folders.
+        scaling: scaling of its logits; None for servers.
+    """
+
+    name: str
+    predict: Callable[[Sequence[str], Sequence[str] | None], np.ndarray]
+    head: Head | None = None
+    labels: tuple[str, ...] | None = None
+    pairs: bool | None = None
+    lengths: Callable[[Sequence[str], Sequence[str] | None], np.ndarray] | None = None
+    sequence_length: int | None = None
+    scaling: Scaling | None = None
+
+
+def is_run_folder(name: str) -> bool:
+    """Whether a model's name is that of a run folder."""
+    return (Path(name) / RUN_FILE).is_file()
+
+
+def open_model(name: str) -> Model:
+    """Opens a model.
+
+    Args:
+        name: a run folder, a SavedModel folder (of a version, or of versions, of which the highest
+            is opened), or an address: grpc://host:port/name or http://host:port/name, with
+            /versions/7 or /labels/canary after the name for one version.
+
+    Raises:
+        InputError: the name has none of these forms, or the SavedModel has no manifest.
+        RunFolderError, ExportError: the folder is incomplete or damaged.
+    """
+    if "://" in name:
+        return _served_model(name)
+    if is_run_folder(name):
+        return _run_model(name)
+    if Path(name).is_dir():
+        return _saved_model(name)
+    raise InputError(
+        f"{name}: no such model; give a run folder, a SavedModel folder, grpc://host:port/name or http://host:port/name"
+    )
+
+
+def check_has_gradients(name: str) -> None:
+    """Checks that a model's gradients can be computed, which only a run folder allows.
+
+    Raises:
+        InputError: the name is not that of a run folder.
+    """
+    if is_run_folder(name):
+        return
+    kind = ""
+    if "://" in name:
+        kind = "is a server's address"
+    elif any(Path(name).glob("**/saved_model.pb")):
+        kind = "is a SavedModel"
+    if kind:
+        raise InputError(f"{name} {kind}, which has no gradients; give the run folder that train wrote")
+    raise InputError(f"{name}: not a run folder ({RUN_FILE} is missing); give the folder that train wrote")
+
+
+def predict_table(
+    model: Model, table: LabeledTable, *, head: Head | None = None, labels: Sequence[str] | None = None
+) -> Predictions:
+    """Predictions of a model for labeled rows.
+
+    Args:
+        model: the model.
+        table: the rows.
+        head: what a model that does not tell is taken to predict; None for softmax.
+        labels: names of all labels in order, for a model that does not tell; None for those of the
+            rows, sorted.
+
+    Raises:
+        DataError: a row's label is not among the model's.
+        InputError: the number of labels differs from that of the probabilities.
+    """
+    head = head or model.head or Head.SOFTMAX
+    names = model.labels
+    if names is None:
+        names = tuple(labels or sorted({name for label in table.labels for name in label_names(label)}))
+    label_array(table.labels, names, head)  # an unknown label is reported before the long work
+    values = model.predict(table.texts, table.pairs)
+    if model.labels is None and head is not Head.REGRESSION and values.shape[1] != len(names):
+        raise InputError(
+            f"{model.name} returns {values.shape[1]} probabilities, the data has {len(names)} labels; "
+            "name all in order with --labels"
+        )
+    return Predictions(head, names, table, values)
+
+
+def _run_model(name: str) -> Model:
+    from bert_serving.training.loading import load_classifier
+    from bert_serving.training.run_folder import RunFolder
+
+    classifier = load_classifier(RunFolder(Path(name)))
+    options = classifier.options
+
+    def lengths(texts: Sequence[str], pairs: Sequence[str] | None) -> np.ndarray:
+        return classifier.tokenize(texts, pairs)[1]
+
+    return Model(
+        name=name,
+        predict=classifier.predict,
+        head=options.head,
+        labels=options.labels,
+        pairs=options.pairs,
+        lengths=lengths,
+        sequence_length=options.sequence_length,
+        scaling=options.scaling,
+    )
+
+
+def _saved_model(name: str) -> Model:
+    from bert_serving.saved_model.reader import ExportedModel
+    from bert_serving.saved_model.versions import latest_version
+
+    model = ExportedModel(latest_version(Path(name)))
+    manifest = model.manifest
+    if manifest is None:
+        raise InputError(
+            f"{model.folder}: has no manifest (assets.extra/bert_serving.json); give a SavedModel that bert-serving exported"
+        )
+    return Model(name, model.predict, manifest.head, manifest.labels, manifest.pairs, scaling=manifest.scaling)
+
+
+def _served_model(name: str) -> Model:
+    address = ModelAddress.parse(name)
+    client = address.client()
+
+    def predict(texts: Sequence[str], pairs: Sequence[str] | None) -> np.ndarray:
+        predictions = client.predict(address.name, texts, text_pairs=pairs, **address.version)
+        return np.array([prediction.probabilities for prediction in predictions], np.float32)
+
+    return Model(name, predict)

@@ -1,0 +1,45 @@
+"""Addresses of served models: their parts, and the clients for them."""
+
+import pytest
+
+from bert_serving.clients.grpc_client import AsyncGrpcClient, GrpcClient
+from bert_serving.clients.model_address import ModelAddress, is_resumable
+from bert_serving.clients.rest_client import RestClient
+from bert_serving.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("grpc://host:8500/m", ModelAddress("grpc", "host:8500", "m")),
+        ("https://host/a%20b/", ModelAddress("https", "host", "a b")),
+        ("http://host:8501/m/versions/7", ModelAddress("http", "host:8501", "m", {"version": 7})),
+        ("grpcs://host/m/labels/a%20b", ModelAddress("grpcs", "host", "m", {"version_label": "a b"})),
+    ],
+)
+def test_an_address_has_a_server_a_model_and_perhaps_a_version(url, expected):
+    assert ModelAddress.parse(url) == expected
+
+
+@pytest.mark.parametrize(
+    "url", ["host:8500/m", "ftp://host/m", "grpc://host", "grpc://host:x/m", "http://[::1/m", "http://h/m/x"]
+)
+def test_another_form_is_refused(url):
+    with pytest.raises(InputError, match="is not an address of a model; expected grpc://host:port/name"):
+        ModelAddress.parse(url)
+
+
+def test_the_client_follows_from_the_scheme():
+    with ModelAddress.parse("grpc://127.0.0.1:1/m").client() as client:
+        assert isinstance(client, GrpcClient)
+    with ModelAddress.parse("http://127.0.0.1:1/m").client() as client:
+        assert isinstance(client, RestClient)
+    assert isinstance(ModelAddress.parse("grpcs://127.0.0.1:1/m").async_client(timeout=1.0), AsyncGrpcClient)
+
+
+def test_only_regular_files_can_be_resumed(tmp_path):
+    source = tmp_path / "in.txt"
+    assert not is_resumable(source, tmp_path / "out.tsv")
+    source.write_text("a\n")
+    assert is_resumable(source, tmp_path / "out.tsv")
+    assert not is_resumable(source, tmp_path)
