@@ -22,8 +22,8 @@ from bert_serving.data.splits import load_validation
 from bert_serving.saved_model.graphs import quantized
 from bert_serving.saved_model.graphs.calibration import MOST_TEXTS, measured_ranges
 from bert_serving.saved_model.graphs.quantized import QuantizedArithmetic
+from bert_serving.saved_model.reference import Reference, drawn_rows
 from bert_serving.saved_model.signatures import build_serving_graph
-from bert_serving.saved_model.verification.agreement import Reference, drawn_rows
 from bert_serving.training.loading import load_classifier
 from bert_serving.training.run_folder import RunFolder
 

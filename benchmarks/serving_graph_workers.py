@@ -177,8 +177,8 @@ def prepare(run_folder: Path, folder: Path, compared: int) -> None:
     from bert_serving.data.splits import load_validation
     from bert_serving.saved_model.graphs.calibration import arithmetic_of
     from bert_serving.saved_model.reader import ExportedModel
+    from bert_serving.saved_model.reference import Reference
     from bert_serving.saved_model.signatures import build_serving_graph
-    from bert_serving.saved_model.verification.agreement import Reference
     from bert_serving.training.loading import load_classifier
     from bert_serving.training.run_folder import RunFolder
 

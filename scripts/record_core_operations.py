@@ -30,7 +30,7 @@ from tensorflow.core.framework import types_pb2
 from tensorflow.core.framework.kernel_def_pb2 import KernelList
 from tensorflow.core.framework.op_def_pb2 import OpDef, OpList
 
-TABLE = Path(__file__).parents[1] / "bert_serving" / "saved_model" / "verification" / "core_operations.json"
+TABLE = Path(__file__).parents[1] / "bert_serving" / "saved_model" / "operations" / "core_operations.json"
 # The first release of each version; patch releases have the same operations. 2.16.0 was never published.
 RELEASES = [f"2.{minor}.{1 if minor == 16 else 0}" for minor in range(2, 21)]
 PLATFORMS = ("manylinux2010_x86_64", "manylinux2014_x86_64", "manylinux_2_17_x86_64", "manylinux_2_27_x86_64")

@@ -51,7 +51,7 @@ class RequestHandler:
             Exception: see `Executor.run`.
         """
         event.inference = inference
-        self.limits.check(inference)
+        self.limits.check(inference.inputs)
         began = now()
         result = await self._executor.run(inference, event.client)
         event.runtime = max(event.runtime, now() - began)

@@ -11,8 +11,8 @@ from bert_serving.errors import DataError
 from bert_serving.hugging_face import convert_classifier
 from bert_serving.observer import Observer
 from bert_serving.saved_model.manifest import EncoderOrigin
+from bert_serving.saved_model.reference import Reference, drawn_rows
 from bert_serving.saved_model.sharing.provenance import AdoptedProvenance, provenance_of
-from bert_serving.saved_model.verification.agreement import Reference, drawn_rows
 from bert_serving.saved_model.writer import ExportOptions, write_export
 from bert_serving.training.loading import load_classifier
 from bert_serving.training.run_folder import RunFolder

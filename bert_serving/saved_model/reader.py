@@ -11,7 +11,7 @@ import tensorflow_text  # noqa: F401 - registers the operations that the graph n
 from bert_serving import contract
 from bert_serving.errors import ExportError, InputError
 from bert_serving.saved_model.manifest import Manifest, load_manifest
-from bert_serving.saved_model.verification.operations import read_meta_graph
+from bert_serving.saved_model.operations.audit import read_meta_graph
 
 _BATCH = 64
 

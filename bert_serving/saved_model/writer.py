@@ -29,13 +29,14 @@ from bert_serving.observer import Observer
 from bert_serving.saved_model.graphs import quantized
 from bert_serving.saved_model.graphs.calibration import arithmetic_of
 from bert_serving.saved_model.manifest import Limits, Manifest, Verification
+from bert_serving.saved_model.operations.audit import audit_operations
+from bert_serving.saved_model.operations.versions import first_version, version_key
+from bert_serving.saved_model.reference import Reference
 from bert_serving.saved_model.sharing.card import adopted_card, classifier_card
 from bert_serving.saved_model.sharing.provenance import AdoptedProvenance, Provenance
 from bert_serving.saved_model.signatures import build_serving_graph, supported_graph
-from bert_serving.saved_model.verification.agreement import Reference, seconds_in_turns
+from bert_serving.saved_model.verification.agreement import seconds_in_turns
 from bert_serving.saved_model.verification.golden import TEXTS, Golden
-from bert_serving.saved_model.verification.operation_versions import first_version, version_key
-from bert_serving.saved_model.verification.operations import audit_operations
 from bert_serving.saved_model.verification.verify import verify_in_fresh_process
 from bert_serving.saved_model.versions import version_paths
 from bert_serving.saved_model.warmup import write_warmup

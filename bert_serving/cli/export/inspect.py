@@ -10,7 +10,7 @@ from bert_serving.cli.options import SavedModelArgument
 from bert_serving.saved_model.manifest import Manifest, load_manifest
 
 if TYPE_CHECKING:
-    from bert_serving.saved_model.verification.operations import OperationAudit
+    from bert_serving.saved_model.operations.audit import OperationAudit
 
 _SHOWN_FACTS = (
     "name",
@@ -37,7 +37,7 @@ def inspect(
     folder = latest_version(saved_model)
     # The model is not loaded: its operations may be missing from this process, or unsafe to run.
     with command_observer(as_json=as_json).stage("Reading the model"):
-        from bert_serving.saved_model.verification.operations import audit_operations, read_signatures
+        from bert_serving.saved_model.operations.audit import audit_operations, read_signatures
 
         audit = audit_operations(folder)
         signatures = read_signatures(folder)

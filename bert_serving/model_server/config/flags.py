@@ -16,10 +16,9 @@ from bert_serving.model_server.config.batching import (
 )
 from bert_serving.model_server.config.limits import Limits
 from bert_serving.model_server.config.monitoring import read_metrics_path
-from bert_serving.model_server.config.options import ModelConfig, ServerOptions
+from bert_serving.model_server.config.options import ModelConfig, ServerOptions, check_is_folder
 from bert_serving.model_server.config.request_logging import DEFAULT_MAX_BYTES, RequestLogConfig
 from bert_serving.model_server.config.tls import read_tls
-from bert_serving.model_server.models.folders import check_is_no_uri
 
 
 @dataclass(frozen=True)
@@ -286,7 +285,7 @@ def _models(values: argparse.Namespace) -> list[ModelConfig]:
         raise InputError("No model to serve: give --model_base_path (and --model_name) or --model_config_file")
     if not values.model_name:
         raise InputError("--model_name must not be empty")
-    check_is_no_uri(values.model_name, values.model_base_path)
+    check_is_folder(values.model_name, values.model_base_path)
     return [ModelConfig(name=values.model_name, base_path=Path(values.model_base_path).absolute())]
 
 

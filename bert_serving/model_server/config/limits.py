@@ -2,14 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bert_serving.errors import InvalidRequest
 
 if TYPE_CHECKING:  # flags are parsed before TensorFlow is imported
     import numpy as np
-
-    from bert_serving.model_server.inference.inference import Inference
 
 # The largest message that gRPC can receive, which is TensorFlow Serving's only limit.
 _LARGEST_MESSAGE = 2**31 - 1
@@ -34,13 +32,13 @@ class Limits:
         """Bytes of the largest request that is accepted."""
         return min(self.request_bytes or _LARGEST_MESSAGE, _LARGEST_MESSAGE)
 
-    def check(self, inference: "Inference[Any]") -> None:
-        """Checks a request.
+    def check(self, inputs: "Mapping[str, np.ndarray]") -> None:
+        """Checks a request by its inputs.
 
         Raises:
             InvalidRequest: it is over a limit.
         """
-        for name, array in inference.inputs.items():
+        for name, array in inputs.items():
             if self.rows and array.ndim and len(array) > self.rows:
                 raise _too_many_rows(name, len(array), self.rows)
             if self.text_bytes and array.dtype == object:

@@ -7,10 +7,9 @@ from typing import Any
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig, ModelType
 
 from bert_serving.errors import InputError
-from bert_serving.model_server.config.options import ModelConfig, VersionPolicy
+from bert_serving.model_server.config.options import ModelConfig, VersionPolicy, check_is_folder
 from bert_serving.model_server.config.request_logging import model_logging
 from bert_serving.model_server.config.text_protos import parse_config, read_config_file
-from bert_serving.model_server.models.folders import check_is_no_uri
 
 _PLATFORM = "tensorflow"
 
@@ -69,7 +68,7 @@ def _model_config(entry: Any) -> ModelConfig:
         )
     if entry.model_platform not in ("", _PLATFORM):
         raise InputError(f"Model {entry.name} requests unsupported platform {entry.model_platform}")
-    check_is_no_uri(entry.name, entry.base_path)
+    check_is_folder(entry.name, entry.base_path)
     if not Path(entry.base_path).is_absolute() or "\0" in entry.base_path:
         raise InputError(
             f"Expected model {entry.name} to have an absolute path or URI; got base_path()={entry.base_path}"

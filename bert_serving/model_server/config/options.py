@@ -1,6 +1,7 @@
 """Options of a model server."""
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,8 @@ from bert_serving.model_server.config.batching import BatchingParameters
 from bert_serving.model_server.config.limits import Limits
 from bert_serving.model_server.config.request_logging import RequestLogConfig
 from bert_serving.model_server.config.tls import Tls
+
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 @dataclass(frozen=True)
@@ -144,3 +147,15 @@ class ServerOptions:
             raise InputError("--rest_api_tls needs --ssl_config_file: it holds the key and the certificate")
         if self.port and self.port == self.rest_api_port:
             raise InputError(f"gRPC and REST cannot share port {self.port}: choose two different ports")
+
+
+def check_is_folder(model: str, base_path: str) -> None:
+    """Refuses gs://, s3:// and other URIs, which would otherwise look like a missing folder.
+
+    Raises:
+        InputError: the base path is a URI.
+    """
+    if _URI.match(base_path):
+        raise InputError(
+            f"The base path of {model} is {base_path}: only folders are served here; copy the versions to one, or mount the bucket"
+        )

@@ -1,26 +1,11 @@
 """The numbered version folders under a base path."""
 
-import re
 from pathlib import Path
 
 from bert_serving import contract
 from bert_serving.errors import InputError
 from bert_serving.model_server.config.options import ModelConfig
 from bert_serving.saved_model.versions import version_paths
-
-_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-
-
-def check_is_no_uri(model: str, base_path: str) -> None:
-    """Refuses gs://, s3:// and other URIs, which would otherwise look like a missing folder.
-
-    Raises:
-        InputError: the base path is a URI.
-    """
-    if _URI.match(base_path):
-        raise InputError(
-            f"The base path of {model} is {base_path}: only folders are served here; copy the versions to one, or mount the bucket"
-        )
 
 
 def version_folders(base_path: Path) -> dict[int, Path]:

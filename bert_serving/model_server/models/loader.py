@@ -11,8 +11,8 @@ from bert_serving.model_server.config.options import ServerOptions
 from bert_serving.model_server.inference.servable import Servable
 from bert_serving.model_server.models.versions import VersionRecord
 from bert_serving.model_server.models.warmup import replay_warmup
-from bert_serving.saved_model.verification.operation_versions import newest_known
-from bert_serving.saved_model.verification.operations import audit_operations
+from bert_serving.saved_model.operations.audit import audit_operations
+from bert_serving.saved_model.operations.versions import newest_known
 
 _log = logging.getLogger("bert_serving.model_server")
 

@@ -9,7 +9,7 @@ from bert_serving.errors import ExportError
 from bert_serving.saved_model.graphs.dense import Arithmetic, FloatArithmetic
 from bert_serving.saved_model.graphs.quantized import ObservingArithmetic, QuantizedArithmetic, Ranges
 from bert_serving.saved_model.graphs.ragged import end_to_end, ragged_encoder
-from bert_serving.saved_model.verification.agreement import Reference
+from bert_serving.saved_model.reference import Reference
 
 MOST_TEXTS = 512
 """maximum number of a reference's texts on which ranges are measured"""

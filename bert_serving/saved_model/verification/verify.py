@@ -20,12 +20,13 @@ from bert_serving.contract import Head
 from bert_serving.errors import BertServingError
 from bert_serving.fresh_process import run_in_fresh_process
 from bert_serving.saved_model.manifest import Agreement, Limits, Manifest, Verification, load_manifest
-from bert_serving.saved_model.verification.agreement import Reference, compare
+from bert_serving.saved_model.reference import Reference
+from bert_serving.saved_model.verification.agreement import compare
 from bert_serving.saved_model.verification.golden import Golden
 
 if TYPE_CHECKING:
+    from bert_serving.saved_model.operations.audit import OperationAudit
     from bert_serving.saved_model.reader import ExportedModel
-    from bert_serving.saved_model.verification.operations import OperationAudit
 
 # Logits and pooled outputs are larger than probabilities and differ more.
 _LOGIT_FACTOR = 12.5
@@ -43,8 +44,8 @@ def verify(folder: Path, *, minimum_tf_serving: str | None = None, reference: Pa
     Raises:
         ExportError: the folder cannot be loaded at all.
     """
+    from bert_serving.saved_model.operations.audit import audit_operations
     from bert_serving.saved_model.reader import ExportedModel
-    from bert_serving.saved_model.verification.operations import audit_operations
 
     audit = audit_operations(folder)
     manifest = load_manifest(folder)
@@ -119,7 +120,7 @@ def check_assets(folder: Path, manifest: Manifest) -> list[str]:
 
 def check_operations(audit: "OperationAudit", minimum_tf_serving: str) -> list[str]:
     """Problems with the operations of the graph."""
-    from bert_serving.saved_model.verification.operation_versions import newest_known, oldest_known, version_key
+    from bert_serving.saved_model.operations.versions import newest_known, oldest_known, version_key
 
     problems = []
     if audit.missing:
@@ -180,7 +181,7 @@ def check_agreement(agreement: Agreement, limits: Limits) -> list[str]:
 
 def check_signature_table(folder: Path) -> list[str]:
     """Signatures that a server would miss: Python reads them from the loaded object, a server from the graph's table."""
-    from bert_serving.saved_model.verification.operations import read_meta_graph
+    from bert_serving.saved_model.operations.audit import read_meta_graph
 
     table = read_meta_graph(folder).signature_def
     return [

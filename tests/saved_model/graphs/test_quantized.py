@@ -19,9 +19,9 @@ from bert_serving.saved_model.graphs.dense import ACTIVATIONS, FloatArithmetic, 
 from bert_serving.saved_model.graphs.quantized import QuantizedArithmetic, _Product
 from bert_serving.saved_model.graphs.ragged import ragged_encoder
 from bert_serving.saved_model.manifest import load_manifest
+from bert_serving.saved_model.operations.audit import audit_operations
 from bert_serving.saved_model.reader import ExportedModel
-from bert_serving.saved_model.verification.agreement import Reference
-from bert_serving.saved_model.verification.operations import audit_operations
+from bert_serving.saved_model.reference import Reference
 from bert_serving.saved_model.verification.verify import verify
 from bert_serving.saved_model.writer import ExportOptions
 

@@ -14,7 +14,7 @@ from bert_serving.contract import Pooling
 from bert_serving.encoders.architecture import ACTIVATIONS, Architecture, build_network
 from bert_serving.saved_model.graphs.dense import FloatArithmetic
 from bert_serving.saved_model.graphs.ragged import RaggedEncoder
-from bert_serving.saved_model.verification.operations import read_meta_graph
+from bert_serving.saved_model.operations.audit import read_meta_graph
 
 SIZE = Architecture(
     vocab_size=40,

@@ -10,8 +10,9 @@ from bert_serving.saved_model import writer
 from bert_serving.saved_model.export import export_run
 from bert_serving.saved_model.manifest import Agreement, Limits, load_manifest
 from bert_serving.saved_model.reader import ExportedModel
+from bert_serving.saved_model.reference import MOST_ROWS, Reference, drawn_rows
 from bert_serving.saved_model.verification import agreement
-from bert_serving.saved_model.verification.agreement import MOST_ROWS, Reference, compare, drawn_rows, seconds_in_turns
+from bert_serving.saved_model.verification.agreement import compare, seconds_in_turns
 from bert_serving.saved_model.verification.verify import check_agreement, verify
 from bert_serving.saved_model.writer import ExportOptions
 

@@ -15,14 +15,14 @@ from tensorflow.python.framework import op_def_registry
 from bert_serving.cli.export.inspect import inspect
 from bert_serving.encoders.trust import check_harmless
 from bert_serving.errors import EncoderError, ExportError
-from bert_serving.saved_model.verification.operation_versions import (
+from bert_serving.saved_model.operations.audit import audit_operations
+from bert_serving.saved_model.operations.versions import (
     is_known,
     needs_of,
     newest_known,
     oldest_known,
     version_key,
 )
-from bert_serving.saved_model.verification.operations import audit_operations
 from bert_serving.saved_model.verification.verify import check_operations, verify
 from bert_serving.unsafe_operations import REASONS
 

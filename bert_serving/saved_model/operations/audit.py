@@ -19,7 +19,7 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from bert_serving import contract
 from bert_serving.errors import ExportError
 from bert_serving.saved_model.graphs import quantized
-from bert_serving.saved_model.verification.operation_versions import Need, is_known, needs_of, oldest_known, version_key
+from bert_serving.saved_model.operations.versions import Need, is_known, needs_of, oldest_known, version_key
 from bert_serving.unsafe_operations import unsafe_operations
 
 # Internal signature that fills tables when a SavedModel is loaded.

@@ -1,0 +1,1 @@
+"""Operations of a SavedModel, and the TensorFlow Serving that has them all."""
