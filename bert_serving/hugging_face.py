@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from bert_serving.cache import folder_sha256
 from bert_serving.classifier import Classifier, ClassifierOptions, build_classifier
 from bert_serving.contract import Pooling
 from bert_serving.encoders.architecture import assign_weights
@@ -17,6 +16,7 @@ from bert_serving.encoders.license import LicenseAndLanguages, licensing_of_read
 from bert_serving.encoders.loading import LoadedEncoder, network_from
 from bert_serving.encoders.safetensors_file import read_safetensors
 from bert_serving.errors import EncoderError
+from bert_serving.io.cache import folder_sha256
 from bert_serving.text.preprocessing import load_preprocessing
 
 # Of a tokenizer that sets none.

@@ -7,7 +7,7 @@ A test compares them with the published messages.
 import functools
 from typing import Any
 
-from bert_serving.dynamic_messages import Fields, message_classes
+from bert_serving.io.dynamic_messages import Fields, message_classes
 
 _TYPES = (
     "INVALID FLOAT DOUBLE INT32 UINT8 INT16 INT8 STRING COMPLEX64 INT64 BOOL QINT8 QUINT8 QINT32 BFLOAT16 QINT16 QUINT16 UINT16 "

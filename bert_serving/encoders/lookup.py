@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from bert_serving.cache import cached, cached_intact, file_sha256, folder_sha256, recorded_sha256
 from bert_serving.config import EncoderConfig
 from bert_serving.encoders.architecture import Architecture
 from bert_serving.encoders.catalog.handles import CONVERSION, cache_key, find_handle
@@ -29,6 +28,7 @@ from bert_serving.encoders.folder import (
 from bert_serving.encoders.license import UNKNOWN, LicenseAndLanguages, licensing_of_readme
 from bert_serving.encoders.trust import check_harmless
 from bert_serving.errors import EncoderError
+from bert_serving.io.cache import cached, cached_intact, file_sha256, folder_sha256, recorded_sha256
 from bert_serving.text.preprocessing import SENTENCEPIECE_FILE, VOCABULARY_FILE
 
 # TensorFlow writes the graph of a SavedModel a little differently each time; the variables stay the same.

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bert_serving.cache import cached_intact, folder_sha256
+from bert_serving.io.cache import cached_intact, folder_sha256
 from bert_serving.text.normalization import RECORD
 from bert_serving.text.preprocessing import Preprocessing
 

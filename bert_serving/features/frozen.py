@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from bert_serving.cache import cached_intact
 from bert_serving.classifier import pool
 from bert_serving.contract import MASK, Head, Pooling
 from bert_serving.data.batches import TokenRows, padded_batch, sorted_batches
@@ -21,6 +20,7 @@ from bert_serving.data.table import LabeledTable
 from bert_serving.encoders.loading import LoadedEncoder
 from bert_serving.encoders.token_cache import preprocessing_sha256
 from bert_serving.evaluation.predictions import Predictions
+from bert_serving.io.cache import cached_intact
 from bert_serving.observer import Observer
 from bert_serving.text.preprocessing import Preprocessing
 

@@ -12,7 +12,7 @@ import numpy as np
 from bert_serving.answers import answer_texts
 from bert_serving.contract import Head
 from bert_serving.errors import DataError, InputError
-from bert_serving.files import write_whole
+from bert_serving.io.files import write_whole
 from bert_serving.model.model import Model
 
 

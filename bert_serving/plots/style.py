@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bert_serving.files import write_whole
+from bert_serving.io.files import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -28,7 +28,7 @@ class EncoderOrigin(BaseModel):
     """ISO 639 codes; empty when unknown"""
 
 
-class Limits(BaseModel):
+class AgreementLimits(BaseModel):
     """Verification tolerance: how far an export's answers may be from those of the model in memory."""
 
     model_config = ConfigDict(frozen=True)
@@ -45,7 +45,7 @@ class Limits(BaseModel):
         *,
         max_probability_difference: float | None = None,
         max_label_change_rate: float | None = None,
-    ) -> "Limits":
+    ) -> "AgreementLimits":
         """The limits of a precision, with others in their place where these are not None."""
         others = {
             "max_probability_difference": max_probability_difference,
@@ -61,9 +61,9 @@ class Limits(BaseModel):
 # labels. A confident network turns a small error between two labels into a large difference of their probabilities: in int8 for
 # single texts (benchmarks/serving_graphs.py, emotion: 0.33 at most, 0.0006 on average), so that the label change rate decides.
 _LIMITS = {
-    Precision.FLOAT32: Limits(max_probability_difference=1e-5, max_label_change_rate=0.002),
-    Precision.BFLOAT16: Limits(max_probability_difference=0.02, max_label_change_rate=0.002),
-    Precision.INT8: Limits(max_probability_difference=0.5, max_label_change_rate=0.005),
+    Precision.FLOAT32: AgreementLimits(max_probability_difference=1e-5, max_label_change_rate=0.002),
+    Precision.BFLOAT16: AgreementLimits(max_probability_difference=0.02, max_label_change_rate=0.002),
+    Precision.INT8: AgreementLimits(max_probability_difference=0.5, max_label_change_rate=0.005),
 }
 
 
@@ -133,7 +133,7 @@ class Manifest(BaseModel):
     """oldest TensorFlow Serving version that the run file supports"""
     oldest_tf_serving: str | None = None
     """oldest version that has all operations of the graph, those of TensorFlow Text included"""
-    limits: Limits | None = None
+    limits: AgreementLimits | None = None
     """limits of verification; None means those of the precision"""
     verification: Verification | None = None
 

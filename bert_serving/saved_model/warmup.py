@@ -10,7 +10,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from bert_serving import contract
 from bert_serving.errors import DataError
-from bert_serving.files import whole_file
+from bert_serving.io.files import whole_file
 
 # Short and long texts, alone and together: the first call of a shape takes longest.
 _TEXTS = (

@@ -24,11 +24,11 @@ from bert_serving import __version__, contract
 from bert_serving.classifier import Classifier
 from bert_serving.contract import Graph, Precision
 from bert_serving.errors import ExportError, VerificationError
-from bert_serving.files import TEMPORARY, flush_tree, glob_characters
+from bert_serving.io.files import TEMPORARY, flush_tree, glob_characters
 from bert_serving.observer import Observer
 from bert_serving.saved_model.graphs import quantized
 from bert_serving.saved_model.graphs.calibration import arithmetic_of
-from bert_serving.saved_model.manifest import Limits, Manifest, Verification
+from bert_serving.saved_model.manifest import AgreementLimits, Manifest, Verification
 from bert_serving.saved_model.operations.audit import audit_operations
 from bert_serving.saved_model.operations.versions import first_version, version_key
 from bert_serving.saved_model.reference import Reference
@@ -318,7 +318,7 @@ def _manifest(
         sequence_length=classifier.options.sequence_length,
         graph=options.graph,
         precision=options.precision,
-        limits=Limits.of(
+        limits=AgreementLimits.of(
             options.precision,
             max_probability_difference=options.max_probability_difference,
             max_label_change_rate=options.max_label_change_rate,

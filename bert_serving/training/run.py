@@ -15,7 +15,6 @@ import tensorflow as tf
 import tf_keras
 
 from bert_serving import __version__
-from bert_serving.cache import folder_sha256
 from bert_serving.classifier import Classifier, build_classifier, probabilities, targets_of
 from bert_serving.config import RunConfig
 from bert_serving.contract import RUN_FILE, Head
@@ -33,7 +32,8 @@ from bert_serving.evaluation.predictions import Predictions
 from bert_serving.evaluation.scores import score
 from bert_serving.evaluation.slices import find_slices
 from bert_serving.features.frozen import FrozenEncoder, features_of
-from bert_serving.files import glob_characters
+from bert_serving.io.cache import folder_sha256
+from bert_serving.io.files import glob_characters
 from bert_serving.observer import Observer
 from bert_serving.plots import data as data_plots
 from bert_serving.plots import results as result_plots

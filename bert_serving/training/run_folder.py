@@ -31,7 +31,7 @@ import filelock
 from bert_serving.config import RunConfig, parse_run_config
 from bert_serving.contract import LABELS_FILE, RUN_FACTS_FILE, RUN_FILE, RUN_WEIGHTS_FOLDER, Scaling, labels_text
 from bert_serving.errors import RunFolderError
-from bert_serving.files import TEMPORARY, whole_folder, write_whole
+from bert_serving.io.files import TEMPORARY, whole_folder, write_whole
 from bert_serving.run_file import dump_run_file
 
 LOCK = ".lock"

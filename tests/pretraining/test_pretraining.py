@@ -10,12 +10,12 @@ import tensorflow as tf
 from support.hugging_face_folders import write_fine_tuned
 from support.tiny import VOCABULARY
 
-from bert_serving.cache import folder_sha256
 from bert_serving.config import EncoderConfig
 from bert_serving.encoders.architecture import sample_inputs
 from bert_serving.encoders.loading import load_encoder
 from bert_serving.encoders.lookup import find_encoder_folder
 from bert_serving.errors import BertServingError, EncoderError, RunFileError
+from bert_serving.io.cache import folder_sha256
 from bert_serving.observer import Observer
 from bert_serving.pretraining.config import MaskingConfig, StartConfig, load_pretraining_file
 from bert_serving.pretraining.masking import MaskingRule, mask_batch

@@ -7,7 +7,7 @@ import pytest
 
 from bert_serving import contract
 from bert_serving.errors import ExportError, InputError
-from bert_serving.files import glob_characters
+from bert_serving.io.files import glob_characters
 from bert_serving.saved_model.reader import ExportedModel
 from bert_serving.saved_model.verification.golden import Golden
 from bert_serving.saved_model.versions import latest_version

@@ -5,10 +5,10 @@ import pytest
 import tensorflow as tf
 from support.tiny import write_run_file
 
-from bert_serving.cache import folder_sha256
 from bert_serving.config import load_run_file
 from bert_serving.encoders.token_cache import cached_token_rows
 from bert_serving.errors import ExportError, RunFileError
+from bert_serving.io.cache import folder_sha256
 from bert_serving.observer import Observer
 from bert_serving.saved_model.export import export_run
 from bert_serving.saved_model.reader import ExportedModel

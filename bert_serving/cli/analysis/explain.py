@@ -46,7 +46,7 @@ def explain(
 
     check_has_gradients(model)
     if png is not None:
-        from bert_serving.files import check_writable
+        from bert_serving.io.files import check_writable
 
         try:
             check_writable(png)

@@ -23,7 +23,7 @@ def vocabulary(
     """Learn a WordPiece vocabulary from text."""
     from bert_serving.data.unlabeled import read_texts
     from bert_serving.errors import InputError
-    from bert_serving.files import check_writable, write_whole
+    from bert_serving.io.files import check_writable, write_whole
 
     if to.exists():
         raise InputError(f"{to}: exists; give a new file with --to")

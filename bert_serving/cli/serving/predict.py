@@ -80,7 +80,7 @@ def _predict_file(model: str, source: Path, target: Path, retry_timeout: float) 
     from bert_serving.clients.model_address import ModelAddress, predict_file
     from bert_serving.clients.text_file import TextFile
     from bert_serving.errors import DataError
-    from bert_serving.files import check_writable
+    from bert_serving.io.files import check_writable
 
     address = ModelAddress.parse(model)
     try:

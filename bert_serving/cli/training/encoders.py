@@ -93,8 +93,8 @@ def _is_cached(entry: "CatalogEntry") -> bool:
 
 
 def _cached_folder(handle: "Handle") -> str | None:
-    from bert_serving.cache import find_cached
     from bert_serving.encoders.catalog.handles import cache_key
+    from bert_serving.io.cache import find_cached
 
     folder = find_cached(cache_key(handle))
     return None if folder is None else str(folder)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bert_serving import contract
-from bert_serving.cache import folder_sha256
 from bert_serving.encoders.conversion.hugging_face import convert_hugging_face, is_hugging_face_folder
 from bert_serving.encoders.conversion.keras_hub import convert_keras_hub, is_keras_hub_preset
 from bert_serving.encoders.conversion.run_folder import convert_run, is_run_folder, run_sha256
@@ -21,6 +20,7 @@ from bert_serving.encoders.folder import (
 )
 from bert_serving.encoders.license import LicenseAndLanguages, licensing_of_readme, licensing_of_run
 from bert_serving.errors import EncoderError
+from bert_serving.io.cache import folder_sha256
 
 
 @dataclass(frozen=True)

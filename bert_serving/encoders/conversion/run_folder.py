@@ -8,11 +8,11 @@ import shutil
 from pathlib import Path
 
 from bert_serving import contract
-from bert_serving.cache import folder_sha256
 from bert_serving.encoders.architecture import Architecture, rebuild_network
 from bert_serving.encoders.folder import DESCRIPTION, PREPROCESSING, write_encoder_folder
 from bert_serving.encoders.safetensors_file import WEIGHTS_FILE, read_safetensors
 from bert_serving.errors import EncoderError
+from bert_serving.io.cache import folder_sha256
 
 WEIGHTS = contract.RUN_WEIGHTS_FOLDER
 _HEAD = ("head/", "blocks/")

@@ -16,8 +16,8 @@ from typing import Any
 import httpx
 from filelock import FileLock
 
-from bert_serving.cache import cache_folder, file_sha256
 from bert_serving.errors import SourceError
+from bert_serving.io.cache import cache_folder, file_sha256
 
 Progress = Callable[[int, int | None], None]
 """called with the bytes that have arrived and their total, None where that is unknown"""

@@ -10,12 +10,12 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from bert_serving.cache import file_sha256
 from bert_serving.encoders.download.archive import write_limited
 from bert_serving.encoders.download.http import Progress
 from bert_serving.encoders.download.hugging_face_hub import OPTIONAL_FILES, VOCABULARIES
 from bert_serving.encoders.safetensors_file import WEIGHTS_FILE
 from bert_serving.errors import SourceError
+from bert_serving.io.cache import file_sha256
 
 _FILES = ("config.json", *VOCABULARIES, *OPTIONAL_FILES, WEIGHTS_FILE)
 _POLL_SECONDS = 0.2

@@ -11,8 +11,8 @@ from typing import Any
 from google.protobuf import text_format
 from google.protobuf.message import Message
 
-from bert_serving.dynamic_messages import Fields, message_classes
 from bert_serving.errors import InputError
+from bert_serving.io.dynamic_messages import Fields, message_classes
 
 _MESSAGES: dict[str, Fields] = {
     "BatchingParameters": {

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from bert_serving.errors import PublishError
-from bert_serving.files import whole_folder
+from bert_serving.io.files import whole_folder
 from bert_serving.publishing.kubernetes.deployment import Deployment
 from bert_serving.publishing.rollout.models_config import ModelsConfig, ServedVersions
 

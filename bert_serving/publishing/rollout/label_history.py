@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bert_serving.errors import PublishError
-from bert_serving.files import write_whole
+from bert_serving.io.files import write_whole
 from bert_serving.publishing.rollout.models_config import ServedVersions
 
 

@@ -9,7 +9,7 @@ from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
 from bert_serving.errors import PublishError
-from bert_serving.files import write_whole
+from bert_serving.io.files import write_whole
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bert_serving.errors import PublishError
-from bert_serving.files import flush, flush_tree
+from bert_serving.io.files import flush, flush_tree
 from bert_serving.publishing.storage.file_sums import file_digest
 from bert_serving.publishing.storage.location import Progress
 from bert_serving.publishing.storage.package import Package

@@ -10,7 +10,7 @@ from pathlib import Path
 from bert_serving.config import EncoderConfig
 from bert_serving.contract import CARD_FILE, MANIFEST_FILE
 from bert_serving.errors import ExportError
-from bert_serving.files import whole_folder
+from bert_serving.io.files import whole_folder
 from bert_serving.saved_model.manifest import load_manifest
 from bert_serving.saved_model.sharing.card import classifier_card, encoder_card
 from bert_serving.saved_model.sharing.provenance import provenance_of

@@ -16,7 +16,7 @@ import numpy as np
 
 from bert_serving.answers import predicted_labels
 from bert_serving.contract import Head
-from bert_serving.fresh_process import run_in_fresh_process
+from bert_serving.io.fresh_process import run_in_fresh_process
 from bert_serving.saved_model.manifest import Agreement
 from bert_serving.saved_model.reference import Reference
 

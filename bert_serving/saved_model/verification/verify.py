@@ -18,8 +18,8 @@ import numpy as np
 from bert_serving import contract
 from bert_serving.contract import Head
 from bert_serving.errors import BertServingError
-from bert_serving.fresh_process import run_in_fresh_process
-from bert_serving.saved_model.manifest import Agreement, Limits, Manifest, Verification, load_manifest
+from bert_serving.io.fresh_process import run_in_fresh_process
+from bert_serving.saved_model.manifest import Agreement, AgreementLimits, Manifest, Verification, load_manifest
 from bert_serving.saved_model.reference import Reference
 from bert_serving.saved_model.verification.agreement import compare
 from bert_serving.saved_model.verification.golden import Golden
@@ -62,7 +62,7 @@ def verify(folder: Path, *, minimum_tf_serving: str | None = None, reference: Pa
     if problems or golden is None:
         problems += [] if golden else [f"{contract.GOLDEN_FILE} is missing"]
         return Verification(passed=False, problems=tuple(problems), oldest_tf_serving=audit.oldest_tf_serving)
-    limits = manifest.limits or Limits.of(manifest.precision)
+    limits = manifest.limits or AgreementLimits.of(manifest.precision)
     answers = _Answers(model, golden, limits.max_probability_difference)
     problems = answers.problems()
     agreement = None
@@ -162,7 +162,7 @@ def check_interface(model: "ExportedModel", manifest: Manifest) -> list[str]:
     return problems
 
 
-def check_agreement(agreement: Agreement, limits: Limits) -> list[str]:
+def check_agreement(agreement: Agreement, limits: AgreementLimits) -> list[str]:
     """Problems with the answers to validation texts."""
     problems = []
     # NaN must fail, too.

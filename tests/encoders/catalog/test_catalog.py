@@ -127,7 +127,7 @@ def test_minilm_comes_from_hugging_face_and_last_from_the_package_index():
 def test_nothing_heavy_is_imported_to_fetch_an_encoder():
     encoders = "catalog.catalog, catalog.handles, download.sources, folder, safetensors_file"
     imports = "; ".join(f"import bert_serving.encoders.{module}" for module in encoders.split(", "))
-    code = f"import sys, bert_serving.cache; {imports}; print(sorted(sys.modules))"
+    code = f"import sys, bert_serving.io.cache; {imports}; print(sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     for heavy in ("tensorflow", "tf_keras", "pandas", "torch"):
         assert f"'{heavy}'" not in done.stdout

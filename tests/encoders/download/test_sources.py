@@ -310,7 +310,7 @@ def test_a_wrong_address_in_the_environment_is_named(hub, tmp_path, monkeypatch,
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
-def test_an_error_of_the_progress_callback_passes_through_and_nothing_stays(hub, tmp_path, error):
+def test_an_error_of_the_progress_callback_passes_and_nothing_stays(hub, tmp_path, error):
     def stop(arrived: int, total: int | None) -> None:
         raise error("stop")
 

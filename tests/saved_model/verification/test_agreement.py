@@ -8,7 +8,7 @@ from bert_serving.errors import VerificationError
 from bert_serving.observer import Observer
 from bert_serving.saved_model import writer
 from bert_serving.saved_model.export import export_run
-from bert_serving.saved_model.manifest import Agreement, Limits, load_manifest
+from bert_serving.saved_model.manifest import Agreement, AgreementLimits, load_manifest
 from bert_serving.saved_model.reader import ExportedModel
 from bert_serving.saved_model.reference import MOST_ROWS, Reference, drawn_rows
 from bert_serving.saved_model.verification import agreement
@@ -93,12 +93,12 @@ def test_difference_and_changed_answers_are_those_of_the_head(head, expected, fo
     ],
 )
 def test_more_than_the_limits_allow_is_a_problem(found, problems):
-    limits = Limits.of(Precision.BFLOAT16, max_label_change_rate=0.002)
+    limits = AgreementLimits.of(Precision.BFLOAT16, max_label_change_rate=0.002)
     assert check_agreement(found, limits) == problems
 
 
 def test_not_a_number_is_a_problem():
-    limits = Limits(max_probability_difference=1.0, max_label_change_rate=1.0)
+    limits = AgreementLimits(max_probability_difference=1.0, max_label_change_rate=1.0)
     assert (
         len(check_agreement(Agreement(rows=1, max_probability_difference=float("nan"), changed_labels=0), limits)) == 1
     )
@@ -149,7 +149,7 @@ def test_changed_answers_beyond_the_limit_stop_an_export(export, monkeypatch, tm
 
 def test_limits_travel_with_the_export(export):
     folder = export(max_probability_difference=0.5, max_label_change_rate=0.25)
-    assert load_manifest(folder).limits == Limits(max_probability_difference=0.5, max_label_change_rate=0.25)
+    assert load_manifest(folder).limits == AgreementLimits(max_probability_difference=0.5, max_label_change_rate=0.25)
 
 
 def test_without_validation_data_golden_texts_decide_and_a_note_says_so(export, monkeypatch, trained):

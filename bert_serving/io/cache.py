@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from bert_serving.errors import EncoderError
-from bert_serving.files import flush, flush_tree
+from bert_serving.io.files import flush, flush_tree
 
 MANIFEST = "manifest.json"
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bert_serving.cache import cache_folder, cached, cached_intact, folder_sha256, recorded_sha256
 from bert_serving.errors import EncoderError
+from bert_serving.io.cache import cache_folder, cached, cached_intact, folder_sha256, recorded_sha256
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def never(folder: Path) -> None:
 
 
 def start(code: str) -> subprocess.Popen[str]:
-    prelude = "import time\nfrom pathlib import Path\nfrom bert_serving.cache import cached\n"
+    prelude = "import time\nfrom pathlib import Path\nfrom bert_serving.io.cache import cached\n"
     return subprocess.Popen([sys.executable, "-c", prelude + code], stdout=subprocess.PIPE, text=True)
 
 
