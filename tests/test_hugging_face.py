@@ -213,7 +213,7 @@ def test_pickled_weights_are_never_read(bert, tmp_path):
             "--pairs, --sequence-length and --texts are for Hugging Face folders",
         ),
         ("export {bert} --to models --texts nothing.txt", "nothing.txt: cannot be read: No such file or directory"),
-        ("export {bert} --to models --minimum-tf-serving new", "'new' is no version such as 2.17"),
+        ("export {bert} --to models --minimum-tf-serving new", "'new' is not a version; give one such as 2.17"),
         (
             "export {bert} --to models --precision int8 --minimum-tf-serving 2.17",
             "int8 measures its ranges on texts, and there are none",

@@ -1,10 +1,12 @@
 """Addresses of served models: their parts, and the clients for them."""
 
+import asyncio
+
 import pytest
 
 from bert_serving.clients.grpc_client import AsyncGrpcClient, GrpcClient
 from bert_serving.clients.model_address import ModelAddress, is_resumable
-from bert_serving.clients.rest_client import RestClient
+from bert_serving.clients.rest_client import AsyncRestClient, RestClient
 from bert_serving.errors import InputError
 
 
@@ -34,7 +36,15 @@ def test_the_client_follows_from_the_scheme():
         assert isinstance(client, GrpcClient)
     with ModelAddress.parse("http://127.0.0.1:1/m").client() as client:
         assert isinstance(client, RestClient)
-    assert isinstance(ModelAddress.parse("grpcs://127.0.0.1:1/m").async_client(timeout=1.0), AsyncGrpcClient)
+
+
+def test_the_asynchronous_client_follows_from_the_scheme():
+    async def made(url):
+        async with ModelAddress.parse(url).async_client(timeout=1.0) as client:
+            return type(client)
+
+    assert asyncio.run(made("grpcs://127.0.0.1:1/m")) is AsyncGrpcClient
+    assert asyncio.run(made("https://127.0.0.1:1/m")) is AsyncRestClient
 
 
 def test_only_regular_files_can_be_resumed(tmp_path):

@@ -248,7 +248,8 @@ def test_a_new_encoder_gets_the_position_embeddings_that_were_asked_for(tmp_path
     )
     assert ended.status == 2
     assert (
-        ended.err.strip() == "error: --position-initializer sinusoids needs an even --hidden-size of at least 4, not 3"
+        ended.err.strip()
+        == "error: --position-initializer sinusoids needs an even --hidden-size of at least 4, got 3; choose another"
     )
 
 
