@@ -35,14 +35,12 @@ class OperationAudit:
         needs: these operations, and attributes and types that are newer than their operation, with versions; sorted.
         missing: operations that no stock version has.
         unsafe: operations that a server must not run, with the reasons.
-        saturating_kernels: number of 8-bit kernels that saturate on processors without VNNI; earlier exports have them.
     """
 
     operations: tuple[str, ...]
     needs: tuple[Need, ...]
     missing: tuple[str, ...]
     unsafe: dict[str, str]
-    saturating_kernels: int = 0
 
     @property
     def oldest_tf_serving(self) -> str | None:
@@ -74,8 +72,19 @@ def audit_operations(folder: Path) -> OperationAudit:
         needs=tuple(sorted({need for node in nodes for need in needs_of(node)})),
         missing=tuple(name for name in names if not is_known(name)),
         unsafe={name: reason for graph in graphs for name, reason in unsafe_operations(graph).items()},
-        saturating_kernels=sum(map(_saturates, nodes)) if quantized.OPERATION in names else 0,
     )
+
+
+def count_saturating_kernels(folder: Path) -> int:
+    """Number of 8-bit kernels that saturate on processors without VNNI; exports of earlier versions have them.
+
+    Apart from the audit, because it reads every kernel, which a server that loads a version need not.
+
+    Raises:
+        ExportError: as `read_meta_graphs`.
+    """
+    nodes = [node for graph in read_meta_graphs(folder) for node in _operation_nodes(graph)]
+    return sum(map(_saturates, nodes)) if any(node.op == quantized.OPERATION for node in nodes) else 0
 
 
 def read_meta_graph(folder: Path) -> MetaGraphDef:

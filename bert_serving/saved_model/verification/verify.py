@@ -51,7 +51,7 @@ def verify(folder: Path, *, minimum_tf_serving: str | None = None, reference: Pa
     manifest = load_manifest(folder)
     if manifest is None:
         return Verification(passed=False, problems=(f"{contract.MANIFEST_FILE} is missing",))
-    problems = check_assets(folder, manifest)
+    problems = check_assets(folder, manifest) + check_kernels(folder)
     if refused := check_operations(audit, minimum_tf_serving or manifest.minimum_tf_serving):
         # Not loaded: loading would run unsafe operations.
         return Verification(passed=False, problems=(*problems, *refused), oldest_tf_serving=audit.oldest_tf_serving)
@@ -138,11 +138,16 @@ def check_operations(audit: "OperationAudit", minimum_tf_serving: str) -> list[s
     if audit.unsafe:
         unsafe = ", ".join(f"{name} ({reason})" for name, reason in audit.unsafe.items())
         problems.append(f"a server must not run {unsafe}")
-    if audit.saturating_kernels:
-        problems.append(
-            f"{audit.saturating_kernels} int8 kernels saturate on processors without VNNI, which changes answers; export again"
-        )
     return problems
+
+
+def check_kernels(folder: Path) -> list[str]:
+    """Problems with the kernels of 8-bit products: whether they give the same answers on every processor."""
+    from bert_serving.saved_model.operations.audit import count_saturating_kernels
+
+    if not (count := count_saturating_kernels(folder)):
+        return []
+    return [f"{count} int8 kernels saturate on processors without VNNI, which changes answers; export again"]
 
 
 def check_interface(model: "ExportedModel", manifest: Manifest) -> list[str]:
