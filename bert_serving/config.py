@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from bert_serving.contract import DEFAULT_MINIMUM_TF_SERVING, Graph, Head, Pooling, Precision
+from bert_serving.names import MODEL
 from bert_serving.run_file import (
     FilesTable,
     Paths,
@@ -234,7 +235,7 @@ class ExportConfig(Table):
         "changed_labels": "max_label_change_rate",
     }
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = "classifier"
+    name: str = "classifier"
     """model name on the server"""
     graph: Graph = Graph.RAGGED
     """padding in the serving graph: `padded` pads to the sequence length, `trimmed` to the longest text of the batch, `ragged`
@@ -250,6 +251,13 @@ class ExportConfig(Table):
     in memory; absent: 0.002, in int8 0.005"""
     minimum_tf_serving: Annotated[str, Field(pattern=r"^\d+\.\d+$")] = DEFAULT_MINIMUM_TF_SERVING
     """oldest TensorFlow Serving version to support: verification refuses operations that this version lacks"""
+
+    @field_validator("name")
+    @classmethod
+    def _names_a_model(cls, value: str) -> str:
+        if problem := MODEL.problem(value):
+            raise ValueError(problem)
+        return value
 
 
 class RunConfig(RunFile):

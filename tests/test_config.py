@@ -146,7 +146,7 @@ def test_every_problem_of_a_run_file_is_reported_at_once():
         ("training", {"strategy": "gpu"}, "training.strategy: input should be 'one_device', 'mirrored'"),
         ("training", {"best_metric": "auc"}, "training.best_metric: input should be 'accuracy', 'macro_f1'"),
         ("export", {"graph": "dense"}, "export.graph: input should be 'padded'"),
-        ("export", {"name": "../up"}, "export.name: string should match pattern"),
+        ("export", {"name": "../up"}, "export.name: '../up' cannot name a model: letters"),
         ("epochs", 3, "epochs: unknown key"),
         ("training", 3, "training: input should be a valid dictionary or instance of TrainingConfig, got 3"),
     ],
@@ -225,7 +225,9 @@ def test_a_folder_is_no_run_file(tmp_path):
 def test_an_override_replaces_one_key(tmp_path, override, table, key, value):
     path = write(tmp_path, '[data]\ntrain = "a.tsv"\n[encoder]\nname = "n"\n[training]\nepochs = 2\nbatch_size = 4\n')
     if value is None:
-        with pytest.raises(RunFileError, match=r"export\.name: string should match pattern .* got 'two words'"):
+        with pytest.raises(
+            RunFileError, match=r"export\.name: 'two words' cannot name a model: .*'two-words' would do"
+        ):
             load_run_file(path, [override])
         return
     config = load_run_file(path, [override])

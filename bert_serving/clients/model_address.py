@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 from bert_serving.clients.text_file import TextFile
 from bert_serving.clients.tls import ClientTls
 from bert_serving.errors import InputError
+from bert_serving.names import HIGHEST_VERSION, version_number
 
 # ruff: noqa: PLC0415
 # gRPC and httpx are imported only for the protocol in use.
@@ -63,6 +64,8 @@ class ModelAddress:
                 "and for one version /versions/7 or /labels/canary after the name"
             )
         name, version, label = match.groups()
+        if version and version_number(version) is None:
+            raise InputError(f"{url!r}: {version} is not a version; the highest possible is {HIGHEST_VERSION}")
         choice = {"version": int(version)} if version else {"version_label": unquote(label)} if label else {}
         return cls(address.scheme, address.netloc, unquote(name), choice)
 

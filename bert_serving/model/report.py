@@ -14,6 +14,7 @@ from bert_serving.evaluation.predictions import Predictions
 from bert_serving.evaluation.report import Report, TextLengths, make_report
 from bert_serving.model.facts import ModelFacts, check_comparable
 from bert_serving.model.model import Model, is_run_folder, open_model, predict_table
+from bert_serving.names import version_number
 from bert_serving.observer import Observer
 from bert_serving.training.run_folder import RunFolder
 
@@ -235,4 +236,4 @@ def _short_name(model: str) -> str:
     if "://" in model or not model:
         return model
     path = Path(model).resolve()
-    return f"{path.parent.name}/{path.name}" if path.name.isdigit() else path.name
+    return path.name if version_number(path.name) is None else f"{path.parent.name}/{path.name}"

@@ -1,7 +1,9 @@
 """Removal of old published versions that no server needs."""
 
+import contextlib
 import shutil
 from collections.abc import Collection, Sequence
+from pathlib import Path
 
 from bert_serving.errors import PublishError
 from bert_serving.publishing.published_versions import PublishedVersion, is_complete
@@ -46,19 +48,32 @@ def remove_version(model: Location, number: int) -> None:
     Raises:
         PublishError: it cannot be removed.
     """
-    if model.folder is None:
-        _remove_objects(model.below(str(number)))
-        return
+    # The folder that servers read goes last; otherwise they would load another of the same number.
+    for name in model.versions().get(number, ()):
+        if model.folder is None:
+            _remove_objects(model.below(name))
+        else:
+            _remove_folder(model.folder, name)
+
+
+def _remove_folder(model: Path, name: str) -> None:
+    removed = model / f"{_REMOVED}{name}"
     try:
-        removed = model.folder / f"{_REMOVED}{number}"
-        if removed.exists():
-            shutil.rmtree(removed)
-        (model.folder / str(number)).rename(removed)
-        shutil.rmtree(removed)
+        _delete(removed)
+        (model / name).rename(removed)
+        _delete(removed)
     except OSError as error:
         raise PublishError(
-            f"{model.url}/{number}: cannot remove it: {error.strerror}; check the folder's permissions"
+            f"{model / name}: cannot remove it: {error.strerror}; check the folder's permissions"
         ) from None
+
+
+def _delete(folder: Path) -> None:
+    """Deletes a folder, if it exists; of a symbolic link only the link."""
+    if folder.is_symlink():
+        folder.unlink()
+    elif folder.exists():
+        shutil.rmtree(folder)
 
 
 def remove_leftovers(model: Location) -> None:
@@ -71,16 +86,17 @@ def remove_leftovers(model: Location) -> None:
     if model.folder is not None:
         for name in names:
             if name.startswith(_REMOVED):
-                shutil.rmtree(model.folder / name, ignore_errors=True)
+                with contextlib.suppress(OSError):
+                    _delete(model.folder / name)
         return
-    numbers = model.numbers()
-    complete = [number for number in numbers if is_complete(model, number)]
-    for number in numbers:
+    folders = {number: model.below(same_number[-1]) for number, same_number in model.versions().items()}
+    complete = [number for number, folder in folders.items() if is_complete(folder)]
+    for number, folder in folders.items():
         claims = f"{CLAIM_FOLDER}{number}"
         if number in complete and claims in names:
             _remove_objects(model.below(claims))
         elif number not in complete and claims not in names and number < max(complete, default=0):
-            _remove_objects(model.below(str(number)))
+            _remove_objects(folder)
 
 
 def _remove_objects(folder: Location) -> None:

@@ -5,17 +5,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bert_serving import names
 from bert_serving.errors import PublishError, VerificationError
 from bert_serving.observer import Observer
 from bert_serving.publishing.published_versions import published_numbers
 from bert_serving.publishing.rollout.candidate import evaluate_candidate
 from bert_serving.publishing.rollout.gate import GateReport, GateRules
+from bert_serving.publishing.storage.address import check_names
 from bert_serving.publishing.storage.file_sums import SUMS_FILE, FileSums
 from bert_serving.publishing.storage.folder import publish_in_folder
 from bert_serving.publishing.storage.location import Location
 from bert_serving.publishing.storage.object_storage import publish_to_storage
 from bert_serving.publishing.storage.package import Package, byte_counter, pack
 from bert_serving.saved_model.manifest import load_manifest
+from bert_serving.saved_model.versions import version_folders
 
 
 @dataclass(frozen=True)
@@ -55,16 +58,24 @@ def publication_target(
         version: version number; None for the manifest's.
 
     Raises:
-        PublishError: the folder is not an export, or the version is not positive.
+        PublishError: the folder is not an export, or the storage or servers do not accept a name or the version.
     """
+    check_names(models.url)
     manifest = load_manifest(export)
     if manifest is None:
         raise PublishError(
             f"{export}: has no manifest (assets.extra/bert_serving.json); give a version folder that export wrote"
         )
-    if version is not None and version < 1:
-        raise PublishError(f"version {version} is not a positive integer; TensorFlow Serving requires one")
-    return PublicationTarget(models, name or manifest.name, version or manifest.version)
+    target = PublicationTarget(
+        models, manifest.name if name is None else name, manifest.version if version is None else version
+    )
+    if problem := names.MODEL.problem(target.name):
+        raise PublishError(f"{problem}; give it with --name")
+    if not 1 <= target.version <= names.HIGHEST_VERSION:
+        raise PublishError(
+            f"version {target.version} is not a positive integer up to {names.HIGHEST_VERSION}; choose another --version"
+        )
+    return target
 
 
 def check_free(target: PublicationTarget) -> None:
@@ -74,11 +85,13 @@ def check_free(target: PublicationTarget) -> None:
         PublishError: it does not answer, or it holds the version.
     """
     target.models.check()
-    numbers = published_numbers(target.model)
-    if target.version in numbers:
+    found = target.model.versions()
+    # A folder of this very name that no server reads yet is what is left of an interrupted publication.
+    others = [name for name in found.get(target.version, ()) if name != str(target.version)]
+    if others or target.version in published_numbers(target.model):
         raise PublishError(
-            f"{target.url}: version {target.version} exists and is never overwritten; "
-            f"give --version {max(numbers) + 1} for the next one"
+            f"{target.model.url}/{others[-1] if others else target.version}: version {target.version} exists "
+            f"and is never overwritten; give --version {max(found) + 1} for the next one"
         )
 
 
@@ -88,8 +101,10 @@ def already_published(export: Path, target: PublicationTarget) -> bool:
     Raises:
         PublishError: the storage fails, or a file cannot be read.
     """
-    sums = target.model.below(str(target.version)).read(SUMS_FILE)
-    if sums is None or target.version not in published_numbers(target.model):
+    if target.version not in published_numbers(target.model):
+        return False
+    sums = target.model.below(target.model.versions()[target.version][-1]).read(SUMS_FILE)
+    if sums is None:
         return False
     return FileSums.parse(sums, target.url).same_model(pack(export, {}).sums)
 
@@ -110,8 +125,9 @@ def verify_again(export: Path, observer: Observer) -> None:
 
 def published_baseline(target: PublicationTarget) -> str | None:
     """Folder of the highest published version, to compare with; None for object storages."""
-    folder, numbers = target.model.folder, published_numbers(target.model)
-    return str(folder / str(numbers[-1])) if folder is not None and numbers else None
+    folder = target.model.folder
+    found = version_folders(folder) if folder is not None and folder.is_dir() else {}
+    return str(found[max(found)]) if found else None
 
 
 def publish_checked(

@@ -16,6 +16,8 @@ class PublishedVersion:
 
     Attributes:
         number: its version number.
+        folder: name of its folder: the number, maybe with leading zeros.
+        ignored: names of other folders of the same number, which servers ignore.
         size: size of its files in bytes.
         complete: whether servers can load it; False while it is being published or removed.
         metrics: scores in its manifest.
@@ -25,6 +27,8 @@ class PublishedVersion:
     """
 
     number: int
+    folder: str
+    ignored: tuple[str, ...]
     size: int
     complete: bool
     metrics: dict[str, float]
@@ -39,31 +43,36 @@ def published_versions(model: Location) -> list[PublishedVersion]:
         PublishError: the storage does not answer, or the folder has no versions.
     """
     model.check()
-    numbers = model.numbers()
-    if not numbers:
+    found = model.versions()
+    if not found:
         raise PublishError(
             f"{model.url}: holds no versions; give the model's own folder, such as s3://bucket/models/NAME"
         )
-    return [_version(model.below(str(number)), number) for number in reversed(numbers)]
+    return [_version(model, number, names) for number, names in reversed(found.items())]
 
 
 def published_numbers(model: Location) -> list[int]:
     """Ascending versions that servers see: in a folder all, in an object storage complete ones."""
-    numbers = model.numbers()
-    return numbers if model.folder is not None else [number for number in numbers if is_complete(model, number)]
+    found = model.versions()
+    if model.folder is not None:
+        return list(found)
+    return [number for number, names in found.items() if is_complete(model.below(names[-1]))]
 
 
-def is_complete(model: Location, number: int) -> bool:
-    """Whether a version has its saved_model.pb, the file that is written last and deleted first."""
-    return GRAPH_FILE in model.below(str(number)).names()
+def is_complete(version: Location) -> bool:
+    """Whether a version folder has its saved_model.pb, the file that is written last and deleted first."""
+    return GRAPH_FILE in version.names()
 
 
-def _version(folder: Location, number: int) -> PublishedVersion:
+def _version(model: Location, number: int, names: list[str]) -> PublishedVersion:
+    folder = model.below(names[-1])
     sizes = folder.sizes()
     manifest, record = (_json(folder.read(name)) for name in (MANIFEST_FILE, PUBLICATION_FILE))
     gate = record.get("gate") or {}
     return PublishedVersion(
         number=number,
+        folder=names[-1],
+        ignored=tuple(names[:-1]),
         size=sum(sizes.values()),
         complete=GRAPH_FILE in sizes,
         metrics={name: value for name, value in (manifest.get("metrics") or {}).items() if isinstance(value, float)},

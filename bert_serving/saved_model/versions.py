@@ -1,11 +1,11 @@
-"""Version folders: subfolders of a model's folder, named by a positive integer."""
+"""Version folders: subfolders of a model's folder whose names are version numbers."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from bert_serving import contract
 from bert_serving.errors import ExportError
-
-_HIGHEST_VERSION = 2**63 - 1
+from bert_serving.names import version_number
 
 
 def latest_version(folder: Path) -> Path:
@@ -16,21 +16,30 @@ def latest_version(folder: Path) -> Path:
     """
     if (folder / contract.GRAPH_FILE).is_file():
         return folder
-    versions = [(number, path) for path, number in version_paths(folder) if path.is_dir()] if folder.is_dir() else []
-    if not versions:
+    folders = version_folders(folder) if folder.is_dir() else {}
+    if not folders:
         raise ExportError(f"{folder}: neither a SavedModel nor a folder of versions; give what export wrote")
-    return max(versions)[1]
+    return folders[max(folders)]
 
 
-def version_paths(folder: Path) -> list[tuple[Path, int]]:
-    """Files and folders in `folder` that are named by a version number, with that number."""
-    numbers = ((path, version_number(path.name)) for path in folder.iterdir())
-    return [(path, number) for path, number in numbers if number is not None]
+def version_folders(folder: Path) -> dict[int, Path]:
+    """The version folders in `folder` by ascending number; symbolic links to folders are folders.
+
+    Raises:
+        OSError: `folder` cannot be read.
+    """
+    names = names_by_version(path.name for path in folder.iterdir() if path.is_dir())
+    return {number: folder / same_number[-1] for number, same_number in names.items()}
 
 
-def version_number(name: str) -> int | None:
-    """The version that a name of decimal digits stands for; None unless it fits into an int64."""
-    # isdigit alone accepts characters such as "²".
-    if not (name.isascii() and name.isdigit()) or int(name) > _HIGHEST_VERSION:
-        return None
-    return int(name)
+def names_by_version(names: Iterable[str]) -> dict[int, list[str]]:
+    """Names that are version numbers, by ascending number.
+
+    Of several names of one number, such as "1" and "001", TensorFlow Serving reads the last in their order and ignores
+    the others; here, too, the last counts.
+    """
+    found: dict[int, list[str]] = {}
+    for name in sorted(names):
+        if (number := version_number(name)) is not None:
+            found.setdefault(number, []).append(name)
+    return dict(sorted(found.items()))

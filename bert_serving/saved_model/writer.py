@@ -8,7 +8,6 @@ import contextlib
 import dataclasses
 import errno
 import importlib.metadata
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from bert_serving import __version__, contract
+from bert_serving import __version__, contract, names
 from bert_serving.classifier import Classifier
 from bert_serving.contract import Graph, Precision
 from bert_serving.errors import ExportError, VerificationError
@@ -38,11 +37,9 @@ from bert_serving.saved_model.signatures import build_serving_graph, supported_g
 from bert_serving.saved_model.verification.agreement import seconds_in_turns
 from bert_serving.saved_model.verification.golden import TEXTS, Golden
 from bert_serving.saved_model.verification.verify import verify_in_fresh_process
-from bert_serving.saved_model.versions import version_paths
+from bert_serving.saved_model.versions import names_by_version
 from bert_serving.saved_model.warmup import write_warmup
 
-# A name is one folder, and one part of a URL.
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _REFERENCE_FILE = "reference.json"
 _PACKAGES = ("tensorflow", "tensorflow-text", "tf-keras", "tf-models-official")
 
@@ -95,8 +92,8 @@ def write_export(
         ExportError: the name or the version cannot be used, or the folder cannot be written.
         VerificationError: the SavedModel answers differently from the model in memory; nothing is published.
     """
-    if not _NAME.fullmatch(options.name):
-        raise ExportError(f"{options.name!r} cannot name a model; use letters, digits, dots, dashes and underscores")
+    if problem := names.MODEL.problem(options.name):
+        raise ExportError(problem)
     if characters := glob_characters(options.base):
         raise ExportError(f"{options.base}: TensorFlow cannot read from a path with {characters}; choose another --to")
     if classifier.preprocessing.rewrite is not None:
@@ -236,16 +233,20 @@ def _too_old_for_int8(minimum_tf_serving: str) -> str | None:
 
 
 def _free_version(model_folder: Path, version: int | None) -> int:
-    taken = {number for _, number in version_paths(model_folder)} if model_folder.is_dir() else set()
-    if version is None:
-        return max(taken, default=0) + 1
-    if version < 1:
-        raise ExportError(f"version {version} is not a positive integer; TensorFlow Serving needs one")
-    if version in taken:
+    # A file, too, whose name is a number: no folder can have its name, and TensorFlow Serving takes it for a version.
+    taken = names_by_version(path.name for path in model_folder.iterdir()) if model_folder.is_dir() else {}
+    following = max(taken, default=0) + 1
+    chosen = following if version is None else version
+    if not 1 <= chosen <= names.HIGHEST_VERSION:
         raise ExportError(
-            f"{model_folder / str(version)}: version {version} exists and is never overwritten; leave --version out for {max(taken) + 1}"
+            f"version {chosen} is not a positive integer up to {names.HIGHEST_VERSION}; choose another --version"
         )
-    return version
+    if chosen in taken:
+        raise ExportError(
+            f"{model_folder / taken[chosen][-1]}: version {chosen} exists and is never overwritten; "
+            f"leave --version out for {following}"
+        )
+    return chosen
 
 
 @contextlib.contextmanager

@@ -35,6 +35,8 @@ def versions(
     rows: list[dict[str, Any]] = [
         {
             "version": version.number,
+            "folder": version.folder,
+            "ignored_folders": list(version.ignored),
             "complete": version.complete,
             "labels": sorted(label for label, number in labels.items() if number == version.number),
             "available": [address for address, numbers in available.items() if version.number in numbers],
@@ -58,14 +60,17 @@ def versions(
             *(f"{row['metrics'][score]:.4f}" if score in row["metrics"] else "" for score in scores),
             f"{row['bytes'] / 1e6:,.1f}",
             row["published"].replace("T", " ").removesuffix("+00:00"),
-            _remark(row["complete"], row["forced"]),
+            _remark(row),
         ]
         for row in rows
     ]
     show_table(f"Versions of {name} at {location.url}", columns, table)
 
 
-def _remark(complete: bool, forced: str) -> str:
-    if not complete:
-        return "not complete"
-    return f"forced: {forced}" if forced else ""
+def _remark(row: dict[str, Any]) -> str:
+    remarks = [] if row["complete"] else ["not complete"]
+    if row["folder"] != str(row["version"]):
+        remarks.append(f"in folder {row['folder']!r}")
+    if row["ignored_folders"]:
+        remarks.append(f"servers ignore {', '.join(map(repr, row['ignored_folders']))}, of the same number")
+    return "; ".join([*remarks, *([f"forced: {row['forced']}"] if row["forced"] else [])])

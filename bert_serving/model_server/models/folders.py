@@ -1,25 +1,38 @@
 """The numbered version folders under a base path."""
 
+import logging
 from pathlib import Path
 
 from bert_serving import contract
 from bert_serving.errors import InputError
 from bert_serving.model_server.config.options import ModelConfig
-from bert_serving.saved_model.versions import version_paths
+from bert_serving.saved_model import versions
+
+_log = logging.getLogger("bert_serving.model_server")
 
 
 def version_folders(base_path: Path) -> dict[int, Path]:
-    """Version folders of a model by number; of two names of a number the last in order counts.
+    """Version folders of a model by number.
 
     Raises:
         InputError: the base path does not exist or cannot be read.
     """
     try:
-        return {number: path for path, number in sorted(version_paths(base_path)) if path.is_dir()}
+        return versions.version_folders(base_path)
     except FileNotFoundError:
         raise InputError(f"The base path {base_path} does not exist: give the folder above its versions") from None
     except (OSError, ValueError) as error:
         raise _unreadable(base_path, error) from None
+
+
+def warn_of_ignored(base_path: Path) -> None:
+    """Logs the version folders that another one of the same number, such as 1 beside 001, keeps from being read."""
+    names = versions.names_by_version(path.name for path in base_path.iterdir() if path.is_dir())
+    for number, same_number in names.items():
+        for name in same_number[:-1]:
+            _log.warning(
+                "version %d is read from %s; %s is ignored", number, base_path / same_number[-1], base_path / name
+            )
 
 
 def _unreadable(base_path: Path, error: OSError | ValueError) -> InputError:

@@ -15,7 +15,7 @@ from bert_serving.model_server.config.options import ModelConfig, ServerOptions
 from bert_serving.model_server.inference.servable import Servable
 from bert_serving.model_server.inference.status_code import Status, load_status
 from bert_serving.model_server.models import memory
-from bert_serving.model_server.models.folders import chosen_folders, version_folders
+from bert_serving.model_server.models.folders import chosen_folders, version_folders, warn_of_ignored
 from bert_serving.model_server.models.labels import check_labels
 from bert_serving.model_server.models.loader import load_version
 from bert_serving.model_server.models.retries import LoadAttempts, fingerprint
@@ -127,6 +127,7 @@ class ModelStore:
         chosen = {name: chosen_folders(config) for name, config in self._configs.items()}
         for name, folders in chosen.items():
             config = self._configs[name]
+            warn_of_ignored(config.base_path)
             for version in sorted(set(config.policy.specific) - set(folders)):
                 _log.warning("%s version %d is selected, but is not under %s", name, version, config.base_path)
             self._select(name, folders)

@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 from tensorflow_serving.apis import model_pb2
 
 from bert_serving.errors import InvalidRequest, RequestError, ServableNotFound
+from bert_serving.names import version_number
 
 # http_rest_api_handler.cc and http_rest_api_util.cc of TensorFlow Serving.
 _VERSION = r"(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
@@ -22,8 +23,6 @@ METADATA = re.compile(rf"{_MODEL}/metadata", re.IGNORECASE)
 MODELS = re.compile(r"/v1/models", re.IGNORECASE)
 # A model may have the name "versions" or "metadata", so that the routes above must be tried first.
 NAMELESS = re.compile(rf"/v1/models{_VERSION}(?:/metadata)?", re.IGNORECASE)
-
-_HIGHEST_VERSION = 2**63 - 1
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -84,10 +83,10 @@ def model_spec(parameters: Mapping[str, str | None]) -> model_pb2.ModelSpec:
     """
     spec = model_pb2.ModelSpec(name=unquote(parameters["name"] or ""))
     if version := parameters["version"]:
-        digits = version.lstrip("0") or "0"
-        if len(digits) > 19 or int(digits) > _HIGHEST_VERSION:
+        number = version_number(version)
+        if number is None:
             raise InvalidRequest(f"Failed to convert version: {version} to numeric.")
-        spec.version.value = int(digits)
+        spec.version.value = number
     elif label := parameters["label"]:
         spec.version_label = unquote(label)
     return spec

@@ -1,10 +1,15 @@
 """The steps that change version labels, in an order that no server refuses."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bert_serving.errors import PublishError
+from bert_serving.names import version_number
 from bert_serving.publishing.rollout.models_config import ServedVersions
+
+# A label is one part of a URL, /labels/LABEL:predict.
+_LABEL = re.compile(r"[^/:%?#\s]+")
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,7 @@ def parse_labels(arguments: Sequence[str], now: Mapping[str, int]) -> dict[str, 
     labels = dict(now)
     for argument in arguments:
         label, equals, version = argument.partition("=")
-        if not equals or not label or any(character in "/:%" or character.isspace() for character in label):
+        if not equals or not _LABEL.fullmatch(label) or not label.isprintable():
             raise PublishError(
                 f"{argument!r} is not a label; give label=version such as stable=7, or canary= to remove a label"
             )
@@ -84,8 +89,8 @@ def parse_labels(arguments: Sequence[str], now: Mapping[str, int]) -> dict[str, 
                     f"no label {label!r} to remove; the labels are {', '.join(sorted(labels)) or 'none'}"
                 )
             del labels[label]
-        elif version.isascii() and version.isdigit() and int(version) > 0:
-            labels[label] = int(version)
+        elif (number := version_number(version)) is not None:
+            labels[label] = number
         else:
             raise PublishError(f"{argument!r}: {version!r} is not a version; give a positive integer such as stable=7")
     return labels

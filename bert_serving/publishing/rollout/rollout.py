@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bert_serving.errors import PublishError, RolloutError
+from bert_serving.names import version_number
 from bert_serving.observer import Observer
 from bert_serving.publishing.published_versions import published_numbers
 from bert_serving.publishing.rollout.label_history import last_change, record_change, remove_change
@@ -51,6 +52,8 @@ class Rollout:
         """
         if not labels and not load:
             raise PublishError("nothing to do; give label=version such as stable=7, or --load 8")
+        if wrong := [version for version in load if version_number(str(version)) is None]:
+            raise PublishError(f"--load {wrong[0]}: is not a version; give a number such as --load 8")
         config = ModelsConfig.load(self.path)
         name = config.only_name(self.model)
         before = config.served(name)

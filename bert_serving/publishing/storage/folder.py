@@ -13,6 +13,7 @@ from bert_serving.io.files import flush, flush_tree
 from bert_serving.publishing.storage.file_sums import file_digest
 from bert_serving.publishing.storage.location import Progress
 from bert_serving.publishing.storage.package import Package
+from bert_serving.saved_model.versions import version_folders
 
 _CHUNK = 1 << 20
 
@@ -35,7 +36,7 @@ def publish_in_folder(package: Package, model: Path, version: int, progress: Pro
     try:
         model.mkdir(parents=True, exist_ok=True)
         with _locked(model / f".publishing-{version}.lock", target):
-            if target.exists():
+            if target.exists() or version in version_folders(model):
                 raise PublishError(exists)
             staging = model / f".publishing-{version}"
             _copy_files(package, staging, progress)

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from bert_serving.errors import BertServingError, PublishError
+from bert_serving.publishing.storage.address import check_address
 from bert_serving.publishing.storage.file_sums import stream_digest
+from bert_serving.saved_model.versions import names_by_version
 
 # Beginnings of the class names of the storage libraries' errors, and what the user can do about
 # them.
@@ -23,6 +25,7 @@ _ADVICE = {
     "ConnectTimeout": "the connection to the storage timed out; check the network and AWS_ENDPOINT_URL",
     "ClientConnector": "cannot connect to the storage; check the network",
 }
+_IN_EXTRA = ("s3:", "s3a:", "gs:", "gcs:")
 Progress = Callable[[int], None]
 """called with the number of bytes transferred since the last call"""
 
@@ -33,6 +36,7 @@ def open_location(url: str) -> "Location":
     Raises:
         PublishError: the URL is not supported, or a package for it is not installed.
     """
+    check_address(url)
     try:
         import fsspec  # noqa: PLC0415  optional extra
     except ImportError:
@@ -45,8 +49,10 @@ def open_location(url: str) -> "Location":
         # Cached listings would hide the files of other publishers.
         files, root = fsspec.core.url_to_fs(address, use_listings_cache=False)
     except ImportError as error:
-        raise PublishError(f"{url}: {error}; pip install 'bert-serving[publish]'") from None
-    except ValueError as error:
+        # The extra brings the packages for S3 and Google's storage; fsspec names those for others.
+        advice = "; pip install 'bert-serving[publish]'" if url.startswith(_IN_EXTRA) else ""
+        raise PublishError(f"{url}: {error}{advice}") from None
+    except (ValueError, OSError) as error:
         raise PublishError(f"{url}: {error}; give a folder, or a URL such as s3://bucket/models") from None
     return Location(url.rstrip("/"), files, root.rstrip("/"))
 
@@ -116,16 +122,29 @@ class Location:
     @_with_plain_errors
     def names(self) -> list[str]:
         """Sorted names of the files and folders in this folder; empty if it does not exist."""
-        try:
-            children = self.files.ls(self.root, detail=False)
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-        # Some storages also list an empty marker object for the folder itself.
-        return sorted({child.rstrip("/").rsplit("/", 1)[-1] for child in children if child.rstrip("/") != self.root})
+        return sorted(self._are_folders())
 
-    def numbers(self) -> list[int]:
-        """Ascending names that are numbers, as the names of version folders are."""
-        return sorted(int(name) for name in self.names() if name.isascii() and name.isdigit())
+    @_with_plain_errors
+    def versions(self) -> dict[int, list[str]]:
+        """Names of the version folders in this folder, as `names_by_version`."""
+        return names_by_version(name for name, is_folder in self._are_folders().items() if is_folder)
+
+    def _are_folders(self) -> dict[str, bool]:
+        """Names in this folder, and whether each is that of a folder."""
+        try:
+            if self.folder is not None:  # fsspec does not say where symbolic links lead
+                return {path.name: path.is_dir() for path in self.folder.iterdir()}
+            children = self.files.ls(self.root, detail=True)
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        found: dict[str, bool] = {}
+        for child in children:
+            path = child["name"].rstrip("/")
+            # Some storages also list an empty marker object for the folder itself; an object may have a folder's name.
+            if path != self.root:
+                name = path.rsplit("/", 1)[-1]
+                found[name] = found.get(name, False) or child["type"] == "directory"
+        return found
 
     @_with_plain_errors
     def sizes(self) -> dict[str, int]:

@@ -7,9 +7,18 @@ set -u
 
 say() { echo "$(date -u +%FT%TZ) $*"; }
 
-# Complete versions of a listing, highest first. saved_model.pb is published last; without it a version is incomplete.
+# Complete versions of a listing, highest first: number and name of each folder. saved_model.pb is published last; without it a version
+# is incomplete. Names are read as TensorFlow Serving reads them: digits, with leading zeros, a sign or blanks around them allowed.
 complete() {
-  sed -n 's#^\([1-9][0-9]*\)/saved_model\.pb$#\1#p' | sort -rn
+  LC_ALL=C sed -n \
+    -e 's#^\([[:space:]]*+\{0,1\}0*\([0-9]\{1,19\}\)[[:space:]]*\)/saved_model\.pb$#\2 \1#p' \
+    -e 's#^\([[:space:]]*-0*\(0\)[[:space:]]*\)/saved_model\.pb$#\2 \1#p' |
+    awk 'length($1) < 19 || ($1 "") <= "9223372036854775807"' | LC_ALL=C sort -k1,1rn -s
+}
+
+# The folder of a version, from what complete wrote. Of several folders of one number, servers read the last in their order.
+folder_of() {
+  echo "$folders" | sed -n "s#^$1 ##p" | LC_ALL=C sort | tail -n 1
 }
 
 # Versions that models.config lists: a label may refer to an old version, which a new pod must load.
@@ -26,7 +35,7 @@ needed() {
 fetch() {
   staging=$TARGET/.sync-$1
   # --checksum: files that an interrupted copy completed are not copied again.
-  rclone copy --checksum --retries 3 "$SOURCE/$1" "$staging" || return 1
+  rclone copy --checksum --retries 3 "$SOURCE/$(folder_of "$1")" "$staging" || return 1
   if [ -f "$staging/assets.extra/SHA256SUMS" ]; then
     if ! (cd "$staging" && sha256sum -c assets.extra/SHA256SUMS >/dev/null 2>&1); then
       say "version $1 arrived damaged, or is being removed; trying again"
@@ -39,7 +48,8 @@ fetch() {
 
 sync_once() {
   listing=$(rclone lsf --recursive --files-only --max-depth 2 --include '/*/saved_model.pb' "$SOURCE") || return 1
-  wanted=$(needed "$(echo "$listing" | complete)" | sort -rnu)
+  folders=$(echo "$listing" | complete)
+  wanted=$(needed "$(echo "$folders" | cut -d ' ' -f 1 | uniq)" | sort -rnu)
   for version in $wanted; do
     [ -d "$TARGET/$version" ] || fetch "$version"
   done
@@ -48,7 +58,7 @@ sync_once() {
     [ -d "$TARGET/$version" ] || return 1
   done
   [ -n "$wanted" ] || return 1
-  for folder in "$TARGET"/[1-9]*; do
+  for folder in "$TARGET"/[0-9]*; do
     [ -d "$folder" ] || continue
     version=${folder##*/}
     echo "$wanted" | grep -qx "$version" && continue
@@ -62,7 +72,7 @@ enough() {
   for version in $(listed); do
     echo "$wanted" | grep -qx "$version" && [ ! -d "$TARGET/$version" ] && return 1
   done
-  for folder in "$TARGET"/[1-9]*; do
+  for folder in "$TARGET"/[0-9]*; do
     [ -d "$folder" ] && return 0
   done
   return 1

@@ -109,6 +109,7 @@ def test_a_version_can_be_loaded_without_a_label():
     [
         (["stable=8", "canary=9"], {"stable": 8, "canary": 9}),
         (["stable="], {}),
+        (["stable=0", "old=007"], {"stable": 0, "old": 7}),
         ([], {"stable": 7}),
     ],
 )
@@ -117,7 +118,11 @@ def test_arguments_become_labels(arguments, expected):
 
 
 @pytest.mark.parametrize(
-    "argument", ["stable", "=7", "stable=x", "stable=0", "stable=-1", "a/b=7", "stable=²", "canary="]
+    "argument",
+    [
+        *("stable", "=7", "canary=", "a/b=7", "a?b=7", "a#b=7", "a b=7", "a\0=7", "a:b=7", "a%20b=7"),
+        *("stable=x", "stable=-1", "stable=²", "stable=7.0", "stable=7=8", "stable=9223372036854775808"),
+    ],
 )
 def test_what_is_no_label_is_refused(argument):
     with pytest.raises(
