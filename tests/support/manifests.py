@@ -18,7 +18,7 @@ from bert_serving.model_server.process import free_ports
 from support.paths import ROOT
 
 K8S = ROOT / "k8s"
-OVERLAYS = ("cpu", "gpu", "canary", "canary-mesh", "kserve", "training-job")
+OVERLAYS = ("cpu", "gpu", "canary", "canary-mesh", "kserve", "kserve-standard", "training-job")
 
 
 @functools.cache

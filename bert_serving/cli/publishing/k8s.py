@@ -23,7 +23,9 @@ def _group() -> None:
 def render(
     model: Annotated[str, typer.Option(help="Name of a published model.")],
     url: Annotated[str, typer.Option(help="URL of the folder of models: s3://bucket/models or gs://bucket/models.")],
-    overlay: Annotated[str, typer.Option(help="Kustomize overlay: cpu, gpu, canary, canary-mesh or kserve.")] = "cpu",
+    overlay: Annotated[
+        str, typer.Option(help="Kustomize overlay: cpu, gpu, canary, canary-mesh, kserve or kserve-standard.")
+    ] = "cpu",
     out: Annotated[
         Path | None,
         typer.Option(
@@ -38,7 +40,7 @@ def render(
     ] = None,
     processors: Annotated[int, typer.Option(help="Number of CPUs of one pod.")] = 2,
     namespace: Annotated[
-        str | None, typer.Option(help="Kubernetes namespace.", show_default="the model's name")
+        str | None, typer.Option(help="Kubernetes namespace.", show_default="the model's name with dashes")
     ] = None,
 ) -> None:
     """Write manifests with names, replicas and resources computed for a published model."""
@@ -72,12 +74,18 @@ def render(
 
 
 def _show(deployment: "Deployment") -> None:
+    from bert_serving.publishing.kubernetes.deployment import CANARY_OVERLAYS
+    from bert_serving.publishing.kubernetes.object_names import dashed
     from bert_serving.publishing.kubernetes.sizing import PROBE_SECONDS, USABLE_SHARE
 
     workload, sizing = deployment.workload, deployment.sizing
-    if deployment.overlay.startswith("canary"):
-        canary = f"canary {deployment.canary}" if deployment.canary else "no canary yet"
+    if deployment.overlay in CANARY_OVERLAYS:
+        canary = "no canary yet" if deployment.canary is None else f"canary {deployment.canary}"
         show_lines(f"  model:  version {deployment.version} serves, {canary}")
+    if deployment.is_kserve:
+        show_lines(
+            f"  name:   {dashed(deployment.model)} for KServe and its clients, in the namespace {deployment.namespace}"
+        )
     show_lines(f"  memory: {sizing.memory} MiB for two versions of {workload.size / 1e6:,.1f} MB")
     if workload.rate and workload.throughput:
         reason = (

@@ -1,18 +1,20 @@
 """A published model to deploy on Kubernetes: which versions, from where, with which resources."""
 
-import re
-from dataclasses import dataclass
-from urllib.parse import urlsplit
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from bert_serving.errors import PublishError
+from bert_serving.publishing.kubernetes.object_names import check_object_names, dashed
 from bert_serving.publishing.kubernetes.sizing import Sizing, Workload, compute_sizing
 from bert_serving.publishing.published_versions import published_versions
 from bert_serving.publishing.storage.location import open_location
 
-OVERLAYS = ("cpu", "gpu", "canary", "canary-mesh", "kserve")
+KSERVE_OVERLAYS = ("kserve", "kserve-standard")
+"""kustomize overlays for KServe: its Knative mode, and its Standard mode"""
+OVERLAYS = ("cpu", "gpu", "canary", "canary-mesh", *KSERVE_OVERLAYS)
 """kustomize overlays that serve a model"""
-SCHEMES = ("s3", "gs")
-"""URL schemes from which pods can fetch models"""
+CANARY_OVERLAYS = ("canary", "canary-mesh", "kserve-standard")
+"""overlays that serve two versions"""
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Deployment:
         overlay: kustomize overlay, one of `OVERLAYS`.
         namespace: Kubernetes namespace.
         workload: what the resources were computed from.
+        folders: names of the folders of both versions, where they are not just the numbers.
     """
 
     model: str
@@ -36,26 +39,23 @@ class Deployment:
     overlay: str
     namespace: str
     workload: Workload
+    folders: Mapping[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Checks the values.
 
         Raises:
-            PublishError: the overlay is unknown, pods cannot fetch from the URL, or the namespace
-                is not a valid name.
+            PublishError: the overlay is unknown, pods cannot fetch from the URL, or servers, the
+                storage or Kubernetes do not accept a name.
         """
         if self.overlay not in OVERLAYS:
             raise PublishError(f"there is no overlay {self.overlay!r}; give one of {', '.join(OVERLAYS)}")
-        if urlsplit(self.url).scheme not in SCHEMES or not urlsplit(self.url).netloc:
-            raise PublishError(
-                f"{self.url}: pods can fetch models only from s3:// and gs://; "
-                "publish there, or edit model-source in k8s/base by hand"
-            )
-        if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", self.namespace):
-            raise PublishError(
-                f"{self.namespace!r} is not a valid namespace; "
-                "give --namespace with lower-case letters, digits and dashes"
-            )
+        check_object_names(self.model, self.url, self.namespace, is_kserve=self.is_kserve)
+
+    @property
+    def is_kserve(self) -> bool:
+        """Whether KServe runs the server."""
+        return self.overlay in KSERVE_OVERLAYS
 
     @property
     def sizing(self) -> Sizing:
@@ -92,22 +92,26 @@ def plan_deployment(
     Raises:
         PublishError: no version is complete, the storage does not answer, or a value is not valid.
     """
+    namespace = dashed(model) if namespace is None else namespace
+    # Before the storage is asked, so that a wrong name is not told as a missing version.
+    check_object_names(model, url, namespace, is_kserve=overlay in KSERVE_OVERLAYS)
     location = open_location(url).below(model)
     complete = [version for version in published_versions(location) if version.complete]
     if not complete:
         raise PublishError(f"{location.url}: has no complete version; publish one first")
     numbers = [version.number for version in complete]
-    has_canary = overlay.startswith("canary") and len(numbers) > 1
+    has_canary = overlay in CANARY_OVERLAYS and len(numbers) > 1
     return Deployment(
         model=model,
         url=url,
         version=numbers[1] if has_canary else numbers[0],
         canary=numbers[0] if has_canary else None,
         overlay=overlay,
-        namespace=namespace or model.replace("_", "-").replace(".", "-").lower(),
+        namespace=namespace,
         # A swap loads two versions at once; the new one may be half the size of the one that it
         # replaces.
         workload=Workload(
             max(version.size for version in complete[:2]), rate, throughput, load_seconds, processors=processors
         ),
+        folders={version.number: version.folder for version in complete[:2]},
     )

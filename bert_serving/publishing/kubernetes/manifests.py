@@ -12,10 +12,10 @@ import yaml
 from bert_serving.errors import PublishError
 from bert_serving.io.files import whole_folder
 from bert_serving.publishing.kubernetes.deployment import Deployment
+from bert_serving.publishing.kubernetes.object_names import dashed
 from bert_serving.publishing.rollout.models_config import ModelsConfig, ServedVersions
 
 _SAMPLE = "bike_shop"
-_SAMPLE_SOURCE = "store:models/bike_shop"
 # rclone's settings for a storage, by URL scheme.
 _RCLONE = {
     "s3": {"TYPE": "s3", "PROVIDER": "AWS", "ENV_AUTH": "true"},
@@ -33,7 +33,7 @@ def write_manifests(deployment: Deployment, target: Path) -> None:
         raise PublishError(f"{target}: exists; give a new folder with --out")
     try:
         with whole_folder(target) as building:
-            for part in ("base", "components", f"overlays/{deployment.overlay}"):
+            for part in ("base", "components", *_overlay_folders(deployment.overlay)):
                 shutil.copytree(_kustomize() / part, building / part)
             for path in building.rglob("*"):
                 if path.is_file():
@@ -65,8 +65,14 @@ def _with_names(text: str, deployment: Deployment) -> str:
     """A file with the deployment's model, namespace and storage instead of the sample's."""
     address = urlsplit(deployment.url)
     path = "/".join(part for part in (address.netloc, address.path.strip("/"), deployment.model) if part)
-    text = text.replace(_SAMPLE_SOURCE, f"store:{path}").replace(f"s3://models/{_SAMPLE}", f"{address.scheme}://{path}")
-    text = text.replace(_SAMPLE, deployment.model).replace(_SAMPLE.replace("_", "-"), deployment.namespace)
+    names = {
+        f"store:models/{_SAMPLE}": f"store:{path}",
+        f"s3://models/{_SAMPLE}": f"{address.scheme}://{path}",
+        _SAMPLE: deployment.model,
+        _SAMPLE.replace("_", "-"): dashed(deployment.model),
+    }
+    # All at once: the model's own name may contain the sample's.
+    text = re.sub("|".join(names), lambda found: names[found[0]], text)
     settings = _RCLONE[address.scheme]
     lines = [f"      - RCLONE_CONFIG_STORE_{name}={value}" for name, value in settings.items()]
     return re.sub(r"(?:      - RCLONE_CONFIG_STORE_\w+=.*\n)+", "\n".join(lines) + "\n", text)
@@ -78,7 +84,7 @@ def _with_versions(text: str, deployment: Deployment) -> str:
     served = config.served(deployment.model)
     if served.versions is None:
         return text
-    numbers = {1: deployment.version, 2: deployment.canary or deployment.version}
+    numbers = {1: deployment.version, 2: deployment.version if deployment.canary is None else deployment.canary}
     versions = sorted({numbers[sample] for sample in served.versions})
     # A label of a version that is not published would be an error for the clients that use it.
     labels = {
@@ -96,7 +102,7 @@ def _kustomization(deployment: Deployment) -> str:
         "kind": "Kustomization",
         "namespace": deployment.namespace,
         "resources": [f"overlays/{deployment.overlay}"],
-        "patches": _kserve_patches(deployment) if deployment.overlay == "kserve" else _deployment_patches(deployment),
+        "patches": _kserve_patches(deployment) if deployment.is_kserve else _deployment_patches(deployment),
     }
     comment = "# Written by `bert-serving k8s render`; kubectl apply -k this folder.\n"
     return comment + str(yaml.safe_dump(kustomization, sort_keys=False, allow_unicode=True))
@@ -124,10 +130,24 @@ def _deployment_patches(deployment: Deployment) -> list[dict[str, Any]]:
 def _kserve_patches(deployment: Deployment) -> list[dict[str, Any]]:
     sizing = deployment.sizing
     scaling = {"/spec/predictor/minReplicas": sizing.min_pods, "/spec/predictor/maxReplicas": sizing.max_pods}
-    return [
-        _patch("ServingRuntime", _resources(deployment, "/spec/containers/0")),
-        _patch("InferenceService", scaling),
-    ]
+    service = [_patch("InferenceService", scaling)]
+    if deployment.overlay == "kserve-standard":
+        service.append(_patch("InferenceService", _stored(deployment, deployment.version, "/spec/predictor")))
+        if deployment.canary is None:
+            service.append(_patch("InferenceService", {"/spec/canary": None}, operation="remove"))
+        else:
+            canary = _stored(deployment, deployment.canary, "/spec/canary/0/predictor")
+            service.append(_patch("InferenceService", canary))
+    return [_patch("ServingRuntime", _resources(deployment, "/spec/containers/0")), *service]
+
+
+def _stored(deployment: Deployment, version: int, predictor: str) -> dict[str, str]:
+    """URL and mount path of a version, by JSON path: the server wants its number below /mnt/models."""
+    folder = deployment.folders.get(version, str(version))
+    return {
+        f"{predictor}/storageUris/0/uri": f"{deployment.url.rstrip('/')}/{deployment.model}/{folder}",
+        f"{predictor}/storageUris/0/mountPath": f"/mnt/models/{version}",
+    }
 
 
 def _resources(deployment: Deployment, container: str) -> dict[str, str]:
@@ -140,10 +160,15 @@ def _resources(deployment: Deployment, container: str) -> dict[str, str]:
     }
 
 
-def _patch(kind: str, values: dict[str, Any]) -> dict[str, Any]:
-    """A kustomize patch that replaces values, by JSON path."""
-    operations = [{"op": "replace", "path": path, "value": value} for path, value in values.items()]
+def _patch(kind: str, values: dict[str, Any], operation: str = "replace") -> dict[str, Any]:
+    """A kustomize patch that replaces (or removes) values, by JSON path."""
+    operations = [{"op": operation, "path": path, "value": value} for path, value in values.items()]
     return {"target": {"kind": kind}, "patch": yaml.safe_dump(operations, sort_keys=False)}
+
+
+def _overlay_folders(overlay: str) -> list[str]:
+    """Folders of an overlay, and of the overlay that it changes."""
+    return ["overlays/kserve", f"overlays/{overlay}"] if overlay == "kserve-standard" else [f"overlays/{overlay}"]
 
 
 def _kustomize() -> Path:

@@ -31,7 +31,7 @@ from bert_serving.publishing.storage.location import open_location
 pytestmark = pytest.mark.slow
 
 SERVING = [name for name in OVERLAYS if name != "training-job"]
-DEPLOYED = [name for name in SERVING if name != "kserve"]
+DEPLOYED = [name for name in SERVING if not name.startswith("kserve")]
 VERSIONS = ("1.30", "1.32", "1.34", "1.37")
 SCHEMAS = json.loads((RECORDED / "crd_schemas.json").read_text())
 
@@ -73,7 +73,7 @@ def test_a_field_that_does_not_exist_is_found():
         ("cpu", "Deployment"),
         ("cpu", "ServiceMonitor"),
         ("canary-mesh", "HTTPRoute"),
-        ("kserve", "InferenceService"),
+        ("kserve-standard", "InferenceService"),
     ):
         manifest = json.loads(json.dumps(of_kind(overlay(name), kind)[0]))
         manifest["spec"]["replicsa"] = 2
@@ -201,7 +201,7 @@ def test_every_flag_and_every_file_of_a_server_is_understood(name, tmp_path):
         assert options.metrics_path == "/monitoring/prometheus/metrics"
         (parameters,) = root.rglob("batching_parameters.txt")
         assert options.batching.max_batch_size == read_batching_parameters(parameters).max_batch_size
-        assert set(ports.values()) == {options.port, options.rest_api_port} or name == "kserve"
+        assert set(ports.values()) == {options.port, options.rest_api_port} or name.startswith("kserve")
 
 
 @pytest.mark.parametrize(
@@ -413,11 +413,19 @@ def test_rendered_manifests_are_those_of_the_model(bert_serving, published, name
     assert {each["metadata"].get("namespace", "tiny") for each in found} == {"tiny"}
     for pod in pods(found).values():
         assert server_of(pod)["resources"]["limits"]["cpu"] == "4"
-        assert "--rest_api_num_threads=16" in server_of(pod)["args"] or name == "kserve"
-    if name == "kserve":
+        assert "--rest_api_num_threads=16" in server_of(pod)["args"] or name.startswith("kserve")
+    if name.startswith("kserve"):
         (service,) = of_kind(found, "InferenceService")
-        assert service["spec"]["predictor"]["model"]["storageUri"] == f"{published}/tiny"
-        assert service["spec"]["predictor"]["minReplicas"] == 15
+        assert "name:   tiny for KServe and its clients, in the namespace tiny" in ended.out
+        assert service["metadata"]["name"] == "tiny"
+        predictor = service["spec"]["predictor"]
+        assert predictor["minReplicas"] == 15
+        if name == "kserve":
+            assert predictor["model"]["storageUri"] == f"{published}/tiny"
+            return
+        assert predictor["storageUris"] == [{"uri": f"{published}/tiny/4", "mountPath": "/mnt/models/4"}]
+        (canary,) = service["spec"]["canary"]
+        assert canary["predictor"]["storageUris"] == [{"uri": f"{published}/tiny/7", "mountPath": "/mnt/models/7"}]
         return
     sources = [each["data"] for each in of_kind(found, "ConfigMap") if "SOURCE" in each["data"]]
     assert {each["SOURCE"] for each in sources} == {"store:models/production/tiny"}
@@ -457,7 +465,7 @@ def test_render_says_in_one_line_what_is_wrong(bert_serving, published, tmp_path
         (["--model", "tiny", "--url", "s3://absent"], "not found"),
         (["--model", "tiny", "--url", "local"], "pods can fetch models only from s3:// and gs://"),
         (["--model", "tiny", "--url", published, "--rate", -1], "--rate -1.0: give a number over 0"),
-        (["--model", "tiny", "--url", published, "--namespace", "A b"], "'A b' is not a valid namespace"),
+        (["--model", "tiny", "--url", published, "--namespace", "A b"], "'A b' cannot name a Kubernetes namespace: "),
     ):
         ended = bert_serving("k8s", "render", *words)
         assert (ended.status, message in ended.err, ended.err.count("\n")) == (2, True, 1), (words, ended)
