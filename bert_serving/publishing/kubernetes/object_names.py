@@ -57,7 +57,7 @@ def _check_service(service: str, namespace: str) -> None:
             f"host NAME{_IN_HOST}{namespace}, of at most 63 characters; give a shorter --namespace"
         )
     if problem := names.INFERENCE_SERVICE.problem(service, longest=longest):
-        raise PublishError(
-            f"{problem} (KServe makes a host NAME{_IN_HOST}{namespace} of it); "
-            "publish the model under that --name, or give a shorter --namespace"
-        )
+        remedy = "publish the model under that name (publish --name)"
+        if len(service) > longest:
+            remedy += f", or give a shorter --namespace: KServe makes the host {service}{_IN_HOST}{namespace} of both"
+        raise PublishError(f"{problem}; {remedy}")

@@ -18,9 +18,12 @@ def check_address(address: str) -> None:
     """Refuses a mistyped URL of an object storage, which would otherwise be read as a folder or as another name.
 
     Raises:
-        PublishError: it has blanks around it or capitals in its scheme, slashes are missing, or it names no bucket.
+        PublishError: it has blanks around it or capitals in its scheme, slashes are missing, it names no bucket, or it is
+            that of a web page.
     """
     match = _URL.fullmatch(address.strip())
+    if match is not None and match[1].lower() in ("http", "https"):
+        raise PublishError(f"{address!r}: HTTP has no folders; give the storage's own URL, such as s3://bucket/models")
     if match is None or match[1].lower() not in _BUCKETS:
         if match := _MISTYPED.fullmatch(address):
             meant = f"{match[1].lower()}://{match[2] or 'bucket/models'}"

@@ -34,6 +34,12 @@ def test_a_mistyped_address_is_refused_with_what_was_meant(address, meant, tmp_p
     assert os.listdir() == []
 
 
+@pytest.mark.parametrize("address", ["https://bucket.s3.amazonaws.com/models", "HTTP://localhost:9000/bucket"])
+def test_the_web_address_of_a_bucket_is_no_storage(address):
+    with pytest.raises(PublishError, match="give the storage's own URL, such as s3://bucket/models"):
+        open_location(address)
+
+
 @pytest.mark.parametrize(
     "address", ["models", "./s3:/bucket", "s3/models", "runs:2/models", "gs_models", "/tmp/a b", "s3"]
 )
