@@ -11,7 +11,9 @@ from typing import Any
 
 from bert_serving.config import DataConfig
 from bert_serving.contract import Head
-from bert_serving.data.readers import quoted, raw_rows
+from bert_serving.data.label_folders import read_label_folders
+from bert_serving.data.raw_table import RawTable, quoted, read_raw_table
+from bert_serving.data.reading import Reading
 from bert_serving.errors import DataError
 
 
@@ -25,6 +27,7 @@ class LabeledTable:
         labels: str (softmax and binary heads), sorted tuple of str (multilabel) or finite float (regression).
         source: the files, for messages.
         columns: further columns by name, as text; empty unless requested.
+        reading: what was left out and repaired in reading the files.
     """
 
     texts: list[str]
@@ -32,13 +35,14 @@ class LabeledTable:
     labels: list[Any]
     source: str
     columns: dict[str, list[str]] = field(default_factory=dict)
+    reading: Reading = field(default_factory=Reading, compare=False)
 
     def __len__(self) -> int:
         """Number of rows."""
         return len(self.texts)
 
     def select(self, indices: Iterable[int]) -> "LabeledTable":
-        """The rows at `indices`, in that order."""
+        """The rows at `indices`, in that order; what was left out in reading stays with the whole table."""
         chosen = [int(index) for index in indices]
         return LabeledTable(
             texts=[self.texts[index] for index in chosen],
@@ -54,7 +58,7 @@ class _BadValueError(ValueError):
 
 
 def read_table(paths: Sequence[Path], data: DataConfig, head: Head, columns: Sequence[str] = ()) -> LabeledTable:
-    """Reads TSV (unquoted), CSV, JSON lines, Parquet or folders of label folders and joins their rows.
+    """Reads TSV, CSV, JSON lines, Parquet or folders of label folders and joins their rows.
 
     A label folder is named for its label and holds one UTF-8 `.txt` file per text. All files but Parquet may end in
     `.gz`.
@@ -71,27 +75,49 @@ def read_table(paths: Sequence[Path], data: DataConfig, head: Head, columns: Seq
     """
     if not paths:
         raise DataError("no data files were given; name at least one in the run file's [data]")
-    pair_column = [] if data.text_pair is None else [data.text_pair]
-    all_columns = [data.text, data.label, *pair_column, *columns]
-    texts: list[str] = []
-    pairs: list[str] = []
-    labels: list[Any] = []
-    kept: list[list[str]] = []
-    for path in map(Path, paths):
-        rows_before = len(texts)
-        for position, (text, label, *others) in raw_rows(path, all_columns):
-            try:
-                texts.append(_text(text, data.text))
-                pairs.extend(_text(value, str(data.text_pair)) for value in others[: len(pair_column)])
-                labels.append(_label(label, data.label, head))
-                kept.append([_shown(value) for value in others[len(pair_column) :]])
-            except _BadValueError as error:
-                raise DataError(f"{path}, {position}: {error}") from None
-        if len(texts) == rows_before:
-            raise DataError(f"{path}: has no rows; add labeled texts or remove it from the run file")
     source = ", ".join(str(path) for path in paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
-    by_name = dict(zip(columns, map(list, zip(*kept, strict=True)), strict=True)) if columns else {}
-    return LabeledTable(texts, None if data.text_pair is None else pairs, labels, source, by_name)
+    whole = LabeledTable([], None if data.text_pair is None else [], [], source, {name: [] for name in columns})
+    for path in map(Path, paths):
+        table = _folder_table(path, data, columns) if path.is_dir() else None
+        rows_before = len(whole)
+        if table is None:
+            table = read_raw_table(
+                path, [data.text, data.label, *([data.text_pair] if data.text_pair else []), *columns]
+            )
+        _append(whole, table, data, head)
+        if len(whole) == rows_before:
+            raise DataError(f"{path}: has no rows; add labeled texts or remove it from the run file")
+    return whole
+
+
+def _folder_table(path: Path, data: DataConfig, columns: Sequence[str]) -> RawTable:
+    """The rows of label folders as a table with the configured names."""
+    if further := [*([data.text_pair] if data.text_pair else []), *(name for name in columns if name != data.label)]:
+        raise DataError(
+            f"{path}: a folder of label folders holds single texts and no column {further[0]!r}; "
+            "give pairs of texts and further columns as a file"
+        )
+    reading = Reading()
+    positions, texts, labels = zip(*read_label_folders(path, reading), strict=True)
+    return RawTable(path, [data.text, data.label], [texts, labels], list(positions), reading)
+
+
+def _append(whole: LabeledTable, table: RawTable, data: DataConfig, head: Head) -> None:
+    """Appends a file's rows, checked."""
+    texts, labels = table.column(data.text), table.column(data.label)
+    pairs = None if data.text_pair is None else table.column(data.text_pair)
+    further = {name: table.column(name) for name in whole.columns}
+    for row, position in enumerate(table.positions):
+        try:
+            whole.texts.append(_text(texts[row], data.text))
+            if pairs is not None and whole.pairs is not None:
+                whole.pairs.append(_text(pairs[row], str(data.text_pair)))
+            whole.labels.append(_label(labels[row], data.label, head))
+        except _BadValueError as error:
+            raise DataError(f"{table.path}, {position}: {error}") from None
+    for name, cells in further.items():
+        whole.columns[name] += map(_shown, cells)
+    whole.reading.add(table.reading)
 
 
 # === Values ===
