@@ -12,7 +12,7 @@ from typing import Any
 
 from bert_serving.data.file_text import AS_CSV, decode, read_bytes, split_lines
 from bert_serving.data.parquet_file import read_parquet
-from bert_serving.data.reading import Reading
+from bert_serving.data.reading import BLANK_LINE, Reading
 from bert_serving.data.separated import OWN_SEPARATORS, read_separated
 from bert_serving.errors import DataError
 from bert_serving.wording import listed
@@ -166,7 +166,7 @@ def _json_objects(path: Path, content: str, reading: Reading) -> list[tuple[str,
     found = []
     for number, line in enumerate(split_lines(content), start=1):
         if not line.strip():
-            reading.leave_out("blank line")
+            reading.leave_out(BLANK_LINE)
             continue
         try:
             parsed = _parse(line)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from bert_serving.wording import counted
 
+BLANK_LINE = "blank line"
+
 
 @dataclass
 class Reading:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bert_serving.data.file_text import split_lines
-from bert_serving.data.reading import Reading
+from bert_serving.data.reading import BLANK_LINE, Reading
 from bert_serving.errors import DataError
 from bert_serving.wording import counted
 
@@ -57,7 +57,7 @@ def read_separated(
         ) from None
     if not records:
         raise DataError(f"{path}: has no header line; its first line must name the columns")
-    reading.leave_out("blank line", blank)
+    reading.leave_out(BLANK_LINE, blank)
     (_, header), *rows = records
     for number, cells in rows:
         if len(cells) != len(header):
