@@ -114,8 +114,9 @@ class DataConfig(FilesTable):
     """name of the text column"""
     text_pair: str | None = None
     """name of the second text column, for pairs of texts"""
-    label: str = "label"
-    """name of the label column; for multilabel heads it holds lists, or labels joined by commas"""
+    label: str | tuple[str, ...] = "label"
+    """name of the label column; for multilabel heads it holds lists, or labels joined by commas. A list of names: a column of
+    0 and 1 for each label of a multilabel head"""
     labels: tuple[str, ...] | None = None
     """all labels in the order of the model's outputs; absent: the labels of the training rows, sorted"""
     validation_fraction: Share = 0.2
@@ -124,6 +125,22 @@ class DataConfig(FilesTable):
     """subsample the training data to at most this many rows, drawn with the seed"""
 
     _listed = field_validator("train", "validation", "test", "labels", mode="before")(tuple_of)
+
+    @field_validator("label", mode="before")
+    @classmethod
+    def _names_columns(cls, label: Any) -> Any:
+        names = tuple_of(label)
+        if not (isinstance(names, list | tuple) and names and all(isinstance(name, str) for name in names)):
+            raise ValueError(f"expected the name of a column or a list of such names, got {label!r}")
+        return label
+
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _named(cls, labels: Any) -> Any:
+        """Numbers and booleans among the labels as text, as a JSON file has them."""
+        if not isinstance(labels, list | tuple):
+            return labels
+        return tuple(json.dumps(label) if isinstance(label, bool | int | float) else label for label in labels)
 
 
 class EncoderConfig(EncoderSource):
@@ -281,6 +298,11 @@ class RunConfig(RunFile):
         head, problems = self.head.kind, []
         if head is Head.BINARY and self.data.labels is not None and len(self.data.labels) != 2:
             problems.append(f"a binary head needs exactly 2 labels, data.labels has {len(self.data.labels)}")
+        if head is not Head.MULTILABEL and not isinstance(self.data.label, str):
+            problems.append(
+                f"data.label lists {len(self.data.label)} columns of 0 and 1, which is for a multilabel head, not for a {head} "
+                'head; set head.kind to "multilabel", or name one column'
+            )
         if head in (Head.MULTILABEL, Head.REGRESSION) and self.training.class_weights:
             problems.append(f"training.class_weights has no meaning for a {head} head")
         if self.head.blocks and self.head.pooling is Pooling.POOLER:

@@ -80,7 +80,7 @@ def write(folder: Path, text: str) -> Path:
 def test_every_problem_of_a_run_file_is_reported_at_once():
     problems = problems_of(
         {
-            "data": {"labels": ["a", 1], "max_train_rows": 0, "folder": 3, "tain": "x.tsv"},
+            "data": {"labels": ["a", ["b"]], "max_train_rows": 0, "folder": 3, "tain": "x.tsv"},
             "encoder": {"name": "a", "path": "b", "sequence_length": 128},
             "head": {"kind": "hard"},
             "training": {"epochs": 0, "learning_rate": "high", "epoch": 3, "xla": "perhaps", "padding": "short"},

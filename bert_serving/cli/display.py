@@ -24,6 +24,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from bert_serving.data.reading import Reading
 from bert_serving.observer import Observer
 
 # Width of output to a pipe or a file, wide enough that tables are not truncated.
@@ -180,6 +181,12 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
     console.print()
     console.print(Text(title, "bold"), soft_wrap=True)
     console.print(table)
+
+
+def show_reading(reading: Reading) -> None:
+    """Prints what was left out and repaired in reading data, on the error stream, so that JSON stays JSON."""
+    for line in reading.lines():
+        error_console.print(f"  [yellow]note:[/] {escape(printable(line))}", soft_wrap=True)
 
 
 def show_metrics(title: str, scores: Mapping[str, Mapping[str, Any]]) -> None:

@@ -1,5 +1,6 @@
 """Arguments and options that several commands share."""
 
+import csv
 import os
 from pathlib import Path
 from typing import Annotated
@@ -42,7 +43,8 @@ TextColumn = Annotated[str, typer.Option("--text", help="Name of the text column
 TextPairColumn = Annotated[
     str | None, typer.Option("--text-pair", help="Name of the second text column, for pairs of texts.")
 ]
-LabelColumn = Annotated[str, typer.Option("--label", help="Name of the label column.")]
+_LABEL_HELP = "Name of the label column; for multilabel models also several columns of 0 and 1, separated by commas."
+LabelColumn = Annotated[str, typer.Option("--label", help=_LABEL_HELP)]
 RunTextColumn = Annotated[
     str | None, typer.Option("--text", help="Name of the text column.", show_default="the run's own, else text")
 ]
@@ -53,7 +55,7 @@ RunTextPairColumn = Annotated[
     ),
 ]
 RunLabelColumn = Annotated[
-    str | None, typer.Option("--label", help="Name of the label column.", show_default="the run's own, else label")
+    str | None, typer.Option("--label", help=_LABEL_HELP, show_default="the run's own, else label")
 ]
 ServerLabels = Annotated[
     str | None,
@@ -78,3 +80,9 @@ LoadTimeout = Annotated[float, typer.Option("--timeout", help="Seconds for a ver
 def split_labels(labels: str | None) -> list[str] | None:
     """The names in the value of `--labels`."""
     return labels.split(",") if labels else None
+
+
+def label_columns(value: str) -> str | tuple[str, ...]:
+    """The column in the value of `--label`, or the columns separated by commas; quotes protect a comma in a name."""
+    names = next(csv.reader([value], skipinitialspace=True), [])
+    return tuple(names) if len(names) > 1 else names[0] if names else value

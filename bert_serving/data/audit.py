@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
+from bert_serving.data.reading import listed_counts
 from bert_serving.data.splits import Splits, label_names
 from bert_serving.data.table import LabeledTable
 from bert_serving.wording import agreeing, counted, listed, percent
@@ -33,6 +34,8 @@ class SplitAudit:
         empty_texts: texts (or pairs with a text) of nothing but white space.
         duplicate_texts: distinct texts that occur more than once.
         conflicting_texts: distinct texts with different labels.
+        left_out: lines and files that are no rows, by what they are: {"blank line": 2}.
+        repairs: a line for each file that was read otherwise than its name says.
     """
 
     rows: int
@@ -43,6 +46,8 @@ class SplitAudit:
     empty_texts: int
     duplicate_texts: int
     conflicting_texts: int
+    left_out: dict[str, int] = field(default_factory=dict)
+    repairs: list[str] = field(default_factory=list)
 
     @property
     def cut_share(self) -> float:
@@ -103,7 +108,10 @@ class Audit:
     def rows(self) -> list[tuple[str, ...]]:
         """The table for display: one row per measure, one column per split."""
         splits = list(self.splits.values())
-        table = [("rows", *(f"{split.rows:,}" for split in splits))]
+        table = [
+            ("rows", *(f"{split.rows:,}" for split in splits)),
+            ("left out", *(listed_counts(split.left_out) or "0" for split in splits)),
+        ]
         table += _class_rows(splits)
         for key in splits[0].label_range:
             table.append((f"label, {key}", *(f"{split.label_range[key]:.4g}" for split in splits)))
@@ -185,6 +193,8 @@ def _measure(
         ),
         duplicate_texts=sum(count > 1 for count in counts.values()),
         conflicting_texts=sum(len(names) > 1 for names in labels_of.values()),
+        left_out=dict(table.reading.left_out),
+        repairs=list(table.reading.repairs),
     )
 
 
@@ -209,7 +219,7 @@ def _shared(first: str, second: str, counts: Mapping[str, Counter[Any]]) -> Shar
 def _warnings(
     splits: Mapping[str, SplitAudit], shared: Sequence[SharedTexts], train_counts: Counter[Any], sequence_length: int
 ) -> list[str]:
-    warnings = []
+    warnings = list(dict.fromkeys(line for split in splits.values() for line in split.repairs))
     train = splits["train"]
     if train.duplicate_texts:
         warnings.append(_duplicate_warning(train, max(train_counts.values())))

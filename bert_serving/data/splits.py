@@ -1,5 +1,6 @@
 """Training, validation and test rows, and the labels that they share."""
 
+import dataclasses
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -11,6 +12,8 @@ import numpy as np
 
 from bert_serving.config import DataConfig
 from bert_serving.contract import Head
+from bert_serving.data.cells import label_name
+from bert_serving.data.reading import Reading
 from bert_serving.data.table import LabeledTable, read_table
 from bert_serving.errors import DataError
 
@@ -84,7 +87,8 @@ def load_measured(data: DataConfig, head: Head, seed: int, columns: Sequence[str
 def resolve_labels(splits: Splits, data: DataConfig, head: Head) -> tuple[str, ...]:
     """All labels in the order of the model's outputs; () for a regression head.
 
-    The order is that of `data.labels`, else sorted: as numbers where all are integers.
+    The order is that of `data.labels`, else that of the columns of `data.label` where it lists several, else sorted: as
+    numbers where all are integers.
 
     Raises:
         DataError: training rows hold fewer than two labels, a binary head has not exactly two, or a split has labels
@@ -98,10 +102,17 @@ def resolve_labels(splits: Splits, data: DataConfig, head: Head) -> tuple[str, .
             f"train holds {len(train)} label(s){_listed(sorted(train))}, a {head} head needs more; "
             f"check the column {data.label!r} of {splits.train.source}"
         )
-    labels = _sorted(train) if data.labels is None else data.labels
+    columns = splits.train.label_columns
+    labels = (columns or _sorted(train)) if data.labels is None else tuple(map(label_name, data.labels))
     repeated = [label for label, count in Counter(labels).items() if count > 1]
     if repeated:
-        raise DataError(f"data.labels names a label more than once{_listed(repeated)}; remove the repetition")
+        key = "data.label" if data.labels is None else "data.labels"
+        raise DataError(f"{key} names a label more than once{_listed(repeated)}; remove the repetition")
+    if columns is not None and set(labels) != set(columns):
+        raise DataError(
+            f"data.labels{_listed(labels)} must name the columns of data.label{_listed(columns)}, in any order; leave it out for "
+            "the columns' own order"
+        )
     if head is Head.BINARY and len(labels) != 2:
         raise DataError(
             f"a binary head needs exactly 2 labels, there are {len(labels)}{_listed(labels)}; set head.kind to softmax"
@@ -137,7 +148,9 @@ def label_array(labels: Iterable[Any], names: Sequence[str], head: Head) -> np.n
     """
     if head is Head.REGRESSION:
         return np.asarray(list(labels), np.float64)
-    index = {name: position for position, name in enumerate(names)}
+    # A model of an earlier version may have "1.0" where the data has "1".
+    index = {label_name(name): position for position, name in enumerate(names)}
+    index |= {name: position for position, name in enumerate(names)}
     try:
         if head is not Head.MULTILABEL:
             return np.asarray([index[label] for label in labels], np.int64)
@@ -148,6 +161,22 @@ def label_array(labels: Iterable[Any], names: Sequence[str], head: Head) -> np.n
     for mark, row in zip(marks, rows, strict=True):
         mark[row] = 1
     return marks
+
+
+def check_labels(table: LabeledTable, names: Sequence[str], head: Head) -> None:
+    """Checks that a model's labels fit a table, before the long work.
+
+    Raises:
+        DataError: a row's label is not among `names`, or the table has a column for each label, but not for all of `names`.
+    """
+    label_array(table.labels, names, head)
+    if table.label_columns is not None:
+        lacking = [name for name in names if label_name(name) not in table.label_columns]
+        if lacking:
+            raise DataError(
+                f"{table.source}: data.label (--label) names no column for the model's label(s){_listed(lacking)}; name a column "
+                "of 0 and 1 for each label of the model"
+            )
 
 
 # === Dividing rows ===
@@ -163,7 +192,8 @@ def _take_validation(table: LabeledTable, data: DataConfig, head: Head, seed: in
         )
     taken = min(max(round(len(table) * data.validation_fraction), 1), spare)
     kept, rest = _divide(table, len(table) - taken, head, seed)
-    return table.select(kept), table.select(rest)
+    # What was left out of the files is told once, for train.
+    return table.select(kept), dataclasses.replace(table.select(rest), reading=Reading())
 
 
 def _divide(table: LabeledTable, size: int, head: Head, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,18 +1,20 @@
 """Labeled text as a table, read from files or from folders of text files."""
 
 import hashlib
-import json
-import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from bert_serving.config import DataConfig
 from bert_serving.contract import Head
-from bert_serving.data.readers import quoted, raw_rows
+from bert_serving.data.cells import BadCellError, label_cell, label_name, marked_columns, text_cell
+from bert_serving.data.label_folders import read_label_folders
+from bert_serving.data.raw_table import RawTable, read_raw_table
+from bert_serving.data.reading import Reading
 from bert_serving.errors import DataError
+from bert_serving.wording import agreeing, counted, listed
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,8 @@ class LabeledTable:
         labels: str (softmax and binary heads), sorted tuple of str (multilabel) or finite float (regression).
         source: the files, for messages.
         columns: further columns by name, as text; empty unless requested.
+        label_columns: the labels that have a column of 0 and 1 each, for multilabel heads; None where cells name the labels.
+        reading: what was left out and repaired in reading the files.
     """
 
     texts: list[str]
@@ -32,6 +36,8 @@ class LabeledTable:
     labels: list[Any]
     source: str
     columns: dict[str, list[str]] = field(default_factory=dict)
+    label_columns: tuple[str, ...] | None = None
+    reading: Reading = field(default_factory=Reading, compare=False)
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -46,15 +52,13 @@ class LabeledTable:
             labels=[self.labels[index] for index in chosen],
             source=self.source,
             columns={name: [values[index] for index in chosen] for name, values in self.columns.items()},
+            label_columns=self.label_columns,
+            reading=self.reading,
         )
 
 
-class _BadValueError(ValueError):
-    """An invalid value of a cell; the caller adds file and row."""
-
-
 def read_table(paths: Sequence[Path], data: DataConfig, head: Head, columns: Sequence[str] = ()) -> LabeledTable:
-    """Reads TSV (unquoted), CSV, JSON lines, Parquet or folders of label folders and joins their rows.
+    """Reads TSV, CSV, JSON lines, Parquet or folders of label folders and joins their rows.
 
     A label folder is named for its label and holds one UTF-8 `.txt` file per text. All files but Parquet may end in
     `.gz`.
@@ -69,102 +73,90 @@ def read_table(paths: Sequence[Path], data: DataConfig, head: Head, columns: Seq
         DataError: a file or folder is missing, empty, of another kind or damaged, lacks a column, or has a row that
             cannot be used; names the file and the row.
     """
+    if head is not Head.MULTILABEL and not isinstance(data.label, str):
+        raise DataError(
+            f"data.label names {counted(len(data.label), 'column')} ({listed(data.label)}) of 0 and 1, which is for a multilabel "
+            f"head, not for a {head} head; set head.kind (--head) to multilabel, or name one column"
+        )
     if not paths:
         raise DataError("no data files were given; name at least one in the run file's [data]")
-    pair_column = [] if data.text_pair is None else [data.text_pair]
-    all_columns = [data.text, data.label, *pair_column, *columns]
-    texts: list[str] = []
-    pairs: list[str] = []
-    labels: list[Any] = []
-    kept: list[list[str]] = []
-    for path in map(Path, paths):
-        rows_before = len(texts)
-        for position, (text, label, *others) in raw_rows(path, all_columns):
-            try:
-                texts.append(_text(text, data.text))
-                pairs.extend(_text(value, str(data.text_pair)) for value in others[: len(pair_column)])
-                labels.append(_label(label, data.label, head))
-                kept.append([_shown(value) for value in others[len(pair_column) :]])
-            except _BadValueError as error:
-                raise DataError(f"{path}, {position}: {error}") from None
-        if len(texts) == rows_before:
-            raise DataError(f"{path}: has no rows; add labeled texts or remove it from the run file")
     source = ", ".join(str(path) for path in paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
-    by_name = dict(zip(columns, map(list, zip(*kept, strict=True)), strict=True)) if columns else {}
-    return LabeledTable(texts, None if data.text_pair is None else pairs, labels, source, by_name)
+    whole = LabeledTable(
+        [],
+        None if data.text_pair is None else [],
+        [],
+        source,
+        {name: [] for name in columns},
+        None if isinstance(data.label, str) else tuple(map(label_name, data.label)),
+    )
+    needed = [data.text, *_label_columns(data), *_pair_column(data), *columns]
+    for path in map(Path, paths):
+        table = _folder_table(path, data, columns) if path.is_dir() else read_raw_table(path, needed)
+        _append(whole, table, data, head)
+        if not len(table):
+            raise DataError(f"{path}: has no rows; add labeled texts or remove it from the run file")
+    return whole
 
 
-# === Values ===
+def _folder_table(path: Path, data: DataConfig, columns: Sequence[str]) -> RawTable:
+    """The rows of label folders as a table with the configured names."""
+    labels = _label_columns(data)
+    further = [*_pair_column(data), *labels[1:], *(name for name in columns if name != labels[0])]
+    if further:
+        raise DataError(
+            f"{path}: a folder of label folders holds single texts and no column {further[0]!r}; "
+            "give pairs of texts and further columns as a file"
+        )
+    reading = Reading()
+    positions, texts, names = zip(*read_label_folders(path, reading), strict=True)
+    return RawTable(path, [data.text, labels[0]], [texts, names], list(positions), reading)
 
 
-def _shown(value: Any) -> str:
-    return "" if value is None else str(value)
-
-
-def _text(value: Any, column: str) -> str:
-    if value is None:
-        raise _BadValueError(f"{column!r} is missing; give a text (an empty one is allowed) or remove the row")
-    if not isinstance(value, str):
-        raise _BadValueError(f"{column!r} must be a string, got {quoted(value)}")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise _BadValueError(f"{column!r} holds half a surrogate pair, got {quoted(value)}") from None
-    return value
-
-
-def _label(value: Any, column: str, head: Head) -> str | tuple[str, ...] | float:
-    if value is None:
-        raise _BadValueError(f"{column!r} is missing; give a label or remove the row")
-    if head is Head.REGRESSION:
-        return _number(value, column)
-    if head is Head.MULTILABEL:
-        return tuple(sorted({_name(name, column) for name in _listed(value, column)}))
-    return _name(value, column)
-
-
-def _number(value: Any, column: str) -> float:
-    try:
-        # float() would read 1_000 and True as numbers.
-        if isinstance(value, bool) or "_" in str(value):
-            raise ValueError
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise _BadValueError(f"{column!r} must be a finite number for a regression head, got {quoted(value)}")
-    return number
-
-
-def _listed(value: Any, column: str) -> list[Any]:
-    if isinstance(value, list | tuple):
-        return list(value)
-    if not isinstance(value, str):
-        return [value]
-    if value.lstrip().startswith("["):
+def _append(whole: LabeledTable, table: RawTable, data: DataConfig, head: Head) -> None:
+    """Appends a file's rows, checked."""
+    texts, pairs = table.column(data.text), [table.column(name) for name in _pair_column(data)]
+    labels = list(zip(*map(table.column, _label_columns(data)), strict=True))
+    further = {name: table.column(name) for name in whole.columns}
+    for row, position in enumerate(table.positions):
         try:
-            return list(json.loads(value))
-        except (ValueError, RecursionError):
-            raise _BadValueError(f"{column!r} is not a valid JSON list, got {quoted(value)}") from None
-    return value.split(",") if value.strip() else []
+            whole.texts.append(text_cell(texts[row], data.text))
+            if whole.pairs is not None:
+                whole.pairs.append(text_cell(pairs[0][row], str(data.text_pair)))
+            if isinstance(data.label, str):
+                whole.labels.append(label_cell(labels[row][0], data.label, head, table.class_names.get(data.label)))
+            else:
+                whole.labels.append(marked_columns(labels[row], data.label))
+        except BadCellError as error:
+            raise DataError(f"{table.path}, {position}: {error}") from None
+    for name, cells in further.items():
+        whole.columns[name] += ["" if cell is None else str(cell) for cell in cells]
+    whole.reading.add(table.reading)
+    if isinstance(data.label, str) and head is not Head.REGRESSION:
+        _tell_renamed(whole.reading, table, data.label)
 
 
-def _name(value: Any, column: str) -> str:
-    match value:
-        case bool():
-            return str(value).lower()
-        case int():
-            return str(value)
-        case float() | Decimal() if math.isfinite(value):
-            return str(int(value)) if value == int(value) else str(value)
-        case str():
-            name = _text(value, column).strip()
-            if not name:
-                raise _BadValueError(f"{column!r} is empty; give a label or remove the row")
-            if len(name.splitlines()) > 1:
-                raise _BadValueError(f"{column!r} must be one line, got {quoted(value)}")
-            return name
-    raise _BadValueError(f"{column!r} must be a string or a number, got {quoted(value)}")
+def _tell_renamed(reading: Reading, table: RawTable, column: str) -> None:
+    """Tells of labels that are not named as the file writes them."""
+    if names := table.class_names.get(column):
+        reading.repair(f"{table.path.name}: {column!r} takes the names of its classes from the file: {listed(names)}")
+    cells = Counter(cell for cell in table.column(column) if isinstance(cell, str))
+    blanks = sum(number for cell, number in cells.items() if cell != cell.strip())
+    if blanks:
+        reading.repair(
+            f"{table.path.name}: {counted(blanks, 'label')} lost the blanks around {agreeing(blanks, 'it', 'them')}"
+        )
+    renamed = [cell.strip() for cell in cells if label_name(cell) != cell.strip()]
+    if renamed:
+        shown = listed(f"{cell!r} is {label_name(cell)!r}" for cell in dict.fromkeys(renamed))
+        reading.repair(f"{table.path.name}: labels have one name in all formats: {shown}")
+
+
+def _label_columns(data: DataConfig) -> tuple[str, ...]:
+    return (data.label,) if isinstance(data.label, str) else data.label
+
+
+def _pair_column(data: DataConfig) -> list[str]:
+    return [] if data.text_pair is None else [data.text_pair]
 
 
 def table_sha256(table: LabeledTable) -> str:

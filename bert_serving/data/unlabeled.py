@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from bert_serving.data.readers import raw_rows, read_text
+from bert_serving.data.file_text import read_text, split_lines
+from bert_serving.data.label_folders import text_files
+from bert_serving.data.raw_table import read_raw_table
+from bert_serving.data.reading import Reading
 from bert_serving.errors import DataError
 
 _PLAIN = (".txt", ".txt.gz")
@@ -40,14 +43,6 @@ def read_lines(path: Path) -> list[str]:
     return split_lines(read_text(path))
 
 
-def split_lines(content: str) -> list[str]:
-    """Lines that end with a line feed, with or without a carriage return before it; the last one may lack it.
-
-    `str.splitlines` would also split inside texts, at characters such as U+2028.
-    """
-    return [line.removesuffix("\r") for line in content.removesuffix("\n").split("\n")] if content else []
-
-
 def read_pairs(paths: Sequence[Path], columns: tuple[str, str] = ("text", "text_pair")) -> tuple[list[str], list[str]]:
     """Reads first and second texts of tables, from the rows that have both.
 
@@ -57,7 +52,11 @@ def read_pairs(paths: Sequence[Path], columns: tuple[str, str] = ("text", "text_
     firsts: list[str] = []
     seconds: list[str] = []
     for path in paths:
-        rows = [["" if value is None else str(value) for value in row] for _, row in raw_rows(path, columns)]
+        table = read_raw_table(path, columns)
+        rows = [
+            ["" if value is None else str(value) for value in row]
+            for row in zip(*map(table.column, columns), strict=True)
+        ]
         pairs = [row for row in rows if all(text.strip() for text in row)]
         if not pairs:
             raise DataError(f"{path}: has no row with {' and '.join(columns)}; give another file")
@@ -68,7 +67,7 @@ def read_pairs(paths: Sequence[Path], columns: tuple[str, str] = ("text", "text_
 
 def _texts(path: Path, column: str) -> list[str]:
     if path.is_dir():
-        return [" ".join(read_text(file).split()) for file in sorted(path.rglob("*.txt"))]
+        return [" ".join(read_text(file).split()) for file in text_files(path, Reading())]
     if path.name.lower().endswith(_PLAIN):
         return read_lines(path)
-    return [str(value) for _, (value,) in raw_rows(path, [column]) if value is not None]
+    return [str(value) for value in read_raw_table(path, [column]).column(column) if value is not None]

@@ -9,6 +9,7 @@ import numpy as np
 
 from bert_serving.contract import Head
 from bert_serving.data.audit import DOMINANT_SHARE, FEW_ROWS, NOTABLE_CUT
+from bert_serving.data.reading import BLANK_LINE
 from bert_serving.exploration.duplicates import SIMILAR, DuplicateGroup
 from bert_serving.exploration.evidence import (
     Evidence,
@@ -65,6 +66,7 @@ class Finding:
 def findings(exploration: Exploration) -> list[Finding]:
     """All findings, the most urgent first."""
     checks = (
+        _reading,
         _empty,
         _conflicts,
         _leaks,
@@ -79,6 +81,18 @@ def findings(exploration: Exploration) -> list[Finding]:
     )
     items = [finding for check in checks for finding in check(exploration)]
     return sorted(items, key=lambda finding: ("fix", "look", "good").index(finding.level))
+
+
+def _reading(exploration: Exploration) -> Iterator[Finding]:
+    """What the files hold that did not become rows as it stands; blank lines are in the table alone."""
+    for name, table in exploration.data.tables.items():
+        if table.reading.repairs or set(table.reading.left_out) - {BLANK_LINE}:
+            yield Finding(
+                f"reading_{name}",
+                "look",
+                f"{name}: {'; '.join(table.reading.lines())}",
+                "If this is not meant, correct the files.",
+            )
 
 
 # === Texts ===

@@ -31,8 +31,8 @@ class ExplorationSource:
             `DEFAULT_ENCODER`.
         sequence_length: number of tokens at which texts are truncated; None for the run file's,
             else 128.
-        columns: columns "text", "text_pair" and "label" of labeled text; missing or None for the
-            defaults.
+        columns: columns "text", "text_pair" and "label" of labeled text, or several for "label"; missing or None
+            for the defaults.
         head: what the labels of labeled text are; None for softmax.
     """
 
@@ -40,7 +40,7 @@ class ExplorationSource:
     overrides: Sequence[str] = ()
     encoder: str | None = None
     sequence_length: int | None = None
-    columns: Mapping[str, str | None] = field(default_factory=dict)
+    columns: Mapping[str, str | tuple[str, ...] | None] = field(default_factory=dict)
     head: Head | None = None
 
     @property
@@ -97,7 +97,7 @@ class ExplorationSource:
             raise InputError(f"{self.path}: --set is for a run file (.toml); use the options for labeled text instead")
         columns = {name: value for name, value in self.columns.items() if value is not None}
         return RunConfig(
-            data=DataConfig(train=(self.path,)).model_copy(update=columns),
+            data=DataConfig.model_validate({"train": (self.path,), **columns}),
             encoder=EncoderConfig(name=DEFAULT_ENCODER),
             head=HeadConfig(kind=self.head or Head.SOFTMAX),
         )

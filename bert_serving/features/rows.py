@@ -59,7 +59,7 @@ def map_rows(
     config: RunConfig | None,
     files: Sequence[Path],
     test_files: Sequence[Path],
-    columns: Mapping[str, str | None],
+    columns: Mapping[str, str | tuple[str, ...] | None],
     seed: int,
 ) -> MapRows:
     """Selects the rows: those of `files`, or the run's validation and test rows.

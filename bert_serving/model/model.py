@@ -8,7 +8,7 @@ import numpy as np
 
 from bert_serving.clients.model_address import ModelAddress
 from bert_serving.contract import RUN_FILE, Head, Scaling
-from bert_serving.data.splits import label_array, label_names
+from bert_serving.data.splits import check_labels, label_names
 from bert_serving.data.table import LabeledTable
 from bert_serving.errors import InputError
 from bert_serving.evaluation.predictions import Predictions
@@ -108,8 +108,10 @@ def predict_table(
     head = head or model.head or Head.SOFTMAX
     names = model.labels
     if names is None:
-        names = tuple(labels or sorted({name for label in table.labels for name in label_names(label)}))
-    label_array(table.labels, names, head)  # an unknown label is reported before the long work
+        names = tuple(
+            labels or table.label_columns or sorted({name for label in table.labels for name in label_names(label)})
+        )
+    check_labels(table, names, head)
     values = model.predict(table.texts, table.pairs)
     if model.labels is None and head is not Head.REGRESSION and values.shape[1] != len(names):
         raise InputError(

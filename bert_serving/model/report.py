@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from bert_serving.config import DataConfig
 from bert_serving.contract import Head, Scaling
-from bert_serving.data.splits import label_array, load_measured
+from bert_serving.data.splits import check_labels, load_measured
 from bert_serving.data.table import LabeledTable, read_table, table_sha256
 from bert_serving.errors import InputError
 from bert_serving.evaluation.predictions import Predictions
@@ -37,14 +37,14 @@ class ReportRows:
         slices: further columns to slice the rows by.
         text: column of the text; None for the run's own, else "text".
         text_pair: column of the second text, for pairs; None for the run's own, else none.
-        label: column of the label; None for the run's own, else "label".
+        label: column of the label, or one of 0 and 1 for each label; None for the run's own, else "label".
     """
 
     files: Sequence[Path] = ()
     slices: Sequence[str] = ()
     text: str | None = None
     text_pair: str | None = None
-    label: str | None = None
+    label: str | tuple[str, ...] | None = None
 
     def read(self, run: RunFolder | None, head: Head) -> tuple[str, LabeledTable]:
         """Reads the rows.
@@ -149,7 +149,7 @@ class ReportInputs:
         with observer.stage("Reading the data"):
             description, table = rows.read(run, head)
             if all_labels:
-                label_array(table.labels, known_labels or all_labels, head)  # reported before the long work
+                check_labels(table, known_labels or all_labels, head)
         return cls(model, other, head, all_labels, description, table)
 
     def fit_temperature(self, observer: Observer) -> tuple[RunFolder, "TemperatureFit"]:
@@ -191,7 +191,7 @@ class ReportInputs:
         lengths = _text_lengths(model, self.table, observer)
         with observer.stage("Analyzing"):
             report = make_report(predictions, lengths=lengths, other=other_predictions)
-        notes = (_ON_TRAINING_ROWS,) if _was_trained_on(self.model, self.table) else ()
+        notes = (*self.table.reading.lines(), *([_ON_TRAINING_ROWS] if _was_trained_on(self.model, self.table) else []))
         return ModelReport(report, self.rows, _short_names(self.model, self.other or ""), model.scaling, notes)
 
 

@@ -128,7 +128,7 @@ def test_a_mistake_is_one_clear_line_and_leaves_nothing_behind(
     (bad / "empty.tsv").write_text("")
     (bad / "header.tsv").write_text("text\tlabel\n")
     (bad / "no_column.tsv").write_text("txt\tlabel\na\tpraise\n")
-    (bad / "binary.tsv").write_bytes(b"\xff\xfe\x00\x01")
+    (bad / "binary.tsv").write_bytes(b"\xff\xfd" + b"text")
     (bad / "picture.png").write_bytes(b"\x89PNG")
     (bad / "keys.toml").write_text('[data]\ntrain = "x.tsv"\n[encoder]\nnme = "x"\nname = "x"\n')
     write_tsv_file(bad / "one_class.tsv", [("a", "praise"), ("b", "praise"), ("c", "praise")])

@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bert_serving.cli.display import command_observer, print_json, show_lines, show_table, spelled
+from bert_serving.cli.display import command_observer, print_json, show_lines, show_reading, show_table, spelled
 from bert_serving.cli.options import (
     ModelArgument,
     RunLabelColumn,
     RunTextColumn,
     RunTextPairColumn,
     ServerLabels,
+    label_columns,
     split_labels,
 )
 from bert_serving.cli.training.calibrate import show_fit
@@ -69,7 +70,7 @@ def report(
         else writable(out or (Path(model) / PAGE if is_run_folder(model) else Path(PAGE)))
     )
     observer = command_observer(as_json=as_json)
-    rows = ReportRows(data or [], columns or [], text, text_pair, label)
+    rows = ReportRows(data or [], columns or [], text, text_pair, label and label_columns(label))
     inputs = ReportInputs.read(model, rows, other=compare, labels=split_labels(labels), observer=observer)
     if fit_temperature:
         run, fit = inputs.fit_temperature(observer)
@@ -84,6 +85,7 @@ def report(
             names = ReportNames(result.names[0], result.rows, result.names[1], result.scaling, result.notes)
             report_page(result.report, names).write(page)
     if as_json:
+        show_reading(inputs.table.reading)
         print_json(result.report.to_json())
         return
     for note in result.notes:

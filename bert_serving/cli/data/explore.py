@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bert_serving.cli.display import command_observer, print_json, show_lines, show_metrics, show_table, spelled
+from bert_serving.cli.options import label_columns
 from bert_serving.contract import Head
 
 if TYPE_CHECKING:
@@ -47,7 +48,12 @@ def explore(
         str | None, typer.Option(help="Name of the second text column of labeled text, for pairs of texts.")
     ] = None,
     label: Annotated[
-        str | None, typer.Option(help="Name of the label column of labeled text.", show_default="label")
+        str | None,
+        typer.Option(
+            help="Name of the label column of labeled text; for --head multilabel also several columns of 0 and 1, separated "
+            "by commas.",
+            show_default="label",
+        ),
     ] = None,
     head: Annotated[
         Head | None, typer.Option(help="Kind of the labels of labeled text.", show_default="softmax")
@@ -67,7 +73,7 @@ def explore(
     from bert_serving.html.page import writable
 
     page = None if as_json and out is None else writable(out or Path(f"{_stem(source)}.explore.html"))
-    columns = {"text": text, "text_pair": text_pair, "label": label}
+    columns = {"text": text, "text_pair": text_pair, "label": label and label_columns(label)}
     explored = ExplorationSource(source, overrides or [], encoder, sequence_length, columns, head)
     config = explored.config()
     observer = command_observer(as_json=as_json)

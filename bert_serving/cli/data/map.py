@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bert_serving.cli.display import command_observer, print_json, show_classes, show_lines, show_metrics
-from bert_serving.cli.options import RunLabelColumn, RunTextColumn, RunTextPairColumn
+from bert_serving.cli.display import command_observer, print_json, show_classes, show_lines, show_metrics, show_reading
+from bert_serving.cli.options import RunLabelColumn, RunTextColumn, RunTextPairColumn, label_columns
 from bert_serving.contract import Head, Pooling
 from bert_serving.features.projection import Method
 
@@ -73,7 +73,7 @@ def map_features(
     config = None if run is None else run.config()
     if run is not None:
         run.check_complete()
-    columns = {"text": text, "text_pair": text_pair, "label": label}
+    columns = {"text": text, "text_pair": text_pair, "label": label and label_columns(label)}
     selected = map_rows(source, config, data or [], test or [], columns, seed)
     observer = command_observer(as_json=as_json)
     with observer.stage("Reading the data"):
@@ -81,6 +81,8 @@ def map_features(
 
         splits = selected.load(rows)
         labels = resolve_labels(splits, selected.data, Head.SOFTMAX)
+    for table in splits.named().values():
+        show_reading(table.reading)
     with observer.stage("Loading the encoder"):
         from bert_serving.training.frozen_encoder import frozen_encoder, frozen_run_encoder
 

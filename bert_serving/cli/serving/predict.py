@@ -64,7 +64,7 @@ def predict(
 
 
 def _read_lines(path: Path) -> list[str]:
-    from bert_serving.data.unlabeled import split_lines
+    from bert_serving.data.file_text import split_lines
     from bert_serving.errors import DataError
 
     try:

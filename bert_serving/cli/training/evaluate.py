@@ -5,13 +5,14 @@ from typing import Annotated
 
 import typer
 
-from bert_serving.cli.display import command_observer, print_json, show_classes, show_metrics
+from bert_serving.cli.display import command_observer, print_json, show_classes, show_metrics, show_reading
 from bert_serving.cli.options import (
     LabelColumn,
     ModelArgument,
     ServerLabels,
     TextColumn,
     TextPairColumn,
+    label_columns,
     split_labels,
 )
 
@@ -35,8 +36,9 @@ def evaluate(
     observer = command_observer(as_json=as_json)
     with observer.stage("Loading the model"):
         opened = open_model(model)
-    columns = DataConfig(train=tuple(data), text=text, text_pair=text_pair, label=label)
+    columns = DataConfig(train=tuple(data), text=text, text_pair=text_pair, label=label_columns(label))
     table = read_table(data, columns, opened.head or Head.SOFTMAX)
+    show_reading(table.reading)
     with observer.stage("Predicting"):
         predictions = predict_table(opened, table, labels=split_labels(labels))
     metrics = measure(predictions.head, predictions.labels, predictions.y_true, predictions.values)

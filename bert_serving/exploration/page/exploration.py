@@ -1,5 +1,6 @@
 """The page of `bert-serving explore`: labeled text before training."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from bert_serving.contract import Head
+from bert_serving.data.reading import listed_counts
 from bert_serving.exploration.evidence import SHOWN, Evidence
 from bert_serving.exploration.explore import TRAIN, Exploration, main_score
 from bert_serving.exploration.findings import Finding
@@ -67,9 +69,11 @@ def exploration_page(exploration: Exploration, findings: Sequence[Finding], name
 
 def _findings(exploration: Exploration, findings: Sequence[Finding]) -> Section:
     data, pieces = exploration.data, exploration.pieces
+    left_out = sum((table.reading.left_out for table in data.tables.values()), Counter())
     facts = [
         ("rows", f"{exploration.rows:,}"),
         *([("labels", f"{len(data.labels):,}")] if data.labels else []),
+        *([("left out in reading", listed_counts(left_out))] if left_out else []),
         ("median tokens per text", f"{np.median(pieces.lengths):,.0f}"),
         (f"longer than {data.sequence_length} tokens", percent(exploration.audit.splits[TRAIN].cut_share)),
         ("pieces per word", f"{pieces.pieces_per_word:.2f}"),

@@ -37,6 +37,9 @@ def evaluate_candidate(
         model = open_model(str(candidate))
     table = _read(rules, rules.data, model)
     golden_table = _read(rules, rules.golden, model) if rules.golden else None
+    for read in filter(None, (table, golden_table)):
+        for line in read.reading.lines():
+            observer.note(line)
     with observer.stage("Predicting with the candidate"):
         predictions = predict_table(model, table)
         golden = None if golden_table is None else predict_table(model, golden_table)

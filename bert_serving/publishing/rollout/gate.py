@@ -41,8 +41,8 @@ class GateRules(BaseModel):
     """column of the text"""
     text_pair: str | None = None
     """second text column, for pairs"""
-    label: str = "label"
-    """column of the label"""
+    label: str | tuple[str, ...] = "label"
+    """column of the label; for multilabel models also a list of columns of 0 and 1, one for each label"""
     minimum: dict[str, float] = {}
     """smallest value of a score, such as accuracy, macro_f1, pearson"""
     maximum: dict[str, float] = {}
