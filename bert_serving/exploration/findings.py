@@ -1,14 +1,13 @@
 """Findings on labeled text before training: problems to fix or check, with the rows that show them."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-from bert_serving.contract import Head
-from bert_serving.data.audit import DOMINANT_SHARE, FEW_ROWS, NOTABLE_CUT
+from bert_serving.data.audit import NOTABLE_CUT
+from bert_serving.data.finding import DataFinding
 from bert_serving.exploration.duplicates import SIMILAR, DuplicateGroup
 from bert_serving.exploration.evidence import (
     Evidence,
@@ -32,8 +31,7 @@ EASY = 0.98
 """accuracy of the TF-IDF baseline"""
 SMALL_GAIN = 0.02
 """of TF-IDF over the majority"""
-UNEVEN = 10
-"""rows of the largest class for each row of the smallest"""
+_UNBALANCED = {"dominant_label", "uneven_labels", "unique_labels"}
 
 
 @dataclass(frozen=True)
@@ -70,8 +68,7 @@ def findings(exploration: Exploration) -> list[Finding]:
         _leaks,
         _duplicates,
         _near_duplicates,
-        _labels,
-        _number_labels,
+        _data,
         _vocabulary,
         _lengths,
         _giveaways,
@@ -202,77 +199,21 @@ def _near_duplicates(exploration: Exploration) -> Iterator[Finding]:
 # === Labels ===
 
 
-def _labels(exploration: Exploration) -> Iterator[Finding]:
+def _data(exploration: Exploration) -> Iterator[Finding]:
+    """What the audit found in labels and texts, and that it found nothing wrong with the balance."""
+    for found in exploration.audit.findings:
+        yield Finding(found.name, found.level, found.title, found.advice, _evidence(exploration, found))
     train = exploration.audit.splits[TRAIN].rows_per_class
-    if not train:
-        return
-    few = {label: rows for label, rows in train.items() if rows < FEW_ROWS}
-    if few:
-        yield Finding(
-            "rare_labels",
-            "fix",
-            f"{_labels_have(len(few))} fewer than {FEW_ROWS} training rows: {listed(map(repr, few))}",
-            "The model cannot learn a label from so few rows. Collect more, merge the label with another, or leave it out.",
-            label_counts(exploration, few),
-        )
-    for name, split in exploration.audit.splits.items():
-        absent = [label for label, rows in split.rows_per_class.items() if not rows]
-        if absent and name != TRAIN:
-            yield Finding(
-                f"absent_labels_{name}",
-                "check",
-                f"{_labels_have(len(absent))} no rows in {name}: {listed(map(repr, absent))}",
-                f"The {name} score does not measure {agreeing(len(absent), 'it', 'them')}.",
-            )
-    yield from _balance(exploration, train)
+    if train and not _UNBALANCED & {found.name for found in exploration.audit.findings}:
+        least, largest = min(train.values()), max(train.values())
+        yield Finding("balance", "ok", f"The labels are balanced: {least:,} to {largest:,} rows per label")
 
 
-def _labels_have(count: int) -> str:
-    return f"{counted(count, 'label')} {agreeing(count, 'has', 'have')}"
-
-
-def _balance(exploration: Exploration, train: dict[str, int]) -> Iterator[Finding]:
-    total = exploration.audit.splits[TRAIN].rows
-    largest, least = max(train, key=lambda label: train[label]), min(train, key=lambda label: train[label])
-    if sum(train.values()) == total and train[largest] >= DOMINANT_SHARE * total:
-        share = percent(train[largest] / total)
-        yield Finding(
-            "dominant_label",
-            "check",
-            f"{share} of train is {largest!r}",
-            f"A model that always predicts this label has an accuracy near {share}: evaluate by macro F1, set "
-            'training.best_metric to "macro_f1" and try training.class_weights.',
-        )
-    elif train[largest] >= UNEVEN * train[least]:
-        yield Finding(
-            "uneven_labels",
-            "check",
-            f"{largest!r} has {train[largest] / max(train[least], 1):,.0f} times the rows of {least!r}",
-            "Accuracy hides errors on rare labels: evaluate by macro F1, and try training.class_weights.",
-            label_counts(exploration, train),
-        )
-    else:
-        yield Finding(
-            "balance", "ok", f"The labels are balanced: {train[least]:,} to {train[largest]:,} rows per label"
-        )
-
-
-def _number_labels(exploration: Exploration) -> Iterator[Finding]:
-    """Decimal numbers as class labels, which usually are scores for a regression."""
-    labels = exploration.data.labels
-    decimal = all(map(_is_number, labels)) and any("." in label for label in labels)
-    if exploration.data.head is Head.SOFTMAX and len(labels) > 2 and decimal:
-        yield Finding(
-            "number_labels",
-            "fix",
-            f"All {len(labels)} labels are numbers with decimals, such as {next(label for label in labels if '.' in label)}",
-            'They are read as class names without an order. To predict numbers set head.kind to "regression" '
-            "(--head regression for a file).",
-        )
-
-
-def _is_number(label: str) -> bool:
-    return re.fullmatch(r"[+-]?[0-9]*\.?[0-9]+", label) is not None
+def _evidence(exploration: Exploration, found: DataFinding) -> Evidence | None:
+    if found.rows:
+        starts = exploration.corpus.starts
+        return rows_of(exploration, [starts[split] + row for split, rows in found.rows.items() for row in rows])
+    return label_counts(exploration, found.labels) if found.labels else None
 
 
 # === Tokens ===

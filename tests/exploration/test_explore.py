@@ -134,7 +134,7 @@ CASES = {
         (with_rows(), None, [("good", "praise")] * 2),
         "check",
         "1 label has no rows in test: 'blame'",
-        0,
+        1,
     ),
     "unknown_words": (
         (with_rows(*[("zebra quagga okapi good", "praise")] * 60),),
@@ -177,7 +177,7 @@ def test_uneven_labels_are_shown_the_rarest_first(load):
     labels = ["blame"] * 150 + ["praise"] * 138 + ["odd"] * 12
     rows = list(zip(texts, labels, strict=True))
     finding = found(load, rows, rows, rows, labels=("blame", "odd", "praise"))["uneven_labels"]
-    assert finding.title == "'blame' has 12 times the rows of 'odd'"
+    assert finding.title == "'blame' (150) has 12 times the rows of 'odd' (12)"
     assert [row[:2] for row in finding.evidence.rows] == [("odd", 12), ("praise", 138), ("blame", 150)]
 
 

@@ -100,5 +100,5 @@ def _show(exploration: "Exploration", results: "list[Finding]") -> None:
     show_table("The data", exploration.audit.columns(), exploration.audit.rows())
     baselines = {score_name(name): scores for name, scores in exploration.baselines.items()}
     show_metrics(f"Baselines, measured on {exploration.data.measured}", baselines)
-    rows = [[finding.level, finding.title] for finding in results]
-    show_table("What to fix first", ("level", "finding"), rows)
+    rows = [[finding.level, finding.title, finding.detail] for finding in results]
+    show_table("What to fix first", ("level", "finding", "what to do"), rows)
