@@ -26,17 +26,13 @@ from rich.text import Text
 
 from bert_serving.data.reading import Reading
 from bert_serving.observer import Observer
+from bert_serving.wording import score_name
 
 # Width of output to a pipe or a file, wide enough that tables are not truncated.
 _FILE_WIDTH = 140
 # Longer texts are truncated, since they would fill the terminal.
 _TEXT_LENGTH = 300
 _NUMBER = re.compile(r"-?\d[\d,.]*(e[-+]\d+)?( \(.*\))?")
-_NAMES = {
-    "tfidf logistic regression": "TF-IDF logistic regression",
-    "tfidf ridge": "TF-IDF ridge regression",
-    "expected calibration error": "calibration error",
-}
 
 # Without emoji=False, "host:abc:" or a label ":fire:" would be replaced by a picture.
 console = Console(highlight=False, emoji=False)
@@ -194,7 +190,7 @@ def show_metrics(title: str, scores: Mapping[str, Mapping[str, Any]]) -> None:
     names = dict.fromkeys(
         name for values in scores.values() for name, value in values.items() if isinstance(value, float)
     )
-    rows = [[spelled(name), *(_number(values.get(name)) for values in scores.values())] for name in names]
+    rows = [[score_name(name), *(_number(values.get(name)) for values in scores.values())] for name in names]
     show_table(title, ("score", *scores), rows)
 
 
@@ -217,12 +213,6 @@ def show_predictions(texts: Sequence[str], labels: Sequence[str], probabilities:
         rows.append([_shortened(text), *(f"{label} {score:.3f}" for score, label in best)])
     columns = ("text", "label", *("next",) * (min(len(labels), 3) - 1))
     show_table("Predictions", columns, rows)
-
-
-def spelled(name: str) -> str:
-    """A readable name of a score or a baseline."""
-    words = name.replace("_", " ")
-    return _NAMES.get(words, words)
 
 
 def print_json(value: Any) -> None:

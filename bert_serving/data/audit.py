@@ -7,18 +7,19 @@ from typing import Any
 
 import numpy as np
 
+from bert_serving.data.finding import DataFinding
+from bert_serving.data.label_findings import label_findings
 from bert_serving.data.reading import listed_counts
 from bert_serving.data.splits import Splits, label_names
 from bert_serving.data.table import LabeledTable
-from bert_serving.wording import agreeing, counted, listed, percent
+from bert_serving.data.text_findings import text_findings
+from bert_serving.wording import agreeing, counted, percent
 
 QUANTILES = (0, 5, 25, 50, 75, 95, 99, 100)
 """percentiles of the token lengths; 0 and 100 are the shortest and the longest text"""
 LISTED_CLASSES = 20
 """most classes that the table lists; of more it has the smallest and the largest"""
 NOTABLE_CUT = 0.05
-FEW_ROWS = 10
-DOMINANT_SHARE = 0.8
 
 
 @dataclass(frozen=True)
@@ -76,16 +77,25 @@ class SharedTexts:
 
 @dataclass(frozen=True)
 class Audit:
-    """Measures of all splits, and warnings."""
+    """Measures of all splits, and what looks wrong in them.
+
+    Attributes:
+        sequence_length: tokens at which a text is cut.
+        splits: measures by split.
+        shared: texts that two splits have in common.
+        warnings: all that looks wrong, one line each; the findings are among them.
+        findings: labels and texts to fix or to check.
+    """
 
     sequence_length: int
     splits: dict[str, SplitAudit]
     shared: list[SharedTexts]
     warnings: list[str]
+    findings: list[DataFinding]
 
     def to_json(self) -> dict[str, Any]:
         """Plain dicts, lists and numbers, ready for `json.dumps`."""
-        return asdict(self)
+        return {**asdict(self), "findings": [finding.to_json() for finding in self.findings]}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Audit":
@@ -99,6 +109,9 @@ class Audit:
             splits={name: SplitAudit(**split) for name, split in value["splits"].items()},
             shared=[SharedTexts(**shared) for shared in value["shared"]],
             warnings=value["warnings"],
+            findings=[
+                DataFinding.from_json(finding) for finding in value.get("findings", ())
+            ],  # former versions had none
         )
 
     def columns(self) -> tuple[str, ...]:
@@ -164,7 +177,12 @@ def audit(
     shared = [
         _shared(first, second, counts) for position, first in enumerate(names) for second in names[position + 1 :]
     ]
-    return Audit(sequence_length, measured, shared, _warnings(measured, shared, counts["train"], sequence_length))
+    rows_per_class = {name: split.rows_per_class for name, split in measured.items()}
+    found = [*text_findings(tables), *label_findings(tables, labels, rows_per_class)]
+    found.sort(key=lambda finding: ("fix", "check").index(finding.level))
+    warnings = _warnings(measured, shared, counts["train"], sequence_length)
+    warnings += [f"{finding.title}. {finding.advice}" for finding in found]
+    return Audit(sequence_length, measured, shared, warnings, found)
 
 
 # === Measures ===
@@ -234,7 +252,7 @@ def _warnings(
             warnings.append(
                 f"{counted(split.empty_texts, 'text')} of {name} {agreeing(split.empty_texts, 'is', 'are')} empty"
             )
-    return warnings + _class_warnings(splits)
+    return warnings
 
 
 def _duplicate_warning(train: SplitAudit, most: int) -> str:
@@ -251,28 +269,6 @@ def _shared_warning(pair: SharedTexts) -> str:
     if pair.first != "train":
         return f"{both}: the choice of the best epoch has seen part of {pair.second}"
     return f"{both}: the {pair.second} score may be too good by as much as {percent(pair.share)}"
-
-
-def _class_warnings(splits: Mapping[str, SplitAudit]) -> list[str]:
-    warnings = []
-    train = splits["train"]
-    few = sorted((rows, label) for label, rows in train.rows_per_class.items() if rows < FEW_ROWS)
-    if few:
-        named = listed(f"{label!r} ({rows})" for rows, label in few)
-        warnings.append(f"{_labels_have(len(few))} fewer than {FEW_ROWS} training rows: {named}")
-    for name, split in splits.items():
-        absent = [label for label, rows in split.rows_per_class.items() if not rows]
-        if absent and name != "train":
-            warnings.append(f"{_labels_have(len(absent))} no rows in {name}: {listed(map(repr, absent))}")
-    # Not for multilabel tables, whose rows count for several classes: there, one label for all is not a baseline.
-    if train.rows_per_class and sum(train.rows_per_class.values()) == train.rows:
-        label, rows = max(train.rows_per_class.items(), key=lambda item: item[1])
-        if rows >= DOMINANT_SHARE * train.rows:
-            share = percent(rows / train.rows)
-            warnings.append(
-                f"{share} of train is {label!r}: judge by macro F1, an accuracy near {share} means that nothing was learned"
-            )
-    return warnings
 
 
 def _class_rows(splits: Sequence[SplitAudit]) -> list[tuple[str, ...]]:
@@ -298,7 +294,3 @@ def _extreme(split: SplitAudit, choose: Any) -> str:
 
 def _with_share(count: int, share: float) -> str:
     return f"{count:,} ({percent(share)})" if count else "0"
-
-
-def _labels_have(count: int) -> str:
-    return f"{counted(count, 'label')} {agreeing(count, 'has', 'have')}"

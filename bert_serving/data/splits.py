@@ -13,9 +13,11 @@ import numpy as np
 from bert_serving.config import DataConfig
 from bert_serving.contract import Head
 from bert_serving.data.cells import label_name
+from bert_serving.data.label_forms import distinguishable, label_form
 from bert_serving.data.reading import Reading
 from bert_serving.data.table import LabeledTable, read_table
 from bert_serving.errors import DataError
+from bert_serving.wording import counted
 
 SHOWN_LABELS = 5
 """most labels that a message names"""
@@ -186,6 +188,11 @@ def _take_validation(table: LabeledTable, data: DataConfig, head: Head, seed: in
     classes = len(set(table.labels)) if head in (Head.SOFTMAX, Head.BINARY) else 1
     spare = len(table) - classes
     if spare < 1:
+        if classes > 2:
+            raise DataError(
+                f"{table.source}: column {data.label!r} has another label in each of {len(table)} rows; "
+                "give the column of the labels"
+            )
         raise DataError(
             f"{table.source}: {len(table)} row(s) of {classes} label(s) are too few to take validation rows from; "
             "name files in data.validation"
@@ -262,7 +269,17 @@ def _sorted(labels: Iterable[str]) -> tuple[str, ...]:
 def _unknown_labels(table: LabeledTable, labels: Sequence[str]) -> str:
     counts = Counter(name for label in table.labels for name in label_names(label))
     unknown = [(name, count) for name, count in counts.most_common() if name not in labels]
-    return _joined([f"{name!r} ({count} row{'' if count == 1 else 's'})" for name, count in unknown])
+    spelled = {label_form(name): name for name in labels}
+    return _joined(
+        [
+            f"{name!r} ({counted(count, 'row')}{_other_spelling(name, spelled.get(label_form(name)))})"
+            for name, count in unknown
+        ]
+    )
+
+
+def _other_spelling(name: str, known: str | None) -> str:
+    return "" if known is None else f", another spelling of {distinguishable((known, name))[0]}"
 
 
 def _listed(labels: Sequence[str]) -> str:

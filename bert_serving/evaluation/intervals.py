@@ -7,7 +7,7 @@ import numpy as np
 
 from bert_serving.contract import Head
 from bert_serving.evaluation.predictions import Predictions
-from bert_serving.metrics import calibration_bin_numbers, measure, regression_metrics
+from bert_serving.metrics import calibration_bin_numbers, regression_metrics
 
 LEVEL = 0.95
 RESAMPLES = 1_000
@@ -49,7 +49,7 @@ def score_intervals(predictions: Predictions, *, resamples: int = RESAMPLES, see
         InputError: there are no rows, or a prediction is not a finite number.
         DataError: a row's label is not among the model's.
     """
-    measured = measure(predictions.head, predictions.labels, predictions.y_true, predictions.values)
+    measured = predictions.metrics
     statistics = _statistics(predictions)
     random = np.random.default_rng(seed)
     rows = len(predictions)

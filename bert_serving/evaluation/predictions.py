@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from bert_serving.answers import predicted_labels
 from bert_serving.contract import Head
 from bert_serving.data.splits import label_array, label_names
 from bert_serving.data.table import LabeledTable
+from bert_serving.metrics import measure
 
 SMALLEST_PROBABILITY = 1e-15
 """keeps the loss of a row finite where a probability was rounded to 0"""
@@ -53,6 +55,16 @@ class Predictions:
         """Which rows are predicted correctly, bool [N]: with multilabel all labels must be. Not for regression."""
         same = np.asarray(self.y_true == self.y_pred)
         return np.asarray(same.all(axis=1)) if same.ndim == 2 else same
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        """The metrics that fit the head, as `metrics.measure` returns them.
+
+        Raises:
+            InputError: there are no rows, or a prediction is not a finite number.
+            DataError: a row's label is not among `labels`.
+        """
+        return measure(self.head, self.labels, self.y_true, self.values)
 
     @cached_property
     def losses(self) -> np.ndarray:

@@ -12,7 +12,6 @@ from bert_serving.evaluation.label_errors import LabelErrors, find_label_errors
 from bert_serving.evaluation.predictions import Predictions
 from bert_serving.evaluation.slices import Slice, find_slices
 from bert_serving.evaluation.thresholds import CoverageCurve, ThresholdCurve, coverage_curve, threshold_curves
-from bert_serving.metrics import measure
 
 LISTED_ROWS = 100
 """rows of each kind in the report's JSON"""
@@ -114,7 +113,7 @@ def make_report(
     tokens, cut = (None, None) if lengths is None else (lengths.tokens, lengths.sequence_length)
     return Report(
         predictions=predictions,
-        metrics=measure(predictions.head, predictions.labels, predictions.y_true, predictions.values),
+        metrics=predictions.metrics,
         intervals=score_intervals(predictions),
         slices=find_slices(predictions, tokens, cut),
         label_errors=find_label_errors(predictions),

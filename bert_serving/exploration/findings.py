@@ -1,14 +1,13 @@
 """Findings on labeled text before training: problems to fix or check, with the rows that show them."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-from bert_serving.contract import Head
-from bert_serving.data.audit import DOMINANT_SHARE, FEW_ROWS, NOTABLE_CUT
+from bert_serving.data.audit import NOTABLE_CUT
+from bert_serving.data.finding import DataFinding
 from bert_serving.data.reading import BLANK_LINE
 from bert_serving.exploration.duplicates import SIMILAR, DuplicateGroup
 from bert_serving.exploration.evidence import (
@@ -33,8 +32,7 @@ EASY = 0.98
 """accuracy of the TF-IDF baseline"""
 SMALL_GAIN = 0.02
 """of TF-IDF over the majority"""
-UNEVEN = 10
-"""rows of the largest class for each row of the smallest"""
+_UNBALANCED = {"dominant_label", "uneven_labels", "unique_labels"}
 
 
 @dataclass(frozen=True)
@@ -43,14 +41,14 @@ class Finding:
 
     Attributes:
         name: of the check, for scripts.
-        level: fix: fix it before training; look: check whether it is intended; good: no problem.
+        level: fix: fix it before training; check: check whether it is intended; ok: no problem.
         title: the finding in one line.
         detail: the consequence and what to do.
         evidence: the rows, where there are any.
     """
 
     name: str
-    level: Literal["good", "look", "fix"]
+    level: Literal["ok", "check", "fix"]
     title: str
     detail: str = ""
     evidence: Evidence | None = None
@@ -72,15 +70,14 @@ def findings(exploration: Exploration) -> list[Finding]:
         _leaks,
         _duplicates,
         _near_duplicates,
-        _labels,
-        _number_labels,
+        _data,
         _vocabulary,
         _lengths,
         _giveaways,
         _baselines,
     )
     items = [finding for check in checks for finding in check(exploration)]
-    return sorted(items, key=lambda finding: ("fix", "look", "good").index(finding.level))
+    return sorted(items, key=lambda finding: ("fix", "check", "ok").index(finding.level))
 
 
 def _reading(exploration: Exploration) -> Iterator[Finding]:
@@ -89,7 +86,7 @@ def _reading(exploration: Exploration) -> Iterator[Finding]:
         if table.reading.repairs or set(table.reading.left_out) - {BLANK_LINE}:
             yield Finding(
                 f"reading_{name}",
-                "look",
+                "check",
                 f"{name}: {'; '.join(table.reading.lines())}",
                 "If this is not meant, correct the files.",
             )
@@ -117,12 +114,12 @@ def _has_empty(key: Any) -> bool:
 def _conflicts(exploration: Exploration) -> Iterator[Finding]:
     groups = exploration.duplicates.conflicting
     if not groups:
-        yield Finding("conflicting_labels", "good", "No text has conflicting labels")
+        yield Finding("conflicting_labels", "ok", "No text has conflicting labels")
         return
     numbers = _numbers(groups)
     yield Finding(
         "conflicting_labels",
-        "fix" if len(numbers) >= MANY * exploration.rows else "look",
+        "fix" if len(numbers) >= MANY * exploration.rows else "check",
         f"{counted(len(groups), 'text')} {agreeing(len(groups), 'has', 'have')} conflicting labels in different rows",
         "At least one of the labels is wrong, or the text does not determine the label. Decide on one label, or make the "
         "task multilabel.",
@@ -133,14 +130,14 @@ def _conflicts(exploration: Exploration) -> Iterator[Finding]:
 def _duplicates(exploration: Exploration) -> Iterator[Finding]:
     groups = exploration.duplicates.within(TRAIN)
     if not groups:
-        yield Finding("duplicates", "good", "No duplicates in train")
+        yield Finding("duplicates", "ok", "No duplicates in train")
         return
     numbers = _numbers(groups)
     surplus = len(numbers) - len(groups)
     share = percent(surplus / len(exploration.data.tables[TRAIN]))
     yield Finding(
         "duplicates",
-        "look",
+        "check",
         f"{counted(len(groups), 'text')} of train {agreeing(len(groups), 'occurs', 'occur')} more than once "
         f"({counted(surplus, 'surplus row')}, {share})",
         "Duplicates weigh more in training, and leak into validation rows that are split off from train. Keep one row of "
@@ -167,13 +164,13 @@ def _leaks(exploration: Exploration) -> Iterator[Finding]:
         score = "The" if first == TRAIN else "They influence the choice of the best epoch: the"
         yield Finding(
             f"leak_{first}_{second}",
-            "fix" if len(exact) >= MANY * rows else "look",
+            "fix" if len(exact) >= MANY * rows else "check",
             _leak_title(first, second, len(exact), len(near), rows),
             f"{score} {second} score may be too high by this share. Remove the rows from {first}.",
             leaking_texts(exploration, exact, near),
         )
     if pairs and clean:
-        yield Finding("leaks", "good", "No leaks: no split holds a duplicate or near-duplicate of another's rows")
+        yield Finding("leaks", "ok", "No leaks: no split holds a duplicate or near-duplicate of another's rows")
 
 
 def _leak_title(first: str, second: str, exact: int, near: int, rows: int) -> str:
@@ -194,18 +191,18 @@ def _near_duplicates(exploration: Exploration) -> Iterator[Finding]:
     if conflicting:
         yield Finding(
             "conflicting_near_duplicates",
-            "look",
+            "check",
             f"{counted(len(conflicting), 'near-duplicate')} {agreeing(len(conflicting), 'has', 'have')} conflicting labels",
             "A small change of the text may change the label; where it does not, one of the labels is wrong.",
             near_texts(exploration, conflicting),
         )
     if not near:
-        yield Finding("near_duplicates", "good", "No near-duplicates in train")
+        yield Finding("near_duplicates", "ok", "No near-duplicates in train")
         return
     share = percent(len(near) / len(exploration.data.tables[TRAIN]))
     yield Finding(
         "near_duplicates",
-        "look",
+        "check",
         f"{counted(len(near), 'text')} of train {agreeing(len(near), 'is a near-duplicate', 'are near-duplicates')} ({share})",
         f"At least {SIMILAR:.0%} of their pairs of neighboring words are the same, ignoring case and punctuation. Copies and "
         "templates add less information than their number suggests.",
@@ -216,77 +213,21 @@ def _near_duplicates(exploration: Exploration) -> Iterator[Finding]:
 # === Labels ===
 
 
-def _labels(exploration: Exploration) -> Iterator[Finding]:
+def _data(exploration: Exploration) -> Iterator[Finding]:
+    """What the audit found in labels and texts, and that it found nothing wrong with the balance."""
+    for found in exploration.audit.findings:
+        yield Finding(found.name, found.level, found.title, found.advice, _evidence(exploration, found))
     train = exploration.audit.splits[TRAIN].rows_per_class
-    if not train:
-        return
-    few = {label: rows for label, rows in train.items() if rows < FEW_ROWS}
-    if few:
-        yield Finding(
-            "rare_labels",
-            "fix",
-            f"{_labels_have(len(few))} fewer than {FEW_ROWS} training rows: {listed(map(repr, few))}",
-            "The model cannot learn a label from so few rows. Collect more, merge the label with another, or leave it out.",
-            label_counts(exploration, few),
-        )
-    for name, split in exploration.audit.splits.items():
-        absent = [label for label, rows in split.rows_per_class.items() if not rows]
-        if absent and name != TRAIN:
-            yield Finding(
-                f"absent_labels_{name}",
-                "look",
-                f"{_labels_have(len(absent))} no rows in {name}: {listed(map(repr, absent))}",
-                f"The {name} score does not measure {agreeing(len(absent), 'it', 'them')}.",
-            )
-    yield from _balance(exploration, train)
+    if train and not _UNBALANCED & {found.name for found in exploration.audit.findings}:
+        least, largest = min(train.values()), max(train.values())
+        yield Finding("balance", "ok", f"The labels are balanced: {least:,} to {largest:,} rows per label")
 
 
-def _labels_have(count: int) -> str:
-    return f"{counted(count, 'label')} {agreeing(count, 'has', 'have')}"
-
-
-def _balance(exploration: Exploration, train: dict[str, int]) -> Iterator[Finding]:
-    total = exploration.audit.splits[TRAIN].rows
-    largest, least = max(train, key=lambda label: train[label]), min(train, key=lambda label: train[label])
-    if sum(train.values()) == total and train[largest] >= DOMINANT_SHARE * total:
-        share = percent(train[largest] / total)
-        yield Finding(
-            "dominant_label",
-            "look",
-            f"{share} of train is {largest!r}",
-            f"A model that always predicts this label has an accuracy near {share}: evaluate by macro F1, set "
-            'training.best_metric to "macro_f1" and try training.class_weights.',
-        )
-    elif train[largest] >= UNEVEN * train[least]:
-        yield Finding(
-            "uneven_labels",
-            "look",
-            f"{largest!r} has {train[largest] / max(train[least], 1):,.0f} times the rows of {least!r}",
-            "Accuracy hides errors on rare labels: evaluate by macro F1, and try training.class_weights.",
-            label_counts(exploration, train),
-        )
-    else:
-        yield Finding(
-            "balance", "good", f"The labels are balanced: {train[least]:,} to {train[largest]:,} rows per label"
-        )
-
-
-def _number_labels(exploration: Exploration) -> Iterator[Finding]:
-    """Decimal numbers as class labels, which usually are scores for a regression."""
-    labels = exploration.data.labels
-    decimal = all(map(_is_number, labels)) and any("." in label for label in labels)
-    if exploration.data.head is Head.SOFTMAX and len(labels) > 2 and decimal:
-        yield Finding(
-            "number_labels",
-            "fix",
-            f"All {len(labels)} labels are numbers with decimals, such as {next(label for label in labels if '.' in label)}",
-            'They are read as class names without an order. To predict numbers set head.kind to "regression" '
-            "(--head regression for a file).",
-        )
-
-
-def _is_number(label: str) -> bool:
-    return re.fullmatch(r"[+-]?[0-9]*\.?[0-9]+", label) is not None
+def _evidence(exploration: Exploration, found: DataFinding) -> Evidence | None:
+    if found.rows:
+        starts = exploration.corpus.starts
+        return rows_of(exploration, [starts[split] + row for split, rows in found.rows.items() for row in rows])
+    return label_counts(exploration, found.labels) if found.labels else None
 
 
 # === Tokens ===
@@ -303,7 +244,7 @@ def _vocabulary(exploration: Exploration) -> Iterator[Finding]:
         )
         yield Finding(
             "unknown_words",
-            "fix" if much else "look",
+            "fix" if much else "check",
             f"{percent(share)} of the tokens are unknown to the vocabulary",
             f"All of them become [UNK], so that the model cannot tell them apart. {advice}",
             measured_rows(exploration, np.flatnonzero(pieces.unknown).tolist(), "unknown tokens", pieces.unknown),
@@ -311,7 +252,7 @@ def _vocabulary(exploration: Exploration) -> Iterator[Finding]:
     if pieces.pieces_per_word >= MANY_PIECES:
         yield Finding(
             "split_words",
-            "look",
+            "check",
             f"A word is split into {pieces.pieces_per_word:.1f} pieces on average",
             "The vocabulary was built from other texts: token sequences get long, and single pieces carry little meaning. An "
             "encoder for this language or domain does better.",
@@ -319,7 +260,7 @@ def _vocabulary(exploration: Exploration) -> Iterator[Finding]:
     if share < NOTABLE_UNKNOWN and pieces.pieces_per_word < MANY_PIECES:
         yield Finding(
             "vocabulary",
-            "good",
+            "ok",
             f"The vocabulary fits: {pieces.pieces_per_word:.2f} pieces per word, {percent(share)} unknown tokens",
         )
 
@@ -328,7 +269,7 @@ def _lengths(exploration: Exploration) -> Iterator[Finding]:
     length, train = exploration.data.sequence_length, exploration.audit.splits[TRAIN]
     if train.cut_share < NOTABLE_CUT:
         yield Finding(
-            "cut_texts", "good", f"{percent(1 - train.cut_share)} of the training texts fit into {length} tokens"
+            "cut_texts", "ok", f"{percent(1 - train.cut_share)} of the training texts fit into {length} tokens"
         )
         return
     kept = next(cut.tokens for cut in exploration.truncations if cut.length == length)
@@ -338,7 +279,7 @@ def _lengths(exploration: Exploration) -> Iterator[Finding]:
     numbers = [number for number in exploration.split_rows(TRAIN).tolist() if lengths[number] > length]
     yield Finding(
         "cut_texts",
-        "look",
+        "check",
         f"{percent(train.cut_share)} of the training texts are longer than {length} tokens and are cut",
         f"The model does not read the rest: {1 - kept:.0%} of all tokens.{advice} A greater sequence length takes more time "
         "and memory, and often the beginning is enough.",
@@ -354,7 +295,7 @@ def _giveaways(exploration: Exploration) -> Iterator[Finding]:
     if words:
         yield Finding(
             "giveaway_words",
-            "look",
+            "check",
             f"{counted(len(words), 'word')} {agreeing(len(words), 'gives its label', 'give their labels')} away: "
             + listed(repr(word.word) for word in words),
             "Nearly every text with the word has the same label. If the word is missing in production (a tag, a signature, the "
@@ -373,14 +314,14 @@ def _baselines(exploration: Exploration) -> Iterator[Finding]:
     if score >= EASY:
         yield Finding(
             "easy",
-            "look",
+            "check",
             f"TF-IDF alone reaches {name} {score:.3f} on {split}",
             "Either the task is easy and needs no large model, or a word in the text gives the label away.",
         )
     elif score < least + SMALL_GAIN:
         yield Finding(
             "hard",
-            "look",
+            "check",
             f"TF-IDF reaches {name} {score:.3f}, hardly more than the majority baseline ({least:.3f})",
             "Single words predict the labels badly: the labels depend on meaning or word order, or they are noisy. Read some "
             "rows before training.",
@@ -388,6 +329,6 @@ def _baselines(exploration: Exploration) -> Iterator[Finding]:
     else:
         yield Finding(
             "baselines",
-            "good",
+            "ok",
             f"The texts predict the labels: TF-IDF reaches {name} {score:.3f} on {split}, the majority baseline {least:.3f}",
         )

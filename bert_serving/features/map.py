@@ -13,7 +13,6 @@ from bert_serving.data.table import LabeledTable
 from bert_serving.evaluation.predictions import Predictions
 from bert_serving.features.frozen import FrozenEncoder, classify_features, features_of, majority_of
 from bert_serving.features.projection import Method, Projection, densities, project
-from bert_serving.metrics import measure
 from bert_serving.observer import Observer
 
 MOST_POINTS = 16_000
@@ -72,7 +71,7 @@ class FeatureMap:
     def metrics(self) -> dict[str, dict[str, Any]]:
         """Scores of the logistic regression and of the most frequent label on the measured rows."""
         return {
-            name: measure(Head.SOFTMAX, self.labels, predictions.y_true, predictions.values)
+            name: predictions.metrics
             for name, predictions in (("logistic regression", self.regression), ("majority", self.majority))
         }
 

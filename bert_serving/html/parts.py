@@ -14,10 +14,9 @@ from markupsafe import Markup
 
 from bert_serving.wording import counted
 
-Level = Literal["good", "look", "fix"]
+Level = Literal["ok", "check", "fix"]
 """how urgent a finding is"""
-LEVEL_NAMES: dict[Level, str] = {"good": "ok", "look": "check", "fix": "fix"}
-_MARKS: dict[Level, str] = {"good": "✓", "look": "?", "fix": "!"}
+_MARKS: dict[Level, str] = {"ok": "✓", "check": "?", "fix": "!"}
 
 
 @dataclass(frozen=True)
@@ -295,7 +294,7 @@ def _span(text: str, weight: float | None) -> Markup:
 def _verdict(item: Verdict) -> Markup:
     title = Markup('<span class="level">{}<span class="said">{}</span></span><span>{}</span>').format(
         Markup('<span class="mark" aria-hidden="true">{}</span>').format(_MARKS[item.level]),
-        LEVEL_NAMES[item.level],
+        item.level,
         item.title,
     )
     if not item.detail and item.rows is None:

@@ -29,7 +29,6 @@ from bert_serving.errors import RunFolderError
 from bert_serving.evaluation.baselines import baselines
 from bert_serving.evaluation.intervals import score_intervals
 from bert_serving.evaluation.predictions import Predictions
-from bert_serving.evaluation.scores import score
 from bert_serving.evaluation.slices import find_slices
 from bert_serving.features.frozen import FrozenEncoder, features_of
 from bert_serving.io.cache import folder_sha256
@@ -278,18 +277,18 @@ def _metrics(
     lengths: dict[str, np.ndarray],
 ) -> dict[str, Any]:
     head, name = config.head.kind, _measured(splits)
-    metrics: dict[str, Any] = {
-        name: score(head, labels, splits.named()[name], predicted) for name, predicted in predictions.items()
+    evaluated = {
+        split: Predictions(head, labels, splits.named()[split], predicted) for split, predicted in predictions.items()
     }
+    metrics: dict[str, Any] = {name: part.metrics for name, part in evaluated.items()}
     metrics["baselines"] = {
         "on": name,
         **baselines(splits.train, splits.named()[name], labels, head, config.training.seed),
     }
-    evaluated = Predictions(head, labels, splits.named()[name], predictions[name])
-    metrics["intervals"] = dataclasses.asdict(score_intervals(evaluated))
+    metrics["intervals"] = dataclasses.asdict(score_intervals(evaluated[name]))
     metrics["slices"] = [
         {**vars(part), "rows": len(part.rows), "score": vars(part.score)}
-        for part in find_slices(evaluated, lengths[name], config.encoder.sequence_length)
+        for part in find_slices(evaluated[name], lengths[name], config.encoder.sequence_length)
     ]
     return metrics
 

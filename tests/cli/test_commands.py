@@ -370,7 +370,7 @@ def test_evaluate_gives_the_same_figures_however_the_model_is_reached(
 def test_evaluate_shows_a_table(exported, run_file, bert_serving):
     ended = bert_serving("evaluate", exported, "--data", run_file.parent / "test.tsv")
     assert (ended.status, ended.err) == (0, "")
-    for shown in ("accuracy", "macro f1", "Each label", "blame", "praise"):
+    for shown in ("accuracy", "macro F1", "Each label", "blame", "praise"):
         assert shown in ended.out
 
 

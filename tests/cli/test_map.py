@@ -1,4 +1,4 @@
-"""`bert-serving map`: what it answers and writes, and one clear line for each mistake."""
+"""`bert-serving map`: what it answers and writes."""
 
 import json
 import re
@@ -161,60 +161,6 @@ def test_short_texts_are_not_cut(tmp_path):
 
 
 # === Mistakes ===
-
-
-@pytest.fixture
-def places(tmp_path, trained, exported, encoder_folder, run_file, data):
-    """Everything that a mistake can be made with."""
-    folder = tmp_path / "bad"
-    folder.mkdir()
-    shutil.copytree(trained.run.path, folder / "incomplete")
-    shutil.rmtree(folder / "incomplete" / "weights")
-    for kind in ("regression", "multilabel"):
-        run = shutil.copytree(trained.run.path, folder / kind)
-        toml = (run / "run.toml").read_text().replace('kind = "softmax"', f'kind = "{kind}"')
-        (run / "run.toml").write_text(toml.replace('best_metric = "accuracy"\n', ""))
-    (folder / "one_label.tsv").write_text("text\tlabel\na\tx\nb\tx\nc\tx\n")
-    (folder / "unknown.tsv").write_text("text\tlabel\ngood\tother\n")
-    (folder / "file").write_text("")
-    names = {"run": trained.run.path, "export": exported, "encoder": encoder_folder, "data": data, "bad": folder}
-    return names | {"test": run_file.parent / "test.tsv"}
-
-
-MISTAKES = [
-    ("map {encoder}", "an encoder has no rows of its own; give labeled text with --data"),
-    ("map nowhere --data {data}", "the catalog has no encoder 'nowhere'"),
-    ("map all-minilm --data {data}", "did you mean all-MiniLM-L6-v2?"),
-    ("map {bad}/file --data {data}", "is neither a folder nor an archive"),
-    ("map {export} --data {data}", "has no vocabulary"),
-    ("map grpc://localhost:1/x --data {data}", "'grpc://localhost:1/x' cannot be fetched"),
-    ("map {bad}/incomplete", "training is not complete (weights is missing)"),
-    ("map {bad}/regression", "has a regression head; a map needs one label for each row"),
-    ("map {bad}/multilabel", "has a multilabel head; a map needs one label for each row"),
-    ("map {run} --test {test}", "--test needs --data"),
-    (
-        "map {run} --sequence-length 33",
-        "the sequence length for the encoder of tiny is 33, the encoder takes at most 32 tokens",
-    ),
-    ("map {encoder} --data nowhere.tsv", "nowhere.tsv: cannot be read"),
-    ("map {encoder} --data {data} --label class", "has no column 'class'"),
-    ("map {encoder} --data {bad}/one_label.tsv", "train holds 1 label(s): 'x'"),
-    ("map {encoder} --data {data} --test {bad}/unknown.tsv", "validation has labels that train lacks: 'other'"),
-    ("map {encoder} --data {data} --out {bad}", "bad: cannot write the page: is a folder"),
-    ("map {encoder} --data {data} --out {bad}/no/p.html", "cannot write the page: there is no folder"),
-    ("map {encoder} --data {data} --out /proc/p.html", "cannot write the page"),
-]
-
-
-@pytest.mark.parametrize(("line", "message"), MISTAKES, ids=[line for line, _ in MISTAKES])
-def test_a_mistake_is_one_clear_line_and_leaves_nothing_behind(line, message, places, bert_serving, tmp_path):
-    before = set(tmp_path.rglob("*"))
-    ended = bert_serving(*(part.format(**places) for part in line.split()))
-    assert ended.status == 2, ended
-    assert len(ended.err.splitlines()) == 1, ended.err
-    assert ended.err.startswith("error: ")
-    assert message in ended.err
-    assert set(tmp_path.rglob("*")) == before
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def test_warnings_say_what_a_person_should_look_at(flawed):
     assert "1 text is in validation and in test: the choice of the best epoch has seen part of test" in warnings
     assert "17% of the training texts are longer than 5 tokens and are cut" in warnings
     assert "1 text of train is empty" in warnings
-    assert "2 labels have fewer than 10 training rows: 'a' (2), 'b' (4)" in warnings
+    assert any(line.startswith("2 labels have fewer than 10 training rows: 'a' (2), 'b' (4). ") for line in warnings)
 
 
 def test_clean_data_has_no_warnings():
@@ -100,8 +100,10 @@ def test_clean_data_has_no_warnings():
 def test_a_dominant_label_and_one_that_is_absent_are_pointed_out():
     train = [(f"train {number}", "b" if number < 10 else "a") for number in range(100)]
     warnings = look(train).warnings
-    assert "90.0% of train is 'a': judge by macro F1, an accuracy near 90.0% means that nothing was learned" in warnings
-    assert "1 label has no rows in validation: 'b'" in warnings
+    assert {line.split(". ")[0] for line in warnings} == {
+        "90.0% of train is 'a'; 10 rows have another label",
+        "1 label has no rows in validation: 'b'",
+    }
 
 
 def test_a_text_that_occurs_often_is_told_from_one_that_occurs_twice():
@@ -151,6 +153,9 @@ def test_the_table_names_only_the_smallest_and_largest_of_many_labels():
 
 def test_it_can_be_written_as_json(flawed):
     written = json.loads(json.dumps(flawed.to_json()))
+    assert Audit.from_json(written) == flawed
+    assert [finding["name"] for finding in written.pop("findings")] == ["rare_labels"]
+    assert Audit.from_json(written).findings == []  # as former versions wrote it
     assert written["splits"]["train"]["rows_per_class"] == {"a": 2, "b": 4}
     assert written["sequence_length"] == 5
     assert written["shared"][1] == {"first": "train", "second": "test", "texts": 1, "rows": 2, "share": 0.5}

@@ -52,15 +52,15 @@ def found(load, *splits, **options):
 class TestCleanData:
     def test_has_nothing_to_fix(self, load):
         assert {name: finding.level for name, finding in found(load, clean_rows(200, 1)).items()} == {
-            "conflicting_labels": "good",
-            "duplicates": "good",
-            "leaks": "good",
-            "near_duplicates": "good",
-            "balance": "good",
-            "vocabulary": "good",
-            "cut_texts": "good",
-            "giveaway_words": "look",  # made so: "good" is praise
-            "easy": "look",
+            "conflicting_labels": "ok",
+            "duplicates": "ok",
+            "leaks": "ok",
+            "near_duplicates": "ok",
+            "balance": "ok",
+            "vocabulary": "ok",
+            "cut_texts": "ok",
+            "giveaway_words": "check",  # made so: "good" is praise
+            "easy": "check",
         }
 
     def test_one_table_alone_has_no_leaks_to_speak_of(self, load):
@@ -78,13 +78,13 @@ CASES = {
     "empty_texts": ((with_rows(("  ", "blame")),), "fix", "1 row has an empty text", 1),
     "conflicting_labels": (
         (with_rows((SHARED, "praise"), (SHARED, "blame")),),
-        "look",
+        "check",
         "1 text has conflicting labels in different rows",
         2,
     ),
     "duplicates": (
         (with_rows(*[(SHARED, "praise")] * 3),),
-        "look",
+        "check",
         "1 text of train occurs more than once (2 surplus rows, 1.0%)",
         3,
     ),
@@ -96,7 +96,7 @@ CASES = {
     ),
     "leak_train_validation": (
         (with_rows((SHARED, "praise")), [*clean_rows(20, 9), (f"{SHARED}!", "praise")]),
-        "look",
+        "check",
         "1 row of validation is a near-duplicate of rows of train (4.8%)",
         1,
     ),
@@ -108,19 +108,19 @@ CASES = {
     ),
     "near_duplicates": (
         (with_rows((SHARED, "praise"), (f"{SHARED} not", "praise")),),
-        "look",
+        "check",
         "1 text of train is a near-duplicate (0.5%)",
         1,
     ),
     "conflicting_near_duplicates": (
         (with_rows((SHARED, "praise"), (f"{SHARED}?", "blame")),),
-        "look",
+        "check",
         "1 near-duplicate has conflicting labels",
         1,
     ),
     "dominant_label": (
         ([(text, "praise") for text, _ in clean_rows(200, 1)] + clean_rows(60, 2),),
-        "look",
+        "check",
         "88.5% of train is 'praise'",
         0,
     ),
@@ -132,9 +132,9 @@ CASES = {
     ),
     "absent_labels_test": (
         (with_rows(), None, [("good", "praise")] * 2),
-        "look",
+        "check",
         "1 label has no rows in test: 'blame'",
-        0,
+        1,
     ),
     "unknown_words": (
         (with_rows(*[("zebra quagga okapi good", "praise")] * 60),),
@@ -144,19 +144,19 @@ CASES = {
     ),
     "split_words": (
         ([("goodlyly badlyly " * 10, label) for _, label in clean_rows(60, 1)],),
-        "look",
+        "check",
         "A word is split into 2.",
         0,
     ),
     "cut_texts": (
         ([(f"{text} " * 4, label) for text, label in clean_rows(60, 1)],),
-        "look",
+        "check",
         "100% of the training texts are longer than 32 tokens and are cut",
         60,
     ),
     "hard": (
         ([(text, ("praise", "blame")[number % 3 == 0]) for number, (text, _) in enumerate(clean_rows(300, 1))],),
-        "look",
+        "check",
         "TF-IDF reaches accuracy",
         0,
     ),
@@ -177,7 +177,7 @@ def test_uneven_labels_are_shown_the_rarest_first(load):
     labels = ["blame"] * 150 + ["praise"] * 138 + ["odd"] * 12
     rows = list(zip(texts, labels, strict=True))
     finding = found(load, rows, rows, rows, labels=("blame", "odd", "praise"))["uneven_labels"]
-    assert finding.title == "'blame' has 12 times the rows of 'odd'"
+    assert finding.title == "'blame' (150) has 12 times the rows of 'odd' (12)"
     assert [row[:2] for row in finding.evidence.rows] == [("odd", 12), ("praise", 138), ("blame", 150)]
 
 
@@ -186,8 +186,8 @@ def test_what_must_be_fixed_comes_first(load):
         finding.level
         for finding in found(load, with_rows(("", "blame"), (SHARED, "praise"), (SHARED, "praise"))).values()
     ]
-    assert levels == sorted(levels, key=("fix", "look", "good").index)
-    assert {"fix", "look", "good"} == set(levels)
+    assert levels == sorted(levels, key=("fix", "check", "ok").index)
+    assert {"fix", "check", "ok"} == set(levels)
 
 
 def test_the_rows_of_a_leak_stand_side_by_side(load):
@@ -234,7 +234,7 @@ class TestLengths:
 
 class TestHeads:
     def test_a_row_of_several_labels_counts_for_each(self, load):
-        rows = [(text, (label, "all")) for text, label in clean_rows(60, 1)] + [("good", ())]
+        rows = [(text, (label, "all")) for text, label in clean_rows(60, 1)] + [("ok", ())]
         seen = explore(
             material(rows, rows[:20], rows[20:40], head=Head.MULTILABEL, labels=("all", "blame", "praise")), load
         )
@@ -274,4 +274,4 @@ def test_everything_can_be_written_as_json(load):
     assert answer["rows"] == {"train": 202, "validation": 20, "test": 20}
     assert answer["conflicting_texts"] == 1
     (conflict,) = [finding for finding in answer["findings"] if finding["name"] == "conflicting_labels"]
-    assert (conflict["level"], conflict["rows"], "evidence" in conflict) == ("look", 2, False)
+    assert (conflict["level"], conflict["rows"], "evidence" in conflict) == ("check", 2, False)

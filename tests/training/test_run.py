@@ -12,7 +12,7 @@ from bert_serving.config import DataConfig, load_run_file
 from bert_serving.contract import Head
 from bert_serving.data.table import LabeledTable, read_table, table_sha256
 from bert_serving.errors import EncoderError, RunFolderError
-from bert_serving.evaluation.scores import evaluate
+from bert_serving.evaluation.predictions import Predictions
 from bert_serving.model_server.config.options import ModelConfig, ServerOptions
 from bert_serving.model_server.server import ServerThread
 from bert_serving.observer import Observer
@@ -75,8 +75,14 @@ def test_memory_folder_saved_model_grpc_and_rest_give_the_same_answers(trained, 
         np.testing.assert_allclose(found, expected, atol=2e-6, err_msg=name)
 
 
+def measured(trained, table):
+    options = trained.classifier.options
+    values = trained.classifier.predict(table.texts, table.pairs)
+    return Predictions(options.head, options.labels, table, values).metrics
+
+
 def test_evaluation_gives_the_figures_of_the_run(trained):
-    assert evaluate(trained.classifier, trained.splits.test) == trained.metrics["test"]
+    assert measured(trained, trained.splits.test) == trained.metrics["test"]
 
 
 # === Every head ===
@@ -113,7 +119,7 @@ def test_every_head_goes_the_whole_road_in_silence(head, pairs, encoder_folder, 
     model = ExportedModel(exported)
     np.testing.assert_allclose(model.predict(test.texts, test.pairs), expected, rtol=2e-6, atol=2e-6)
     assert (model.manifest.head, model.manifest.pairs) == (head, pairs)
-    assert evaluate(trained.classifier, test) == trained.metrics["test"]
+    assert measured(trained, test) == trained.metrics["test"]
     pictures = {path.name for path in trained.run.pictures.iterdir()}
     assert {"history.png", "token_lengths.png"} <= pictures
     assert ("confusion_matrix.png" in pictures) == (head in (Head.SOFTMAX, Head.BINARY))

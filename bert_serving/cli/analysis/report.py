@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bert_serving.cli.display import command_observer, print_json, show_lines, show_reading, show_table, spelled
+from bert_serving.cli.display import command_observer, print_json, show_lines, show_reading, show_table
 from bert_serving.cli.options import (
     ModelArgument,
     RunLabelColumn,
@@ -17,6 +17,7 @@ from bert_serving.cli.options import (
 )
 from bert_serving.cli.training.calibrate import show_fit
 from bert_serving.contract import Head
+from bert_serving.wording import score_name
 
 if TYPE_CHECKING:
     from bert_serving.evaluation.comparison import Comparison
@@ -96,7 +97,7 @@ def report(
 
 def _show(report: "Report", rows: str, model: str, compare: str | None) -> None:
     scores = [
-        [spelled(name), f"{interval.value:.4f}", f"{interval.low:.4f} to {interval.high:.4f}"]
+        [score_name(name), f"{interval.value:.4f}", f"{interval.low:.4f} to {interval.high:.4f}"]
         for name, interval in report.intervals.scores.items()
     ]
     show_table(f"Scores on {rows}, {len(report.predictions):,} rows", ("score", "value", "95% interval"), scores)
@@ -157,7 +158,7 @@ def _show_slices(report: "Report") -> None:
 
 def _show_comparison(comparison: "Comparison", model: str, compare: str) -> None:
     rows = [
-        [spelled(name), f"{interval.value:+.4f}", f"{interval.low:+.4f} to {interval.high:+.4f}"]
+        [score_name(name), f"{interval.value:+.4f}", f"{interval.low:+.4f} to {interval.high:+.4f}"]
         for name, interval in comparison.differences.items()
     ]
     show_table(f"{compare} minus {model}", ("score", "difference", "95% interval"), rows)

@@ -5,15 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bert_serving.cli.display import command_observer, print_json, show_lines, show_metrics, show_table, spelled
+from bert_serving.cli.display import command_observer, print_json, show_lines, show_metrics, show_table
 from bert_serving.cli.options import label_columns
 from bert_serving.contract import Head
+from bert_serving.wording import score_name
 
 if TYPE_CHECKING:
     from bert_serving.exploration.explore import Exploration
     from bert_serving.exploration.findings import Finding
-
-_LEVELS = {"fix": "fix", "look": "check", "good": "ok"}
 
 
 def explore(
@@ -105,7 +104,7 @@ def _stem(source: Path) -> str:
 
 def _show(exploration: "Exploration", results: "list[Finding]") -> None:
     show_table("The data", exploration.audit.columns(), exploration.audit.rows())
-    baselines = {spelled(name): scores for name, scores in exploration.baselines.items()}
+    baselines = {score_name(name): scores for name, scores in exploration.baselines.items()}
     show_metrics(f"Baselines, measured on {exploration.data.measured}", baselines)
-    rows = [[_LEVELS[finding.level], finding.title] for finding in results]
-    show_table("What to fix first", ("level", "finding"), rows)
+    rows = [[finding.level, finding.title, finding.detail] for finding in results]
+    show_table("What to fix first", ("level", "finding", "what to do"), rows)

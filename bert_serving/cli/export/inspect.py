@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bert_serving.cli.display import command_observer, console, print_json, show_lines, show_table, spelled
+from bert_serving.cli.display import command_observer, console, print_json, show_lines, show_table
 from bert_serving.cli.options import SavedModelArgument
 from bert_serving.saved_model.manifest import Manifest, load_manifest
+from bert_serving.wording import score_name
 
 if TYPE_CHECKING:
     from bert_serving.saved_model.operations.audit import OperationAudit
@@ -77,7 +78,7 @@ def _facts(manifest: Manifest) -> list[list[str]]:
     rows = [[key.replace("_", " "), _plain(values[key])] for key in _SHOWN_FACTS]
     rows.append(["verified", _verification(manifest)])
     return rows + [
-        [spelled(key), f"{value:.4f}"] for key, value in values["metrics"].items() if isinstance(value, float)
+        [score_name(key), f"{value:.4f}"] for key, value in values["metrics"].items() if isinstance(value, float)
     ]
 
 

@@ -30,7 +30,6 @@ def evaluate(
     from bert_serving.config import DataConfig
     from bert_serving.contract import Head
     from bert_serving.data.table import read_table
-    from bert_serving.metrics import measure
     from bert_serving.model.model import open_model, predict_table
 
     observer = command_observer(as_json=as_json)
@@ -41,7 +40,7 @@ def evaluate(
     show_reading(table.reading)
     with observer.stage("Predicting"):
         predictions = predict_table(opened, table, labels=split_labels(labels))
-    metrics = measure(predictions.head, predictions.labels, predictions.y_true, predictions.values)
+    metrics = predictions.metrics
     if as_json:
         print_json(metrics)
         return

@@ -13,9 +13,9 @@ from bert_serving.cli.display import (
     show_classes,
     show_lines,
     show_metrics,
-    spelled,
 )
 from bert_serving.cli.options import Offline, Overrides
+from bert_serving.wording import score_name
 
 
 def train(
@@ -54,7 +54,9 @@ def train(
 def show_results(metrics: Mapping[str, Any]) -> None:
     """Prints the scores of a run beside those of the baselines."""
     split = metrics["baselines"]["on"]
-    baselines = {f"{spelled(name)} ({split})": scores for name, scores in metrics["baselines"].items() if name != "on"}
+    baselines = {
+        f"{score_name(name)} ({split})": scores for name, scores in metrics["baselines"].items() if name != "on"
+    }
     splits = {name: metrics[name] for name in ("validation", "test") if name in metrics}
     show_metrics("Scores", splits | baselines)
     show_classes(metrics[split])

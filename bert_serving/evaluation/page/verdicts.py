@@ -25,7 +25,7 @@ def verdicts(report: Report, names: ReportNames) -> Section:
     items = [Verdict("fix", note) for note in names.notes]
     items += [_slice_verdict(report.predictions, part) for part in report.short_slices]
     if not report.short_slices:
-        items.append(Verdict("good", "No slice scores significantly lower than the rest", slice_rule(report)))
+        items.append(Verdict("ok", "No slice scores significantly lower than the rest", slice_rule(report)))
     items += [
         *_missing_labels(report),
         *_calibration_verdict(report, names),
@@ -45,7 +45,7 @@ def _slice_verdict(predictions: Predictions, part: Slice) -> Verdict:
         worst = worst[~predictions.correct[worst]]
         description = "predicted incorrectly"
     return Verdict(
-        "look",
+        "check",
         f"Slice {part.group} = {part.name}: {scores}",
         f"{counted(len(part.rows), 'row')}; {slice_interval(part.score, predictions.head)}; corrected p "
         f"{p_value(part.p_value)}. The rows with the highest loss:",
@@ -58,7 +58,7 @@ def _missing_labels(report: Report) -> Iterator[Verdict]:
     if missing:
         more = f" and {len(missing) - 10} more" if len(missing) > 10 else ""
         yield Verdict(
-            "look",
+            "check",
             f"{counted(len(missing), 'label')} without rows: {', '.join(missing[:10])}{more}",
             "Averages such as macro F1 count a label without rows as 0; these rows cannot measure it.",
         )
@@ -70,7 +70,7 @@ def _calibration_verdict(report: Report, names: ReportNames) -> Iterator[Verdict
         return
     error = f"expected calibration error {measured.expected_error:.1%}"
     if measured.expected_error < NOTABLE_CALIBRATION_ERROR:
-        yield Verdict("good", f"Probabilities are well calibrated: {error}")
+        yield Verdict("ok", f"Probabilities are well calibrated: {error}")
         return
     overconfident = measured.confidence > measured.accuracy
     if report.predictions.head is Head.MULTILABEL:
@@ -84,7 +84,7 @@ def _calibration_verdict(report: Report, names: ReportNames) -> Iterator[Verdict
     else:
         advice = f"The temperature {names.scaling}, fitted on other rows, does not suit these."
     yield Verdict(
-        "look",
+        "check",
         f"Probabilities are poorly calibrated: {error}, {direction}",
         f"The mean confidence is {measured.confidence:.1%}, the accuracy {measured.accuracy:.1%}. {advice}",
     )
@@ -95,11 +95,11 @@ def _label_error_verdict(report: Report) -> Iterator[Verdict]:
     if errors is None:
         return
     if not errors.suspicious:
-        yield Verdict("good", "No probable label errors")
+        yield Verdict("ok", "No probable label errors")
         return
     rows = len(report.predictions)
     yield Verdict(
-        "look",
+        "check",
         f"{counted(errors.suspicious, 'label')} of {rows:,} ({percent(errors.suspicious / rows)}) may be wrong",
         "The most suspicious ones; section “Label errors (confident learning)” lists more.",
         label_errors_table(report.predictions, errors, SLICE_ROWS),
@@ -122,7 +122,7 @@ def _comparison_verdict(report: Report, names: ReportNames) -> Iterator[Verdict]
         f"Difference in {score_name(score)}: {score_difference(score, difference)}; "
         f"{comparison.test}: p {p_value(comparison.p_value)}."
     )
-    yield Verdict("look" if significant else "good", title, detail)
+    yield Verdict("check" if significant else "ok", title, detail)
 
 
 def slice_rule(report: Report) -> str:

@@ -14,7 +14,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from bert_serving.config import DataConfig
 from bert_serving.errors import GateError, RunFileError
 from bert_serving.evaluation.predictions import Predictions
-from bert_serving.metrics import measure
 
 _LATENCY_TEXTS = 200
 _WARMUP_TEXTS = 5
@@ -203,7 +202,7 @@ def judge(
     Raises:
         RunFileError: a rule names a score that this kind of model does not have.
     """
-    scores = measure(candidate.head, candidate.labels, candidate.y_true, candidate.values)
+    scores = candidate.metrics
     main_scores = {name: value for name, value in scores.items() if isinstance(value, float)}
     _check_score_names(rules, main_scores)
     checks = [
@@ -211,7 +210,7 @@ def judge(
     ]
     checks += [_at_most(f"largest {name}", scores[name], limit) for name, limit in rules.maximum.items()]
     if serving is not None:
-        checks += _loss_checks(rules, scores, measure(serving.head, serving.labels, serving.y_true, serving.values))
+        checks += _loss_checks(rules, scores, serving.metrics)
     if golden is not None:
         checks.append(_golden_check(golden))
     if latency is not None:

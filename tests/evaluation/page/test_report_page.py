@@ -61,7 +61,7 @@ def test_a_comparison_has_its_section_and_its_verdict(kind):
         dataclasses.replace(NAMED, other="runs/second"),
     )
     assert "Comparison" in titles(page)
-    assert ("look", "runs/second is significantly worse") in verdicts(page)
+    assert ("check", "runs/second is significantly worse") in verdicts(page)
     assert page.subtitle.endswith("compared with runs/second")
     page.render()
 
@@ -110,8 +110,8 @@ def test_verdicts_name_every_problem():
     names = dataclasses.replace(NAMED, notes=("these are the rows that the model was trained on",))
     found = verdicts(report_page(make_report(made), names))
     assert found[0] == ("fix", "these are the rows that the model was trained on")
-    assert any(level == "look" and title.startswith("Slice words = 4: ") for level, title in found)
-    assert ("look", "1 label without rows: nobody") in found
+    assert any(level == "check" and title.startswith("Slice words = 4: ") for level, title in found)
+    assert ("check", "1 label without rows: nobody") in found
     assert any(title.startswith("Probabilities are poorly calibrated") for _, title in found)
     assert any(title.endswith("may be wrong") for _, title in found)
 
@@ -120,9 +120,9 @@ def test_verdicts_confirm_what_is_good():
     values = np.where(np.arange(1_000)[:, np.newaxis] % 2 == [0, 1], 0.999, 0.001)
     made = Predictions(Head.SOFTMAX, NAMES[:2], table([NAMES[row % 2] for row in range(1_000)]), values)
     assert verdicts(report_page(make_report(made), NAMED)) == [
-        ("good", "No slice scores significantly lower than the rest"),
-        ("good", "Probabilities are well calibrated: expected calibration error 0.1%"),
-        ("good", "No probable label errors"),
+        ("ok", "No slice scores significantly lower than the rest"),
+        ("ok", "Probabilities are well calibrated: expected calibration error 0.1%"),
+        ("ok", "No probable label errors"),
     ]
 
 
