@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bert_serving.contract import LABEL_SEPARATOR, MULTILABEL_THRESHOLD, Head, Scaling
+from bert_serving.contract import LABEL_SEPARATOR, MULTILABEL_THRESHOLD, Head, Scaling, joined_labels
 
 
 def scaled_probabilities(head: Head, logits: np.ndarray, scaling: Scaling) -> np.ndarray:
@@ -50,7 +50,7 @@ def predicted_labels(head: Head | None, values: np.ndarray) -> np.ndarray:
 
 
 def answer_texts(head: Head | None, labels: Sequence[str], values: np.ndarray) -> list[str]:
-    """The answers as text, one per row: the likeliest label, all predicted labels joined by commas, or the number.
+    """The answers as text, one per row: the likeliest label, all predicted labels (`joined_labels`), or the number.
 
     Args:
         head: as for `predicted_labels`.
@@ -61,8 +61,9 @@ def answer_texts(head: Head | None, labels: Sequence[str], values: np.ndarray) -
     if head is Head.REGRESSION:
         return [f"{number:.6g}" for number in predicted]
     if head is Head.MULTILABEL:
+        beginning, names, end = joined_labels(labels)
         return [
-            LABEL_SEPARATOR.join(label for label, chosen in zip(labels, row, strict=True) if chosen)
+            beginning + LABEL_SEPARATOR.join(name for name, chosen in zip(names, row, strict=True) if chosen) + end
             for row in predicted
         ]
     return [labels[index] for index in predicted]

@@ -12,7 +12,7 @@ import tf_keras
 from official.nlp.modeling import layers
 
 from bert_serving import contract
-from bert_serving.contract import LABEL_SEPARATOR, MULTILABEL_THRESHOLD, Head, Pooling, Scaling
+from bert_serving.contract import LABEL_SEPARATOR, MULTILABEL_THRESHOLD, Head, Pooling, Scaling, joined_labels
 from bert_serving.data.batches import TokenRows, padded_batch, sorted_batches
 from bert_serving.data.splits import label_array
 from bert_serving.encoders.architecture import ACTIVATIONS, reproducible_dropout
@@ -239,15 +239,17 @@ def _scaled(head: Head, logits: tf.Tensor, scaling: Scaling) -> tf.Tensor:
 
 
 def label_of(head: Head, labels: Sequence[str], scores: tf.Tensor) -> tf.Tensor:
-    """The predicted label as string [B]: the likeliest, all with at least 0.5 joined by commas, or a regression's value."""
+    """The predicted label as string [B]: the likeliest, all with at least 0.5 (`joined_labels`), or a regression's value."""
     match head:
         case Head.SOFTMAX | Head.BINARY:
             return tf.gather(tf.constant(list(labels)), tf.argmax(scores, axis=1, output_type=tf.int32))
         case Head.MULTILABEL:
             chosen = scores >= MULTILABEL_THRESHOLD
-            names = tf.broadcast_to(tf.constant(list(labels)), tf.shape(scores))
+            beginning, names, end = joined_labels(labels)
+            rows = tf.ragged.boolean_mask(tf.broadcast_to(tf.constant(names), tf.shape(scores)), chosen)
             # An empty row of a ragged tensor joins to the empty string.
-            return tf.strings.reduce_join(tf.ragged.boolean_mask(names, chosen), axis=1, separator=LABEL_SEPARATOR)
+            joined = tf.strings.reduce_join(rows, axis=1, separator=LABEL_SEPARATOR)
+            return tf.strings.join([beginning, joined, end]) if beginning else joined
         case Head.REGRESSION:
             return tf.strings.as_string(scores[:, 0])
 

@@ -3,6 +3,7 @@
 Free of TensorFlow, so that clients and tools can import it quickly.
 """
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -75,6 +76,24 @@ SERVING_TAG = "serve"
 def labels_text(labels: Iterable[str]) -> str:
     """The content of a labels.txt: one label per line, in the order of the outputs."""
     return "".join(f"{label}\n" for label in labels)
+
+
+def labels_of(content: bytes) -> tuple[str, ...]:
+    """The labels of a labels.txt, also of one that was edited: with a byte order mark, CRLF, or no line break at its end."""
+    lines = content.decode().removeprefix("\ufeff").removesuffix("\n").split("\n")
+    return tuple(line.removesuffix("\r") for line in lines) if content else ()
+
+
+def joined_labels(labels: Iterable[str]) -> tuple[str, list[str], str]:
+    """How the labels that a multilabel head predicts become one answer: beginning, the labels as they are written, end.
+
+    They are joined by commas. If a label of the model holds a comma, or begins as a JSON list does, every answer is a JSON list
+    instead, so that it has one meaning. Both can be read as the label of a row.
+    """
+    names = list(labels)
+    if any(LABEL_SEPARATOR in name or name.startswith("[") for name in names):
+        return "[", [json.dumps(name, ensure_ascii=False) for name in names], "]"
+    return "", names, ""
 
 
 class Head(StrEnum):

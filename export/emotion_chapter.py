@@ -26,6 +26,7 @@ from bert_serving.errors import BertServingError, InputError, exit_status
 from bert_serving.evaluation.predictions import Predictions
 from bert_serving.features.frozen import FrozenEncoder, classify_features, features_of, majority_of
 from bert_serving.features.projection import densities, project
+from bert_serving.io.table_lines import TableFormat
 from bert_serving.metrics import measure
 from bert_serving.observer import Observer
 from bert_serving.plots import data as data_plots
@@ -71,14 +72,12 @@ def predict_from_features(
 def write_losses(predictions: Predictions, path: Path) -> None:
     """The rows with the highest and the lowest loss, as the book lists them."""
     order = np.argsort(-predictions.losses, kind="stable")
-    lines = ["loss\tlabel\tanswer\ttext"]
-    for rows in (order[:LISTED_ROWS], order[::-1][:LISTED_ROWS]):
-        lines += [
-            f"{predictions.losses[row]:.4f}\t{predictions.true_label(row)}\t{predictions.predicted_label(row)}\t"
-            f"{predictions.table.texts[row]}"
-            for row in rows.tolist()
-        ]
-    path.write_text("\n".join(lines) + "\n", "utf-8")
+    lines = [TableFormat.TSV.header(("loss", "label", "answer", "text"))]
+    for row in [*order[:LISTED_ROWS], *order[::-1][:LISTED_ROWS]]:
+        labels = {"label": predictions.true_label(row), "answer": predictions.predicted_label(row)}
+        values = {"loss": f"{predictions.losses[row]:.4f}", **labels, "text": predictions.table.texts[row]}
+        lines.append(TableFormat.TSV.line(values))
+    path.write_text("".join(lines), "utf-8")
 
 
 def main(arguments: list[str]) -> int:

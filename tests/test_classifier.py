@@ -1,10 +1,12 @@
 """Heads, probabilities, answers and targets; the whole classifier as one Keras model."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 
 from bert_serving import contract
+from bert_serving.answers import answer_texts
 from bert_serving.classifier import (
     Classifier,
     ClassifierOptions,
@@ -14,8 +16,9 @@ from bert_serving.classifier import (
     probabilities,
     targets_of,
 )
-from bert_serving.config import EncoderConfig
+from bert_serving.config import DataConfig, EncoderConfig
 from bert_serving.contract import Head, Pooling
+from bert_serving.data.table import read_table
 from bert_serving.encoders.loading import load_encoder
 from bert_serving.encoders.lookup import find_encoder_folder
 from bert_serving.errors import DataError, EncoderError, InputError
@@ -217,6 +220,24 @@ def test_the_answer_is_the_likeliest_label_or_all_that_are_likely(head, scores, 
         np.testing.assert_allclose([float(value) for value in found], [float(value) for value in expected])
     else:
         assert [value.decode() for value in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (("billing, refunds", 'a "b"', "ü"), ['["billing, refunds","ü"]', "[]"]),
+        (("[urgent]", "a", "b"), ['["[urgent]","b"]', "[]"]),
+        (("a;b", "c|d", "e"), ["a;b,e", ""]),
+    ],
+)
+def test_joined_labels_have_one_meaning_and_are_read_back(labels, expected, tmp_path):
+    scores = np.array([[0.9, 0.1, 0.5], [0.1, 0.1, 0.1]], np.float32)
+    found = [value.decode() for value in label_of(Head.MULTILABEL, labels, tf.constant(scores)).numpy()]
+    assert found == expected == answer_texts(Head.MULTILABEL, labels, scores)
+    path = tmp_path / "answers.csv"
+    pd.DataFrame({"text": ["x", "y"], "label": found}).to_csv(path, index=False)
+    table = read_table([path], DataConfig(train=(path,)), Head.MULTILABEL)
+    assert table.labels == [tuple(sorted((labels[0], labels[2]))), ()]
 
 
 # === Targets and losses ===

@@ -1,7 +1,6 @@
 """Output of the commands: progress bars, tables, and one line for each finished step."""
 
 import contextlib
-import json
 import re
 import shlex
 import time
@@ -25,6 +24,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bert_serving.data.reading import Reading
+from bert_serving.io.json_text import json_text
 from bert_serving.observer import Observer
 from bert_serving.wording import score_name
 
@@ -217,7 +217,7 @@ def show_predictions(texts: Sequence[str], labels: Sequence[str], probabilities:
 
 def print_json(value: Any) -> None:
     """Prints JSON without color and wrapping."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    print(json_text(value, indent=2))
 
 
 def _is_score(name: str) -> bool:

@@ -44,6 +44,7 @@ _INTERRUPTED = 130
 # Former names of options and their present names, by command.
 _RENAMED_OPTIONS = {
     ("predict",): {"--patience": "--retry-timeout"},
+    ("vocabulary",): {"--column": "--text"},
     ("encoders", "new"): {
         "--layers": "--num-hidden-layers",
         "--width": "--hidden-size",

@@ -43,6 +43,10 @@ TextColumn = Annotated[str, typer.Option("--text", help="Name of the text column
 TextPairColumn = Annotated[
     str | None, typer.Option("--text-pair", help="Name of the second text column, for pairs of texts.")
 ]
+UnlabeledTextColumn = Annotated[
+    str | None,
+    typer.Option("--text", help="Name of the text column.", show_default="text, or the only column of texts"),
+]
 _LABEL_HELP = "Name of the label column; for multilabel models also several columns of 0 and 1, separated by commas."
 LabelColumn = Annotated[str, typer.Option("--label", help=_LABEL_HELP)]
 RunTextColumn = Annotated[

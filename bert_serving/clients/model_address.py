@@ -1,16 +1,10 @@
 """The address of a served model, such as grpc://host:port/name, and the clients for it."""
 
-import asyncio
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
-from bert_serving.clients.text_file import TextFile
 from bert_serving.clients.tls import ClientTls
 from bert_serving.errors import InputError
 from bert_serving.names import HIGHEST_VERSION, version_number
@@ -19,9 +13,6 @@ from bert_serving.names import HIGHEST_VERSION, version_number
 # gRPC and httpx are imported only for the protocol in use.
 
 _PATH = re.compile(r"([^/]+)(?:/versions/([0-9]+)|/labels/([^/]+))?")
-# The requests for a file are queued on a small server; the time limit of one request must allow for
-# that.
-_FILE_REQUEST_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
@@ -104,35 +95,3 @@ class ModelAddress:
     @property
     def _settings(self) -> dict[str, Any]:
         return {"tls": ClientTls()} if self.scheme == "grpcs" else {}
-
-
-def is_resumable(source: Path, target: Path) -> bool:
-    """Whether the prediction of a file can be resumed: both are regular files."""
-    return source.is_file() and (target.is_file() or not target.exists())
-
-
-def predict_file(
-    file: TextFile,
-    address: ModelAddress,
-    *,
-    retry_timeout: float,
-    progress: Callable[[int, int], None] = lambda _rows, _done: None,
-) -> None:
-    """Classifies every line of a file on a server; after an interruption, the same call continues.
-
-    Args:
-        file: input and output.
-        address: the model.
-        retry_timeout: seconds to retry while the server is unavailable.
-        progress: called with the rows and the bytes of the input that are done.
-
-    Raises:
-        InputError, DataError, RequestError: as `TextFile.predict`.
-    """
-
-    async def run() -> None:
-        async with address.async_client(retry_timeout=retry_timeout, timeout=_FILE_REQUEST_SECONDS) as client:
-            one_version = SimpleNamespace(predict=partial(client.predict, **address.version))
-            await file.predict(one_version, address.name, progress=progress)  # type: ignore[arg-type]  # has `predict`
-
-    asyncio.run(run())

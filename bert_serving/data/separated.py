@@ -2,17 +2,21 @@
 
 import csv
 import io
+import operator
 import re
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 from bert_serving.data.file_text import split_lines
 from bert_serving.data.reading import BLANK_LINE, Reading
 from bert_serving.errors import DataError
-from bert_serving.wording import counted
+from bert_serving.wording import agreeing, counted
 
 OWN_SEPARATORS = {".tsv": "\t", ".csv": ","}
 _NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
+_QUOTED = re.compile('"[^"]*(?:""[^"]*)+"')
+"""a cell as `csv` and pandas write one with quotation marks; others begin with one by chance"""
 _EXCEL_LINE = re.compile(r'"?sep=(.)"?[ \t]*(?:\r\n|\n|\r|$)', re.IGNORECASE)
 _SAMPLE = 200_000
 """characters that decide between separators"""
@@ -28,7 +32,8 @@ def read_separated(
 ) -> tuple[list[str], list[Record]]:
     """The header and the records of a TSV or CSV file.
 
-    A TSV file that tabs separate has no quoting; everything else is read as CSV.
+    A TSV file that tabs separate has no quoting: a line is a row. Only a cell that is unmistakably quoted, since it begins and
+    ends with a quotation mark and doubles those inside, is read without. Everything else is read as CSV.
 
     Args:
         path: for messages.
@@ -58,6 +63,8 @@ def read_separated(
     if not records:
         raise DataError(f"{path}: has no header line; its first line must name the columns")
     reading.leave_out(BLANK_LINE, blank)
+    if _is_unquoted(kind, separator):
+        records = _without_quotes(path, records, reading)
     (_, header), *rows = records
     for number, cells in rows:
         if len(cells) != len(header):
@@ -81,6 +88,20 @@ class _QuoteError(ValueError):
 
 def _is_unquoted(kind: str, separator: str) -> bool:
     return kind == ".tsv" and separator == "\t"
+
+
+def _without_quotes(path: Path, records: Sequence[Record], reading: Reading) -> list[Record]:
+    found = [(number, list(map(_without_quote, cells))) for number, cells in records]
+    changed = sum(map(operator.ne, chain(*(cells for _, cells in records)), chain(*(cells for _, cells in found))))
+    if changed:
+        reading.repair(
+            f"{path.name}: {counted(changed, 'quoted cell')} lost the quotation marks of {agreeing(changed, 'its', 'their')} writer"
+        )
+    return found
+
+
+def _without_quote(cell: str) -> str:
+    return cell[1:-1].replace('""', '"') if cell.startswith('"') and _QUOTED.fullmatch(cell) else cell
 
 
 def _records(content: str, separator: str, kind: str, first_line: int = 1) -> tuple[list[Record], int]:

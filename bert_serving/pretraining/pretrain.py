@@ -4,6 +4,7 @@ import hashlib
 import math
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import tensorflow as tf
 
 from bert_serving import contract
 from bert_serving.data.batches import BatchPlan, TokenRows, padded_batch, sorted_batches
-from bert_serving.data.unlabeled import read_texts
+from bert_serving.data.unlabeled import TextColumns, read_unlabeled
 from bert_serving.encoders.architecture import reseed_dropout
 from bert_serving.encoders.folder import PREPROCESSING
 from bert_serving.errors import DataError, EncoderError, TrainingError
@@ -94,7 +95,7 @@ def pretrain(
     unfinished = RunFolder(out.with_name(f"{out.name}{UNFINISHED}"))
     _check_folders(out, unfinished, config, resume=resume)
     with observer.stage("Reading the text"):
-        texts, held_out = _texts(config.data, config.training.seed)
+        texts, held_out = _texts(config.data, config.training.seed, observer)
     is_new = not unfinished.path.exists()
     try:
         with unfinished.locked():
@@ -187,12 +188,12 @@ def _check_rows(unfinished: RunFolder, rows: TokenRows) -> None:
     unfinished.write_json(TEXT, {"sha256": sha256})
 
 
-def _texts(data: TextConfig, seed: int) -> tuple[list[str], list[str]]:
+def _texts(data: TextConfig, seed: int, observer: Observer) -> tuple[list[str], list[str]]:
     """Training and held-out texts."""
     random = np.random.default_rng(seed)
-    texts = read_texts(data.train, data.text)
+    texts = _read(data.train, data, observer)
     if data.validation:
-        held_out = read_texts(data.validation, data.text)
+        held_out = _read(data.validation, data, observer)
     else:
         order = random.permutation(len(texts))
         count = max(1, round(data.validation_fraction * len(texts)))
@@ -202,6 +203,12 @@ def _texts(data: TextConfig, seed: int) -> tuple[list[str], list[str]]:
     if data.max_train_rows is not None and data.max_train_rows < len(texts):
         texts = [texts[i] for i in np.sort(random.choice(len(texts), data.max_train_rows, replace=False))]
     return texts, held_out
+
+
+def _read(paths: Sequence[Path], data: TextConfig, observer: Observer) -> list[str]:
+    # The default of the key stands for any name: a table's only column of texts is found.
+    name = None if data.text == TextConfig.model_fields["text"].default else data.text
+    return read_unlabeled(paths, TextColumns(name, option="data.text"), observer).texts
 
 
 def _learn(

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bert_serving.classifier import Classifier
+from bert_serving.contract import TEXT_PAIR
 from bert_serving.data.splits import load_validation
-from bert_serving.data.unlabeled import read_pairs, read_texts
+from bert_serving.data.unlabeled import TextColumns, read_unlabeled
 from bert_serving.errors import DataError
 from bert_serving.hugging_face import convert_classifier
 from bert_serving.observer import Observer
@@ -85,9 +86,9 @@ def export_hugging_face(
 
 def _drawn(classifier: Classifier, paths: Sequence[Path], observer: Observer) -> Reference:
     """A sample of the texts in unlabeled files, with the classifier's answers."""
-    texts, seconds = read_pairs(paths) if classifier.options.pairs else (read_texts(paths), None)
+    found = read_unlabeled(paths, TextColumns(text_pair=TEXT_PAIR if classifier.options.pairs else None), observer)
     with observer.stage("Answering texts in memory"):
-        return _answered(classifier, texts, seconds)
+        return _answered(classifier, found.texts, found.pairs)
 
 
 def _reference(run: RunFolder, classifier: Classifier, observer: Observer) -> Reference | None:

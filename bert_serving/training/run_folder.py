@@ -29,7 +29,15 @@ from typing import Any
 import filelock
 
 from bert_serving.config import RunConfig, parse_run_config
-from bert_serving.contract import LABELS_FILE, RUN_FACTS_FILE, RUN_FILE, RUN_WEIGHTS_FOLDER, Scaling, labels_text
+from bert_serving.contract import (
+    LABELS_FILE,
+    RUN_FACTS_FILE,
+    RUN_FILE,
+    RUN_WEIGHTS_FOLDER,
+    Scaling,
+    labels_of,
+    labels_text,
+)
 from bert_serving.errors import RunFolderError
 from bert_serving.io.files import TEMPORARY, whole_folder, write_whole
 from bert_serving.run_file import dump_run_file
@@ -123,7 +131,7 @@ class RunFolder:
 
     def labels(self) -> tuple[str, ...]:
         """Labels in the order of the outputs."""
-        return tuple(self._read(LABELS_FILE).split("\n")[:-1])
+        return labels_of(self._read_bytes(LABELS_FILE))
 
     def facts(self) -> dict[str, Any]:
         """What run.json holds: encoder, number of rows and digests of the data, versions."""
@@ -252,7 +260,10 @@ class RunFolder:
                 path.unlink(missing_ok=True)
 
     def _read(self, name: str) -> str:
+        return self._read_bytes(name).decode()
+
+    def _read_bytes(self, name: str) -> bytes:
         try:
-            return (self.path / name).read_text("utf-8")
+            return (self.path / name).read_bytes()
         except OSError:
             raise RunFolderError(f"{self.path}: {name} is missing; train again") from None

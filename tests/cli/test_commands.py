@@ -11,6 +11,7 @@ import sys
 from contextlib import suppress
 
 import numpy as np
+import pandas as pd
 import pytest
 import typer
 from support import tiny
@@ -23,6 +24,7 @@ from bert_serving.cli.main import app
 from bert_serving.cli.training.encoders import _new_folder
 from bert_serving.config import DataConfig
 from bert_serving.contract import Head
+from bert_serving.data.raw_table import read_raw_table
 from bert_serving.data.table import read_table
 from bert_serving.errors import EncoderError
 from bert_serving.model_server.config.options import ModelConfig, ServerOptions
@@ -46,6 +48,8 @@ def places(tmp_path, run_file, trained, exported, hugging_face_folder, encoder_f
     folder.mkdir()
     tables = {
         "empty.tsv": "",
+        "empty.txt": "",
+        "two.csv": "a,b\ngood film,bad film\n",
         "header.tsv": "text\tlabel\n",
         "no_column.tsv": "txt\tlabel\na\tpraise\n",
         "one_class.tsv": "text\tlabel\na\tpraise\nb\tpraise\n",
@@ -55,6 +59,7 @@ def places(tmp_path, run_file, trained, exported, hugging_face_folder, encoder_f
         (folder / name).write_text(content)
     (folder / "no_toml.toml").write_text("[data\n")
     (folder / "binary.toml").write_bytes(b"\xff\xfe\x00")
+    (folder / "binary.txt").write_bytes(b"\xff\n")
     (folder / "keys.toml").write_text(
         '[data]\ntrain = "x.tsv"\nfoo = 1\n[encoder]\nname = "x"\n[training]\nepochs = -1\nsede = 3\n[oops]\n'
     )
@@ -150,11 +155,19 @@ MISTAKES = [
     ("encoders convert {bad}/corrupt --to out", "not a complete safetensors file"),
     # === predict ===
     ("predict {model}", "nothing to classify; give texts as arguments or a file with --input"),
-    ("predict {model} --input {bad}/empty.tsv", "nothing to classify"),
-    ("predict {model} --input nowhere", "nowhere: cannot read it: No such file or directory"),
-    ("predict {model} --input {bad}/binary.toml", "not UTF-8 at byte 0"),
-    ("predict {model} x --output {bad}/file/out", "bad/file/out: cannot write it: Not a directory"),
-    ("predict {model} x --output {bad}", "bad: cannot write it: Is a directory"),
+    ("predict {model} --input {bad}/empty.tsv", "empty.tsv: is empty"),
+    ("predict {model} --input nowhere", "nowhere: cannot be read: No such file or directory"),
+    ("predict {model} --input {bad}/binary.toml", "binary.toml: unsupported kind of file"),
+    (
+        "predict {model} --input {bad}/two.csv",
+        "two.csv: has several columns of texts ('a', 'b'); name the one to read with --text",
+    ),
+    ("predict {model} --input {bad}/two.csv --text c", "two.csv: has no column 'c'; its columns are 'a', 'b'"),
+    ("predict {model} --input {bad}/two.csv --text a --text-pair b", "takes single texts; leave out --text-pair"),
+    ("predict {model} x --text a", "--text and --text-pair name columns of a table; give one with --input"),
+    ("predict {model} x --output {bad}/out.xlsx", "out.xlsx: cannot be written as .xlsx; end its name in"),
+    ("predict {model} x --output {bad}/file/out", "bad/file/out: cannot write it: there is no folder"),
+    ("predict {model} x --output {bad}", "bad: cannot write it: is a folder"),
     ("predict nowhere x", "nowhere: no such model"),
     ("predict {bad}/empty x", "neither a SavedModel nor a folder of versions"),
     ("predict grpc://127.0.0.1:{port}/tiny x", "Cannot reach 127.0.0.1:"),
@@ -164,16 +177,16 @@ MISTAKES = [
     ("predict http://[::1/tiny x", "is not an address of a model"),
     ("predict http://127.0.0.1 x", "is not an address of a model"),
     (
-        "predict grpc://127.0.0.1:{port}/tiny --input {bad}/binary.toml --output {bad}/no/x",
+        "predict grpc://127.0.0.1:{port}/tiny --input {bad}/two.csv --output {bad}/no/x",
         "cannot write it: there is no folder",
     ),
     (
-        "predict grpc://127.0.0.1:{port}/tiny --input {bad}/empty.tsv --output {bad}/x.tsv",
+        "predict grpc://127.0.0.1:{port}/tiny --input {bad}/empty.txt --output {bad}/x.tsv",
         "nothing to classify; it is empty",
     ),
     (
-        "predict grpc://127.0.0.1:{port}/tiny --input {bad}/binary.toml --output {bad}/x.tsv",
-        "binary.toml: line 1: not UTF-8",
+        "predict grpc://127.0.0.1:{port}/tiny --input {bad}/binary.txt --output {bad}/x.tsv",
+        "binary.txt: line 1: not UTF-8",
     ),
     # === warmup ===
     ("warmup nowhere --to {bad}/empty", "not a SavedModel; give a version folder"),
@@ -408,6 +421,27 @@ def test_what_predict_writes_can_be_read_as_labeled_text(exported, bert_serving,
     path = tmp_path / "out.tsv"
     table = read_table([path], DataConfig(train=(path,)), Head.SOFTMAX)
     assert table.texts == ["tab here and a line", '"']
+
+
+@pytest.mark.parametrize("output", ["out.tsv", "out.csv", "out.jsonl"])
+def test_predict_classifies_the_rows_of_a_table(output, trained, exported, served, bert_serving, tmp_path):
+    texts = ["good, very good", 'say "bad"', "two\nlines", "", "x"]
+    frame = pd.DataFrame({"label": ["blame"] * 5, "id": range(5), "review": texts})
+    frame.to_csv("in.csv", index=False, encoding="utf-8-sig")
+    for model in (exported, served["grpc"]):
+        ended = bert_serving("predict", model, "--input", "in.csv", "--output", output)
+        assert (ended.status, ended.err) == (0, "")
+        assert "in.csv: the texts are those of its column 'review'" in ended.out
+        assert "in.csv: 1 row without a text is classified as empty" in ended.out
+        assert ("tabs and line breaks in the texts of 1 row are written as blanks" in ended.out) == (
+            output == "out.tsv"
+        )
+        table = read_raw_table(tmp_path / output)
+        assert list(table.column("text")) == [
+            text.replace("\n", " ") if output == "out.tsv" else text for text in texts
+        ]
+        expected = [("blame", "praise")[row.argmax()] for row in trained.classifier.predict(texts)]
+        assert list(table.column("label")) == expected
 
 
 def test_predict_reads_standard_input_and_prints_json(exported, bert_serving, monkeypatch):

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bert_serving.cli.display import ConsoleObserver, show_lines
+from bert_serving.cli.options import UnlabeledTextColumn
 
 
 def vocabulary(
@@ -17,11 +18,11 @@ def vocabulary(
     ],
     size: Annotated[int, typer.Option(help="Largest number of word pieces.")],
     to: Annotated[Path, typer.Option(help="File to write.")] = Path("vocab.txt"),
-    column: Annotated[str, typer.Option(help="Name of the text column of tables.")] = "text",
+    text: UnlabeledTextColumn = None,
     cased: Annotated[bool, typer.Option("--cased", help="Keep upper case and accents.")] = False,
 ) -> None:
     """Learn a WordPiece vocabulary from text."""
-    from bert_serving.data.unlabeled import read_texts
+    from bert_serving.data.unlabeled import TextColumns, read_unlabeled
     from bert_serving.errors import InputError
     from bert_serving.io.files import check_writable, write_whole
 
@@ -31,7 +32,7 @@ def vocabulary(
         check_writable(_topmost_new(to))
     observer = ConsoleObserver()
     with observer.stage("Reading the text"):
-        texts = read_texts(files, column)
+        texts = read_unlabeled(files, TextColumns(text), observer).texts
     with observer.stage("Starting TensorFlow"):
         from bert_serving.text.learned_vocabulary import count_words, learn_vocabulary
         from bert_serving.text.vocabulary import check_tokens

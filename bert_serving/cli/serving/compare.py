@@ -12,8 +12,8 @@ from bert_serving.cli.options import (
     MODEL_HELP,
     LabelColumn,
     ServerLabels,
-    TextColumn,
     TextPairColumn,
+    UnlabeledTextColumn,
     split_labels,
 )
 
@@ -26,8 +26,10 @@ _SHOWN_CHARACTERS = 200
 def compare(
     first: Annotated[str, typer.Argument(help=f"The serving model: {MODEL_HELP}")],
     second: Annotated[str, typer.Argument(help="The model to compare with it, given in the same way.")],
-    data: Annotated[list[Path], typer.Option(help="Labeled text, or .txt with one text a line. Repeatable.")],
-    text: TextColumn = "text",
+    data: Annotated[
+        list[Path], typer.Option(help="Tables, .txt with one text a line, or folders of .txt files. Repeatable.")
+    ],
+    text: UnlabeledTextColumn = None,
     text_pair: TextPairColumn = None,
     label: LabelColumn = "label",
     labels: ServerLabels = None,
@@ -39,12 +41,14 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Compare two models on the same texts: agreement, changed labels, latency."""
+    from bert_serving.data.unlabeled import TextColumns, read_unlabeled
     from bert_serving.errors import VerificationError
     from bert_serving.model.model import open_model
-    from bert_serving.publishing.rollout.comparison import common_labels, compare_models, read_compared_texts
+    from bert_serving.publishing.rollout.comparison import common_labels, compare_models
 
-    texts, pairs = read_compared_texts(data, text, text_pair, label)
     observer = command_observer(as_json=as_json)
+    found = read_unlabeled(data, TextColumns(text, text_pair, ignored=label), observer)
+    texts, pairs = found.texts, found.pairs
     with observer.stage("Opening both models"):
         models = open_model(first), open_model(second)
         names = common_labels(models, texts[0], None if pairs is None else pairs[0], split_labels(labels))

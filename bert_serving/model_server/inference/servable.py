@@ -106,7 +106,7 @@ class Servable:
 
 def _classes(path: Path) -> tuple[str, ...]:
     try:
-        return tuple((path / contract.LABELS_ASSET).read_text("utf-8").removesuffix("\n").split("\n"))
+        return contract.labels_of((path / contract.LABELS_ASSET).read_bytes())
     except (OSError, UnicodeDecodeError):
         return ()
 

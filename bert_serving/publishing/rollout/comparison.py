@@ -3,15 +3,11 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bert_serving.config import DataConfig
-from bert_serving.contract import Head
-from bert_serving.data.table import read_table
-from bert_serving.errors import DataError, InputError
+from bert_serving.errors import InputError
 from bert_serving.model.model import Model
 
 Predict = Callable[[Sequence[str], Sequence[str] | None], np.ndarray]
@@ -90,41 +86,6 @@ class ModelComparison:
                 for model in (0, 1)
             ],
         }
-
-
-def read_compared_texts(
-    files: Sequence[Path], text: str, text_pair: str | None, label: str
-) -> tuple[list[str], list[str] | None]:
-    """Reads the texts to compare models on.
-
-    Args:
-        files: labeled text, whose labels are not used; or .txt files with one text a line, if there
-            is no `text_pair`.
-        text: column of the text.
-        text_pair: column of the second text, for pairs; None for single texts.
-        label: column of the label.
-
-    Returns:
-        texts, and second texts or None.
-
-    Raises:
-        DataError: a file cannot be read or used.
-    """
-    if text_pair is not None or any(path.suffix != ".txt" for path in files):
-        columns = DataConfig(train=tuple(files), text=text, text_pair=text_pair, label=label)
-        table = read_table(files, columns, Head.SOFTMAX)
-        return table.texts, table.pairs
-    lines: list[str] = []
-    for path in files:
-        try:
-            lines += [line for line in path.read_text("utf-8").split("\n") if line.strip()]
-        except OSError as error:
-            raise DataError(f"{path}: cannot read it: {error.strerror}; check --data") from None
-        except UnicodeDecodeError as error:
-            raise DataError(f"{path}: not UTF-8 at byte {error.start}; convert the file") from None
-    if not lines:
-        raise DataError(f"{', '.join(map(str, files))}: has no texts; give a file with one text a line")
-    return lines, None
 
 
 def common_labels(

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from bert_serving.errors import DataError, InputError
+from bert_serving.errors import InputError
 from bert_serving.model.model import Model
-from bert_serving.publishing.rollout.comparison import common_labels, compare_models, read_compared_texts
+from bert_serving.publishing.rollout.comparison import common_labels, compare_models
 
 
 def test_changed_labels_are_sorted_by_difference_with_both_distributions():
@@ -46,14 +46,3 @@ def test_labels_are_those_given_or_known_or_numbered():
         common_labels((model("a", 2), model("b", 3)), "x", None)
     with pytest.raises(InputError, match="--labels names 1 labels, the models return 2 probabilities"):
         common_labels((model("a", 2), model("b", 2)), "x", None, ["n"])
-
-
-def test_texts_come_from_lines_or_from_labeled_text(tmp_path, write_tsv, rows):
-    lines = tmp_path / "texts.txt"
-    lines.write_text("a\n\n b\n")
-    assert read_compared_texts([lines], "text", None, "label") == (["a", " b"], None)
-    texts, pairs = read_compared_texts([write_tsv("rows.tsv", rows)], "text", None, "label")
-    assert (len(texts), pairs) == (60, None)
-    lines.write_text("\n")
-    with pytest.raises(DataError, match="has no texts; give a file with one text a line"):
-        read_compared_texts([lines], "text", None, "label")

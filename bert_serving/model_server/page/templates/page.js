@@ -383,14 +383,15 @@
     const counts = ["\t", ";", ","].map((delimiter) => [line.split(delimiter).length, delimiter]);
     return counts.sort((a, b) => b[0] - a[0])[0][1];
   };
-  // Quotes as in RFC 4180; in a file with tabs a quote has no meaning.
+  // Quotes as in RFC 4180; in a file with tabs a line is a row, and only a cell with doubled quotes was quoted.
   const parseTable = (text, delimiter) => {
     const rows = [];
     let row = [];
     let cell = "";
     let quoted = false;
     let position = 0;
-    const endCell = () => { row.push(cell); cell = ""; };
+    const unquote = (text) => (/^"[^"]*(?:""[^"]*)+"$/.test(text) ? text.slice(1, -1).replaceAll('""', '"') : text);
+    const endCell = () => { row.push(delimiter === "\t" ? unquote(cell) : cell); cell = ""; };
     const endRow = () => { endCell(); rows.push(row); row = []; };
     while (position < text.length) {
       const character = text[position];
@@ -411,10 +412,11 @@
     return rows.filter((cells) => cells.length > 1 || cells[0] !== "");
   };
   const writeTable = (rows, delimiter) => {
+    const quote = (text) => `"${text.replaceAll('"', '""')}"`;
     const cell = (value) => {
-      const text = String(value);
-      if (delimiter === "\t") return text.replace(/[\t\r\n]/g, " ");
-      return /["\r\n]/.test(text) || text.includes(delimiter) ? `"${text.replaceAll('"', '""')}"` : text;
+      const text = delimiter === "\t" ? String(value).replace(/\r\n|[\t\r\n\0]/g, " ") : String(value);
+      if (delimiter === "\t") return text.startsWith('"') ? quote(text) : text;
+      return /["\r\n]/.test(text) || text.includes(delimiter) ? quote(text) : text;
     };
     return rows.map((row) => `${row.map(cell).join(delimiter)}\n`).join("");
   };

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+import re
 import resource
 import signal
 import socket
@@ -10,17 +11,21 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 
+import pandas as pd
 import pytest
 from support import serving_models
 from support.paths import ROOT
 
 from bert_serving.cli.main import app
-from bert_serving.clients import text_file
 from bert_serving.clients.grpc_client import AsyncGrpcClient
 from bert_serving.clients.rest_client import AsyncRestClient
-from bert_serving.clients.text_file import TextFile
+from bert_serving.data.raw_table import read_raw_table
+from bert_serving.data.unlabeled import TextColumns, TextSource
 from bert_serving.errors import DataError, InputError, InvalidRequest, ServableNotFound, ServerUnavailable
+from bert_serving.model import prediction_file
+from bert_serving.model.prediction_file import PredictionFile
 from bert_serving.model_server.config.limits import Limits
 from bert_serving.model_server.config.options import ModelConfig, ServerOptions
 from bert_serving.model_server.process import ModelServerProcess
@@ -78,7 +83,7 @@ def check_answers(path, lines):
 def test_every_line_gets_its_answer_in_order(server, tmp_path, kind):
     lines = write_lines(tmp_path / "in.txt", 1500)
     calls = []
-    file = TextFile(tmp_path / "in.txt", tmp_path / "out.tsv", server=kind)
+    file = PredictionFile(TextSource(tmp_path / "in.txt"), tmp_path / "out.tsv", server=kind)
     send(file, server, kind=kind, progress=lambda rows, size: calls.append((rows, size)))
     check_answers(tmp_path / "out.tsv", lines)
     assert calls == sorted(calls)
@@ -98,7 +103,7 @@ def test_every_line_gets_its_answer_in_order(server, tmp_path, kind):
 )
 def test_a_line_is_a_text_whatever_is_in_it(server, tmp_path, content, texts):
     (tmp_path / "in.txt").write_bytes(content)
-    send(TextFile(tmp_path / "in.txt", tmp_path / "out.tsv", server="a"), server)
+    send(PredictionFile(TextSource(tmp_path / "in.txt"), tmp_path / "out.tsv", server="a"), server)
     check_answers(tmp_path / "out.tsv", texts)
 
 
@@ -117,14 +122,14 @@ def test_a_line_is_a_text_whatever_is_in_it(server, tmp_path, content, texts):
 def test_what_cannot_be_asked_is_named_by_its_line_and_the_rest_is_kept(server, tmp_path, content, error, text):
     path = tmp_path / "in.txt"
     path.write_bytes(content)
-    file = TextFile(path, tmp_path / "out.tsv", server="a")
+    file = PredictionFile(TextSource(path), tmp_path / "out.tsv", server="a")
     with pytest.raises(error, match=text):
         send(file, server)
     assert not (tmp_path / "out.tsv").exists()
     assert file.part.exists() == (file.rows > 0)
     if content:
         path.write_bytes(content[: 5 * 200] + b"mended\n")
-        again = TextFile(path, tmp_path / "out.tsv", server="a")
+        again = PredictionFile(TextSource(path), tmp_path / "out.tsv", server="a")
         first = []
         send(again, server, progress=lambda rows, size: first.append(rows))
         assert first[0] == file.rows > 0
@@ -138,18 +143,18 @@ def test_lines_too_large_together_are_sent_apart_and_a_long_one_is_named(base, t
     lines = [f"{number} " + "x" * 200 for number in range(20)]
     path.write_text("\n".join([*lines, "y" * 2001]) + "\n", "utf-8")
     with ServerThread(options) as limited:
-        file = TextFile(path, tmp_path / "out.tsv", server=kind)
+        file = PredictionFile(TextSource(path), tmp_path / "out.tsv", server=kind)
         with pytest.raises(InvalidRequest, match=r"in\.txt: line 21: .*(larger than max|larger than 2000 bytes)"):
             send(file, limited, kind=kind)
         path.write_text("\n".join(lines) + "\n", "utf-8")
-        send(TextFile(path, tmp_path / "out.tsv", server=kind), limited, kind=kind)
+        send(PredictionFile(TextSource(path), tmp_path / "out.tsv", server=kind), limited, kind=kind)
     check_answers(tmp_path / "out.tsv", lines)
 
 
 @pytest.mark.parametrize("damage", [b"", b"half a li", b"1499 x\tkurz\t0.1", b"\xff\n"])
 def test_a_second_call_continues_where_the_first_one_ended(server, tmp_path, damage):
     lines = write_lines(tmp_path / "in.txt", 1000)
-    file = TextFile(tmp_path / "in.txt", tmp_path / "out.tsv", server="a")
+    file = PredictionFile(TextSource(tmp_path / "in.txt"), tmp_path / "out.tsv", server="a")
 
     def stop(rows, size):
         if rows > 300:
@@ -158,7 +163,7 @@ def test_a_second_call_continues_where_the_first_one_ended(server, tmp_path, dam
     with pytest.raises(KeyboardInterrupt):
         send(file, server, progress=stop)
     assert 300 < file.rows < 1000
-    again = TextFile(tmp_path / "in.txt", tmp_path / "out.tsv", server="a")
+    again = PredictionFile(TextSource(tmp_path / "in.txt"), tmp_path / "out.tsv", server="a")
     with file.part.open("ab") as part:
         part.write(damage)
     if damage.endswith(b"\n"):
@@ -173,18 +178,51 @@ def test_a_second_call_continues_where_the_first_one_ended(server, tmp_path, dam
     check_answers(tmp_path / "out.tsv", lines)
 
 
-def test_another_model_or_another_input_starts_from_the_beginning(tmp_path):
-    names = {
-        TextFile(tmp_path / source, tmp_path / "out.tsv", server=server).part
-        for source in ("a", "b")
-        for server in ("x", "y")
+ODD = ['"quoted" text', "tab\there", "two\nlines\r\n", "half", "", "a, b", "\u2028", '"'] * 40
+
+
+@pytest.mark.parametrize("kind", [".csv", ".jsonl", ".parquet"])
+@pytest.mark.parametrize("out", ["out.tsv", "out.csv", "out.jsonl"])
+def test_tables_are_classified_row_by_row_and_continued(server, tmp_path, kind, out):
+    source = tmp_path / f"in{kind}"
+    frame = pd.DataFrame({"id": range(len(ODD)), "review": ODD})
+    write = {
+        ".csv": frame.to_csv,
+        ".jsonl": partial(frame.to_json, orient="records", lines=True),
+        ".parquet": frame.to_parquet,
     }
-    assert len(names) == 4
+    write[kind](source)
+    whole = tmp_path / f"whole-{out}"
+    send(PredictionFile(TextSource(source, TextColumns("review")), whole, server="a"), server)
+    assert list(read_raw_table(whole).column("text")) == (
+        [re.sub("\r\n|[\t\n]", " ", text) for text in ODD] if out == "out.tsv" else ODD
+    )
+    content = whole.read_bytes()
+    for length in (0, 5, len(content) // 3, len(content) // 2, len(content) - 1, len(content)):
+        file = PredictionFile(TextSource(source, TextColumns("review")), tmp_path / out, server="a")
+        file.part.write_bytes(content[:length])
+        first = []
+        send(file, server, progress=lambda rows, size, first=first: first.append(rows))
+        assert (tmp_path / out).read_bytes() == content
+        assert (first[0] > 0) == (length > 5)
+        assert (file.empty, file.cleaned) == (80, 80 if out == "out.tsv" else 0)
+
+
+def test_another_model_or_another_input_starts_from_the_beginning(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).touch()
+    (tmp_path / "c.csv").write_text("x,y\n1,2\n")
+    sources = [TextSource(tmp_path / "a"), TextSource(tmp_path / "b")]
+    sources += [TextSource(tmp_path / "c.csv", TextColumns(column)) for column in ("x", "y")]
+    names = {
+        PredictionFile(source, tmp_path / "out.tsv", server=server).part for source in sources for server in ("x", "y")
+    }
+    assert len(names) == 8
 
 
 def test_an_input_that_has_changed_is_refused(server, tmp_path):
     write_lines(tmp_path / "in.txt", 100)
-    file = TextFile(tmp_path / "in.txt", tmp_path / "out.tsv", server="a")
+    file = PredictionFile(TextSource(tmp_path / "in.txt"), tmp_path / "out.tsv", server="a")
     file.part.write_text("text\tlabel\n0 other\tkurz\n")
     with pytest.raises(DataError, match="line 1 is not the one that was answered"):
         send(file, server)
@@ -193,15 +231,15 @@ def test_an_input_that_has_changed_is_refused(server, tmp_path):
 
 def test_two_calls_do_not_write_the_same_file(server, tmp_path):
     write_lines(tmp_path / "in.txt", 100)
-    file = TextFile(tmp_path / "in.txt", tmp_path / "out.tsv", server="a")
-    with text_file._locked(file.part), pytest.raises(DataError, match="is being written by another call"):
+    file = PredictionFile(TextSource(tmp_path / "in.txt"), tmp_path / "out.tsv", server="a")
+    with prediction_file._locked(file.part), pytest.raises(DataError, match="is being written by another call"):
         send(file, server)
     assert file.part.exists()
 
 
 def test_a_refusal_of_the_model_is_an_error_and_leaves_nothing(server, tmp_path):
     write_lines(tmp_path / "in.txt", 10)
-    file = TextFile(tmp_path / "in.txt", tmp_path / "out.tsv", server="a")
+    file = PredictionFile(TextSource(tmp_path / "in.txt"), tmp_path / "out.tsv", server="a")
     with pytest.raises(ServableNotFound):
         send(file, server, model="no")
     assert list(tmp_path.iterdir()) == [tmp_path / "in.txt"]
@@ -209,7 +247,7 @@ def test_a_refusal_of_the_model_is_an_error_and_leaves_nothing(server, tmp_path)
 
 def test_a_full_disk_is_an_error_of_one_line_and_a_second_call_continues(server, tmp_path):
     lines = write_lines(tmp_path / "in.txt", 1000)
-    file = TextFile(tmp_path / "in.txt", tmp_path / "out.tsv", server="a")
+    file = PredictionFile(TextSource(tmp_path / "in.txt"), tmp_path / "out.tsv", server="a")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
@@ -222,7 +260,7 @@ def test_a_full_disk_is_an_error_of_one_line_and_a_second_call_continues(server,
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, before)
     assert 0 < file.rows < 1000
-    send(TextFile(tmp_path / "in.txt", tmp_path / "out.tsv", server="a"), server)
+    send(PredictionFile(TextSource(tmp_path / "in.txt"), tmp_path / "out.tsv", server="a"), server)
     check_answers(tmp_path / "out.tsv", lines)
 
 
@@ -234,7 +272,7 @@ def test_a_server_that_goes_and_comes_back_costs_nothing(base, tmp_path, kind):
         number = free.getsockname()[1]
     options = ServerOptions(models=[ModelConfig("texts", base)], grace_seconds=0.1, **{port: number})
     reached = threading.Event()
-    file = TextFile(tmp_path / "in.txt", tmp_path / "out.tsv", server="a")
+    file = PredictionFile(TextSource(tmp_path / "in.txt"), tmp_path / "out.tsv", server="a")
 
     async def work():
         make = AsyncRestClient(f"http://127.0.0.1:{number}", retry_timeout=60) if kind == "rest" else None
@@ -252,7 +290,7 @@ def test_a_server_that_goes_and_comes_back_costs_nothing(base, tmp_path, kind):
 
 def test_retries_of_a_server_that_has_gone_are_bounded(tmp_path):
     write_lines(tmp_path / "in.txt", 10)
-    file = TextFile(tmp_path / "in.txt", tmp_path / "out.tsv", server="a")
+    file = PredictionFile(TextSource(tmp_path / "in.txt"), tmp_path / "out.tsv", server="a")
 
     async def work():
         async with AsyncGrpcClient("127.0.0.1:1", retry_timeout=0.3) as client:
