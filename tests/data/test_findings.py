@@ -168,7 +168,7 @@ REAL = {
     "emotion": set(),
     "imdb": set(),
     "mrpc": set(),
-    "sib200/eng_Latn": {"quoted_cells"},  # as its authors published it
+    "sib200/eng_Latn": set(),  # its quoted cells lose their quotes while they are read
     "sib200/jpn_Jpan": set(),
     "sms_spam": {"dominant_label"},
     "sst2_sent": set(),
