@@ -28,6 +28,7 @@ from bert_serving.model_server.rest_api.body import (
     is_zipped,
 )
 from bert_serving.model_server.rest_api.json_text import quoted, write_document
+from bert_serving.model_server.rest_api.openapi import PATH as DESCRIPTION_PATH
 from bert_serving.model_server.rest_api.operations import RestApi
 from bert_serving.model_server.rest_api.routes import Endpoint, PathRoute
 from bert_serving.model_server.thread_pool import Workers
@@ -67,6 +68,7 @@ def build_rest_app(
     router = Router(
         [
             PathRoute("POST", routes.INFERENCE, inference.answer),
+            PathRoute("GET HEAD", routes.exactly(DESCRIPTION_PATH), _endpoint(lambda: _json(api.description()))),
             *(PathRoute("GET HEAD", routes.exactly(path), _endpoint(make)) for path, make in documents.items()),
             PathRoute("GET HEAD", routes.exactly("/healthz/live"), _endpoint(_live)),
             PathRoute("GET HEAD", routes.exactly("/healthz/ready"), _endpoint(lambda: _ready(api))),
