@@ -269,7 +269,8 @@ def _bind_grpc(server: grpc.aio.Server, address: str, tls: Tls | None) -> int:
     except RuntimeError:
         port = 0
     if port == 0:
-        raise InputError(f"Cannot listen for gRPC on {address}: is it taken? Choose another --port")
+        flag = "--grpc_socket_path" if address.startswith("unix:") else "--port"
+        raise InputError(f"Cannot listen for gRPC on {address}: is it taken? Choose another {flag}")
     return port
 
 
