@@ -13,7 +13,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, NoReturn
 
 from bert_serving import __version__, errors
-from bert_serving.model_server.config.flags import parse_flags
+from bert_serving.model_server.config.flags import Flags, parse_flags
 from bert_serving.model_server.config.options import ServerOptions
 from bert_serving.model_server.event_loop import new_event_loop
 from bert_serving.model_server.models import memory
@@ -43,19 +43,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if (lacking := lacks_version(config)) and not flags.options.file_system_poll_wait_seconds:
                 raise errors.InputError(lacking)
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
-            runner.run(_serve_until_signal(flags.options, flags.without_effect))
+            runner.run(_serve_until_signal(flags.options, _warnings(flags)))
     except errors.BertServingError as error:
         _log.error("%s", error)
         return errors.exit_status(error)
     return 0
 
 
-async def _serve_until_signal(options: ServerOptions, without_effect: Sequence[str]) -> None:
+def _warnings(flags: Flags) -> list[str]:
+    without_effect = ", ".join(flags.without_effect)
+    return [*flags.repeated, *([f"No effect here: {without_effect}"] if without_effect else [])]
+
+
+async def _serve_until_signal(options: ServerOptions, warnings: Sequence[str]) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    if without_effect:
-        _log.warning("No effect here: %s", ", ".join(without_effect))
+    for warning in warnings:
+        _log.warning("%s", warning)
     starting = asyncio.create_task(_start(options))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)

@@ -47,11 +47,12 @@ class RequestHandler:
         """Runs an inference of a request.
 
         Raises:
-            InvalidRequest: it is over a limit.
+            InvalidRequest: it is over a limit, or nested too deeply.
             Exception: see `Executor.run`.
         """
         event.inference = inference
         self.limits.check(inference.inputs)
+        inference.check_nesting()
         began = now()
         result = await self._executor.run(inference, event.client)
         event.runtime = max(event.runtime, now() - began)

@@ -9,7 +9,8 @@ from typing import Any, Self
 import grpc
 import tensorflow as tf
 from grpc_health.v1 import health_pb2_grpc
-from starlette.responses import PlainTextResponse
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
+from starlette.responses import Response
 
 from bert_serving.errors import InputError
 from bert_serving.model_server.batching.executor import Executor
@@ -193,7 +194,7 @@ class ModelServer:
         documents = page_documents(self.store) if self.options.page else {}
         if self._metrics is not None and self.options.metrics_path is not None:
             metrics = self._metrics
-            documents[self.options.metrics_path] = lambda: PlainTextResponse(metrics.text())
+            documents[self.options.metrics_path] = lambda: Response(metrics.text(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
         app = build_rest_app(
             self._api,
             self._workers,
@@ -268,7 +269,8 @@ def _bind_grpc(server: grpc.aio.Server, address: str, tls: Tls | None) -> int:
     except RuntimeError:
         port = 0
     if port == 0:
-        raise InputError(f"Cannot listen for gRPC on {address}: is it taken? Choose another --port")
+        flag = "--grpc_socket_path" if address.startswith("unix:") else "--port"
+        raise InputError(f"Cannot listen for gRPC on {address}: is it taken? Choose another {flag}")
     return port
 
 

@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from bert_serving.errors import InputError
+from bert_serving.model_server.config.flag_values import MOST_THREADS
 from bert_serving.model_server.config.text_protos import read_config_file
 
 # Beside saved_model.pb, with --enable_per_model_batching_parameters.
 PER_MODEL_FILE = "batching_params.pbtxt"
 
 DEFAULT_TOKEN_BUDGET = 4096
+
+# Requests over REST have timed out by then; a longer wait is a mistaken unit.
+_LONGEST_WAIT = 60_000_000
 
 
 @dataclass(frozen=True)
@@ -46,8 +50,12 @@ class BatchingParameters:
         for name in ("max_batch_size", "max_enqueued_batches", "num_batch_threads", "max_batch_tokens"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}: give a number of at least 1")
-        if self.batch_timeout_micros < 0:
-            raise InputError(f"batch_timeout_micros is {self.batch_timeout_micros}: give 0 or more")
+        if not 0 <= self.batch_timeout_micros <= _LONGEST_WAIT:
+            raise InputError(
+                f"batch_timeout_micros is {self.batch_timeout_micros}: give 0 to {_LONGEST_WAIT}, which is a minute"
+            )
+        if self.num_batch_threads > MOST_THREADS:
+            raise InputError(f"num_batch_threads is {self.num_batch_threads}: give at most {MOST_THREADS}")
         self._check_sizes()
 
     def _check_sizes(self) -> None:

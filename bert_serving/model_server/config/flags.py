@@ -2,13 +2,14 @@
 
 import argparse
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 from bert_serving import contract
 from bert_serving.errors import InputError
+from bert_serving.model_server.config import flag_values as parse
 from bert_serving.model_server.config.batching import (
     DEFAULT_TOKEN_BUDGET,
     BatchingParameters,
@@ -27,78 +28,13 @@ class Flags:
 
     Attributes:
         options: what to serve and where; None when only the version was asked for.
-        without_effect: flags on the command line that have no effect here.
+        without_effect: flags on the command line that have no effect here, with the reason.
+        repeated: flags that are given several times with different values, of which the last counts.
     """
 
     options: ServerOptions | None
     without_effect: tuple[str, ...] = ()
-
-
-# === Parsers of values ===
-
-
-def _boolean(text: str) -> bool:
-    if text.lower() in ("true", "1"):
-        return True
-    if text.lower() in ("false", "0"):
-        return False
-    raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
-    return int(text)
-
-
-def _positive(text: str) -> int:
-    if _count(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return int(text)
-
-
-def _port_or_off(text: str) -> int | None:
-    number = _count(text)
-    if number > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port: the highest is 65535")
-    return number or None
-
-
-def _microseconds(text: str) -> float:
-    digits = text.removeprefix("-")
-    if not (digits.isascii() and digits.isdigit()):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
-    return max(0, int(text)) / 1e6
-
-
-def _share(text: str) -> float:
-    try:
-        share = float(text)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
-    return share
-
-
-def _version(text: str) -> str:
-    if not all(part.isascii() and part.isdigit() for part in text.split(".")):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a version such as 2.20")
-    return text
-
-
-def _path(text: str) -> Path | None:
-    return Path(text) if text else None
-
-
-def _channel_arguments(text: str) -> tuple[tuple[str, str | int], ...]:
-    pairs: list[tuple[str, str | int]] = []
-    for item in filter(None, text.split(",")):
-        name, equals, value = item.partition("=")
-        if not (name and equals):
-            raise argparse.ArgumentTypeError(f"{item!r} is not of the form name=value")
-        pairs.append((name, int(value) if value.lstrip("-").isdigit() else value))
-    return tuple(pairs)
+    repeated: tuple[str, ...] = ()
 
 
 # === The flags ===
@@ -126,51 +62,51 @@ class _Flag:
 # One row for each flag.
 # fmt: off
 _FLAGS = (
-    _Flag("port", _port_or_off, "8500", "gRPC port; 0 is off"),
-    _Flag("rest_api_port", _port_or_off, "0", "REST port; 0 is off"),
+    _Flag("port", parse.port_or_off, "8500", "gRPC port; 0 is off"),
+    _Flag("rest_api_port", parse.port_or_off, "0", "REST port; 0 is off"),
     _Flag("grpc_socket_path", lambda text: text or None, "", "serve gRPC on this Unix socket as well"),
-    _Flag("grpc_channel_arguments", _channel_arguments, "", "options of the gRPC server, as name=value,name=value"),
-    _Flag("grpc_max_threads", _count, "0", "requests run in parallel without batching; 0 is four per CPU"),
+    _Flag("grpc_channel_arguments", parse.channel_arguments, "", "options of the gRPC server, as name=value,name=value"),
+    _Flag("grpc_max_threads", parse.threads, "0", "requests run in parallel without batching; 0 is four per CPU"),
     _Flag("model_name", str, "default", "name of the model"),
     _Flag("model_base_path", str, "", "folder that holds the numbered versions"),
-    _Flag("model_config_file", _path, "", "ModelServerConfig in text form; overrides name and base path"),
-    _Flag("model_config_file_poll_wait_seconds", _count, "0", "seconds between reads of that file; 0 reads it once"),
-    _Flag("file_system_poll_wait_seconds", _count, "1", "seconds between looks for versions; 0 looks once"),
-    _Flag("allow_version_labels_for_unavailable_models", _boolean, "False", "accept labels of versions that are not loaded"),
-    _Flag("max_num_load_retries", _count, "5", "retries for a version that failed to load"),
-    _Flag("load_retry_interval_micros", _microseconds, "60000000", "microseconds between retries; below 0 is none", "load_retry_interval"),
-    _Flag("num_load_threads", lambda text: _count(text) or 1, "0", "versions loaded in parallel; 0 is one", "load_threads"),
-    _Flag("enable_batching", _boolean, "False", "merge requests into batches"),
-    _Flag("batching_parameters_file", _path, "", "BatchingParameters in text form"),
-    _Flag("enable_per_model_batching_parameters", _boolean, "False", "batch by each version's batching_params.pbtxt", "per_model_batching"),
-    _Flag("max_batch_tokens", _positive, str(DEFAULT_TOKEN_BUDGET), "estimated tokens of a batch; longer requests run alone"),
-    _Flag("max_waiting_requests", _positive, "1000", "requests that may wait for a thread; more are refused"),
-    _Flag("rest_api_num_threads", _count, "0", "threads that read large REST requests; 0 is four per CPU"),
-    _Flag("rest_api_timeout_in_ms", lambda text: _positive(text) / 1e3, "30000", "timeout of a REST inference in ms", "rest_timeout"),
-    _Flag("rest_api_enable_cors_support", _boolean, "False", "allow cross-origin requests (CORS) over REST", "rest_cors"),
-    _Flag("no-page", lambda text: not _boolean(text), "False", "no web page at / of the REST port", "page"),
-    _Flag("ssl_config_file", _path, "", "SSLConfig in text form: TLS for the gRPC port"),
-    _Flag("rest_api_tls", _boolean, "False", "TLS for the REST port as well; plain HTTP is refused then", "rest_tls"),
-    _Flag("monitoring_config_file", _path, "", "MonitoringConfig in text form: metrics on the REST port"),
-    _Flag("enable_signature_method_name_check", _boolean, "False", "refuse signatures made for another method", "check_method_names"),
-    _Flag("max_request_bytes", _count, "0", "bytes of the largest request; 0 is 2 GiB"),
-    _Flag("max_request_rows", _count, "0", "most rows of a request; 0 is no limit"),
-    _Flag("max_text_bytes", _count, "0", "bytes of the longest text; 0 is no limit"),
-    _Flag("grace_period_seconds", _count, "15", "seconds for requests to finish after SIGTERM", "grace_seconds"),
-    _Flag("audit_for_tf_serving", _version, "2.20", "warn of operations that this version of TensorFlow Serving lacks", "tf_serving"),
-    _Flag("access_log", _path, "", "file to append a line of JSON to for each request"),
-    _Flag("request_log", _path, "", "path prefix of TFRecord files that log sampled requests", "request_log_prefix"),
-    _Flag("request_log_sampling_rate", _share, "0.01", "fraction of the requests to log"),
-    _Flag("request_log_max_bytes", _positive, str(DEFAULT_MAX_BYTES), "most bytes of all files of a request log together"),
-    _Flag("allow_unsafe_operations", _boolean, "False", "load models with operations that access files or run code"),
+    _Flag("model_config_file", parse.path, "", "ModelServerConfig in text form; overrides name and base path"),
+    _Flag("model_config_file_poll_wait_seconds", parse.whole_number, "0", "seconds between reads of that file; 0 reads it once"),
+    _Flag("file_system_poll_wait_seconds", parse.whole_number, "1", "seconds between looks for versions; 0 looks once"),
+    _Flag("allow_version_labels_for_unavailable_models", parse.boolean, "False", "accept labels of versions that are not loaded"),
+    _Flag("max_num_load_retries", parse.whole_number, "5", "retries for a version that failed to load"),
+    _Flag("load_retry_interval_micros", parse.microseconds, "60000000", "microseconds between retries; < 0 is none", "load_retry_interval"),
+    _Flag("num_load_threads", lambda text: parse.threads(text) or 1, "0", "versions loaded in parallel; 0 is one", "load_threads"),
+    _Flag("enable_batching", parse.boolean, "False", "merge requests into batches"),
+    _Flag("batching_parameters_file", parse.path, "", "BatchingParameters in text form"),
+    _Flag("enable_per_model_batching_parameters", parse.boolean, "False", "by each version's batching_params.pbtxt", "per_model_batching"),
+    _Flag("max_batch_tokens", parse.positive, str(DEFAULT_TOKEN_BUDGET), "estimated tokens of a batch; longer requests run alone"),
+    _Flag("max_waiting_requests", parse.positive, "1000", "requests that may wait for a thread; more are refused"),
+    _Flag("rest_api_num_threads", parse.threads, "0", "threads that read large REST requests; 0 is four per CPU"),
+    _Flag("rest_api_timeout_in_ms", lambda text: parse.positive(text) / 1e3, "30000", "timeout of a REST inference in ms", "rest_timeout"),
+    _Flag("rest_api_enable_cors_support", parse.boolean, "False", "allow cross-origin requests (CORS) over REST", "rest_cors"),
+    _Flag("no-page", lambda text: not parse.boolean(text), "False", "no web page at / of the REST port", "page"),
+    _Flag("ssl_config_file", parse.path, "", "SSLConfig in text form: TLS for the gRPC port"),
+    _Flag("rest_api_tls", parse.boolean, "False", "TLS for the REST port as well; plain HTTP is refused then", "rest_tls"),
+    _Flag("monitoring_config_file", parse.path, "", "MonitoringConfig in text form: metrics on the REST port"),
+    _Flag("enable_signature_method_name_check", parse.boolean, "False", "refuse signatures made for another method", "check_method_names"),
+    _Flag("max_request_bytes", parse.whole_number, "0", "bytes of the largest request; 0 is 2 GiB"),
+    _Flag("max_request_rows", parse.whole_number, "0", "most rows of a request; 0 is no limit"),
+    _Flag("max_text_bytes", parse.whole_number, "0", "bytes of the longest text; 0 is no limit"),
+    _Flag("grace_period_seconds", parse.whole_number, "15", "seconds for requests to finish after SIGTERM", "grace_seconds"),
+    _Flag("audit_for_tf_serving", parse.version, "2.20", "warn of operations that this version of TensorFlow Serving lacks", "tf_serving"),
+    _Flag("access_log", parse.path, "", "file to append a line of JSON to for each request"),
+    _Flag("request_log", parse.path, "", "path prefix of TFRecord files that log sampled requests", "request_log_prefix"),
+    _Flag("request_log_sampling_rate", parse.share, "0.01", "fraction of the requests to log"),
+    _Flag("request_log_max_bytes", parse.size, str(DEFAULT_MAX_BYTES), "most bytes of all files of a request log together"),
+    _Flag("allow_unsafe_operations", parse.boolean, "False", "load models with operations that access files or run code"),
     _Flag("saved_model_tags", lambda text: tuple(text.split(",")), contract.SERVING_TAG, "tags of the meta graph, separated by commas"),
-    _Flag("tensorflow_session_parallelism", _count, "0", "sets both of the next two; 0 is automatic"),
-    _Flag("tensorflow_intra_op_parallelism", _count, "0", "threads within an operation; 0 is automatic"),
-    _Flag("tensorflow_inter_op_parallelism", _count, "0", "operations run in parallel; 0 is automatic"),
-    _Flag("enable_model_warmup", _boolean, "True", "replay a version's warmup requests before it is available"),
-    _Flag("num_request_iterations_for_warmup", _count, "1", "replays of each warmup request", "warmup_iterations"),
-    _Flag("enable_serialization_as_tensor_content", _boolean, "False", "answer Predict with tensor_content", "tensor_content"),
-    _Flag("version", _boolean, "False", "show the version and exit"),
+    _Flag("tensorflow_session_parallelism", parse.threads, "0", "sets both of the next two; 0 is automatic"),
+    _Flag("tensorflow_intra_op_parallelism", parse.threads, "0", "threads within an operation; 0 is automatic"),
+    _Flag("tensorflow_inter_op_parallelism", parse.threads, "0", "operations run in parallel; 0 is automatic"),
+    _Flag("enable_model_warmup", parse.boolean, "True", "replay a version's warmup requests before it is available"),
+    _Flag("num_request_iterations_for_warmup", parse.whole_number, "1", "replays of each warmup request", "warmup_iterations"),
+    _Flag("enable_serialization_as_tensor_content", parse.boolean, "False", "answer Predict with tensor_content", "tensor_content"),
+    _Flag("version", parse.boolean, "False", "show the version and exit"),
 )
 # fmt: on
 
@@ -182,6 +118,20 @@ _NO_EFFECT = """
     tensorflow_session_config_file thread_pool_factory_config_file xla_cpu_compilation_enabled
     xla_gpu_compilation_enabled
 """.split()
+
+# Flags that have no effect without another one.
+_DEPENDENT = {
+    "rest_api_port": (
+        "rest_api_num_threads",
+        "rest_api_timeout_in_ms",
+        "rest_api_enable_cors_support",
+        "rest_api_tls",
+        "no-page",
+    ),
+    "enable_batching": ("enable_per_model_batching_parameters", "max_batch_tokens"),
+    "model_config_file": ("model_config_file_poll_wait_seconds",),
+    "request_log": ("request_log_sampling_rate", "request_log_max_bytes"),
+}
 
 # Ignoring these would leave a server unprotected.
 _REFUSED = ("use_alts_credentials",)
@@ -209,10 +159,42 @@ def parse_flags(arguments: Sequence[str]) -> Flags:
             raise InputError(f"--{name} is not supported here: use --ssl_config_file instead")
     if values.version:
         return Flags(options=None)
-    without_effect = [f"--{name}" for name in _NO_EFFECT if getattr(values, name) is not None]
+    given, options = _given(arguments), _options(values)
+    return Flags(options, tuple(_without_effect(values, options, given)), tuple(_repeated(given)))
+
+
+def _given(arguments: Sequence[str]) -> dict[str, list[str]]:
+    """The texts of each flag's values, in their order."""
+    given: dict[str, list[str]] = {}
+    for argument, following in zip(arguments, [*arguments[1:], "--"], strict=True):
+        name, equals, value = argument.removeprefix("--").partition("=")
+        if argument.startswith("--"):
+            given.setdefault(name, []).append(value if equals else "true" if following.startswith("--") else following)
+    return given
+
+
+def _repeated(given: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    for name, texts in given.items():
+        if len(set(texts)) > 1:
+            yield f"--{name} is given {len(texts)} times, as {', '.join(texts)}: the last one counts"
+
+
+def _without_effect(
+    values: argparse.Namespace, options: ServerOptions, given: Mapping[str, Sequence[str]]
+) -> Iterator[str]:
+    yield from (f"--{name}" for name in _NO_EFFECT if name in given)
+    keys = {flag.name: flag.option or flag.name for flag in _FLAGS}
+    for needed, names in _DEPENDENT.items():
+        if not getattr(values, keys[needed]):
+            yield from (f"--{name} (without --{needed})" for name in names if name in given)
+    if values.model_config_file:
+        yield from (
+            f"--{name} (with --model_config_file)" for name in ("model_name", "model_base_path") if name in given
+        )
+    if values.monitoring_config_file and options.metrics_path is None:
+        yield "--monitoring_config_file (its prometheus_config has no enable: true)"
     if values.grpc_max_threads and values.enable_batching:
-        without_effect.append("--grpc_max_threads")  # num_batch_threads says it then
-    return Flags(options=_options(values), without_effect=tuple(without_effect))
+        yield "--grpc_max_threads (with --enable_batching: num_batch_threads says it)"
 
 
 def _build_parser() -> argparse.ArgumentParser:
@@ -238,10 +220,11 @@ def _build_parser() -> argparse.ArgumentParser:
 def _unknown(argument: str) -> str:
     if not argument.startswith("-"):
         return f"Unexpected argument {argument}: everything is given as --flag=value"
-    name = "--" + argument.lstrip("-").partition("=")[0]
+    given = argument.partition("=")[0]
+    name = "--" + given.lstrip("-")
     known = [f"--{other}" for other in ("help", *(flag.name for flag in _FLAGS), *_NO_EFFECT, *_REFUSED)]
     nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
-    return f"Unknown flag {name}; the nearest known flag is {nearest[0]}"
+    return f"Unknown flag {given}; the nearest known flag is {nearest[0]}"
 
 
 def _options(values: argparse.Namespace) -> ServerOptions:
@@ -280,7 +263,10 @@ def _models(values: argparse.Namespace) -> list[ModelConfig]:
     if values.model_config_file:
         from bert_serving.model_server.config.model_config import read_model_config_file  # noqa: PLC0415  imports TensorFlow
 
-        return read_model_config_file(values.model_config_file)
+        models = read_model_config_file(values.model_config_file)
+        if not models:
+            raise InputError(f"{values.model_config_file} lists no model: add a config to its model_config_list")
+        return models
     if not values.model_base_path:
         raise InputError("No model to serve: give --model_base_path (and --model_name) or --model_config_file")
     if not values.model_name:

@@ -73,6 +73,8 @@ def _model_config(entry: Any) -> ModelConfig:
         raise InputError(
             f"Expected model {entry.name} to have an absolute path or URI; got base_path()={entry.base_path}"
         )
+    if "" in entry.version_labels:
+        raise InputError(f"Model {entry.name} has a version label without a name: give each label a key")
     return ModelConfig(
         name=entry.name,
         base_path=Path(entry.base_path),

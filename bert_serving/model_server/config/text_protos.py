@@ -49,11 +49,11 @@ def read_config_file(path: Path, message: str | Message, *, kind: str = "config 
         InputError: the file cannot be read or parsed.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise InputError(f"Cannot read the {kind} {path}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise InputError(f"The {kind} {path} is not UTF-8 text") from None
+        raise InputError(f"The {kind} {path} is not UTF-8 text: encode it as UTF-8") from None
     return parse_config(text, message, source=str(path))
 
 

@@ -88,6 +88,18 @@ def prepare_regress(
     return _prepare(servable, request, _REGRESS, regression_pb2.RegressionResponse)
 
 
+def fitting_signatures(servable: Servable, method: str) -> list[str]:
+    """Names of the signatures that `classify` or `regress` accepts."""
+
+    def fits(name: str) -> bool:
+        try:
+            return bool(_METHODS[f"tensorflow/serving/{method}"].signature_outputs(servable, name))
+        except InvalidRequest:
+            return False
+
+    return [name for name in sorted(servable.functions) if fits(name)]
+
+
 def multi_inference_spec(request: inference_pb2.MultiInferenceRequest) -> model_pb2.ModelSpec:
     """Model and version of a request: those of its first task; nameless without tasks."""
     return request.tasks[0].model_spec if request.tasks else model_pb2.ModelSpec()

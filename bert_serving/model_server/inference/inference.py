@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from google.protobuf.message import Message
 
+from bert_serving.errors import InvalidRequest
 from bert_serving.model_server.inference.servable import Servable
 
 T = TypeVar("T")
@@ -32,6 +33,23 @@ class Inference(Generic[T]):
     outputs: tuple[str, ...]
     answer: Callable[[Mapping[str, np.ndarray]], T]
     request: Message | None = None
+
+    def check_nesting(self) -> None:
+        """Checks that strings are not nested deeper than declared: a graph may take them for rows.
+
+        Numbers are left to the graph, as in TensorFlow Serving.
+
+        Raises:
+            InvalidRequest: they are.
+        """
+        declared = self.servable.signatures[self.signature].inputs
+        for name, array in self.inputs.items():
+            shape = declared[name].tensor_shape
+            if array.dtype == object and not shape.unknown_rank and array.ndim > len(shape.dim):
+                raise InvalidRequest(
+                    f"Input {name} is nested {array.ndim} deep, with the shape {list(array.shape)}; the signature "
+                    f"{self.signature} takes a depth of {len(shape.dim)}: send one string for each row"
+                )
 
     def run(self) -> T:
         """Runs on the calling thread.

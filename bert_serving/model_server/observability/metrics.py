@@ -2,13 +2,16 @@
 
 import asyncio
 import contextlib
+import platform
 import weakref
 from collections.abc import Callable, Iterable, Iterator
+from importlib import metadata
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
+from bert_serving import __version__
 from bert_serving.model_server.batching.executor import Executor
 from bert_serving.model_server.batching.run import BatchRun
 from bert_serving.model_server.models.store import ModelStore, State, VersionRecord
@@ -24,15 +27,19 @@ _METHODS = {"predict": "Predict", "classify": "Classify", "regress": "Regress"}
 # TensorFlow Serving's name of its runtime for SavedModels, those of TensorFlow 2 included.
 _RUNTIME = "TF1"
 
+_BUILD = {
+    "version": __version__,
+    "tensorflow": metadata.version("tensorflow"),
+    "tensorflow_text": metadata.version("tensorflow-text"),
+    "python": platform.python_version(),
+}
+
 _MODEL = ("model_name", "version", "signature")
 _LOAD = ("model_path", "status")
 
 
 class Metrics:
-    """Counters and histograms of a server.
-
-    prometheus_client ends names of counters in `_total`, TensorFlow Serving and dashboards do not.
-    """
+    """Counters and histograms of a server."""
 
     def __init__(self, store: ModelStore, executor: Executor, log_dropped: Callable[[], int] = lambda: 0):
         """Registers the metrics; needs a running event loop.
@@ -76,6 +83,11 @@ class Metrics:
             ":bert_serving:request_log_dropped", "Sampled requests that were not logged", registry=self._registry
         ).set_function(log_dropped)
         self._registry.register(_VersionStates(store))
+        Gauge(":bert_serving:build_info", "1, with the versions in use", list(_BUILD), registry=self._registry).labels(
+            **_BUILD
+        ).set(1)
+        # Start time, processor time, memory and open files, by the names that all of Prometheus' clients use.
+        ProcessCollector(registry=self._registry)
         loads = Counter(
             ":tensorflow:cc:saved_model:load_attempt_count",
             "Attempts to load a version",
@@ -179,11 +191,13 @@ class _VersionStates(Collector):
 
 def _exposition(metrics: Iterable[Metric]) -> Iterator[str]:
     for metric in metrics:
-        yield f"# HELP {metric.name} {metric.documentation}\n# TYPE {metric.name} {metric.type}\n"
+        # prometheus_client ends counters in _total; TensorFlow Serving's, and dashboards of them, do not.
+        total = "_total" if metric.type == "counter" and not metric.name.startswith(":tensorflow:") else ""
+        yield f"# HELP {metric.name}{total} {metric.documentation}\n# TYPE {metric.name}{total} {metric.type}\n"
         for sample in metric.samples:
             if sample.name.endswith("_created"):
                 continue
-            name = sample.name.removesuffix("_total") if metric.type == "counter" else sample.name
+            name = metric.name + total if metric.type == "counter" else sample.name
             labels = ",".join(f'{key}="{_escaped(value)}"' for key, value in sample.labels.items())
             yield f"{name}{{{labels}}} {_number(sample.value)}\n" if labels else f"{name} {_number(sample.value)}\n"
 

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import unquote
 
+from starlette.exceptions import HTTPException
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -19,8 +20,15 @@ from bert_serving.model_server.inference.inference import Inference
 from bert_serving.model_server.inference.status_code import Status, status_of
 from bert_serving.model_server.requests import RequestHandler
 from bert_serving.model_server.rest_api import routes
-from bert_serving.model_server.rest_api.body import BodyReader, BodyTooLargeError, BodyTooSlowError
+from bert_serving.model_server.rest_api.body import (
+    BodyEncodingError,
+    BodyReader,
+    BodyTooLargeError,
+    BodyTooSlowError,
+    is_zipped,
+)
 from bert_serving.model_server.rest_api.json_text import quoted, write_document
+from bert_serving.model_server.rest_api.openapi import PATH as DESCRIPTION_PATH
 from bert_serving.model_server.rest_api.operations import RestApi
 from bert_serving.model_server.rest_api.routes import Endpoint, PathRoute
 from bert_serving.model_server.thread_pool import Workers
@@ -60,18 +68,20 @@ def build_rest_app(
     router = Router(
         [
             PathRoute("POST", routes.INFERENCE, inference.answer),
+            PathRoute("GET HEAD", routes.exactly(DESCRIPTION_PATH), _endpoint(lambda: _json(api.description()))),
             *(PathRoute("GET HEAD", routes.exactly(path), _endpoint(make)) for path, make in documents.items()),
             PathRoute("GET HEAD", routes.exactly("/healthz/live"), _endpoint(_live)),
             PathRoute("GET HEAD", routes.exactly("/healthz/ready"), _endpoint(lambda: _ready(api))),
-            PathRoute("GET", routes.STATUS, _model_endpoint(api.status)),
-            PathRoute("GET", routes.METADATA, _model_endpoint(api.metadata)),
-            PathRoute("GET", routes.MODELS, _endpoint(lambda: _json(api.models()))),
+            PathRoute("GET HEAD", routes.STATUS, _model_endpoint(api.status)),
+            PathRoute("GET HEAD", routes.METADATA, _model_endpoint(api.metadata)),
+            PathRoute("GET HEAD", routes.MODELS, _endpoint(lambda: _json(api.models()))),
             PathRoute("GET", routes.NAMELESS, _missing_name),
         ],
         redirect_slashes=False,
         default=request_response(_no_route),
     )
-    return _Cors(ExceptionMiddleware(router, {ClientDisconnect: _disconnected, Exception: _refused}), cors)
+    handlers = {ClientDisconnect: _disconnected, HTTPException: _not_allowed, Exception: _refused}
+    return _Cors(ExceptionMiddleware(router, handlers), cors)
 
 
 def _endpoint(make: Callable[[], Response]) -> Endpoint:
@@ -127,7 +137,9 @@ class _Cors:
 
     async def _preflight(self, scope: Scope, receive: Receive, send: Send) -> None:
         origin = Request(scope).headers.get("origin", "")
-        response = Response(status_code=200 if origin.startswith(("http://", "https://")) else 400)
+        # "OPTIONS *" asks whether the server is there (RFC 9110, section 9.3.7).
+        accepted = origin.startswith(("http://", "https://")) or scope["raw_path"] == b"*"
+        response = Response(status_code=200 if accepted else 400)
         await response(scope, receive, send)
 
 
@@ -158,8 +170,8 @@ class _InferenceEndpoint:
         return _json(text)
 
     async def _inference(self, request: Request) -> Inference[str]:
+        zipped = is_zipped(request)
         body = await self._bodies.read(request)
-        zipped = request.headers.get("content-encoding", "").lower() == "gzip"
 
         def prepare() -> Inference[str]:
             plain = self._bodies.unzipped(body) if zipped else body
@@ -229,6 +241,11 @@ async def _disconnected(request: Request, error: Exception) -> Response:  # noqa
     return Response(status_code=_CLIENT_CLOSED_REQUEST)
 
 
+async def _not_allowed(request: Request, error: Exception) -> Response:  # noqa: ARG001  starlette passes both
+    assert isinstance(error, HTTPException)
+    return _json(write_document({"error": quoted(error.detail)}), error.status_code, error.headers)
+
+
 async def _refused(request: Request, error: Exception) -> Response:  # noqa: ARG001  starlette passes both
     return _error_response(status_of(error), error)
 
@@ -237,6 +254,8 @@ def _error_response(status: Status, error: Exception) -> Response:
     text = write_document({"error": quoted(status.message)})
     if isinstance(error, BodyTooLargeError):
         return _json(text, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    if isinstance(error, BodyEncodingError):
+        return _json(text, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, {"Accept-Encoding": "gzip"})
     if isinstance(error, BodyTooSlowError):
         # Bytes that still come would be taken for the next request.
         return _json(text, HTTPStatus.REQUEST_TIMEOUT, {"Connection": "close"})

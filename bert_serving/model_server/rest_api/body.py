@@ -1,11 +1,15 @@
 """The body of a REST request: size limit, timeout and gzip."""
 
 import asyncio
+import gzip
+import io
 import zlib
 
 from starlette.requests import Request
 
 from bert_serving.errors import DeadlineExceeded, InvalidRequest
+
+_PIECE_BYTES = 1 << 20
 
 
 class BodyTooLargeError(InvalidRequest):
@@ -14,6 +18,25 @@ class BodyTooLargeError(InvalidRequest):
 
 class BodyTooSlowError(DeadlineExceeded):
     """A body that does not arrive in time: HTTP 408."""
+
+
+class BodyEncodingError(InvalidRequest):
+    """A body with another Content-Encoding than gzip: HTTP 415."""
+
+
+def is_zipped(request: Request) -> bool:
+    """Whether the body is gzip data, by Content-Encoding.
+
+    Raises:
+        BodyEncodingError: it has another encoding.
+    """
+    listed = ",".join(request.headers.getlist("content-encoding")).lower().split(",")
+    encodings = [name for item in listed if (name := item.strip()) not in ("", "identity")]
+    if encodings and encodings not in (["gzip"], ["x-gzip"]):
+        raise BodyEncodingError(
+            f"Content-Encoding {', '.join(encodings)!r} is not supported: send gzip, or no encoding"
+        )
+    return bool(encodings)
 
 
 class BodyReader:
@@ -68,15 +91,15 @@ class BodyReader:
             BodyTooLargeError: it unpacks to more bytes than the limit.
             InvalidRequest: it is not gzip data.
         """
-        unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+        plain = bytearray()
         try:
-            plain = unpacker.decompress(body, self._max_bytes + 1)
-        except zlib.error:
+            with gzip.open(io.BytesIO(body)) as file:
+                while piece := file.read(_PIECE_BYTES):
+                    plain += piece
+                    self._check_size(len(plain))
+        except (EOFError, OSError, zlib.error):
             raise InvalidRequest("The body is not gzip data, as its Content-Encoding says") from None
-        self._check_size(len(plain))
-        if not unpacker.eof:
-            raise InvalidRequest("The body is not gzip data, as its Content-Encoding says")
-        return plain
+        return bytes(plain)
 
     def _check_size(self, size: int) -> None:
         if size > self._max_bytes:

@@ -11,13 +11,18 @@ import fcntl
 import logging
 import socket
 import ssl
+import sys
 import termios
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any
 
+import h11
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from bert_serving.model_server.rest_api.json_text import quoted, write_document
 
 # uvicorn's own logger has no handler, so that Python would write a line to stderr for each
 # malformed request. What goes wrong in this server is logged where it happens.
@@ -26,11 +31,17 @@ _SILENT.addHandler(logging.NullHandler())
 _SILENT.setLevel(logging.CRITICAL)
 _SILENT.propagate = False
 
+# What to do about an error of h11 that does not say it.
+_REMEDIES = {
+    "illegal request line": ": percent-encode blanks and letters outside ASCII in the address",
+    "Receive buffer too long": ": send a shorter address and shorter headers",
+}
+
 # How long a connection waits for its next request: longer than clients keep one (httpx 5 s,
 # browsers and proxies a minute), for a request on a connection that is just being closed is lost.
 _KEEP_ALIVE_SECONDS = 75
 _STARTUP_POLL_SECONDS = 0.005
-# For the last answers to leave, once the time for requests is over.
+# For the last answers to leave, once the time for requests is over or a connection is given up.
 _LAST_SECONDS = 1.0
 
 
@@ -113,6 +124,11 @@ class TimeoutProtocol(H11Protocol):
         self._stop_timer("send")
         super().connection_lost(exc)
 
+    def data_received(self, data: bytes) -> None:
+        """Reads requests; drops what follows one that is malformed."""
+        if self.conn.their_state is not h11.ERROR:
+            super().data_received(data)
+
     def handle_events(self) -> None:
         """Reads what has arrived, also while the request before was answered."""
         super().handle_events()
@@ -121,6 +137,26 @@ class TimeoutProtocol(H11Protocol):
         elif self.timeout_keep_alive_task is None:
             # The headers are incomplete. Further bytes do not restart the timer.
             self._start_header_timer()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answers what is not HTTP/1.1, in JSON as all errors; called while h11's error is handled."""
+        error = sys.exception()
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):  # else the answer has begun
+            reason = str(error or msg).partition(": bytearray")[0]
+            text = f"Malformed HTTP request: {reason}{_REMEDIES.get(reason, '')}"
+            content = write_document({"error": quoted(text)}).encode("utf-8", errors="replace")
+            status = HTTPStatus(getattr(error, "error_status_hint", HTTPStatus.BAD_REQUEST))
+            headers = {"Content-Type": "application/json", "Content-Length": str(len(content)), "Connection": "close"}
+            head = h11.Response(status_code=status, reason=status.phrase.encode(), headers=list(headers.items()))
+            for event in (head, h11.Data(data=content), h11.EndOfMessage()):
+                self.transport.write(self.conn.send(event))
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        # To close at once while bytes arrive would reset the connection, and the answer with it.
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.loop.call_later(_LAST_SECONDS, self.transport.close)
 
     def pause_writing(self) -> None:
         """The buffers between here and the client are full."""

@@ -20,13 +20,18 @@ from bert_serving.model_server.rest_api.json_text import Node, excerpt, quoted, 
 TensorInfos = Mapping[str, meta_graph_pb2.TensorInfo]
 
 _BASE64 = "b64"
-_BYTES_SUFFIX = "_bytes"
+# String outputs whose name ends so are answered as base64.
+BYTES_SUFFIX = "_bytes"
 
 # numpy has at most 64 dimensions, one of which is the batch.
 _HIGHEST_RANK = 63
 
-_FLOATS = (types_pb2.DT_FLOAT, types_pb2.DT_DOUBLE)
-_INTEGERS = tuple(types_pb2.DataType.Value(f"DT_{sign}INT{bits}") for sign in ("", "U") for bits in (8, 16, 32, 64))
+# JSON's type for the elements of each data type that it can carry.
+JSON_TYPES = {types_pb2.DT_FLOAT: "number", types_pb2.DT_DOUBLE: "number"}
+JSON_TYPES |= {
+    types_pb2.DataType.Value(f"DT_{sign}INT{bits}"): "integer" for sign in ("", "U") for bits in (8, 16, 32, 64)
+}
+JSON_TYPES |= {types_pb2.DT_STRING: "string", types_pb2.DT_BOOL: "boolean"}
 
 
 class Layout(Enum):
@@ -231,16 +236,23 @@ def _collect(value: Any, level: int, shape: tuple[int, ...], leaves: list[Any], 
 
 def _converter(dtype: int) -> Callable[[Any], Any]:
     """The conversion of a JSON value to an element of a tensor."""
-    if dtype in _FLOATS:
-        return lambda value: _to_float(value, dtype)
-    if dtype in _INTEGERS:
-        limits = np.iinfo(_numpy_type(dtype))
-        return lambda value: _to_integer(value, dtype, int(limits.min), int(limits.max))
-    if dtype == types_pb2.DT_STRING:
-        return _to_bytes
-    if dtype == types_pb2.DT_BOOL:
-        return _to_boolean
+    match JSON_TYPES.get(dtype):
+        case "number":
+            return lambda value: _to_float(value, dtype)
+        case "integer":
+            return lambda value: _to_integer(value, dtype, *number_limits(dtype))
+        case "string":
+            return _to_bytes
+        case "boolean":
+            return _to_boolean
     return lambda value: _no_conversion(value, dtype)
+
+
+def number_limits(dtype: int) -> tuple[float, float]:
+    """The least and the greatest finite value of a data type of numbers, as they are written."""
+    kind, read = _numpy_type(dtype), int if JSON_TYPES[dtype] == "integer" else float
+    limits: Any = np.iinfo(kind) if read is int else np.finfo(kind)
+    return read(str(limits.min)), read(str(limits.max))
 
 
 def _numpy_type(dtype: int) -> Any:
@@ -258,7 +270,7 @@ def _to_float(value: Any, dtype: int) -> float:
         raise InvalidRequest("JSON Parse error: Number too big to be stored in double.") from None
 
 
-def _to_integer(value: Any, dtype: int, lowest: int, highest: int) -> int:
+def _to_integer(value: Any, dtype: int, lowest: float, highest: float) -> int:
     if type(value) is not int or not lowest <= value <= highest:
         raise _wrong_type(value, dtype)
     return value
@@ -345,7 +357,7 @@ def _common_batch_size(outputs: Mapping[str, np.ndarray]) -> int:
 
 def _node(name: str, array: np.ndarray) -> Node:
     if array.dtype == object:
-        write = _base64_text if name.endswith(_BYTES_SUFFIX) else _string_text
+        write = _base64_text if name.endswith(BYTES_SUFFIX) else _string_text
         return _nested([write(value) for value in array.ravel()], array.shape)
     if array.dtype in (np.float32, np.float64):
         return _nested(float_texts(array.ravel()), array.shape)

@@ -1,6 +1,8 @@
 """JSON of the REST API, with TensorFlow Serving's extensions of the standard and its layout."""
 
+import codecs
 import json
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +10,6 @@ from typing import Any
 from bert_serving.errors import InvalidRequest
 
 _SPACE = re.compile(r"[ \t\n\r]*")
-_DECODER = json.JSONDecoder()
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
 _MAX_EXCERPT_BYTES = 256
 
@@ -20,11 +21,14 @@ def parse_json_object(body: bytes) -> dict[str, Any]:
     """Reads the JSON object at the start of `body`.
 
     As in TensorFlow Serving, NaN, Infinity and -Infinity are numbers, and bytes after the object
-    are ignored, valid UTF-8 or not.
+    are ignored, valid UTF-8 or not. So is a byte-order mark before it.
 
     Raises:
-        InvalidRequest: not JSON, or not an object.
+        InvalidRequest: not JSON in UTF-8, not an object, or a key comes twice in an object.
     """
+    if not (encoding := json.detect_encoding(body)).startswith("utf-8"):
+        raise InvalidRequest(f"JSON Parse error: The document is {encoding.upper()}: encode it as UTF-8")
+    body = body.removeprefix(codecs.BOM_UTF8)
     try:
         text, broken = body.decode("utf-8"), None
     except UnicodeDecodeError as error:
@@ -36,17 +40,38 @@ def parse_json_object(body: bytes) -> dict[str, Any]:
         value, _ = _DECODER.raw_decode(text, start)
     except json.JSONDecodeError as error:
         if broken is not None:  # the object, or its incomplete start, reaches up to the invalid UTF-8
-            raise InvalidRequest(f"JSON Parse error: Invalid encoding in string. at offset: {broken}") from None
+            raise InvalidRequest(
+                f"JSON Parse error: Invalid encoding in string. at offset: {broken}: encode it as UTF-8"
+            ) from None
         reason = "Invalid value" if error.msg == "Expecting value" else error.msg
         raise InvalidRequest(f"JSON Parse error: {reason}. at offset: {len(text[: error.pos].encode())}") from None
     except RecursionError:
         raise InvalidRequest("JSON Parse error: The document is nested too deeply.") from None
     except ValueError:
-        # An integer of more digits than Python converts.
+        # An infinite decimal, or an integer of more digits than Python converts.
         raise InvalidRequest("JSON Parse error: Number too big to be stored in double.") from None
     if not isinstance(value, dict):
         raise InvalidRequest(f"JSON Value: {excerpt(value)} Is not object")
     return value
+
+
+def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(members)
+    if len(values) < len(members):
+        names = [name for name, _ in members]
+        repeated = next(name for name in values if names.count(name) > 1)
+        raise InvalidRequest(f"JSON Parse error: The key {quoted(repeated)} comes twice in an object: give it once")
+    return values
+
+
+def _decimal(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(text)
+    return value
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=_decimal)
 
 
 def excerpt(value: Any) -> str:

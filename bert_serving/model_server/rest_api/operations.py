@@ -1,5 +1,6 @@
 """The operations of the REST API, without HTTP: a model and a body in, a JSON text out."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -17,6 +18,7 @@ from bert_serving.model_server.models.store import ModelStore, State
 from bert_serving.model_server.rest_api.json_examples import read_examples
 from bert_serving.model_server.rest_api.json_tensors import float_texts, read_tensors, signature_name, write_tensors
 from bert_serving.model_server.rest_api.json_text import Node, parse_json_object, quoted, write_document
+from bert_serving.model_server.rest_api.openapi import openapi_document
 
 
 class RestApi:
@@ -43,6 +45,10 @@ class RestApi:
     def models(self) -> str:
         """All models with the states of their versions and their labels."""
         return write_document({"models": [self._model(name) for name in self._store.names()]})
+
+    def description(self) -> str:
+        """The OpenAPI description of this API."""
+        return json.dumps(openapi_document(self._store), indent=1, ensure_ascii=False) + "\n"
 
     def status(self, spec: model_pb2.ModelSpec) -> str:
         """The states of a model's versions, in the form of GetModelStatus."""

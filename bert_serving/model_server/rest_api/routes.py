@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
 from urllib.parse import unquote
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, request_response
@@ -17,13 +19,22 @@ from bert_serving.names import version_number
 _VERSION = r"(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
 _MODEL = rf"/v1/models/(?P<name>[^/:]+){_VERSION}"
 _API = re.compile(r"/v1/.*", re.IGNORECASE)
-INFERENCE = re.compile(rf"{_MODEL}:(?P<method>classify|regress|predict)", re.IGNORECASE)
+# Some libraries encode the colon, which can mean nothing else here.
+INFERENCE = re.compile(rf"{_MODEL}(?::|%3A)(?P<method>classify|regress|predict)", re.IGNORECASE)
 STATUS = re.compile(_MODEL, re.IGNORECASE)
 METADATA = re.compile(rf"{_MODEL}/metadata", re.IGNORECASE)
 MODELS = re.compile(r"/v1/models", re.IGNORECASE)
 # A model may have the name "versions" or "metadata", so that the routes above must be tried first.
 NAMELESS = re.compile(rf"/v1/models{_VERSION}(?:/metadata)?", re.IGNORECASE)
 
+<<<<<<< HEAD
+=======
+# A request line with a whole address (RFC 9112, section 3.2.2). Its host and scheme are not compared
+# with this server's: there may be a proxy in between. Names and passwords in it are refused.
+_ADDRESS = re.compile(r"https?://[^/?#@]+(?P<path>/.*)?", re.IGNORECASE)
+_HIGHEST_VERSION = 2**63 - 1
+
+>>>>>>> 34b5d61718caf662f65aa8db4c1d3d3478251bf8
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -31,7 +42,7 @@ class PathRoute(BaseRoute):
     """A route by a regular expression over the path as it was sent.
 
     starlette's Route decodes the path first, minds the case and answers 405 to other methods, none
-    of which TensorFlow Serving does.
+    of which TensorFlow Serving does. Outside its API, other methods get 405.
     """
 
     def __init__(self, methods: str, path: re.Pattern[str], endpoint: Endpoint):
@@ -48,11 +59,22 @@ class PathRoute(BaseRoute):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Whether a request belongs to this route, and its path parameters."""
-        match = self._path.fullmatch(_raw_path(scope)) if scope["method"] in self._methods else None
-        return (Match.NONE, {}) if match is None else (Match.FULL, {"path_params": match.groupdict()})
+        path = _raw_path(scope)
+        match = self._path.fullmatch(path)
+        if match is None or (scope["method"] not in self._methods and _API.fullmatch(path)):
+            return Match.NONE, {}
+        kind = Match.FULL if scope["method"] in self._methods else Match.PARTIAL
+        return kind, {"path_params": match.groupdict()}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers a request."""
+        """Answers a request.
+
+        Raises:
+            HTTPException: the path has no such method.
+        """
+        if scope["method"] not in self._methods:
+            text = f"{scope['method']} is not allowed at {_raw_path(scope)}: send {' or '.join(self._methods)}"
+            raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, text, {"Allow": ", ".join(self._methods)})
         await self._app(scope, receive, send)
 
 
@@ -63,14 +85,15 @@ def exactly(path: str) -> re.Pattern[str]:
 
 def _raw_path(scope: Scope) -> str:
     """The path as it was sent: percent-encoded, without the query."""
-    path: bytes = scope["raw_path"]
-    return path.decode("ascii")
+    target: str = scope["raw_path"].decode("ascii")
+    address = None if target.startswith("/") else _ADDRESS.fullmatch(target)
+    return target if address is None else address["path"] or "/"
 
 
 def no_route(request: Request) -> RequestError:
     """The error for a request that no route takes."""
     path = _raw_path(request.scope)
-    if _API.fullmatch(path):
+    if _API.fullmatch(path) or not path.startswith("/"):
         return InvalidRequest(f"Malformed request: {request.method} {path}")
     return ServableNotFound(f"Nothing at {path}: the API begins with /v1/models/")
 

@@ -84,11 +84,27 @@ def test_a_flag_sets_its_option(arguments, attribute, value):
         (["--model_basepath=/m"], "the nearest known flag is --model_base_path"),
         (["--rest_port=1"], "the nearest known flag is --rest_api_port"),
         (["--enable_batchin"], "the nearest known flag is --enable_batching"),
-        (["-port=1"], "the nearest known flag is --port"),
+        (["-port=1"], "Unknown flag -port; the nearest known flag is --port"),
         (["stray"], "Unexpected argument stray"),
         (["--port=x"], "'x' is not a whole number"),
         (["--port=70000"], "'70000' is not a port"),
         (["--port=-1"], "'-1' is not a whole number"),
+        (["--port=8500.0"], "'8500.0' is not a whole number"),
+        (["--port=0.0.0.0:8500"], "'0.0.0.0:8500' is not a whole number"),
+        (["--port="], "'' is not a whole number"),
+        (["--port"], "--port: expected one argument"),
+        (["--rest_api_port=8500"], "cannot share port 8500"),
+        (["--enable_batching", "yes"], "'yes' is neither true nor false"),
+        (["--enable_batching="], "'' is neither true nor false"),
+        (["--noenable_batching"], "the nearest known flag is --enable_batching"),
+        (["–port=8500"], "Unexpected argument –port=8500: everything is given as --flag=value"),
+        (["--rest_api_timeout_in_ms=99999999999999999999"], "is above 2147483647, the greatest value"),
+        (["--grpc_max_threads=999999999"], "'999999999' is above 4096, the greatest value"),
+        (["--num_load_threads=5000"], "'5000' is above 4096"),
+        (["--tensorflow_intra_op_parallelism=99999999999"], "is above 4096"),
+        (["--file_system_poll_wait_seconds=0.5"], "'0.5' is not a whole number"),
+        (["--load_retry_interval_micros=9999999999999999999"], "is not a whole number of microseconds"),
+        (["--grpc_channel_arguments=a=9999999999"], "'a=9999999999' is above 2147483647"),
         (["--enable_model_warmup=maybe"], "'maybe' is neither true nor false"),
         (["--port=1", "--rest_api_port=1"], "cannot share port 1"),
         (["--port=0"], "--grpc_socket_path is required"),
@@ -129,8 +145,60 @@ def test_flags_without_meaning_here_are_listed():
         [*MODEL, "--flush_filesystem_caches", "--port=0", "--grpc_socket_path=/s", "--enable_profiler=false"]
     )
     assert set(flags.without_effect) == {"--flush_filesystem_caches", "--enable_profiler"}
-    assert parse_flags([*MODEL, "--grpc_max_threads=3", "--enable_batching"]).without_effect == ("--grpc_max_threads",)
     assert parse_flags([*MODEL, "--grpc_max_threads=3"]).without_effect == ()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (["--grpc_max_threads=3", "--enable_batching"], "--grpc_max_threads (with --enable_batching: "),
+        (["--max_batch_tokens=5"], "--max_batch_tokens (without --enable_batching)"),
+        (["--enable_per_model_batching_parameters"], "(without --enable_batching)"),
+        (["--rest_api_timeout_in_ms", "5"], "--rest_api_timeout_in_ms (without --rest_api_port)"),
+        (["--no-page", "--rest_api_port=0"], "--no-page (without --rest_api_port)"),
+        (["--model_config_file_poll_wait_seconds=5"], "(without --model_config_file)"),
+        (["--request_log_sampling_rate=0.5"], "--request_log_sampling_rate (without --request_log)"),
+    ],
+)
+def test_a_flag_without_effect_is_listed_with_the_flag_that_it_lacks(arguments, shown):
+    (listed,) = parse_flags([*MODEL, *arguments]).without_effect
+    assert shown in listed
+
+
+def test_name_and_path_are_listed_beside_a_model_config_file(tmp_path):
+    path = config_file(tmp_path, f"model_config_list {{ {entry()} }}")
+    flags = parse_flags([*MODEL, f"--model_config_file={path}"])
+    assert flags.without_effect == tuple(f"--model_{name} (with --model_config_file)" for name in ("name", "base_path"))
+
+
+def test_metrics_that_are_not_switched_on_are_listed(tmp_path):
+    file = tmp_path / "monitoring.config"
+    file.write_text('prometheus_config { path: "/metrics" }')
+    flags = parse_flags([*MODEL, "--rest_api_port=1", f"--monitoring_config_file={file}"])
+    assert flags.options.metrics_path is None
+    assert flags.without_effect == ("--monitoring_config_file (its prometheus_config has no enable: true)",)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown", "value"),
+    [
+        (["--port=1", "--port=2"], ("--port is given 2 times, as 1, 2: the last one counts",), 2),
+        (["--port", "1", "--port=2"], ("--port is given 2 times, as 1, 2: the last one counts",), 2),
+        (["--port=3", "--port", "2", "--port=3"], ("--port is given 3 times, as 3, 2, 3: the last one counts",), 3),
+        (["--port=1", "--port=1"], (), 1),
+    ],
+)
+def test_a_flag_that_is_given_twice_is_listed_and_the_last_counts(arguments, shown, value):
+    flags = parse_flags([*MODEL, *arguments])
+    assert (flags.repeated, flags.options.port) == (shown, value)
+
+
+def test_a_switch_that_is_given_both_ways_is_listed():
+    flags = parse_flags([*MODEL, "--enable_batching", "--enable_batching=false"])
+    assert (flags.repeated, flags.options.batching) == (
+        ("--enable_batching is given 2 times, as true, false: the last one counts",),
+        None,
+    )
 
 
 # main.cc of TensorFlow Serving 2.20.0.
@@ -174,6 +242,12 @@ def test_the_monitoring_config_file_says_where_the_metrics_are(tmp_path, text, p
     [
         (read_metrics_path, "prometheus {}", "Error parsing text-format tensorflow.serving.MonitoringConfig"),
         (read_metrics_path, 'prometheus_config { enable: true path: "m" }', "does not begin with a slash"),
+        (read_metrics_path, 'prometheus_config { enable: true path: "/" }', "needs a name in plain letters"),
+        (read_metrics_path, 'prometheus_config { enable: true path: "/m?x" }', "needs a name in plain letters"),
+        (read_metrics_path, 'prometheus_config { enable: true path: "/my metrics" }', "needs a name in plain letters"),
+        (read_metrics_path, 'prometheus_config { enable: true path: "/v1/models" }', "is taken by this server"),
+        (read_metrics_path, 'prometheus_config { enable: true path: "/healthz/live" }', "is taken by this server"),
+        (read_metrics_path, 'prometheus_config { enable: true path: "/openapi.json" }', "is taken by this server"),
         (read_tls, "key: 1", "Error parsing text-format tensorflow.serving.SSLConfig"),
         (read_tls, 'server_key: "/etc/key.pem" server_cert: "c"', "server_key holds no PEM text"),
         (
@@ -220,6 +294,22 @@ def test_the_model_config_file_sets_the_version_policy(tmp_path, body, policy):
     assert read_model_config_file(path) == [ModelConfig("m", Path("/models/m"), policy)]
 
 
+@pytest.mark.parametrize("edit", [lambda text: "\ufeff" + text, lambda text: text.replace(" ", "\r\n")])
+def test_a_config_file_of_another_editor_is_read(tmp_path, edit):
+    path = tmp_path / "models.config"
+    path.write_bytes(edit(f"model_config_list {{ {entry()} }}").encode())
+    assert [config.name for config in read_model_config_file(path)] == ["m"]
+    path.write_bytes(path.read_bytes().decode().encode("utf-16"))
+    with pytest.raises(InputError, match=r"models\.config is not UTF-8 text: encode it as UTF-8"):
+        read_model_config_file(path)
+
+
+@pytest.mark.parametrize("text", ["", "\n# nothing\n", "model_config_list {}"])
+def test_a_model_config_file_without_a_model_is_named(tmp_path, text):
+    with pytest.raises(InputError, match=r"models\.config lists no model: add a config to its model_config_list"):
+        parse_flags([f"--model_config_file={config_file(tmp_path, text)}"])
+
+
 def test_the_deprecated_model_type_still_stands_for_a_platform(tmp_path):
     path = config_file(tmp_path, f"model_config_list {{ {entry(platform='model_type: TENSORFLOW')} }}")
     assert [config.name for config in read_model_config_file(path)] == ["m"]
@@ -253,6 +343,10 @@ def test_the_model_config_file_wins_over_name_and_path(tmp_path):
             "Model m requests unsupported platform torch",
         ),
         (f"model_config_list {{ {entry(name='')} }}", "has no name"),
+        (
+            f"""model_config_list {{ {entry('version_labels { key: "" value: 1 }')} }}""",
+            "Model m has a version label without a name",
+        ),
         (
             f"model_config_list {{ {entry('model_version_policy { specific {} }')} }}",
             "asks for specific versions, but lists none",
@@ -320,6 +414,9 @@ def test_the_batching_parameters_file_sets_the_limits(tmp_path):
         ("max_batch_sizes { value: 64 }", "Error parsing text-format tensorflow.serving.BatchingParameters"),
         ("max_batch_size { value: 0 }", "max_batch_size is 0: give a number of at least 1"),
         ("batch_timeout_micros { value: -1 }", "batch_timeout_micros is -1"),
+        ("batch_timeout_micros { value: 1000000000000 }", "give 0 to 60000000, which is a minute"),
+        ("num_batch_threads { value: 1000000000 }", "num_batch_threads is 1000000000: give at most 4096"),
+        ("max_batch_size { value: 9223372036854775808 }", "Value out of range: 9223372036854775808"),
         (
             "max_batch_size { value: 64 } allowed_batch_sizes: 8 allowed_batch_sizes: 32",
             "Last entry in allowed_batch_sizes must match max_batch_size; last entry was 32; expected 64",
