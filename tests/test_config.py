@@ -77,6 +77,19 @@ def write(folder: Path, text: str) -> Path:
 # === Problems ===
 
 
+@pytest.mark.parametrize("label", [5, [], ["a", 3], None])
+def test_a_label_column_is_a_name_or_a_list_of_names(label):
+    (problem,) = problems_of({"data": {"train": "a.csv", "label": label}, "encoder": {"name": "a"}})
+    assert problem == f"data.label: expected the name of a column or a list of such names, got {label!r}"
+
+
+def test_a_list_of_label_columns_is_for_a_multilabel_head():
+    tables = {"data": {"train": "a.csv", "label": ["a", "b"]}, "encoder": {"name": "a"}}
+    (problem,) = problems_of(tables)
+    assert "data.label lists 2 columns of 0 and 1, which is for a multilabel head, not for a softmax head" in problem
+    assert parse_run_config(tables | {"head": {"kind": "multilabel"}}).data.label == ("a", "b")
+
+
 def test_every_problem_of_a_run_file_is_reported_at_once():
     problems = problems_of(
         {

@@ -58,17 +58,25 @@ def read_text(path: Path, reading: Reading | None = None) -> str:
         reading: is told of another encoding than UTF-8.
 
     Raises:
-        DataError: the file is missing, damaged, not text, or in another encoding.
+        DataError: the file is missing, damaged, or in another encoding.
     """
     return decode(path, read_bytes(path), reading)
 
 
-def decode(path: Path, content: bytes, reading: Reading | None = None) -> str:
-    """The text of a file's bytes, as `read_text`."""
+def check_is_table(path: Path, content: bytes) -> None:
+    """Checks that bytes do not begin as those of another kind of file do.
+
+    Raises:
+        DataError: they do; names the kind and what to do.
+    """
     beginning = content[:_SAMPLE].lstrip().lower()
     for magic, kind, remedy in _OTHER_KINDS:
         if beginning.startswith(magic.lower()):
-            raise DataError(f"{path}: is {kind}, not text; {remedy}")
+            raise DataError(f"{path}: is {kind}, not a table as text; {remedy}")
+
+
+def decode(path: Path, content: bytes, reading: Reading | None = None) -> str:
+    """The text of a file's bytes, as `read_text`."""
     mark, encoding = next(((mark, name) for mark, name in _MARKS if content.startswith(mark)), (b"", "UTF-8"))
     if not mark and content[:_SAMPLE].count(0) * 4 >= len(content[:_SAMPLE]) > 0:
         raise DataError(f"{path}: is not valid UTF-8 but UTF-16 without a byte order mark; convert the file to UTF-8")

@@ -56,7 +56,8 @@ def read_label_folders(path: Path, reading: Reading) -> list[tuple[str, str, str
         else:
             folders.append(entry)
     if not folders:
-        raise DataError(f"{path}: has no label folders; make one sub-folder of .txt files for each label")
+        remedy = ", or name the files in it" if any(path.iterdir()) else ""
+        raise DataError(f"{path}: has no label folders; make one sub-folder of .txt files for each label{remedy}")
     files_of = {folder: text_files(folder, reading) for folder in folders}
     _check_layout(path, files_of)
     rows = []
@@ -67,9 +68,7 @@ def read_label_folders(path: Path, reading: Reading) -> list[tuple[str, str, str
             rows.append((str(file.relative_to(path)), text, folder.name))
     nested = sum(file.parent != folder for folder, files in files_of.items() for file in files)
     if nested:
-        reading.repair(
-            f"{path.name}: {counted(nested, 'text')} in nested folders have the label of the folder at the top"
-        )
+        reading.repair(f"{path.name}: {counted(nested, 'text')} from nested folders, labeled by the folder at the top")
     return rows
 
 
@@ -80,9 +79,10 @@ def _check_layout(path: Path, files_of: dict[Path, list[Path]]) -> None:
     names = [folder.name for folder in files_of]
     are_nested = all(file.parent != folder for folder, files in files_of.items() for file in files)
     if are_nested and {name.lower() for name in names} <= _SPLIT_NAMES:
+        example = next((name for name in names if name.lower().startswith("train")), names[0])
         raise DataError(
             f"{path}: its folders {listed(names)} are splits, not labels; name each as a split of its own, such as "
-            f"data.train = {str(path / names[0])!r}"
+            f"{path / example}"
         )
 
 

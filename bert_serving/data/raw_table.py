@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bert_serving.data.file_text import AS_CSV, decode, read_bytes, split_lines
+from bert_serving.data.file_text import AS_CSV, check_is_table, decode, read_bytes, split_lines
 from bert_serving.data.parquet_file import read_parquet
 from bert_serving.data.reading import BLANK_LINE, Reading
 from bert_serving.data.separated import OWN_SEPARATORS, read_separated
@@ -129,6 +129,7 @@ def read_raw_table(path: Path, columns: Sequence[str] | None = None) -> RawTable
         rows = max(map(len, values), default=0)
         positions = [f"row {number}" for number in range(1, rows + 1)]
         return RawTable(path, names, values, positions, reading, class_names)
+    check_is_table(path, content)
     text = decode(path, content, reading)
     if kind in OWN_SEPARATORS:
         header, records = read_separated(path, text, kind, columns, reading)

@@ -10,7 +10,6 @@ from functools import cache
 import numpy as np
 
 from bert_serving.contract import Head
-from bert_serving.data.splits import label_names
 from bert_serving.evaluation.intervals import Interval, mean_interval, share_interval
 from bert_serving.evaluation.predictions import Predictions
 from bert_serving.text.tfidf import WORD
@@ -123,9 +122,10 @@ def _cut(token_lengths: np.ndarray, sequence_length: int) -> _Slices:
 
 
 def _by_label(predictions: Predictions) -> _Slices:
-    names = [label_names(label) for label in predictions.table.labels]
+    true = predictions.y_true
     slices = {
-        name: np.asarray([row for row, labels in enumerate(names) if name in labels]) for name in predictions.labels
+        name: np.flatnonzero(true[:, number] if true.ndim == 2 else true == number)
+        for number, name in enumerate(predictions.labels)
     }
     return {name: rows for name, rows in slices.items() if len(rows)}
 

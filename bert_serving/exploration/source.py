@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bert_serving.config import DataConfig, EncoderConfig, HeadConfig, RunConfig, load_run_file
+from bert_serving.config import EncoderConfig, RunConfig, load_run_file, parse_run_config
 from bert_serving.contract import Head
 from bert_serving.data.splits import load_splits, resolve_labels
 from bert_serving.data.table import read_table
@@ -33,7 +33,7 @@ class ExplorationSource:
             else 128.
         columns: columns "text", "text_pair" and "label" of labeled text, or several for "label"; missing or None
             for the defaults.
-        head: what the labels of labeled text are; None for softmax.
+        head: what the labels of labeled text are; None for softmax, for several label columns multilabel.
     """
 
     path: Path
@@ -96,11 +96,13 @@ class ExplorationSource:
         if self.overrides:
             raise InputError(f"{self.path}: --set is for a run file (.toml); use the options for labeled text instead")
         columns = {name: value for name, value in self.columns.items() if value is not None}
-        return RunConfig(
-            data=DataConfig.model_validate({"train": (self.path,), **columns}),
-            encoder=EncoderConfig(name=DEFAULT_ENCODER),
-            head=HeadConfig(kind=self.head or Head.SOFTMAX),
-        )
+        head = self.head or (Head.MULTILABEL if isinstance(columns.get("label"), tuple) else Head.SOFTMAX)
+        tables = {
+            "data": {"train": (self.path,), **columns},
+            "encoder": {"name": DEFAULT_ENCODER},
+            "head": {"kind": head},
+        }
+        return parse_run_config(tables, source=str(self.path))
 
 
 def encoder_name(encoder: EncoderConfig) -> str:

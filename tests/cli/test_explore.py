@@ -90,6 +90,37 @@ class TestAFile:
         assert (status, json.loads(out)["rows"]) == (0, {"train": 40})
         assert f"40 rows · {head} head" in (tmp_path / "page.html").read_text("utf-8")
 
+    def test_tells_what_was_left_out_in_every_output(self, encoder_folder, rows, explore, tmp_path):
+        for number, (text, label) in enumerate(rows):
+            folder = tmp_path / "texts" / label
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{number}.TXT").write_text(text)
+            (folder / f"._{number}.TXT").write_text("Mac OS X")
+        status, out, _ = explore("texts", "--encoder", encoder_folder)
+        assert status == 0
+        assert re.search(r"left out +│ 60 hidden files", out)
+        assert "train: left out: 60 hidden files" in out
+        assert "60 hidden files" in (tmp_path / "texts.explore.html").read_text("utf-8")
+        answer = json.loads(explore("texts", "--encoder", encoder_folder, "--json").out)
+        assert answer["rows"] == {"train": 60}
+        assert answer["audit"]["splits"]["train"]["left_out"] == {"hidden file": 60}
+
+    def test_may_have_a_column_of_0_and_1_for_each_label(self, encoder_folder, rows, explore, tmp_path):
+        lines = [f"{text};{int('good' in text)};{int('bad' in text)}" for text, _ in rows]
+        (tmp_path / "marks.csv").write_text("\n".join(["comment;up;down", *lines]))
+        options = ["marks.csv", "--encoder", encoder_folder, "--text", "comment", "--label", "up,down", "--json"]
+        answer = json.loads(explore(*options).out)
+        assert answer["labels"] == ["up", "down"]
+        assert answer["audit"]["splits"]["train"]["rows_per_class"] == {"up": 30, "down": 30}
+        repair = "marks.csv: cells are separated by a semicolon, not by a comma"
+        assert answer["audit"]["splits"]["train"]["repairs"] == [repair]
+        status, _, err = explore(*options, "--head", "softmax")
+        assert (status, err.count("\n"), "which is for a multilabel head, not for a softmax head" in err) == (
+            2,
+            1,
+            True,
+        )
+
 
 def mistakes():
     """(arguments, what the line says); {bad} is a folder of bad files, {file} and {run} are good ones."""

@@ -41,6 +41,27 @@ def test_rows_and_classes_are_counted(flawed):
     assert flawed.splits["train"].label_range == {}
 
 
+def test_what_was_left_out_is_a_line_of_the_table_and_repairs_are_warnings():
+    train, validation = table([("x", "a"), ("y", "b")]), table([("z", "a")])
+    train.reading.leave_out("blank line")
+    train.reading.leave_out("hidden file", 1200)
+    train.reading.repair("a.csv: cells are separated by a semicolon, not by a comma")
+    splits = Splits(train, validation)
+    found = audit(splits, ("a", "b"), lengths(splits), 128)
+    assert found.rows()[1] == ("left out", "1,200 hidden files, 1 blank line", "0")
+    assert found.warnings[0] == train.reading.repairs[0]
+    again = Audit.from_json(json.loads(json.dumps(found.to_json())))
+    assert again == found
+    assert again.splits["train"].left_out == {"blank line": 1, "hidden file": 1200}
+
+
+def test_an_audit_of_an_earlier_version_left_nothing_out(flawed):
+    value = flawed.to_json()
+    for split in value["splits"].values():
+        del split["left_out"], split["repairs"]
+    assert Audit.from_json(value) == flawed
+
+
 def test_duplicates_and_conflicts_are_counted_by_distinct_text(flawed):
     found = {name: (split.duplicate_texts, split.conflicting_texts) for name, split in flawed.splits.items()}
     assert found == {"train": (2, 1), "validation": (0, 0), "test": (1, 0)}

@@ -7,6 +7,7 @@ from bert_serving.config import DataConfig
 from bert_serving.contract import Head
 from bert_serving.data.splits import (
     Splits,
+    check_labels,
     label_array,
     label_names,
     load_measured,
@@ -167,6 +168,56 @@ def test_a_regression_head_has_no_labels():
 
 def test_multilabel_labels_are_those_of_all_rows():
     assert resolve([("b", "a"), (), ("c",)], head=Head.MULTILABEL) == ("a", "b", "c")
+
+
+def marked(names, labels=None, columns=("b", "a", "c")):
+    rows = LabeledTable(["x"] * len(names), None, list(names), "train.csv", label_columns=columns)
+    return resolve_labels(
+        Splits(rows, rows), DataConfig(train="train.csv", label=columns, labels=labels), Head.MULTILABEL
+    )
+
+
+def test_columns_of_marks_are_labels_in_their_own_order_even_without_rows():
+    assert marked([("a",), ("a", "b")]) == ("b", "a", "c")
+    assert marked([("a",)], labels=("c", "b", "a")) == ("c", "b", "a")
+
+
+@pytest.mark.parametrize("labels", [("a", "b"), ("a", "b", "c", "d"), ("a", "b", "x")])
+def test_given_labels_must_be_the_columns_of_marks(labels):
+    with pytest.raises(DataError, match=r"data\.labels: .* must name the columns of data\.label: 'b', 'a', 'c'"):
+        marked([("a",)], labels=labels)
+
+
+def test_a_column_that_is_named_twice_is_refused():
+    with pytest.raises(DataError, match=r"data\.label names a label more than once: 'a'"):
+        marked([("a",)], columns=("a", "a"))
+
+
+def test_given_labels_of_other_types_are_named_as_the_data():
+    assert resolve(["1", "0"], labels=("1.0", 0)) == ("1", "0")
+    assert resolve(["true", "false"], labels=(True, "False")) == ("true", "false")
+
+
+def test_what_was_left_out_is_told_once_for_train(tmp_path):
+    path = tmp_path / "train.csv"
+    path.write_text("text;label\n\n" + "".join(f"text {n};{n % 2}\n" for n in range(20)), "utf-8")
+    splits = load_splits(DataConfig(train=path, max_train_rows=10), Head.SOFTMAX, 0)
+    assert splits.train.reading.lines() == [
+        "train.csv: cells are separated by a semicolon, not by a comma",
+        "left out: 1 blank line",
+    ]
+    assert splits.validation.reading.lines() == []
+
+
+def test_a_model_of_an_earlier_version_may_name_whole_numbers_with_a_point():
+    np.testing.assert_array_equal(label_array(["1", "0", "true"], ("0.0", "1.0", "True"), Head.SOFTMAX), [1, 0, 2])
+
+
+def test_columns_of_marks_must_cover_the_labels_of_a_model():
+    rows = LabeledTable(["x"], None, [("a",)], "rows.csv", label_columns=("a", "b"))
+    check_labels(rows, ("b", "a"), Head.MULTILABEL)
+    with pytest.raises(DataError, match=r"rows\.csv: data\.label .* no column for the model's label.*'c'"):
+        check_labels(rows, ("a", "b", "c"), Head.MULTILABEL)
 
 
 @pytest.mark.parametrize(

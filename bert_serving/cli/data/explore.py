@@ -49,8 +49,8 @@ def explore(
     label: Annotated[
         str | None,
         typer.Option(
-            help="Name of the label column of labeled text; for --head multilabel also several columns of 0 and 1, separated "
-            "by commas.",
+            help="Name of the label column of labeled text; or several columns of 0 and 1, separated by commas, for a "
+            "multilabel head.",
             show_default="label",
         ),
     ] = None,
