@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from bert_serving.contract import labels_of, labels_text
 
-
 NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter(lambda name: name[0] != "\ufeff")
 
 

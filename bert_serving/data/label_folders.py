@@ -67,7 +67,9 @@ def read_label_folders(path: Path, reading: Reading) -> list[tuple[str, str, str
             rows.append((str(file.relative_to(path)), text, folder.name))
     nested = sum(file.parent != folder for folder, files in files_of.items() for file in files)
     if nested:
-        reading.repair(f"{path.name}: {counted(nested, 'text')} in nested folders have the label of the folder at the top")
+        reading.repair(
+            f"{path.name}: {counted(nested, 'text')} in nested folders have the label of the folder at the top"
+        )
     return rows
 
 
