@@ -4,6 +4,8 @@ Free of TensorFlow, so that clients and tools can import it quickly.
 """
 
 import json
+import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -72,10 +74,24 @@ LABEL_SEPARATOR = ","
 """between the labels that a multilabel head predicts for one text"""
 SERVING_TAG = "serve"
 
+# Those at which `str.splitlines` ends a line, too.
+_LINE_BREAK = re.compile("[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
+
 
 def labels_text(labels: Iterable[str]) -> str:
     """The content of a labels.txt: one label per line, in the order of the outputs."""
     return "".join(f"{label}\n" for label in labels)
+
+
+def label_fault(label: str) -> str:
+    """What keeps a label from being the same in labels.txt, in tables and in answers; empty if nothing does."""
+    if not label.strip():
+        return "must not be empty"
+    if _LINE_BREAK.search(label):
+        return "must be one line"
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in label):
+        return "must hold no control character"
+    return "must not begin with a byte order mark" if label.startswith("\ufeff") else ""
 
 
 def labels_of(content: bytes) -> tuple[str, ...]:

@@ -173,7 +173,14 @@ def test_a_pair_classifier_takes_two_texts(folders, bert_serving, tmp_path):
         ({"architectures": ...}, "not a fine-tuned classifier: its architectures are none, expected"),
         ({"id2label": {"0": "a", "1": "b"}}, "config.json: id2label names 2 labels, its head has 3 outputs"),
         ({"id2label": {"0": "a", "1": "b", "2": "a"}}, "config.json: id2label gives two outputs one name: a, b, a"),
-        ({"id2label": {"0": "a", "1": "b", "2": " "}}, "config.json: id2label has ' ', which cannot be a label"),
+        (
+            {"id2label": {"0": "a", "1": "b", "2": " "}},
+            "config.json: id2label has ' ', which cannot be a label: it must not be empty",
+        ),
+        (
+            {"id2label": {"0": "a", "1": "b", "2": "c\td"}},
+            "config.json: id2label has 'c\\td', which cannot be a label: it must hold no control character",
+        ),
         ({"id2label": ["a", "b", "c"]}, "config.json: id2label must map numbers to labels"),
         ({"problem_type": "ranking"}, "config.json: problem_type 'ranking' is not one of single_label_classification"),
         ({"problem_type": "regression"}, "config.json: problem_type 'regression' with 3 outputs cannot be served"),

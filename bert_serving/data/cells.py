@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from bert_serving.contract import Head
+from bert_serving.contract import Head, label_fault
 from bert_serving.data.raw_table import quoted
 from bert_serving.wording import listed
 
@@ -25,10 +25,10 @@ def label_name(value: str | float | Decimal) -> str:
     """The name of a label, the same for every type that a format may give it.
 
     Whole numbers have no point, booleans are lower case, names have no blanks around them: 1, 1.0 and "1.0" are "1"; True
-    and "TRUE" are "true".
+    and "TRUE" are "true". A tab is a blank, and a byte order mark does not belong to a name.
     """
     if isinstance(value, str):
-        name = value.strip()
+        name = value.replace("\t", " ").strip().strip("\ufeff").strip()
         if name.lower() in ("true", "false"):
             return name.lower()
         return str(int(name.partition(".")[0])) if _WHOLE.fullmatch(name) else name
@@ -102,7 +102,7 @@ def marked_columns(cells: Sequence[Any], columns: Sequence[str]) -> tuple[str, .
                 "one label of several, give 1 or true where the text has the label, else 0 or false"
             )
         if mark:
-            names.append(label_name(column))
+            names.append(_valid(label_name(column), "data.label"))
     return tuple(sorted(names))
 
 
@@ -144,12 +144,7 @@ def _name(value: Any, column: str, class_names: Sequence[str] | None) -> str:
         return _class_name(value, column, class_names)
     match value:
         case str():
-            name = label_name(text_cell(value, column))
-            if not name:
-                raise BadCellError(f"{column!r} is empty; give a label or remove the row")
-            if len(name.splitlines()) > 1:
-                raise BadCellError(f"{column!r} must be one line, got {quoted(value)}")
-            return name
+            return _valid(label_name(text_cell(value, column)), column)
         case int():
             return label_name(value)
         case float() | Decimal() if math.isfinite(value):
@@ -165,4 +160,12 @@ def _class_name(value: int, column: str, class_names: Sequence[str]) -> str:
     if not 0 <= value < len(class_names):
         named = f"{len(class_names)} classes ({listed(class_names)})"
         raise BadCellError(f"{column!r} must be a number of one of the file's {named}, got {value}")
-    return label_name(class_names[value])
+    return _valid(label_name(class_names[value]), column)
+
+
+def _valid(name: str, column: str) -> str:
+    if not name:
+        raise BadCellError(f"{column!r} is empty; give a label or remove the row")
+    if fault := label_fault(name):
+        raise BadCellError(f"{column!r} {fault}, got {quoted(name)}")
+    return name

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bert_serving.contract import LABEL, TEXT
+from bert_serving.data.cells import BadCellError, text_cell
 from bert_serving.data.file_text import decode, read_bytes, split_lines
 from bert_serving.data.label_folders import text_files
 from bert_serving.data.raw_table import RawTable, quoted, read_raw_table
@@ -45,13 +46,13 @@ class TextColumns:
     Attributes:
         text: None for "text", or else the only column of texts.
         text_pair: column of the second texts; None for single texts.
-        ignored: a column of another kind, which is never taken for the texts.
+        ignored: columns of another kind, which are never taken for the texts.
         option: how the caller's `text` is set, for messages.
     """
 
     text: str | None = None
     text_pair: str | None = None
-    ignored: str = LABEL
+    ignored: tuple[str, ...] = (LABEL,)
     option: str = "--text"
 
 
@@ -119,14 +120,19 @@ class TextSource:
         return [TextRow(*row, 1) for row in zip(table.positions, text, pair, strict=True)]
 
     def _texts_of(self, table: RawTable, column: str) -> list[str]:
-        cells = zip(table.positions, table.column(column), strict=True)
-        return [_text(value, f"{self.path}, {position}", column) for position, value in cells]
+        texts = []
+        for position, cell in zip(table.positions, table.column(column), strict=True):
+            try:
+                texts.append("" if cell is None else text_cell(cell, column))
+            except BadCellError as error:
+                raise DataError(f"{self.path}, {position}: {error}") from None
+        return texts
 
     def _text_column(self, table: RawTable, columns: TextColumns) -> str:
         """The column of the texts, where none is named."""
         if TEXT in table.names:
             return TEXT
-        others = [name for name in dict.fromkeys(table.names) if name not in (columns.text_pair, columns.ignored)]
+        others = [name for name in dict.fromkeys(table.names) if name not in (columns.text_pair, *columns.ignored)]
         found = [name for name in others if _holds_texts(table.columns[table.names.index(name)])]
         found = others if len(others) == 1 else found
         table.check_header()
@@ -201,18 +207,6 @@ def _is_value(cell: str) -> bool:
     except ValueError:
         return cell.strip().lower() in ("", "true", "false", "none", "null", "nan")
     return True
-
-
-def _text(value: Any, place: str, column: str) -> str:
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise DataError(f"{place}: {column!r} must be a string, got {quoted(value)}")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise DataError(f"{place}: {column!r} holds half a surrogate pair, got {quoted(value)}") from None
-    return value
 
 
 # === Plain files ===

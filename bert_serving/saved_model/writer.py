@@ -96,6 +96,10 @@ def write_export(
         raise ExportError(problem)
     if characters := glob_characters(options.base):
         raise ExportError(f"{options.base}: TensorFlow cannot read from a path with {characters}; choose another --to")
+    if bad := [label for label in classifier.options.labels if contract.label_fault(label)]:
+        raise ExportError(
+            f"the label {bad[0]!r} {contract.label_fault(bad[0])}; correct its line in {contract.LABELS_FILE} of the run folder"
+        )
     if classifier.preprocessing.rewrite is not None:
         raise ExportError(
             "encoder.normalizer is a function in Python, which a SavedModel cannot hold; write it with TensorFlow's string operations "

@@ -14,6 +14,7 @@ from bert_serving.cli.options import (
     ServerLabels,
     TextPairColumn,
     UnlabeledTextColumn,
+    label_columns,
     split_labels,
 )
 
@@ -47,7 +48,7 @@ def compare(
     from bert_serving.publishing.rollout.comparison import common_labels, compare_models
 
     observer = command_observer(as_json=as_json)
-    found = read_unlabeled(data, TextColumns(text, text_pair, ignored=label), observer)
+    found = read_unlabeled(data, TextColumns(text, text_pair, ignored=(label, *label_columns(label))), observer)
     texts, pairs = found.texts, found.pairs
     with observer.stage("Opening both models"):
         models = open_model(first), open_model(second)

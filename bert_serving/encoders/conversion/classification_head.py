@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bert_serving.contract import Head
+from bert_serving.contract import Head, label_fault
 from bert_serving.encoders.conversion.families import FAMILIES
 from bert_serving.errors import EncoderError
 
@@ -110,6 +110,8 @@ def _labels(folder: Path, config: Mapping[str, Any], outputs: int) -> tuple[str,
         raise EncoderError(
             f"{folder}: config.json: id2label gives two outputs one name: {', '.join(labels)}; correct id2label"
         )
-    if bad := [label for label in labels if not label.strip() or "\n" in label]:
-        raise EncoderError(f"{folder}: config.json: id2label has {bad[0]!r}, which cannot be a label; correct id2label")
+    if bad := [label for label in labels if label_fault(label)]:
+        raise EncoderError(
+            f"{folder}: config.json: id2label has {bad[0]!r}, which cannot be a label: it {label_fault(bad[0])}; correct id2label"
+        )
     return labels
