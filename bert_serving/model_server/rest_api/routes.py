@@ -27,14 +27,10 @@ MODELS = re.compile(r"/v1/models", re.IGNORECASE)
 # A model may have the name "versions" or "metadata", so that the routes above must be tried first.
 NAMELESS = re.compile(rf"/v1/models{_VERSION}(?:/metadata)?", re.IGNORECASE)
 
-<<<<<<< HEAD
-=======
 # A request line with a whole address (RFC 9112, section 3.2.2). Its host and scheme are not compared
 # with this server's: there may be a proxy in between. Names and passwords in it are refused.
 _ADDRESS = re.compile(r"https?://[^/?#@]+(?P<path>/.*)?", re.IGNORECASE)
-_HIGHEST_VERSION = 2**63 - 1
 
->>>>>>> 34b5d61718caf662f65aa8db4c1d3d3478251bf8
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
