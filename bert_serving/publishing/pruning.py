@@ -70,10 +70,10 @@ def _remove_folder(model: Path, name: str) -> None:
 
 def _delete(folder: Path) -> None:
     """Deletes a folder, if it exists; of a symbolic link only the link."""
-    if folder.is_symlink():
-        folder.unlink()
-    elif folder.exists():
+    if folder.is_dir() and not folder.is_symlink():
         shutil.rmtree(folder)
+    else:
+        folder.unlink(missing_ok=True)
 
 
 def remove_leftovers(model: Location) -> None:

@@ -5,9 +5,10 @@ import asyncio
 import pytest
 
 from bert_serving.clients.grpc_client import AsyncGrpcClient, GrpcClient
-from bert_serving.clients.model_address import ModelAddress, is_resumable
+from bert_serving.clients.model_address import ModelAddress
 from bert_serving.clients.rest_client import AsyncRestClient, RestClient
 from bert_serving.errors import InputError
+from bert_serving.model.prediction_file import is_resumable
 
 
 @pytest.mark.parametrize(
@@ -21,6 +22,13 @@ from bert_serving.errors import InputError
 )
 def test_an_address_has_a_server_a_model_and_perhaps_a_version(url, expected):
     assert ModelAddress.parse(url) == expected
+
+
+def test_a_version_beyond_64_bits_is_refused():
+    with pytest.raises(
+        InputError, match="9223372036854775808 is not a version; the highest possible is 9223372036854775807"
+    ):
+        ModelAddress.parse("grpc://host/m/versions/9223372036854775808")
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,16 @@ def test_only_folders_named_by_a_plain_number_are_versions(tmp_path):
     assert latest_version(tmp_path) == tmp_path / "00000022"
 
 
+def test_the_log_names_a_folder_that_another_of_its_number_hides(tmp_path, saved_model, caplog):
+    copy_versions(saved_model, tmp_path, "007", "7")
+    with caplog.at_level(logging.WARNING, logger="bert_serving.model_server"):
+        record = load_one(store_of(tmp_path))
+    assert (record.version, record.folder.name, record.state) == (7, "7", AVAILABLE)
+    assert [each.getMessage() for each in caplog.records] == [
+        f"version 7 is read from {tmp_path}/7; {tmp_path}/007 is ignored"
+    ]
+
+
 @pytest.mark.parametrize(
     ("versions", "policy", "served"),
     [
