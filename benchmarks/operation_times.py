@@ -22,7 +22,7 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401  its operations must be registered before a SavedModel is loaded
 
 from bert_serving import contract
-from bert_serving.data.unlabeled import read_texts
+from bert_serving.data.unlabeled import read_unlabeled
 
 THREADS = 2
 WARMUPS, CALLS, TRACES = 30, 60, 10
@@ -69,7 +69,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="a table with a column text")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 32])
     given = parser.parse_args()
-    texts = read_texts([given.data])
+    texts = read_unlabeled([given.data]).texts
     session = Session(given.version)
     for size in given.batches:
         batches = [

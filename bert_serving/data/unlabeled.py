@@ -1,5 +1,6 @@
 """Unlabeled text: lines of plain files, files of a folder, or columns of a table."""
 
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from bert_serving.wording import listed
 STANDARD_INPUT = Path("-")
 _PLAIN = ("", ".txt", ".text")
 """suffixes of files with one text a line; pipes have none"""
+_VALUE = re.compile(r"[\W\d_]*(?:[TE][\W\d_]*Z?)?|true|false|none|null|nan|inf", re.IGNORECASE)
+"""a number, a date or a truth value, which is no text"""
 _SAMPLE = 4096
 _UTF8_MARK = b"\xef\xbb\xbf"
 
@@ -132,10 +135,18 @@ class TextSource:
         """The column of the texts, where none is named."""
         if TEXT in table.names:
             return TEXT
-        others = [name for name in dict.fromkeys(table.names) if name not in (columns.text_pair, *columns.ignored)]
+        ignored = {name.casefold() for name in columns.ignored}
+        others = [
+            name for name in dict.fromkeys(table.names) if name != columns.text_pair and name.casefold() not in ignored
+        ]
         found = [name for name in others if _holds_texts(table.columns[table.names.index(name)])]
         found = others if len(others) == 1 else found
         table.check_header()
+        if len(table.names) == 1 and any(separator in found[0] for separator in ",;|\t"):
+            raise DataError(
+                f"{self.path}: has one column, {quoted(found[0])}, which looks like several: quote the cells that hold the "
+                f"separator, or name the column with {columns.option}"
+            )
         if len(found) == 1:
             self.reading.repair(f"{self.path.name}: the texts are those of its column {found[0]!r}")
             return found[0]
@@ -197,16 +208,7 @@ def is_plain(path: Path) -> bool:
 
 
 def _holds_texts(cells: Sequence[Any]) -> bool:
-    """Whether a column holds something that is neither a number nor a truth value."""
-    return any(isinstance(cell, str) and not _is_value(cell) for cell in cells)
-
-
-def _is_value(cell: str) -> bool:
-    try:
-        float(cell.replace(",", "."))
-    except ValueError:
-        return cell.strip().lower() in ("", "true", "false", "none", "null", "nan")
-    return True
+    return any(isinstance(cell, str) and not _VALUE.fullmatch(cell) for cell in cells)
 
 
 # === Plain files ===

@@ -263,7 +263,7 @@ def test_a_deadline_ends_the_waiting_for_a_server(kind):
         assert time.monotonic() - began < 5
 
 
-@pytest.mark.parametrize("kind", ["rest", "grpc"])  # the others: test_text_file.py
+@pytest.mark.parametrize("kind", ["rest", "grpc"])  # the others: tests/model/test_prediction_file.py
 def test_a_server_that_comes_back_is_asked_again(kind, server):
     texts = ServerOptions(models=[server.server.store.config("texts")], **{PORTS[kind]: free_port()})
     port = getattr(texts, PORTS[kind])

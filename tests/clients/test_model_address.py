@@ -53,11 +53,3 @@ def test_the_asynchronous_client_follows_from_the_scheme():
 
     assert asyncio.run(made("grpcs://127.0.0.1:1/m")) is AsyncGrpcClient
     assert asyncio.run(made("https://127.0.0.1:1/m")) is AsyncRestClient
-
-
-def test_only_regular_files_can_be_resumed(tmp_path):
-    source = tmp_path / "in.txt"
-    assert not is_resumable(source, tmp_path / "out.tsv")
-    source.write_text("a\n")
-    assert is_resumable(source, tmp_path / "out.tsv")
-    assert not is_resumable(source, tmp_path)

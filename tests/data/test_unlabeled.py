@@ -30,6 +30,7 @@ def files(tmp_path_factory):
     (folder / "table.tsv").write_text("label\treview\na\tfirst text\nb\tsecond text\n", "utf-8")
     (folder / "two.csv").write_text("title,body,stars\nA good one,It is good,5\n", "utf-8")
     (folder / "numbers.csv").write_text("a,b\n1,2.5\n", "utf-8")
+    (folder / "semicolon.csv").write_text("id;text\n1;good; film\n")
     (folder / "reviews" / "neg").mkdir(parents=True)
     (folder / "reviews" / "neg" / "1.txt").write_text("one\nreview\n", "utf-8")
     (folder / "reviews" / "neg" / ".1.txt").touch()
@@ -61,6 +62,10 @@ def test_text_is_read_from_lines_tables_and_folders_in_order(files):
             "numbers.csv",
             "numbers.csv: has no column of texts; its columns are 'a', 'b'; name the one to read with --text",
         ),
+        (
+            "semicolon.csv",
+            "has one column, 'id;text', which looks like several: quote the cells that hold the separator",
+        ),
         ("lines.pdf", "unsupported kind of file"),
         ("table.tab", "unsupported kind of file"),
     ],
@@ -84,7 +89,13 @@ WRITERS = {
 @pytest.mark.parametrize("column", ["text", "review"])
 def test_a_table_is_read_by_its_only_column_of_texts(tmp_path, name, column):
     texts = ["good, very good", 'say "no"', "", "7"]
-    frame = pd.DataFrame({"id": range(4), "stars": [1.5, 2, 3, 4], "label": ["a", "b", "a", "b"], column: texts})
+    others = {
+        "id": range(4),
+        "stars": [1.5, 2, 3, 4],
+        "day": ["2020-01-02", "2020-01-03T10:00:00Z"] * 2,
+        "is new": [True] * 4,
+    }
+    frame = pd.DataFrame({**others, "label": ["a", "b", "a", "b"], column: texts})
     WRITERS[name](tmp_path / name, frame)
     source = TextSource(tmp_path / name)
     assert [row.text for row in source] == texts
@@ -97,6 +108,8 @@ def test_a_named_column_may_hold_anything_that_is_a_string(files, tmp_path):
     assert [row.text for row in TextSource(files / "two.csv", TextColumns("body"))] == ["It is good"]
     with pytest.raises(DataError, match=r"has no column 'bdy'; its columns are 'title', 'body', 'stars'"):
         TextSource(files / "two.csv", TextColumns("bdy"))
+    (tmp_path / "capitals.csv").write_text("Label,Text\ngood,a film\n")
+    assert [row.text for row in TextSource(tmp_path / "capitals.csv")] == ["a film"]
     (tmp_path / "one.csv").write_text("n\n1\n2\n")
     assert [row.text for row in TextSource(tmp_path / "one.csv")] == ["1", "2"]
 

@@ -25,7 +25,7 @@ from bert_serving.data.raw_table import read_raw_table
 from bert_serving.data.unlabeled import TextColumns, TextSource
 from bert_serving.errors import DataError, InputError, InvalidRequest, ServableNotFound, ServerUnavailable
 from bert_serving.model import prediction_file
-from bert_serving.model.prediction_file import PredictionFile
+from bert_serving.model.prediction_file import PredictionFile, is_resumable
 from bert_serving.model_server.config.limits import Limits
 from bert_serving.model_server.config.options import ModelConfig, ServerOptions
 from bert_serving.model_server.process import ModelServerProcess
@@ -227,6 +227,14 @@ def test_an_input_that_has_changed_is_refused(server, tmp_path):
     with pytest.raises(DataError, match="line 1 is not the one that was answered"):
         send(file, server)
     assert file.part.exists()
+
+
+def test_only_regular_files_can_be_resumed(tmp_path):
+    source = tmp_path / "in.txt"
+    assert not is_resumable(source, tmp_path / "out.tsv")
+    source.write_text("a\n")
+    assert is_resumable(source, tmp_path / "out.tsv")
+    assert not is_resumable(source, tmp_path)
 
 
 def test_two_calls_do_not_write_the_same_file(server, tmp_path):
