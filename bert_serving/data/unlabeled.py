@@ -133,7 +133,7 @@ class TextSource:
 
     def _text_column(self, table: RawTable, columns: TextColumns) -> str:
         """The column of the texts, where none is named."""
-        if TEXT in table.names:
+        if TEXT in table.names and columns.text_pair != TEXT:
             return TEXT
         ignored = {name.casefold() for name in columns.ignored}
         others = [
@@ -142,9 +142,9 @@ class TextSource:
         found = [name for name in others if _holds_texts(table.columns[table.names.index(name)])]
         found = others if len(others) == 1 else found
         table.check_header()
-        if len(table.names) == 1 and any(separator in found[0] for separator in ",;|\t"):
+        if len(table.names) == 1 and any(separator in table.names[0] for separator in ",;|\t"):
             raise DataError(
-                f"{self.path}: has one column, {quoted(found[0])}, which looks like several: quote the cells that hold the "
+                f"{self.path}: has one column, {quoted(table.names[0])}, which looks like several: quote the cells that hold the "
                 f"separator, or name the column with {columns.option}"
             )
         if len(found) == 1:

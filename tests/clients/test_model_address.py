@@ -8,7 +8,6 @@ from bert_serving.clients.grpc_client import AsyncGrpcClient, GrpcClient
 from bert_serving.clients.model_address import ModelAddress
 from bert_serving.clients.rest_client import AsyncRestClient, RestClient
 from bert_serving.errors import InputError
-from bert_serving.model.prediction_file import is_resumable
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ def files(tmp_path_factory):
     (folder / "two.csv").write_text("title,body,stars\nA good one,It is good,5\n", "utf-8")
     (folder / "numbers.csv").write_text("a,b\n1,2.5\n", "utf-8")
     (folder / "semicolon.csv").write_text("id;text\n1;good; film\n")
+    (folder / "labels.csv").write_text("label\ngood\n")
     (folder / "reviews" / "neg").mkdir(parents=True)
     (folder / "reviews" / "neg" / "1.txt").write_text("one\nreview\n", "utf-8")
     (folder / "reviews" / "neg" / ".1.txt").touch()
@@ -66,6 +67,7 @@ def test_text_is_read_from_lines_tables_and_folders_in_order(files):
             "semicolon.csv",
             "has one column, 'id;text', which looks like several: quote the cells that hold the separator",
         ),
+        ("labels.csv", "labels.csv: has no column of texts; its columns are 'label'; name the one to read with --text"),
         ("lines.pdf", "unsupported kind of file"),
         ("table.tab", "unsupported kind of file"),
     ],
