@@ -935,7 +935,8 @@ def test_regress_over_rest_gives_numbers(http):
     reply = post(http, body, path=f"/v1/models/{MODEL}:regress")
     assert (reply.status_code, reply.text) == (200, '{\n    "results": [4.0, 4.5]\n}\n')
     reply = post(http, body | {"signature_name": "no"}, path=f"/v1/models/{MODEL}/versions/123:regress")
-    assert (reply.status_code, reply.json()) == (400, {"error": "No signature was found with the name: no"})
+    assert reply.status_code == 400
+    assert reply.json()["error"].startswith("No signature was found with the name: no")
 
 
 # === REST: information ===

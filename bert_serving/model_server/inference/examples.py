@@ -132,7 +132,11 @@ def prepare_multi_inference(
 
 def _prepare(servable: Servable, request: Any, method: _Method, response: Callable[..., Any]) -> Inference[Any]:
     name = request.model_spec.signature_name or contract.SERVING_DEFAULT
-    outputs = method.signature_outputs(servable, name)
+    try:
+        outputs = method.signature_outputs(servable, name)
+    except InvalidRequest as error:
+        fitting = ", ".join(fitting_signatures(servable, method.name.rpartition("/")[2]))
+        raise InvalidRequest(f"{error}; signature_name that fits: {fitting}" if fitting else str(error)) from None
     examples = _serialized(request.input)
 
     def answer(arrays: Arrays) -> Any:

@@ -134,7 +134,9 @@ def _from_instances(instances: list[Any], inputs: TensorInfos) -> dict[str, np.n
             where = f"{position} key: {name}" if named else str(position)
             try:
                 if name not in inputs:
-                    raise InvalidRequest(f"JSON object: does not have named input: {name}")
+                    raise InvalidRequest(
+                        f"JSON object: does not have named input: {name}; the inputs are {', '.join(sorted(inputs))}"
+                    )
                 if name not in columns:
                     columns[name] = _Column(inputs[name].dtype)
                 columns[name].append(value)

@@ -123,3 +123,21 @@ def test_an_error_that_quotes_bytes_is_the_mistake_of_the_client(send):
     reply = ask(send, json.dumps(sent).encode())
     assert reply.status == 400
     assert "Could not parse example input" in reply.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "text"),
+    [
+        ("classify", {"examples": [{"x": 1.0}]}, "signature_name that fits: classify, "),
+        (
+            "regress",
+            {"signature_name": "no", "examples": [{"x": 1.0}]},
+            "with the name: no; signature_name that fits: ",
+        ),
+        ("predict", {"instances": [{"X": 1.0}]}, "does not have named input: X; the inputs are x"),
+    ],
+)
+def test_an_error_about_a_name_says_which_ones_there_are(send, method, body, text):
+    reply = send(request(f"POST /v1/models/numbers:{method}", body=json.dumps(body).encode()))
+    assert reply.status == 400
+    assert text in reply.json()["error"]
