@@ -186,7 +186,7 @@ MISTAKES = [
     ),
     (
         "predict grpc://127.0.0.1:{port}/tiny --input {bad}/binary.txt --output {bad}/x.tsv",
-        "binary.txt: line 1: not UTF-8",
+        "binary.txt: is not valid UTF-8",
     ),
     # === warmup ===
     ("warmup nowhere --to {bad}/empty", "not a SavedModel; give a version folder"),
