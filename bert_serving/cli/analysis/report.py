@@ -89,6 +89,9 @@ def report(
         show_reading(inputs.table.reading)
         print_json(result.report.to_json())
         return
+    chance = result.report.chance
+    if not chance.better:
+        observer.note(f"{chance.finding()}. {chance.advice}")
     for note in result.notes:
         observer.note(note)
     _show(result.report, result.rows, model, compare)
@@ -108,6 +111,8 @@ def _show(report: "Report", rows: str, model: str, compare: str | None) -> None:
     if report.label_errors is not None:
         suspicious = report.label_errors.suspicious
         show_lines(f"\n  probable label errors: {suspicious:,} ({suspicious / len(report.predictions):.1%})")
+    elif not report.chance.better and report.predictions.head is not Head.REGRESSION:
+        show_lines("\n  probable label errors: not looked for, since the model is no better than chance")
 
 
 def _show_labels(report: "Report") -> None:
