@@ -46,7 +46,7 @@ class Chance:
         on = f" on {where}" if where else ""
         answer = self.answer if len(self.answer) <= _SHOWN else f"{self.answer[:_SHOWN]}…"
         if self.one_answer:
-            return f"No score tells whether the model has learned anything{on}: {self._all_rows()} the same label, {answer!r}"
+            return f"No score tells whether the model has learned anything{on}: {self._all_rows()} the label {answer!r}"
         reached = f"{score_name(self.score)} {self.interval.value:.3f}"
         method = "interval by Fisher's z" if self.score == "spearman" else "Wilson interval"
         reached += f" (95% {method} {self.interval.low:.3f} to {self.interval.high:.3f})"

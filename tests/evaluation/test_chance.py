@@ -91,7 +91,7 @@ def test_no_label_errors_are_looked_for_without_a_better_model(name):
         ("nothing predicted", "The model is worse than chance: micro F1 0.000", "Check the order"),
         (
             "one row",
-            "No score tells whether the model has learned anything: the only row has the same label, 'ham'",
+            "No score tells whether the model has learned anything: the only row has the label 'ham'",
             "Measure on rows of several labels",
         ),
         ("one label", "No score tells whether the model has learned anything: all 50 rows have", "Measure on rows of"),

@@ -17,7 +17,7 @@ from bert_serving.cli.options import (
 )
 from bert_serving.cli.training.calibrate import show_fit
 from bert_serving.contract import Head
-from bert_serving.wording import score_name
+from bert_serving.wording import counted, score_name
 
 if TYPE_CHECKING:
     from bert_serving.evaluation.comparison import Comparison
@@ -103,7 +103,9 @@ def _show(report: "Report", rows: str, model: str, compare: str | None) -> None:
         [score_name(name), f"{interval.value:.4f}", f"{interval.low:.4f} to {interval.high:.4f}"]
         for name, interval in report.intervals.scores.items()
     ]
-    show_table(f"Scores on {rows}, {len(report.predictions):,} rows", ("score", "value", "95% interval"), scores)
+    show_table(
+        f"Scores on {rows}, {counted(len(report.predictions), 'row')}", ("score", "value", "95% interval"), scores
+    )
     _show_labels(report)
     _show_slices(report)
     if report.comparison is not None and compare is not None:
