@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from bert_serving.data.finding import DataFinding
-from bert_serving.data.label_findings import label_findings
+from bert_serving.data.findings.finding import DataFinding
+from bert_serving.data.findings.labels import label_findings
+from bert_serving.data.findings.texts import text_findings
 from bert_serving.data.reading import listed_counts
 from bert_serving.data.splits import Splits, label_names
 from bert_serving.data.table import LabeledTable
-from bert_serving.data.text_findings import text_findings
 from bert_serving.wording import agreeing, counted, percent
 
 QUANTILES = (0, 5, 25, 50, 75, 95, 99, 100)

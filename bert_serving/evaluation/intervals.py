@@ -1,5 +1,6 @@
-"""95% confidence intervals of scores: bootstrap over the rows, Wilson for shares."""
+"""95% confidence intervals of scores: bootstrap over the rows, Wilson for shares, Fisher's z for correlations."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -10,6 +11,9 @@ from bert_serving.evaluation.predictions import Predictions
 from bert_serving.metrics import calibration_bin_numbers, regression_metrics
 
 LEVEL = 0.95
+_Z = 1.959964
+"""quantile of the normal distribution for `LEVEL`"""
+_FEWEST_CORRELATED, _LARGEST_CORRELATION = 5, 1 - 1e-12
 RESAMPLES = 1_000
 _CALIBRATION = "expected_calibration_error"
 _Statistics = dict[str, np.ndarray]
@@ -76,6 +80,14 @@ def share_interval(hits: int, rows: int) -> Interval:
 
     interval = binomtest(hits, rows).proportion_ci(LEVEL, method="wilson")
     return Interval(hits / rows, float(interval.low), float(interval.high))
+
+
+def correlation_interval(value: float, rows: int) -> Interval:
+    """Spearman's correlation with its 95% interval by Fisher's z (Fieller, Hartley and Pearson 1957); -1 to 1 for few rows."""
+    if rows < _FEWEST_CORRELATED:
+        return Interval(value, -1.0, 1.0)
+    z, error = math.atanh(max(min(value, _LARGEST_CORRELATION), -_LARGEST_CORRELATION)), math.sqrt(1.06 / (rows - 3))
+    return Interval(value, math.tanh(z - _Z * error), math.tanh(z + _Z * error))
 
 
 _CLASS_SCORES = ("precision", "recall", "f1")

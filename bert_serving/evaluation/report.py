@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from bert_serving.evaluation.calibration import Calibration, calibration
+from bert_serving.evaluation.chance import Chance, compare_with_chance
 from bert_serving.evaluation.comparison import Comparison, compare
 from bert_serving.evaluation.intervals import Interval, ScoreIntervals, score_intervals
 from bert_serving.evaluation.label_errors import LabelErrors, find_label_errors
@@ -39,7 +40,10 @@ class Report:
         metrics: as `metrics.measure` returns them.
         intervals: of the metrics.
         slices: all slices.
-        label_errors, calibration, coverage: None where the head has none.
+        chance: whether the model is better than an answer that does not depend on the text.
+        label_errors: None where the head has none, and where the model is no better than chance: what contradicts such a
+            model is no error.
+        calibration, coverage: None where the head has none.
         thresholds: a curve for each label with rows; empty for regression.
         comparison: from this model to a second one; None without one.
         other_calibration: the second model's.
@@ -49,6 +53,7 @@ class Report:
     metrics: dict[str, Any]
     intervals: ScoreIntervals
     slices: tuple[Slice, ...]
+    chance: Chance
     label_errors: LabelErrors | None
     calibration: Calibration | None
     thresholds: tuple[ThresholdCurve, ...]
@@ -65,6 +70,7 @@ class Report:
         """Fit for JSON; rows are numbered from 1 in the order of the files, at most `LISTED_ROWS` of each kind."""
         losses = self.predictions.losses
         plain: dict[str, Any] = {
+            "chance": self.chance.to_json(),
             "metrics": self.metrics,
             "intervals": {name: _bounds(score) for name, score in self.intervals.scores.items()},
             "per_class_intervals": {
@@ -110,13 +116,15 @@ def make_report(
         InputError: there are no rows, a prediction is not a finite number, or cleanlab is not installed.
         DataError: a row's label is not among the model's.
     """
+    chance = compare_with_chance(predictions.head, predictions.labels, predictions.metrics)
     tokens, cut = (None, None) if lengths is None else (lengths.tokens, lengths.sequence_length)
     return Report(
         predictions=predictions,
         metrics=predictions.metrics,
         intervals=score_intervals(predictions),
         slices=find_slices(predictions, tokens, cut),
-        label_errors=find_label_errors(predictions),
+        chance=chance,
+        label_errors=find_label_errors(predictions) if chance.better else None,
         calibration=calibration(predictions),
         thresholds=threshold_curves(predictions),
         coverage=coverage_curve(predictions),
@@ -144,6 +152,8 @@ def _slice(part: Slice) -> dict[str, Any]:
 
 def _curve(curve: ThresholdCurve) -> dict[str, Any]:
     best = curve.best
+    if best is None:
+        return {"average_precision": curve.average_precision, "best_threshold": None, "reason": curve.no_advice}
     precision = float(curve.precision[best])
     return {
         "average_precision": curve.average_precision,

@@ -173,7 +173,7 @@ def _test_slices(predictions: Predictions, named_rows: Sequence[tuple[str, str, 
             outside = measures[np.isin(all_rows, rows, invert=True, assume_unique=True)]
             tested[number] = _p_value(inside, outside, regression=regression)
         slices.append((group, name, rows, score, rest))
-    corrected = _holm(tested)
+    corrected = holm(tested)
     return tuple(
         Slice(
             *(group, name, rows, score, rest),
@@ -186,15 +186,22 @@ def _test_slices(predictions: Predictions, named_rows: Sequence[tuple[str, str, 
 
 def _p_value(inside: np.ndarray, outside: np.ndarray, *, regression: bool) -> float:
     """One-sided: that the slice is worse."""
-    from scipy.stats import fisher_exact, mannwhitneyu  # noqa: PLC0415  scipy takes a second to import
+    from scipy.stats import fisher_exact  # noqa: PLC0415  scipy takes a second to import
 
     if regression:
-        return float(mannwhitneyu(inside, outside, alternative="greater").pvalue)
+        return rank_p_value(inside, outside)
     counts = [[int(correct.sum()), len(correct) - int(correct.sum())] for correct in (inside, outside)]
     return float(fisher_exact(counts, alternative="less").pvalue)
 
 
-def _holm(p_values: Mapping[int, float]) -> dict[int, float]:
+def rank_p_value(values: np.ndarray, others: np.ndarray) -> float:
+    """P value of the Mann-Whitney U test, one-sided: that `values` are greater than `others`; both float [N]."""
+    from scipy.stats import mannwhitneyu  # noqa: PLC0415  scipy takes a second to import
+
+    return float(mannwhitneyu(values, others, alternative="greater").pvalue)
+
+
+def holm(p_values: Mapping[int, float]) -> dict[int, float]:
     """Holm's step-down correction of p values, by their keys."""
     corrected, greatest = {}, 0.0
     for rank, number in enumerate(sorted(p_values, key=lambda key: p_values[key])):

@@ -3,7 +3,7 @@
 from bert_serving.contract import Head
 from bert_serving.explanation.attribution import TOLERANCE, Explanation, Word
 from bert_serving.html.page import Page, Section
-from bert_serving.html.parts import Bars, Facts, Field, Paragraph, Part, Pieces, table_of
+from bert_serving.html.parts import Bars, Facts, Field, Paragraph, Part, Pieces, Verdict, Verdicts, table_of
 from bert_serving.wording import agreeing, counted
 
 MOST_BARS = 20
@@ -11,13 +11,14 @@ FAINTEST = 0.05
 """words with a smaller share of the greatest attribution get no color"""
 
 
-def explain_page(explanation: Explanation, model: str) -> Page:
-    """Lays an explanation out; `model` is the name of the model."""
+def explain_page(explanation: Explanation, model: str, warning: str = "") -> Page:
+    """Lays an explanation out; `model` is the name of the model, `warning` comes first."""
     is_value = explanation.head is Head.REGRESSION
     return Page(
         title="Explanation of the predicted value" if is_value else f"Explanation of the label {explanation.label}",
         subtitle=f"{model} on one text of {counted(len(explanation.words), 'word')}",
         sections=(
+            *([Section("Findings", (Verdicts([Verdict("fix", warning)]),))] if warning else []),
             _attributions(explanation),
             *([] if is_value else [_probabilities(explanation)]),
             _method(explanation),

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from bert_serving.data.audit import NOTABLE_CUT
-from bert_serving.data.finding import DataFinding
+from bert_serving.data.findings.finding import DataFinding
 from bert_serving.data.reading import BLANK_LINE
 from bert_serving.exploration.duplicates import SIMILAR, DuplicateGroup
 from bert_serving.exploration.evidence import (

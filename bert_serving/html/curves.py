@@ -14,11 +14,13 @@ _PANEL = 250, 150
 _THRESHOLD_TIPS = ("threshold", ".2f"), ("value", ".1%")
 
 
-def precision_and_recall(curves: Sequence[tuple[str, np.ndarray, np.ndarray, np.ndarray, float]]) -> alt.FacetChart:
+def precision_and_recall(
+    curves: Sequence[tuple[str, np.ndarray, np.ndarray, np.ndarray, float | None]],
+) -> alt.FacetChart:
     """Precision and recall over the threshold, a panel for each label; a dashed line marks the best threshold.
 
     Args:
-        curves: (label, thresholds, precision, recall, best threshold); NaN leaves a gap.
+        curves: (label, thresholds, precision, recall, best threshold, or None for no line); NaN leaves a gap.
     """
     data = [
         {"label": label, "best": best, **point}

@@ -39,6 +39,7 @@ from bert_serving.contract import (
     labels_text,
 )
 from bert_serving.errors import RunFolderError
+from bert_serving.evaluation.chance import Chance, compare_with_chance
 from bert_serving.io.files import TEMPORARY, whole_folder, write_whole
 from bert_serving.run_file import dump_run_file
 
@@ -167,6 +168,21 @@ class RunFolder:
                 f"{self.calibration}: damaged: holds no temperature over 0; calibrate again or remove it"
             )
         return Scaling(*numbers)
+
+    def chance(self) -> tuple[str, Chance] | None:
+        """The split that the run was measured on, and whether its model is better than chance there; None before.
+
+        Raises:
+            RunFolderError: a file is missing or damaged.
+        """
+        if not (self.path / METRICS).exists():
+            return None
+        metrics = self.read_json(METRICS)
+        split = "test" if "test" in metrics else "validation"
+        try:
+            return split, compare_with_chance(self.config().head.kind, self.labels(), metrics[split])
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunFolderError(f"{self.path}: damaged: {METRICS}: {error!r}; train again") from None
 
     def last_epoch(self) -> int:
         """Number of the last epoch with a checkpoint, 0 for none."""

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import pytest
 from matplotlib.image import imread
@@ -109,6 +110,31 @@ def test_pictures_and_pages_fit_every_head(head, trained, tmp_path):
 )
 def test_colors_tell_direction_and_strength(weight, style):
     assert _style(weight) == style
+
+
+@pytest.fixture
+def useless(trained, tmp_path):
+    """A run whose scores say that it always answers "praise"."""
+    run = shutil.copytree(trained.run.path, tmp_path / "useless")
+    metrics = json.loads((run / "metrics.json").read_text())
+    metrics["test"] |= {"rows": 10, "confusion_matrix": [[0, 5], [0, 5]]}
+    (run / "metrics.json").write_text(json.dumps(metrics))
+    return run
+
+
+def test_a_model_that_is_no_better_than_chance_is_told_first(useless, bert_serving, tmp_path):
+    said = "The model is no better than chance on its test rows: accuracy 0.500"
+    ended = bert_serving("explain", useless, TEXT, "--page", "page.html")
+    assert (ended.status, ended.err) == (0, "")
+    assert 0 < ended.out.index(said) < ended.out.index("Probabilities")
+    assert said in (tmp_path / "page.html").read_text("utf-8")
+    assert json_of(bert_serving("explain", useless, TEXT, "--json"))["warning"].startswith(said)
+
+
+def test_damaged_scores_are_one_clear_line(useless, bert_serving):
+    (useless / "metrics.json").write_text('{"test": {}}')
+    ended = bert_serving("explain", useless, TEXT)
+    assert (ended.status, ended.err) == (2, f"error: {useless}: damaged: metrics.json: KeyError('rows'); train again\n")
 
 
 # === Mistakes ===

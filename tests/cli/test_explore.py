@@ -57,6 +57,21 @@ class TestARunFile:
 
 
 class TestAFile:
+    def test_has_the_same_findings_in_terminal_page_and_json(self, rows, write_tsv, encoder_folder, explore, tmp_path):
+        path = write_tsv(
+            "odd.tsv", [(f"{text} {row}", "-" if row < 15 else label) for row, (text, label) in enumerate(rows)]
+        )
+        _, out, _ = explore(path, "--encoder", encoder_folder)
+        _, plain, _ = explore(path, "--encoder", encoder_folder, "--json")
+        answer = json.loads(plain)
+        (found,) = [finding for finding in answer["findings"] if finding["name"] == "no_label"]
+        assert found["title"] == "1 label may mean that there is no label: '-' (15)"
+        assert (found["level"], found["rows"]) == ("fix", 1)
+        assert [finding["title"] for finding in answer["audit"]["findings"]] == [found["title"]]
+        for text in (found["title"], found["detail"]):
+            assert text in out
+            assert text.replace("'", "&#39;") in (tmp_path / "odd.explore.html").read_text("utf-8")
+
     def test_is_looked_at_as_a_whole(self, file, encoder_folder, explore, tmp_path):
         status, out, _ = explore(file, "--encoder", encoder_folder)
         assert status == 0

@@ -122,7 +122,7 @@ def test_a_dominant_label_and_one_that_is_absent_are_pointed_out():
     train = [(f"train {number}", "b" if number < 10 else "a") for number in range(100)]
     warnings = look(train).warnings
     assert {line.split(". ")[0] for line in warnings} == {
-        "90.0% of train is 'a'; 10 rows have another label",
+        "90.0% of train is 'a' (90), the rest 'b' (10)",
         "1 label has no rows in validation: 'b'",
     }
 

@@ -74,7 +74,7 @@ def test_p_values_are_fishers_corrected_by_holm():
     ],
 )
 def test_holms_correction_is_that_of_the_paper(p_values, expected):
-    assert slices._holm(p_values) == pytest.approx(expected)
+    assert slices.holm(p_values) == pytest.approx(expected)
 
 
 def test_few_rows_and_small_gaps_are_measured_and_not_judged():

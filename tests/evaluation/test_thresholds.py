@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.metrics import precision_recall_fscore_support
-from support.predictions import EVERY_KIND, NAMES, measured, table, tagged
+from support.predictions import EVERY_KIND, NAMES, classified, measured, table, tagged
 
 from bert_serving.contract import Head
 from bert_serving.evaluation.predictions import Predictions
@@ -28,8 +28,8 @@ def test_every_point_of_a_curve_is_a_count_of_rows(kind):
 
 
 def test_the_best_threshold_has_the_greatest_f1():
-    values = np.array([[0.9], [0.8], [0.35], [0.3], [0.1]])
-    made = Predictions(Head.MULTILABEL, ("a",), table([("a",), ("a",), ("a",), (), ()]), values)
+    values = np.repeat(np.array([[0.9], [0.8], [0.35], [0.3], [0.1]]), 10, axis=0)
+    made = Predictions(Head.MULTILABEL, ("a",), table([("a",)] * 30 + [()] * 20), values)
     (curve,) = threshold_curves(made)
     assert curve.f1[curve.best] == 1
     assert 0.3 < curve.thresholds[curve.best] <= 0.35
@@ -61,3 +61,17 @@ def test_regression_has_no_thresholds_and_multilabel_no_coverage():
     assert threshold_curves(measured()) == ()
     assert coverage_curve(measured()) is None
     assert coverage_curve(tagged()) is None
+
+
+@pytest.mark.parametrize(
+    ("made", "reasons"),
+    [
+        (classified(200, sure=0.0, seed=3), ["probabilities no better than chance"] * 3),
+        (classified(30), ["fewer than 20 rows with or without the label"] * 3),
+        (classified(200), [""] * 3),
+    ],
+)
+def test_a_threshold_is_best_only_where_it_is_not_noise(made, reasons):
+    curves = threshold_curves(made)
+    assert [curve.no_advice for curve in curves] == reasons
+    assert [curve.best is None for curve in curves] == [reason != "" for reason in reasons]

@@ -12,6 +12,7 @@ from bert_serving.errors import InputError
 
 if TYPE_CHECKING:
     from bert_serving.explanation.attribution import Explanation
+    from bert_serving.training.run_folder import RunFolder
 
 _MOST_LABELS = 10
 _MOST_WORDS = 10
@@ -66,7 +67,9 @@ def explain(
         from bert_serving.explanation import integrated_gradients as attribution
         from bert_serving.training.loading import load_classifier
 
-        classifier = load_classifier(RunFolder(Path(model)))
+        run = RunFolder(Path(model))
+        classifier = load_classifier(run)
+    warning = _warning(run)
     steps = attribution.FIRST_STEPS if steps is None else steps
     explanation = attribution.explain(classifier, text, pair, label=label, steps=steps, observer=observer)
     if png is not None:
@@ -74,14 +77,25 @@ def explain(
     if page is not None:
         from bert_serving.explanation.page import explain_page
 
-        explain_page(explanation, Path(model).resolve().name).write(page)
+        explain_page(explanation, Path(model).resolve().name, warning).write(page)
     if as_json:
-        print_json(_as_json(explanation, png, page))
+        print_json({**_as_json(explanation, png, page), "warning": warning or None})
         return
+    if warning:
+        observer.note(warning)
     _show(explanation)
     for name, path in (("picture", png), ("page", page)):
         if path is not None:
             show_lines(f"  {name + ':':<8} {path}")
+
+
+def _warning(run: "RunFolder") -> str:
+    """That the model is no better than chance on its own rows; empty where it is better, or never was measured."""
+    measured = run.chance()
+    if measured is None or measured[1].better:
+        return ""
+    split, chance = measured
+    return f"{chance.finding(f'its {split} rows')}. The attributions show what the model reacts to, not what tells the labels."
 
 
 def _draw(explanation: "Explanation", png: Path) -> None:

@@ -17,7 +17,7 @@ from bert_serving.cli.options import (
 )
 from bert_serving.cli.training.calibrate import show_fit
 from bert_serving.contract import Head
-from bert_serving.wording import score_name
+from bert_serving.wording import counted, score_name
 
 if TYPE_CHECKING:
     from bert_serving.evaluation.comparison import Comparison
@@ -89,6 +89,9 @@ def report(
         show_reading(inputs.table.reading)
         print_json(result.report.to_json())
         return
+    chance = result.report.chance
+    if not chance.better:
+        observer.note(f"{chance.finding()}. {chance.advice}")
     for note in result.notes:
         observer.note(note)
     _show(result.report, result.rows, model, compare)
@@ -100,7 +103,9 @@ def _show(report: "Report", rows: str, model: str, compare: str | None) -> None:
         [score_name(name), f"{interval.value:.4f}", f"{interval.low:.4f} to {interval.high:.4f}"]
         for name, interval in report.intervals.scores.items()
     ]
-    show_table(f"Scores on {rows}, {len(report.predictions):,} rows", ("score", "value", "95% interval"), scores)
+    show_table(
+        f"Scores on {rows}, {counted(len(report.predictions), 'row')}", ("score", "value", "95% interval"), scores
+    )
     _show_labels(report)
     _show_slices(report)
     if report.comparison is not None and compare is not None:
@@ -108,6 +113,8 @@ def _show(report: "Report", rows: str, model: str, compare: str | None) -> None:
     if report.label_errors is not None:
         suspicious = report.label_errors.suspicious
         show_lines(f"\n  probable label errors: {suspicious:,} ({suspicious / len(report.predictions):.1%})")
+    elif not report.chance.better and report.predictions.head is not Head.REGRESSION:
+        show_lines("\n  probable label errors: not looked for, since the model is no better than chance")
 
 
 def _show_labels(report: "Report") -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bert_serving.cli.display import command_observer, print_json, show_lines, show_metrics, show_table
+from bert_serving.cli.display import command_observer, print_json, printable, show_lines, show_metrics, show_table
 from bert_serving.cli.options import label_columns
 from bert_serving.contract import Head
 from bert_serving.wording import score_name
@@ -106,5 +106,9 @@ def _show(exploration: "Exploration", results: "list[Finding]") -> None:
     show_table("The data", exploration.audit.columns(), exploration.audit.rows())
     baselines = {score_name(name): scores for name, scores in exploration.baselines.items()}
     show_metrics(f"Baselines, measured on {exploration.data.measured}", baselines)
-    rows = [[finding.level, finding.title, finding.detail] for finding in results]
-    show_table("What to fix first", ("level", "finding", "what to do"), rows)
+    show_lines("\nWhat to fix first")
+    for finding in results:
+        # Not a table: its cells would break a finding into lines of half the width.
+        show_lines(printable(f"  {finding.level:<7}{finding.title}"))
+        if finding.level != "ok":
+            show_lines(printable(f"         {finding.detail}"))

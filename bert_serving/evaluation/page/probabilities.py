@@ -1,5 +1,7 @@
 """Sections of the report's page: calibration and thresholds."""
 
+import numpy as np
+
 from bert_serving.contract import Head, Scaling
 from bert_serving.evaluation.calibration import Calibration, CalibrationBin
 from bert_serving.evaluation.page.names import ReportNames
@@ -78,7 +80,7 @@ def thresholds_section(report: Report) -> Section:
     lowest = sorted(report.thresholds, key=lambda curve: curve.average_precision)[: curves.MOST_PANELS]
     shown = [curve for curve in report.thresholds if curve in lowest]
     panels = [
-        (curve.label, curve.thresholds, curve.precision, curve.recall, float(curve.thresholds[curve.best]))
+        (curve.label, curve.thresholds, curve.precision, curve.recall, _at_best(curve, curve.thresholds))
         for curve in shown
     ]
     parts: list[Part] = [
@@ -95,7 +97,7 @@ def thresholds_section(report: Report) -> Section:
         parts += [Paragraph(text), Chart(chart, "Coverage, and accuracy of the covered rows, over the threshold")]
     lead = (
         "Precision and recall of a label that is predicted whenever its probability reaches the threshold. The dashed line "
-        "marks the threshold with the highest F1. Choose thresholds on other rows: on these they look slightly too good."
+        "marks the threshold with the highest F1, where it is not noise. Choose thresholds on other rows: here they look too good."
     )
     return Section("Thresholds", tuple(parts), lead)
 
@@ -105,10 +107,16 @@ def _thresholds_table(thresholds: tuple[ThresholdCurve, ...]) -> SortableTable:
         ("label", "label", lambda curve: curve.label),
         ("rows", "number", lambda curve: curve.rows),
         ("average precision", "bar", lambda curve: curve.average_precision),
-        ("best threshold", "number", lambda curve: float(curve.thresholds[curve.best])),
-        ("precision", "percent", lambda curve: float(curve.precision[curve.best])),
-        ("recall", "percent", lambda curve: float(curve.recall[curve.best])),
-        ("F1", "number", lambda curve: float(curve.f1[curve.best])),
+        ("best threshold", "number", lambda curve: _at_best(curve, curve.thresholds)),
+        ("precision", "percent", lambda curve: _at_best(curve, curve.precision)),
+        ("recall", "percent", lambda curve: _at_best(curve, curve.recall)),
+        ("F1", "number", lambda curve: _at_best(curve, curve.f1)),
     ]
+    if any(curve.no_advice for curve in thresholds):
+        fields.append(("no best threshold:", "text", lambda curve: curve.no_advice))
     caption = "Precision, recall and F1 at the threshold with the highest F1"
     return table_of(thresholds, fields, caption, filterable=len(thresholds) > 12)
+
+
+def _at_best(curve: ThresholdCurve, values: np.ndarray) -> float | None:
+    return None if curve.best is None else float(values[curve.best])

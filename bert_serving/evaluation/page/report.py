@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from bert_serving.contract import Head
+from bert_serving.evaluation.chance import CLEAR_GAIN
 from bert_serving.evaluation.intervals import LEVEL, RESAMPLES
 from bert_serving.evaluation.page.names import ReportNames
 from bert_serving.evaluation.page.probabilities import calibration_section, thresholds_section
@@ -113,6 +114,9 @@ def _methods(report: Report) -> Section:
         "model reads them up to its sequence length.",
         f"Intervals of scores and differences: {LEVEL:.0%} bootstrap over the rows, {RESAMPLES:,} resamples. "
         "Intervals of shares: Wilson.",
+        "A model is better than chance if the Wilson interval of its accuracy lies above the share of the most frequent label, or "
+        f"its mean recall is clearly above that of any constant answer (by {CLEAR_GAIN:.0%} of the way to 1); multilabel: micro F1 "
+        "instead of the accuracy; regression: Spearman's correlation above 0, by the interval of Fisher's z.",
     ]
     if report.label_errors is not None:
         texts.append(

@@ -6,6 +6,7 @@ import numpy as np
 
 from bert_serving.contract import Head, Scaling
 from bert_serving.evaluation import slices
+from bert_serving.evaluation.chance import Chance
 from bert_serving.evaluation.page.formats import p_value, score_difference, slice_interval
 from bert_serving.evaluation.page.names import ReportNames
 from bert_serving.evaluation.page.rows import label_errors_table, rows_table
@@ -22,7 +23,8 @@ NOTABLE_CALIBRATION_ERROR = 0.03
 
 def verdicts(report: Report, names: ReportNames) -> Section:
     """All findings."""
-    items = [Verdict("fix", note) for note in names.notes]
+    items = [] if report.chance.better else [_chance_verdict(report.chance)]
+    items += [Verdict("fix", note) for note in names.notes]
     items += [_slice_verdict(report.predictions, part) for part in report.short_slices]
     if not report.short_slices:
         items.append(Verdict("ok", "No slice scores significantly lower than the rest", slice_rule(report)))
@@ -33,6 +35,14 @@ def verdicts(report: Report, names: ReportNames) -> Section:
         *_comparison_verdict(report, names),
     ]
     return Section("Findings", (Verdicts(items),), "Click a line for details and rows to inspect.")
+
+
+def _chance_verdict(chance: Chance) -> Verdict:
+    return Verdict(
+        "fix",
+        chance.finding(),
+        f"{chance.advice} Label errors are not looked for: what contradicts a model that has learned nothing is no error.",
+    )
 
 
 def _slice_verdict(predictions: Predictions, part: Slice) -> Verdict:

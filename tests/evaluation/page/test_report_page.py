@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 from support.hostile import HOSTILE
-from support.predictions import EVERY_KIND, NAMES, classified, table
+from support.predictions import EVERY_KIND, NAMES, classified, measured, table
 
 from bert_serving.contract import Head, Scaling
 from bert_serving.evaluation.page import report as module
@@ -175,3 +175,15 @@ def test_a_page_of_25000_long_reviews_is_small(classes, tmp_path):
     report = make_report(made, lengths=TextLengths(np.arange(25_000) % 500, 128), other=other)
     path = report_page(report, dataclasses.replace(NAMED, other="other")).write(tmp_path / "page.html")
     assert path.stat().st_size < 8e6
+
+
+@pytest.mark.parametrize("made", [classified(300, sure=0.0), measured(40, error=100.0)], ids=["labels", "numbers"])
+def test_a_model_that_is_no_better_than_chance_is_told_first(made):
+    page = report_page(make_report(made), dataclasses.replace(NAMED, notes=("another problem",)))
+    (level, first), *others = verdicts(page)
+    assert level == "fix"
+    assert "he model is no better than chance: " in first
+    assert ("fix", "another problem") in others
+    assert not any("label error" in title.lower() for title in [*titles(page), *(title for _, title in others)])
+    html = page.render()
+    assert "no better than chance" in html

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from bert_serving.data.finding import DataFinding
+from bert_serving.data.findings.finding import DataFinding
 from bert_serving.data.splits import label_names
 from bert_serving.data.table import LabeledTable
 from bert_serving.wording import agreeing, counted, listed, percent

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from bert_serving.data.finding import DataFinding
+from bert_serving.data.findings.finding import DataFinding
 from bert_serving.data.label_forms import (
     distinguishable,
     is_mark_of_nothing,
@@ -147,12 +147,12 @@ def _balance(train: Mapping[str, int], total: int) -> Iterator[DataFinding]:
     largest, least = max(train, key=lambda label: train[label]), min(train, key=lambda label: train[label])
     # Not for multilabel tables, whose rows count for several classes: there, one label for all is not a baseline.
     if sum(train.values()) == total and train[largest] >= DOMINANT_SHARE * total:
-        others = total - train[largest]
-        share = f"{train[largest] / total:.1%}" if others else "100%"
+        others = sorted(train.keys() - {largest}, key=lambda label: -train[label])
+        share = f"{min(train[largest] / total, 0.999):.1%}"
         yield DataFinding(
             "dominant_label",
             "check",
-            f"{share} of train is {largest!r}; {counted(others, 'row')} {agreeing(others, 'has', 'have')} another label",
+            f"{share} of train is {largest!r} ({train[largest]:,}), the rest {_listed(others, train)}",
             f"An accuracy near {share} means that nothing was learned: judge by macro F1, set training.best_metric to "
             '"macro_f1" and try training.class_weights.',
         )

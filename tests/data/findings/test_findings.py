@@ -7,7 +7,7 @@ from support.paths import SHARED
 from bert_serving.config import DataConfig
 from bert_serving.contract import Head
 from bert_serving.data.audit import audit
-from bert_serving.data.finding import DataFinding
+from bert_serving.data.findings.finding import DataFinding
 from bert_serving.data.splits import Splits, load_splits, resolve_labels
 from bert_serving.data.table import LabeledTable
 from bert_serving.errors import DataError
@@ -64,7 +64,7 @@ CASES = {
     "dominant_label": (
         {"labels": ["ham"] * 4_996 + ["spam"] * 12},
         "check",
-        "99.8% of train is 'ham'; 12 rows have another label",
+        "99.8% of train is 'ham' (4,996), the rest 'spam' (12)",
     ),
     "uneven_labels": (
         {"labels": HALVES * 50 + ["eggs"] * 20},
