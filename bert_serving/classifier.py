@@ -18,7 +18,7 @@ from bert_serving.data.splits import label_array
 from bert_serving.encoders.architecture import ACTIVATIONS, reproducible_dropout
 from bert_serving.encoders.loading import LoadedEncoder
 from bert_serving.encoders.token_cache import cached_token_rows
-from bert_serving.errors import InputError
+from bert_serving.errors import EncoderError, InputError
 from bert_serving.text.packing import combine_segments, pad
 from bert_serving.text.preprocessing import Preprocessing
 
@@ -154,9 +154,10 @@ def build_classifier(encoder: LoadedEncoder, preprocessing: Preprocessing, optio
     """Joins an encoder, dropout and a dense head.
 
     Raises:
-        EncoderError: the sequence length is over the encoder's maximum.
+        EncoderError: the encoder cannot take what the preprocessing makes: too many tokens, token ids or token types.
     """
     encoder.check_length(options.sequence_length, "encoder.sequence_length")
+    _check_tables(encoder, preprocessing, options)
     # === Layers ===
     initializer = tf_keras.initializers.TruncatedNormal(stddev=_HEAD_STDDEV, seed=options.seed)
     with reproducible_dropout():
@@ -173,6 +174,17 @@ def build_classifier(encoder: LoadedEncoder, preprocessing: Preprocessing, optio
         logits = head(dropout(pooled))
     model = tf_keras.Model(tokens, logits, name="token_classifier")
     return Classifier(options, encoder, preprocessing, model)
+
+
+def _check_tables(encoder: LoadedEncoder, preprocessing: Preprocessing, options: ClassifierOptions) -> None:
+    ids, rows = preprocessing.vocabulary, encoder.vocabulary
+    if ids is not None and rows is not None and ids > rows:
+        raise EncoderError(
+            f"{preprocessing.folder}: the preprocessing makes {ids} token ids, the encoder has embeddings for {rows}; "
+            "set encoder.preprocessing to the one that the encoder was trained with"
+        )
+    if options.pairs and encoder.types == 1:
+        raise EncoderError("pairs need two token types, the encoder has embeddings for 1; choose another encoder")
 
 
 def _with_blocks(outputs: dict[str, tf.Tensor], mask: tf.Tensor, options: ClassifierOptions) -> dict[str, tf.Tensor]:

@@ -1,5 +1,7 @@
 """Heads, probabilities, answers and targets; the whole classifier as one Keras model."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,7 +21,8 @@ from bert_serving.classifier import (
 from bert_serving.config import DataConfig, EncoderConfig
 from bert_serving.contract import Head, Pooling
 from bert_serving.data.table import read_table
-from bert_serving.encoders.loading import load_encoder
+from bert_serving.encoders.architecture import build_network
+from bert_serving.encoders.loading import LoadedEncoder, load_encoder
 from bert_serving.encoders.lookup import find_encoder_folder
 from bert_serving.errors import DataError, EncoderError, InputError
 from bert_serving.text.preprocessing import load_preprocessing
@@ -135,6 +138,24 @@ def test_no_texts_have_no_predictions(build):
 
 
 # === What is refused ===
+
+
+@pytest.mark.parametrize(
+    ("sizes", "pairs", "problem"),
+    [
+        ({"vocab_size": 14}, False, "the preprocessing makes 15 token ids, the encoder has embeddings for 14"),
+        ({"type_vocab_size": 1}, True, "pairs need two token types, the encoder has embeddings for 1"),
+    ],
+)
+def test_an_encoder_with_too_small_tables_is_refused(sizes, pairs, problem, folder):
+    architecture = dataclasses.replace(load_encoder(folder).architecture, **sizes)
+    encoder = LoadedEncoder(build_network(architecture), architecture)
+    with pytest.raises(EncoderError, match=problem):
+        build_classifier(
+            encoder,
+            load_preprocessing(folder.preprocessing),
+            ClassifierOptions(("a", "b"), pairs=pairs, sequence_length=16),
+        )
 
 
 @pytest.mark.parametrize(("length", "refused"), [(32, False), (33, True), (512, True)])

@@ -29,8 +29,10 @@ from bert_serving.errors import EncoderError
 
 # Largest difference of two implementations of one encoder, which is rounding; a wrong activation differs by 1e-3 and more.
 _SAME_ENCODER = 1e-4
-# The name that TF Hub's encoders give their table of positions.
-_POSITIONS = "position_embedding/embeddings:0"
+# The names that TF Hub's encoders give their tables.
+_POSITIONS, _WORDS, _TYPES = (
+    f"{name}/embeddings:0" for name in ("position_embedding", "word_embeddings", "type_embeddings")
+)
 
 _Result = TypeVar("_Result")
 
@@ -50,10 +52,20 @@ class LoadedEncoder:
     @property
     def positions(self) -> int | None:
         """Longest sequence that the encoder takes, in tokens; None where there is no limit or it is not known."""
-        if self.architecture is not None:
-            return self.architecture.max_position_embeddings
-        tables = (weight for weight in self.layer.weights if weight.name.endswith(_POSITIONS))
-        return next((int(table.shape[0]) for table in tables), None)
+        return self._rows(_POSITIONS)
+
+    @property
+    def vocabulary(self) -> int | None:
+        """Number of token ids that the encoder has embeddings for; None where it is not known."""
+        return self._rows(_WORDS)
+
+    @property
+    def types(self) -> int | None:
+        """Number of token types; None where it is not known."""
+        return self._rows(_TYPES)
+
+    def _rows(self, table: str) -> int | None:
+        return next((int(weight.shape[0]) for weight in self.layer.weights if weight.name.endswith(table)), None)
 
     def check_length(self, tokens: int, name: str) -> None:
         """Refuses sequences that are longer than the encoder takes.

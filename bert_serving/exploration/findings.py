@@ -322,7 +322,7 @@ def _baselines(exploration: Exploration) -> Iterator[Finding]:
         yield Finding(
             "hard",
             "check",
-            f"TF-IDF reaches {name} {score:.3f}, hardly more than the majority baseline ({least:.3f})",
+            f"TF-IDF reaches {name} {score:.3f}, {'hardly' if score > least else 'not'} more than the majority baseline ({least:.3f})",
             "Single words predict the labels badly: the labels depend on meaning or word order, or they are noisy. Read some "
             "rows before training.",
         )

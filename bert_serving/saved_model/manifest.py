@@ -119,6 +119,8 @@ class Manifest(BaseModel):
     labels: tuple[str, ...]
     pairs: bool
     sequence_length: int
+    max_tokens: int | None = None
+    """longest row that the `tokens` signature takes; None in an export of an earlier version, which does not check it"""
     graph: Graph
     precision: Precision
     temperature: float = 1.0

@@ -11,6 +11,7 @@ from bert_serving import contract
 from bert_serving.classifier import Classifier, label_of
 from bert_serving.contract import Graph
 from bert_serving.saved_model.graphs.dense import Arithmetic, FloatArithmetic
+from bert_serving.saved_model.graphs.input_checks import TokenLimits, checked_rows, checked_tokens, checked_values
 from bert_serving.saved_model.graphs.ragged import end_to_end, ragged_encoder
 from bert_serving.text.packing import combine_segments, pad, trimmed_length
 
@@ -82,7 +83,7 @@ class _Features(Protocol):
         """Features of rows of tokens, int32 [B, (tokens)] each, cut at the sequence length already."""
 
     def of_tokens(self, tokens: Tensors) -> Tensors:
-        """Features of `TOKEN_INPUTS`, int32 [B, L] each."""
+        """Features of `TOKEN_INPUTS`, int32 [B, L] each, of which the mask of a row is ones followed by zeros."""
 
 
 class _PaddedFeatures:
@@ -115,12 +116,9 @@ class _RaggedFeatures(tf.Module):
         return self._features(*end_to_end(word_ids, type_ids))
 
     def of_tokens(self, tokens: Tensors) -> Tensors:
-        columns = tf.range(tf.shape(tokens[contract.MASK])[1])[tf.newaxis]
-        # [CLS] stands for its row, so it is kept even if a caller's mask leaves it out.
-        real = (tokens[contract.MASK] != 0) | (columns == 0)
-        indices = tf.where(real)
+        indices = tf.where(tokens[contract.MASK] != 0)
         word_ids, type_ids = (tf.gather_nd(tokens[name], indices) for name in (contract.WORD_IDS, contract.TYPE_IDS))
-        lengths = tf.reduce_sum(tf.cast(real, tf.int32), axis=1)
+        lengths = tf.reduce_sum(tokens[contract.MASK], axis=1)
         return self._features(word_ids, type_ids, tf.cast(indices[:, 1], tf.int32), lengths)
 
     def _features(self, word_ids: tf.Tensor, type_ids: tf.Tensor, positions: tf.Tensor, lengths: tf.Tensor) -> Tensors:
@@ -136,17 +134,22 @@ class _Calls:
         self._options = classifier.options
         self._features = features
         self._labels = list(self._options.labels) or [REGRESSION_CLASS]
+        self._limits = TokenLimits.of(classifier)
+        self._names = (contract.TEXT, contract.TEXT_PAIR) if self._options.pairs else (contract.TEXT,)
 
     def predict(self, *texts: tf.Tensor) -> Tensors:
         return self._answer(self._features_of(*texts))
 
     def predict_tokens(self, *tokens: tf.Tensor) -> Tensors:
-        return self._answer(self._features.of_tokens(dict(zip(contract.TOKEN_INPUTS, tokens, strict=True))))
+        named = dict(zip(contract.TOKEN_INPUTS, tokens, strict=True))
+        return self._answer(self._features.of_tokens(checked_tokens(named, self._limits)))
 
     def classify(self, examples: tf.Tensor) -> Tensors:
-        names = (contract.TEXT, contract.TEXT_PAIR) if self._options.pairs else (contract.TEXT,)
-        features = tf.io.parse_example(examples, {name: tf.io.FixedLenFeature([], tf.string) for name in names})
-        scores = self._answer(self._features_of(*(features[name] for name in names)))[contract.PROBABILITIES]
+        (rows,) = checked_rows({contract.EXAMPLES: examples})
+        # Ragged, because TensorFlow's own message about two values of one feature does not say so.
+        features = tf.io.parse_example(rows, {name: tf.io.RaggedFeature(tf.string) for name in self._names})
+        texts = checked_values({name: features[name] for name in self._names})
+        scores = self._answer(self._features_of(*texts))[contract.PROBABILITIES]
         best = tf.math.top_k(scores, k=len(self._labels))
         return {contract.CLASSES: tf.gather(tf.constant(self._labels), best.indices), contract.SCORES: best.values}
 
@@ -164,7 +167,8 @@ class _Calls:
 
     def _features_of(self, *texts: tf.Tensor) -> Tensors:
         preprocessing = self._classifier.preprocessing
-        segments = [preprocessing.segment(text) for text in texts]
+        rows = checked_rows(dict(zip(self._names, texts, strict=True)))
+        segments = [preprocessing.segment(text) for text in rows]
         return self._features.of_rows(*combine_segments(segments, preprocessing.special, self._options.sequence_length))
 
 

@@ -27,6 +27,7 @@ from bert_serving.io.files import TEMPORARY, flush_tree, glob_characters
 from bert_serving.observer import Observer
 from bert_serving.saved_model.graphs import quantized
 from bert_serving.saved_model.graphs.calibration import arithmetic_of
+from bert_serving.saved_model.graphs.input_checks import TokenLimits
 from bert_serving.saved_model.manifest import AgreementLimits, Manifest, Verification
 from bert_serving.saved_model.operations.audit import audit_operations
 from bert_serving.saved_model.operations.versions import first_version, version_key
@@ -321,6 +322,7 @@ def _manifest(
         labels=classifier.options.labels,
         pairs=classifier.options.pairs,
         sequence_length=classifier.options.sequence_length,
+        max_tokens=TokenLimits.of(classifier).tokens,
         graph=options.graph,
         precision=options.precision,
         limits=AgreementLimits.of(

@@ -238,6 +238,12 @@ class Preprocessing:
     folder: Path
     rewrite: Callable[[str], str] | None = None
 
+    @property
+    def vocabulary(self) -> int | None:
+        """Number of token ids that it makes; None where the SavedModel does not say it."""
+        size = self.model.tokenize.get_special_tokens_dict().get("vocab_size")
+        return None if size is None else int(size)
+
     def segment(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """Word pieces of strings [B]: int32 [B, (words), (pieces)]; in a graph only without `rewrite`."""
         if self.rewrite is not None:

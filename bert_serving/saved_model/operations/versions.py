@@ -1,7 +1,7 @@
 """The first TensorFlow Serving version that has an operation, an attribute of one, or a data type for it.
 
 Stock TensorFlow Serving X.Y is built from TensorFlow X.Y and one version of TensorFlow Text. core_operations.json was read from
-the libraries of TensorFlow's releases with scripts/record_core_operations.py, which also adds the next release. AgreementLimits: a server
+the libraries of TensorFlow's releases with scripts/record_core_operations.py, which also adds the next release. Its limits: a server
 may leave out parts of TensorFlow that its Python package has (TPU and DTensor operations), and a type counts as soon as one
 kernel for CPUs supports it, whatever the operation's other types are.
 """

@@ -71,7 +71,7 @@ def adopted_card(manifest: Manifest, provenance: AdoptedProvenance) -> str:
     sections = [
         [f"# {manifest.name}", "", *_summary(manifest, origin)],
         calling_guide(manifest),
-        ["## AgreementLimits", "", f"- {limit}"],
+        ["## Limits", "", f"- {limit}"],
     ]
     return _page(_metadata(encoder, "text-classification", ("tensorflow-serving",)), sections)
 
@@ -362,7 +362,7 @@ def _limits(provenance: Provenance) -> list[str]:
             f"the encoder was pretrained on texts in these languages (ISO 639): {', '.join(map(plain, provenance.encoder.languages))}"
         )
     limits.append("the scores are for texts like those of the data; other texts were not evaluated")
-    return ["## AgreementLimits", "", *(f"- {line}" for line in limits)]
+    return ["## Limits", "", *(f"- {line}" for line in limits)]
 
 
 def _imbalance(provenance: Provenance) -> list[str]:

@@ -23,6 +23,7 @@ from bert_serving.saved_model.manifest import Agreement, AgreementLimits, Manife
 from bert_serving.saved_model.reference import Reference
 from bert_serving.saved_model.verification.agreement import compare
 from bert_serving.saved_model.verification.golden import Golden
+from bert_serving.saved_model.verification.refusals import check_refusals
 
 if TYPE_CHECKING:
     from bert_serving.saved_model.operations.audit import OperationAudit
@@ -65,6 +66,8 @@ def verify(folder: Path, *, minimum_tf_serving: str | None = None, reference: Pa
     limits = manifest.limits or AgreementLimits.of(manifest.precision)
     answers = _Answers(model, golden, limits.max_probability_difference)
     problems = answers.problems()
+    if manifest.max_tokens is not None:
+        problems += check_refusals(model, manifest.max_tokens)
     agreement = None
     if reference is not None and not problems:
         agreement = compare(model, Reference.load(reference), manifest.head)

@@ -90,7 +90,7 @@ def test_every_export_carries_its_card(exported, manifest, provenance):
     headings = re.findall(r"^#+ .*", card, re.MULTILINE)
     assert headings == [
         "# tiny", "## How to call it", "### REST", "### gRPC", "### Python", "## Scores", "### Scores per label", "### Scores by slice",
-        "## Data", "## AgreementLimits",
+        "## Data", "## Limits",
     ]  # fmt: skip
 
 
@@ -230,13 +230,13 @@ def test_a_card_of_a_calibrated_model_tells_its_temperature(manifest, provenance
 
 
 def test_limits_are_those_that_the_audit_saw(manifest, provenance):
-    limits = classifier_card(manifest, provenance).split("## AgreementLimits")[1]
+    limits = classifier_card(manifest, provenance).split("## Limits")[1]
     assert provenance.audit.warnings
     for warning in provenance.audit.warnings:
         assert f"\n- {warning}\n" in limits
     train = dataclasses.replace(provenance.audit.splits["train"], rows_per_class={"blame": 8, "praise": 32})
     uneven = dataclasses.replace(provenance.audit, splits=provenance.audit.splits | {"train": train}, warnings=[])
-    limits = classifier_card(manifest, dataclasses.replace(provenance, audit=uneven)).split("## AgreementLimits")[1]
+    limits = classifier_card(manifest, dataclasses.replace(provenance, audit=uneven)).split("## Limits")[1]
     assert "- in train `praise` (32 rows) is 4.0 times as frequent as `blame` (8)" in limits
     assert "the audit of the data found no duplicates in train" in limits
 
@@ -351,7 +351,7 @@ def test_the_card_of_an_encoder_tells_how_to_use_it(provenance, encoder_folder, 
     assert card.startswith("---\npipeline_tag: feature-extraction\n")
     assert "fine-tuned on 40 rows for classification with 2 labels" in card
     assert re.findall(r"^## .*", card, re.MULTILINE) == [
-        "## How to use it", "## Scores", "## Data", "## AgreementLimits",
+        "## How to use it", "## Scores", "## Data", "## Limits",
     ]  # fmt: skip
     monkeypatch.chdir(encoder_folder)
     (program,) = blocks(card, "python")

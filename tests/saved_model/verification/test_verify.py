@@ -6,6 +6,7 @@ import shutil
 import pytest
 import tensorflow as tf
 import tensorflow_text  # noqa: F401 - registers the operations of the graph
+from support.tiny import POSITIONS
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from bert_serving import contract
@@ -157,6 +158,12 @@ def test_a_manifest_of_other_labels_contradicts_the_signatures(copy):
     problems = "\n".join(problems_of(copy))
     for named in ("assets/labels.txt", "signature serving_default returns", "signature classify returns"):
         assert named in problems
+
+
+def test_an_export_refuses_more_tokens_than_its_manifest_says(copy):
+    assert load_manifest(copy).max_tokens == POSITIONS
+    rewrite_json(copy / contract.MANIFEST_FILE, lambda manifest: manifest.update(max_tokens=POSITIONS - 1))
+    assert problems_of(copy) == ["signature tokens answers a row of 32 tokens instead of refusing it; export again"]
 
 
 def test_the_floor_of_the_manifest_counts_unless_another_is_asked_for(copy):
