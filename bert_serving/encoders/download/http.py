@@ -33,7 +33,16 @@ _ANSWER_TIMEOUT_FACTOR = 10
 
 def is_offline() -> bool:
     """Whether BERT_SERVING_OFFLINE forbids downloads."""
-    return os.environ.get("BERT_SERVING_OFFLINE", "").lower() not in ("", "0", "false", "no", "off")
+    return _is_set("BERT_SERVING_OFFLINE")
+
+
+def hugging_face_offline() -> str | None:
+    """The variable of Hugging Face's own libraries that forbids downloads from its hub; None where none does."""
+    return next(filter(_is_set, ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")), None)
+
+
+def _is_set(variable: str) -> bool:
+    return os.environ.get(variable, "").lower() not in ("", "0", "false", "no", "off")
 
 
 def mirror_or(variable: str, default: str) -> str:
