@@ -17,6 +17,7 @@ OWN_SEPARATORS = {".tsv": "\t", ".csv": ","}
 _NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 _QUOTED = re.compile('"[^"]*(?:""[^"]*)+"')
 """a cell as `csv` and pandas write one with quotation marks; others begin with one by chance"""
+_QUOTED_HEADER = re.compile(r'"[^"\t\r\n]+"(?:\t"[^"\t\r\n]+")*(?:[\r\n]|$)')
 _EXCEL_LINE = re.compile(r'"?sep=(.)"?[ \t]*(?:\r\n|\n|\r|$)', re.IGNORECASE)
 _SAMPLE = 200_000
 """characters that decide between separators"""
@@ -33,7 +34,8 @@ def read_separated(
     """The header and the records of a TSV or CSV file.
 
     A TSV file that tabs separate has no quoting: a line is a row. Only a cell that is unmistakably quoted, since it begins and
-    ends with a quotation mark and doubles those inside, is read without. Everything else is read as CSV.
+    ends with a quotation mark and doubles those inside, is read without. A TSV file whose header is quoted, as R and pandas
+    can write it, and everything else is read as CSV.
 
     Args:
         path: for messages.
@@ -54,6 +56,9 @@ def read_separated(
         if separator != own:
             name, expected = _NAMES[separator], _NAMES[own]
             reading.repair(f"{path.name}: cells are separated by a {name}, not by a {expected}")
+    if kind == ".tsv" and _QUOTED_HEADER.match(content):
+        kind = ".csv"
+        reading.repair(f"{path.name}: its header is quoted, so quotation marks around cells are not taken for text")
     try:
         records, blank = _records(content, separator, kind, first_line)
     except _QuoteError as error:

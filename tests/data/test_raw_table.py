@@ -23,6 +23,7 @@ CELLS = {"text": ("good, film", "bad"), "label": ("1", "0")}
         ("a.csv", '"sep=,"\ntext,label\n"good, film",1\nbad,0', "names the separator"),
         ("a.csv", 'text,label\r"good, film",1\rbad,0\r', None),
         ("a.tsv", "text\tlabel\rgood, film\t1\rbad\t0\r", None),
+        ("a.tsv", '"text"\t"label"\n"good, film"\t1\n"bad"\t0\n', "its header is quoted"),
     ],
 )
 @pytest.mark.parametrize("columns", [None, ["label", "text"]])
