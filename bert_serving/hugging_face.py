@@ -1,6 +1,7 @@
 """Converts a fine-tuned Hugging Face classifier: no training, the same probabilities."""
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +10,9 @@ import numpy as np
 from bert_serving.classifier import Classifier, ClassifierOptions, build_classifier
 from bert_serving.contract import Pooling
 from bert_serving.encoders.architecture import assign_weights
-from bert_serving.encoders.conversion.classification_head import FineTunedHead, read_head
-from bert_serving.encoders.conversion.hugging_face import read_description, rename_weights, uses_sentencepiece
-from bert_serving.encoders.conversion.tokenizer import read_tokenizer_settings, write_tokenizer
+from bert_serving.encoders.conversion.classification_head import DEFAULT_LABEL, FineTunedHead, read_head
+from bert_serving.encoders.conversion.families import FAMILIES
+from bert_serving.encoders.conversion.hugging_face import read_description, rename_weights
 from bert_serving.encoders.license import LicenseAndLanguages, licensing_of_readme
 from bert_serving.encoders.loading import LoadedEncoder, network_from
 from bert_serving.encoders.safetensors_file import read_safetensors
@@ -21,8 +22,6 @@ from bert_serving.text.preprocessing import load_preprocessing
 
 # Of a tokenizer that sets none.
 _SEQUENCE_LENGTH = 512
-# transformers writes a huge number where there is no limit.
-_NO_LIMIT = 1e6
 
 
 @dataclass(frozen=True)
@@ -35,6 +34,7 @@ class ConvertedClassifier:
         licensing: license and languages, as far as its README has them.
         architecture: its class in transformers.
         transformers: version of transformers that wrote it; None where config.json does not have it.
+        notes: what its author may not know of it, a line each.
     """
 
     classifier: Classifier
@@ -42,6 +42,7 @@ class ConvertedClassifier:
     licensing: LicenseAndLanguages
     architecture: str
     transformers: str | None
+    notes: tuple[str, ...] = ()
 
 
 def convert_classifier(
@@ -58,7 +59,17 @@ def convert_classifier(
     Raises:
         EncoderError: a file is missing or damaged, or the model is not a classifier of a supported family.
     """
-    config, settings, architecture = read_description(folder)
+    config, tokenizer, architecture = read_description(folder)
+    if (
+        pairs
+        and architecture.type_vocab_size > 1
+        and FAMILIES[config["model_type"]].has_types
+        and not tokenizer.has_types
+    ):
+        raise EncoderError(
+            f"{folder}: not every version of transformers gives the model of this tokenizer token_type_ids, which tell the texts of "
+            "a pair apart; if it was fine-tuned with them, add them to model_input_names in tokenizer_config.json"
+        )
     tensors = read_safetensors(folder)
     head = read_head(folder, config, tensors)
     weights = rename_weights(tensors, architecture, config["model_type"]) | {
@@ -66,20 +77,13 @@ def convert_classifier(
         "pooler_transform/bias:0": head.pooler[1],
     }
     architecture = dataclasses.replace(architecture, pooler_activation=head.activation)
-    write_tokenizer(
-        folder,
-        scratch / "preprocessing",
-        settings,
-        vocab_size=architecture.vocab_size,
-        sentencepiece=uses_sentencepiece(folder, config),
-    )
+    tokenizer.pieces.write(scratch / "preprocessing")
     encoder = LoadedEncoder(network_from(architecture, blank=True), architecture)
     assign_weights(encoder.layer, weights)
-    length = sequence_length or trained_length(folder, architecture.max_position_embeddings)
     options = ClassifierOptions(
         labels=head.labels,
         head=head.head,
-        sequence_length=length,
+        sequence_length=sequence_length or trained_length(tokenizer.max_length, architecture.max_position_embeddings),
         pairs=pairs,
         pooling=Pooling.POOLER,
         dropout=head.dropout,
@@ -92,15 +96,23 @@ def convert_classifier(
         licensing_of_readme(folder),
         str(config["architectures"][0]),
         str(config["transformers_version"]) if config.get("transformers_version") else None,
+        tuple(_notes(head, unused_rows=architecture.vocab_size - tokenizer.pieces.size)),
     )
 
 
-def trained_length(folder: Path, positions: int) -> int:
-    """Sequence length of a folder's tokenizer in tokens, at most what the encoder takes."""
-    length = read_tokenizer_settings(folder).get("model_max_length")
-    if isinstance(length, int | float) and 4 <= length < _NO_LIMIT:
-        return min(positions, int(length))
-    return min(positions, _SEQUENCE_LENGTH)
+def _notes(head: FineTunedHead, *, unused_rows: int) -> Iterator[str]:
+    if unused_rows:
+        yield f"the embedding table has {unused_rows} rows more than the vocabulary has tokens; they are never used"
+    if head.labels and all(label.startswith(DEFAULT_LABEL) for label in head.labels):
+        yield (
+            f"its labels are {head.labels[0]} to {head.labels[-1]}, the names of a model without any; write their names to id2label in "
+            "its config.json, and export again"
+        )
+
+
+def trained_length(longest: int | None, positions: int) -> int:
+    """Sequence length in tokens: the tokenizer's, None for one without a limit, at most what the encoder takes."""
+    return min(positions, longest or _SEQUENCE_LENGTH)
 
 
 def _assign_head(classifier: Classifier, head: FineTunedHead, folder: Path) -> None:

@@ -9,6 +9,7 @@ import tensorflow as tf
 from safetensors.numpy import load_file, save_file
 from support.hugging_face_folders import CLASSES, WIDTH, configuration, write_fine_tuned, write_vocabulary
 from support.tiny import VOCABULARY
+from support.tokenizer_folders import rules
 
 from bert_serving import contract
 from bert_serving.classifier import Classifier
@@ -82,6 +83,9 @@ def test_logits_are_those_of_the_dense_layers_on_cls(folders, tmp_path, model_ty
         ({}, ("score",), Head.REGRESSION, ()),
         ({"id2label": ...}, ("a", "b"), Head.SOFTMAX, ("LABEL_0", "LABEL_1")),
         ({"id2label": {"1": "b", "0": "a"}}, ("x", "y"), Head.SOFTMAX, ("a", "b")),
+        ({"id2label": {"0": 1, "1": 5}}, ("x", "y"), Head.SOFTMAX, ("1", "5")),
+        ({"label2id": {"LABEL_0": 0, "LABEL_1": 1}}, ("x", "y"), Head.SOFTMAX, ("x", "y")),
+        ({"label2id": {"x": "0", "y": "1"}, "num_labels": 3}, ("x", "y"), Head.SOFTMAX, ("x", "y")),
     ],
 )
 def test_the_configuration_tells_head_and_labels(tmp_path, changes, labels, head, expected):
@@ -97,17 +101,14 @@ def test_the_configuration_tells_head_and_labels(tmp_path, changes, labels, head
     ("longest", "positions", "expected"),
     [
         (16, 32, 16),
-        (1e30, 32, 32),
         (None, 32, 32),
         (1024, 1024, 1024),
         (None, 1024, 512),
-        (1e30, 1024, 512),
         (1024, 512, 512),
     ],
 )
-def test_texts_are_cut_where_the_tokenizer_was_told_to(tmp_path, longest, positions, expected):
-    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"model_max_length": longest} if longest else {}))
-    assert trained_length(tmp_path, positions=positions) == expected
+def test_texts_are_cut_where_the_tokenizer_was_told_to(longest, positions, expected):
+    assert trained_length(longest, positions=positions) == expected
 
 
 # === Export ===
@@ -171,7 +172,29 @@ def test_a_pair_classifier_takes_two_texts(folders, bert_serving, tmp_path):
     [
         ({"architectures": ["BertModel"]}, "not a fine-tuned classifier: its architectures are BertModel, expected"),
         ({"architectures": ...}, "not a fine-tuned classifier: its architectures are none, expected"),
-        ({"id2label": {"0": "a", "1": "b"}}, "config.json: id2label names 2 labels, its head has 3 outputs"),
+        (
+            {"id2label": {"0": "a", "1": "b"}},
+            "config.json: id2label names 2 labels, its head has 3 outputs, 0 to 2; id2label lacks 2; correct id2label",
+        ),
+        (
+            {"id2label": {"0": "a", "2": "b"}},
+            "config.json: id2label names 2 labels, its head has 3 outputs, 0 to 2; id2label lacks 1",
+        ),
+        (
+            {"id2label": {"1": "a", "2": "b", "3": "c"}},
+            "config.json: id2label names 3 labels, its head has 3 outputs, 0 to 2; id2label lacks 0 and has 3, too",
+        ),
+        ({"id2label": {"0": "a", "1": "b", "01": "c"}}, "config.json: id2label must map numbers to labels"),
+        ({"id2label": {"0": "a", "1": "b", "2": None}}, "config.json: id2label must map numbers to labels"),
+        ({"id2label": {"praise": 0, "blame": 1, "neither": 2}}, "config.json: id2label must map numbers to labels"),
+        (
+            {"label2id": {"praise": 1, "blame": 0, "neither": 2}},
+            "config.json: id2label has 'praise' as 0, label2id as 1; correct the wrong one",
+        ),
+        (
+            {"id2label": ..., "num_labels": 5},
+            "config.json: num_labels is 5, its head has 3 outputs; correct num_labels",
+        ),
         ({"id2label": {"0": "a", "1": "b", "2": "a"}}, "config.json: id2label gives two outputs one name: a, b, a"),
         (
             {"id2label": {"0": "a", "1": "b", "2": " "}},
@@ -243,40 +266,22 @@ def test_a_mistake_is_one_line_and_leaves_nothing(
     assert not list(tmp_path.rglob("saved_model.pb"))
 
 
-# === tokenizer.json ===
+# === Tokenizer and weights ===
 
 
-@pytest.mark.slow
-def test_a_vocabulary_in_tokenizer_json_alone_is_enough(folders, tmp_path):
-    folder = shutil.copytree(folders / "bert", tmp_path / "new")
-    expected = convert_classifier(folder, tmp_path / "first").classifier.predict(["GOOD film"])
-    (folder / "vocab.txt").unlink()
-    tokenizer = {
-        "normalizer": {
-            "type": "BertNormalizer",
-            "lowercase": True,
-            "strip_accents": None,
-            "handle_chinese_chars": True,
-        },
-        "pre_tokenizer": {"type": "BertPreTokenizer"},
-        "model": {"type": "WordPiece", "vocab": {token: number for number, token in enumerate(VOCABULARY)}},
-        "added_tokens": [{"id": 2, "content": "[CLS]"}],
-    }
-    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
-    np.testing.assert_array_equal(
-        convert_classifier(folder, tmp_path / "second").classifier.predict(["GOOD film"]), expected
-    )
-    tokenizer["normalizer"]["lowercase"] = False
-    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
-    assert not np.array_equal(
-        convert_classifier(folder, tmp_path / "third").classifier.predict(["GOOD film"]), expected
-    )
+@pytest.mark.parametrize(("changes", "lower_case"), [({"do_lower_case": False}, False), ({}, True)])
+def test_a_vocabulary_in_tokenizer_json_alone_is_enough(bert, tmp_path, changes, lower_case):
+    (bert / "vocab.txt").unlink()
+    (bert / "tokenizer.json").write_text(json.dumps(rules(VOCABULARY, lowercase=not lower_case)))
+    (bert / "tokenizer_config.json").write_text(json.dumps(changes))
+    rows, _ = convert_classifier(bert, tmp_path / "scratch").classifier.tokenize(["GOOD film"])
+    assert rows.words.tolist() == [2, VOCABULARY.index("good" if lower_case else "[UNK]"), VOCABULARY.index("film"), 3]
 
 
 @pytest.mark.parametrize(
     ("tokenizer", "problem"),
     [
-        ({"model": None}, "tokenizer.json: cannot read its vocabulary: AttributeError"),
+        ({"model": None}, "tokenizer.json: cannot read its vocabulary: TypeError"),
         ({"model": {"type": "BPE", "vocab": {}}}, 'tokenizer.json: model is "BPE", only "WordPiece" can be converted'),
         ({"model": {"type": "WordPiece", "vocab": {"a": 0, "b": 2}}}, "the ids have gaps or repeat"),
         ({"model": {"type": "WordPiece", "vocab": 3}}, "tokenizer.json: cannot read its vocabulary: TypeError"),
@@ -284,9 +289,43 @@ def test_a_vocabulary_in_tokenizer_json_alone_is_enough(folders, tmp_path):
 )
 def test_a_tokenizer_json_that_is_not_berts_is_told(bert, tmp_path, tokenizer, problem):
     (bert / "vocab.txt").unlink()
-    rules = {"normalizer": {"type": "BertNormalizer"}, "pre_tokenizer": {"type": "BertPreTokenizer"}}
-    (bert / "tokenizer.json").write_text(json.dumps(rules | tokenizer))
+    (bert / "tokenizer.json").write_text(json.dumps(rules(VOCABULARY) | {"added_tokens": []} | tokenizer))
     assert problem in refusal(bert, tmp_path / "scratch")
+
+
+@pytest.mark.slow
+def test_a_table_padded_beyond_the_vocabulary_is_served(bert, bert_serving, tmp_path):
+    tensors = load_file(bert / "model.safetensors")
+    words = tensors["bert.embeddings.word_embeddings.weight"]
+    expected = convert_classifier(bert, tmp_path / "scratch").classifier.predict(TEXTS)
+    # The rows beyond the vocabulary are never read, whatever they hold.
+    padding = np.full((3, words.shape[1]), np.nan, np.float32)
+    save_file(
+        tensors | {"bert.embeddings.word_embeddings.weight": np.concatenate([words, padding])},
+        bert / "model.safetensors",
+    )
+    change_config(bert, vocab_size=len(words) + 3)
+    ended = bert_serving("export", bert, "--to", "models")
+    assert ended.status == 0
+    assert (
+        "the embedding table has 3 rows more than the vocabulary has tokens; they are never used"
+        in ended.out + ended.err
+    )
+    np.testing.assert_allclose(ExportedModel(tmp_path / "models" / "bert" / "1").predict(TEXTS), expected, atol=1e-5)
+
+
+def test_labels_without_names_are_told(bert, tmp_path):
+    change_config(bert, id2label=...)
+    converted = convert_classifier(bert, tmp_path / "scratch")
+    assert [note.partition(",")[0] for note in converted.notes] == ["its labels are LABEL_0 to LABEL_2"]
+
+
+def test_pairs_need_a_tokenizer_that_tells_them_apart(bert, tmp_path):
+    (bert / "tokenizer_config.json").write_text('{"model_input_names": ["input_ids", "attention_mask"]}')
+    with pytest.raises(
+        EncoderError, match="token_type_ids, which tell the texts of a pair apart; if it was fine-tuned"
+    ):
+        convert_classifier(bert, tmp_path / "scratch", pairs=True)
 
 
 # === PyTorch's own answers ===

@@ -15,6 +15,7 @@ from bert_serving.encoders.conversion.formats import (
     format_of,
     make_encoder_folder,
 )
+from bert_serving.encoders.conversion.layout import check_layout
 from bert_serving.encoders.download.archive import SUFFIXES, is_archive, top_folder, unpack
 from bert_serving.encoders.download.sources import fetch_first
 from bert_serving.encoders.folder import (
@@ -151,6 +152,7 @@ def _converted(path: Path, format_: Format) -> EncoderFolder:
 def _bare_saved_model(path: Path, config: EncoderConfig) -> EncoderFolder:
     """A SavedModel with its preprocessing elsewhere."""
     if not (path / "saved_model.pb").is_file():
+        check_layout(path)
         kinds = ", nor ".join(f"a {format_.name} ({format_.mark})" for format_ in reversed(FORMATS))
         raise EncoderError(
             f"{path}: neither {kinds}, nor an encoder folder ({ENCODER}/, {PREPROCESSING}/), nor a SavedModel; check encoder.path"

@@ -14,7 +14,6 @@ from bert_serving.errors import EncoderError
 
 WEIGHTS_FILE = "model.safetensors"
 SHARDS_FILE = "model.safetensors.index.json"
-PICKLED_WEIGHTS_FILE = "pytorch_model.bin"
 
 _HALF_PRECISION = (np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16))
 _PICKLE_SUFFIXES = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt"}
@@ -93,19 +92,11 @@ def _weights_path(path: Path) -> Path:
 
 
 def _refuse_pickle(path: Path) -> None:
-    beside = path.with_name(PICKLED_WEIGHTS_FILE)
     if _is_pickle(path):
-        pickled = path
-    elif not path.exists() and beside.exists():
-        pickled = beside
-    else:
-        return
-    folder = pickled.parent
-    raise EncoderError(
-        f"{pickled}: is a pickle, which can run any code when it is read, so it is refused; convert it once, if you "
-        f'trust it, with transformers: AutoModel.from_pretrained("{folder}").save_pretrained("{folder}") '
-        f"writes {WEIGHTS_FILE}"
-    )
+        raise EncoderError(
+            f"{path}: is a pickle, which can run any code when it is read, so it is refused; convert it once, if you trust it, with "
+            f"transformers: from_pretrained(FOLDER).save_pretrained(FOLDER) of the model's own class writes {WEIGHTS_FILE}"
+        )
 
 
 def _is_pickle(path: Path) -> bool:

@@ -121,7 +121,7 @@ def start(
                 f"{folder.name}: its network is not known, so it cannot be pretrained; take {_CAN_BE_PRETRAINED}"
             )
         architecture, network = loaded.architecture, loaded.layer
-        read_vocabulary(vocabulary, expected_size=architecture.vocab_size)
+        read_vocabulary(vocabulary, rows=architecture.vocab_size)
         # Copied, not rebuilt: it may hold a normalizer of the user's, or rules that are not in the vocabulary.
         shutil.copytree(folder.preprocessing, target / PREPROCESSING)
         copy_documents(folder.encoder.parent, target)

@@ -73,6 +73,8 @@ def export_hugging_face(
     with tempfile.TemporaryDirectory(prefix="bert-serving-") as workshop:
         with observer.stage("Converting the classifier"):
             adopted = convert_classifier(folder, Path(workshop), sequence_length=sequence_length, pairs=pairs)
+        for note in adopted.notes:
+            observer.note(note)
         encoder = EncoderOrigin(
             name=folder.resolve().name,
             sha256=adopted.sha256,

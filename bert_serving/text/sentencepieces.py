@@ -1,10 +1,9 @@
 """SentencePiece models, and the normalization of texts before one tokenizes them."""
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import sentencepiece
 import tensorflow as tf
@@ -13,7 +12,7 @@ from google.protobuf.message import DecodeError
 from sentencepiece import sentencepiece_model_pb2
 
 from bert_serving.errors import EncoderError
-from bert_serving.text.vocabulary import TOKENS_BY_NAME
+from bert_serving.text.vocabulary import TOKENS_BY_NAME, check_rows
 
 _SPECIAL = TOKENS_BY_NAME | {"padding_id": "<pad>"}
 
@@ -51,16 +50,6 @@ class TextRules:
         return texts
 
 
-def albert_rules(tokenizer: Mapping[str, Any]) -> TextRules:
-    """The rules of Hugging Face's ALBERT tokenizer (transformers, `AlbertTokenizer`), by its configuration."""
-    return TextRules(
-        lower_case=bool(tokenizer.get("do_lower_case", True)),
-        strip_accents=not tokenizer.get("keep_accents", False),
-        plain_quotes=True,
-        plain_spaces=True,
-    )
-
-
 @dataclass(frozen=True)
 class SentencePiece:
     """A SentencePiece model.
@@ -74,41 +63,47 @@ class SentencePiece:
     ids: dict[str, int]
 
 
-def read_sentencepiece(path: Path, *, expected_size: int | None = None) -> SentencePiece:
+def read_sentencepiece(path: Path, *, rows: int | None = None) -> SentencePiece:
     """Reads a SentencePiece model and checks it.
 
     Args:
         path: the file.
-        expected_size: rows of the encoder's embedding table.
+        rows: of the encoder's embedding table; those beyond the model's pieces are never used.
 
     Raises:
-        EncoderError: the file is missing or damaged, lacks a special token, or has another size than the embeddings.
+        EncoderError: the file is missing or damaged, lacks a special token, or has more pieces than the embeddings have rows.
     """
     try:
-        content = path.read_bytes()
-        # Parsed first: SentencePiece ends the process for some damaged files.
-        if not sentencepiece_model_pb2.ModelProto.FromString(content).pieces:
-            raise EncoderError(f"{path}: not a SentencePiece model: it holds no pieces; fetch it again")
-        processor = sentencepiece.SentencePieceProcessor(model_proto=content)
+        model = parse_sentencepiece(path.read_bytes(), str(path))
     except OSError as error:
         raise EncoderError(
             f"{path}: cannot read the SentencePiece model: {error.strerror}; put the one that the encoder was trained with at this path"
         ) from None
+    check_rows(model.ids["vocab_size"], rows, str(path))
+    return model
+
+
+def parse_sentencepiece(content: bytes, name: str) -> SentencePiece:
+    """Checks the content of a SentencePiece file; `name` is for messages.
+
+    Raises:
+        EncoderError: it is damaged, or lacks a special token.
+    """
+    try:
+        # Parsed first: SentencePiece ends the process for some damaged files.
+        if not sentencepiece_model_pb2.ModelProto.FromString(content).pieces:
+            raise EncoderError(f"{name}: not a SentencePiece model: it holds no pieces; fetch it again")
+        processor = sentencepiece.SentencePieceProcessor(model_proto=content)
     except (DecodeError, RuntimeError) as error:
         raise EncoderError(
-            f"{path}: not a SentencePiece model: {' '.join(str(error).split())}; fetch it again"
+            f"{name}: not a SentencePiece model: {' '.join(str(error).split())}; fetch it again"
         ) from None
     size = processor.get_piece_size()
-    ids = {name: processor.piece_to_id(piece) for name, piece in _SPECIAL.items()}
-    missing = [_SPECIAL[name] for name, number in ids.items() if processor.id_to_piece(number) != _SPECIAL[name]]
+    ids = {key: processor.piece_to_id(piece) for key, piece in _SPECIAL.items()}
+    missing = [_SPECIAL[key] for key, number in ids.items() if processor.id_to_piece(number) != _SPECIAL[key]]
     if missing:
         raise EncoderError(
-            f"{path}: the SentencePiece model of {size} pieces lacks {', '.join(missing)}; it must be ALBERT's"
-        )
-    if expected_size is not None and size != expected_size:
-        raise EncoderError(
-            f"{path}: the SentencePiece model has {size} pieces, the encoder's embedding table {expected_size} rows; use the one "
-            "that the encoder was trained with"
+            f"{name}: the SentencePiece model of {size} pieces lacks {', '.join(missing)}; it must be ALBERT's"
         )
     return SentencePiece(content, ids | {"vocab_size": size})
 
@@ -141,3 +136,11 @@ def unigram_model(pieces: Sequence[tuple[str, float]], charsmap: str | None, unk
     model.normalizer_spec.escape_whitespaces = True
     content: bytes = model.SerializeToString()
     return content
+
+
+def same_pieces(first: bytes, second: bytes) -> bool:
+    """Whether two serialized SentencePiece models have the same pieces, scores and normalization rules."""
+    one, other = (sentencepiece_model_pb2.ModelProto.FromString(content) for content in (first, second))
+    return one.normalizer_spec.precompiled_charsmap == other.normalizer_spec.precompiled_charsmap and [
+        (piece.piece, piece.score) for piece in one.pieces
+    ] == [(piece.piece, piece.score) for piece in other.pieces]

@@ -31,16 +31,57 @@ class SpecialIds:
         return cls(ids["start_of_sequence_id"], ids["end_of_segment_id"], ids["padding_id"])
 
 
-def read_vocabulary(path: Path, *, expected_size: int | None = None) -> list[str]:
-    """Reads a WordPiece vocabulary and checks it.
+def read_vocabulary(path: Path, *, rows: int | None = None) -> list[str]:
+    """Reads a WordPiece vocabulary that is to be an asset of a SavedModel, and checks it.
 
     Args:
         path: UTF-8 text, one token a line.
-        expected_size: rows of the encoder's embedding table.
+        rows: of the encoder's embedding table. It may have more rows than the vocabulary has tokens, as tables whose size was
+            rounded up for speed have; the rest is never used.
+
+    Returns:
+        The tokens; the place of each is its id.
 
     Raises:
-        EncoderError: the file is missing, lacks a special token, repeats one or has another size than the embeddings.
+        EncoderError: the file is missing, is not UTF-8, has Windows line ends or an empty line, lacks a special token, repeats a
+            token, or has more tokens than the embeddings have rows.
     """
+    content = _content(path)
+    if "\r\n" in content:
+        raise EncoderError(
+            f"{path}: the vocabulary has Windows line ends; write it again with a plain newline after each token"
+        )
+    # TensorFlow's tables split at newlines only; str.splitlines splits at more characters, some of which are tokens.
+    tokens = content.removesuffix("\n").split("\n") if content else []
+    if "" in tokens:
+        raise EncoderError(
+            f"{path}: the vocabulary's line {tokens.index('') + 1} is empty; each line must have a token"
+        )
+    check_tokens(tokens, str(path))
+    check_rows(len(tokens), rows, str(path))
+    return tokens
+
+
+def read_tokens(path: Path) -> list[str]:
+    """Reads the lines of a vocabulary as transformers does: with any line ends, and without the empty lines at the end.
+
+    The tokens are not checked otherwise (`check_tokens`).
+
+    Raises:
+        EncoderError: the file is missing, is not UTF-8, begins with a byte-order mark, or a line could be read in two ways.
+    """
+    content = _content(path).replace("\r\n", "\n").rstrip("\n")
+    tokens = content.split("\n") if content else []
+    for line, token in enumerate(tokens, start=1):
+        if "\r" in token or (token.strip() and token != token.rstrip()):
+            raise EncoderError(
+                f"{path}: the vocabulary has {token!r} on line {line}, with white space at its end or a carriage return; versions of "
+                "transformers differ on its token, so remove the white space"
+            )
+    return tokens
+
+
+def _content(path: Path) -> str:
     try:
         content = path.read_bytes().decode("utf-8")
     except FileNotFoundError:
@@ -50,19 +91,25 @@ def read_vocabulary(path: Path, *, expected_size: int | None = None) -> list[str
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise EncoderError(f"{path}: cannot read the vocabulary: {error}") from None
-    if "\r\n" in content:
+    if content.startswith("\ufeff"):
         raise EncoderError(
-            f"{path}: the vocabulary has Windows line ends; write it again with a plain newline after each token"
+            f"{path}: the vocabulary begins with a byte-order mark, which would be part of its first token; save it as UTF-8 "
+            "without one"
         )
-    # TensorFlow's tables split at newlines only; str.splitlines splits at more characters, some of which are tokens.
-    tokens = content.removesuffix("\n").split("\n") if content else []
-    check_tokens(tokens, str(path))
-    if expected_size is not None and len(tokens) != expected_size:
+    return content
+
+
+def check_rows(tokens: int, rows: int | None, name: str) -> None:
+    """Refuses a vocabulary with more tokens than an embedding table has rows; `name` is for messages.
+
+    Raises:
+        EncoderError: as above.
+    """
+    if rows is not None and tokens > rows:
         raise EncoderError(
-            f"{path}: the vocabulary has {len(tokens)} tokens, the encoder's embedding table {expected_size} rows; "
-            "use the vocabulary that the encoder was trained with"
+            f"{name}: the vocabulary has {tokens} tokens, the encoder's embedding table {rows} rows, so some tokens have no "
+            "embedding; use the vocabulary that the encoder was trained with"
         )
-    return tokens
 
 
 def check_tokens(tokens: Sequence[str], name: str) -> None:

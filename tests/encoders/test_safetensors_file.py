@@ -149,15 +149,9 @@ def test_a_pickle_is_refused_unread_with_the_way_to_convert_it(tmp_path, name, z
         (tmp_path / name).write_bytes(content)
     with pytest.raises(EncoderError, match="can run any code") as raised:
         read_safetensors(tmp_path / name)
-    assert f'from_pretrained("{tmp_path}").save_pretrained("{tmp_path}")' in str(raised.value)
+    assert "from_pretrained(FOLDER).save_pretrained(FOLDER) of the model's own class writes" in str(raised.value)
     assert "\n" not in str(raised.value)
     assert not (tmp_path / "exploded").exists()
-
-
-def test_a_folder_with_nothing_but_a_pickle_is_refused(tmp_path):
-    (tmp_path / "pytorch_model.bin").write_bytes(b"PK\x03\x04")
-    with pytest.raises(EncoderError, match=r"pytorch_model\.bin: is a pickle"):
-        read_safetensors(tmp_path)
 
 
 def test_a_pickle_beside_the_weights_does_no_harm(tmp_path):

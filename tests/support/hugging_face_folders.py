@@ -108,7 +108,7 @@ def sentencepiece_model() -> bytes:
 
 def random_tensors(config: Mapping[str, Any], outputs: int) -> dict[str, np.ndarray]:
     """Weights under Hugging Face's names and in its shapes, those of the head included."""
-    architecture, family = read_architecture(config, {}), FAMILIES[config["model_type"]]
+    architecture, family = read_architecture(config), FAMILIES[config["model_type"]]
     random = np.random.default_rng(7)
     shapes = {variable.name: tuple(variable.shape) for variable in build_network(architecture).variables}
     names = family.weight_names(architecture.num_hidden_layers, projection=architecture.has_projection)

@@ -25,12 +25,16 @@ def test_the_line_number_is_the_id(tmp_path):
 
 def test_only_a_newline_ends_a_token_as_in_tensorflows_tables(tmp_path):
     path = write(tmp_path, lines(*SPECIAL_TOKENS, *WORDS))
-    assert read_vocabulary(path, expected_size=len(SPECIAL_TOKENS) + len(WORDS))[-len(WORDS) :] == list(WORDS)
+    assert read_vocabulary(path, rows=len(SPECIAL_TOKENS) + len(WORDS))[-len(WORDS) :] == list(WORDS)
 
 
 def test_the_last_line_needs_no_newline(tmp_path):
     path = write(tmp_path, lines(*SPECIAL_TOKENS) + b"good")
-    assert read_vocabulary(path, expected_size=6)[-1] == "good"
+    assert read_vocabulary(path, rows=6)[-1] == "good"
+
+
+def test_a_table_may_have_more_rows_than_the_vocabulary_has_tokens(tmp_path):
+    assert len(read_vocabulary(write(tmp_path, lines(*SPECIAL_TOKENS, "a")), rows=8)) == 6
 
 
 @pytest.mark.parametrize(
@@ -43,15 +47,20 @@ def test_the_last_line_needs_no_newline(tmp_path):
         (lines(*SPECIAL_TOKENS) + b"\xff\n", "cannot read the vocabulary: 'utf-8' codec can't decode byte 0xff"),
         (
             lines(*SPECIAL_TOKENS, "a", "b"),
-            "the vocabulary has 7 tokens, the encoder's embedding table 6 rows; use the vocabulary that the encoder was",
+            "the vocabulary has 7 tokens, the encoder's embedding table 6 rows, so some tokens have no embedding; use the",
+        ),
+        (lines(*SPECIAL_TOKENS, "", "a"), "the vocabulary's line 6 is empty; each line must have a token"),
+        (
+            b"\xef\xbb\xbf" + lines(*SPECIAL_TOKENS),
+            "the vocabulary begins with a byte-order mark, which would be part of",
         ),
     ],
-    ids=["empty", "special tokens", "repeated", "line ends", "encoding", "size"],
+    ids=["nothing", "special tokens", "repeated", "line ends", "encoding", "size", "empty line", "byte-order mark"],
 )
 def test_a_vocabulary_that_does_not_fit_is_refused_in_one_line(tmp_path, content, problem):
     path = write(tmp_path, content)
     with pytest.raises(EncoderError) as raised:
-        read_vocabulary(path, expected_size=6)
+        read_vocabulary(path, rows=6)
     assert str(raised.value).startswith(f"{path}: {problem}")
     assert "\n" not in str(raised.value)
 

@@ -70,10 +70,14 @@ def export(
 ) -> None:
     """Export a run or a Hugging Face classifier to a verified SavedModel version."""
     from bert_serving.config import ExportConfig
+    from bert_serving.encoders.conversion.layout import check_layout
     from bert_serving.errors import InputError
     from bert_serving.training.run_folder import RunFolder
 
-    is_hugging_face = not (source / contract.RUN_FILE).is_file() and (source / "config.json").is_file()
+    is_run = (source / contract.RUN_FILE).is_file()
+    if not is_run:
+        check_layout(source)
+    is_hugging_face = not is_run and (source / "config.json").is_file()
     if not is_hugging_face and (pairs or texts or sequence_length is not None):
         raise InputError(
             f"{source}: --pairs, --sequence-length and --texts are for Hugging Face folders; for a run they are in its run file"

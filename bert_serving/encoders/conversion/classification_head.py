@@ -11,6 +11,9 @@ from bert_serving.contract import Head, label_fault
 from bert_serving.encoders.conversion.families import FAMILIES
 from bert_serving.errors import EncoderError
 
+DEFAULT_LABEL = "LABEL_"
+"""beginning of the labels of a classifier without names for them"""
+
 _SUFFIX = "ForSequenceClassification"
 _DROPOUTS = ("classifier_dropout", "classifier_dropout_prob", "seq_classif_dropout", "hidden_dropout_prob")
 # transformers, `PreTrainedConfig.problem_type`.
@@ -96,22 +99,43 @@ def _head(folder: Path, config: Mapping[str, Any], outputs: int) -> Head:
 
 
 def _labels(folder: Path, config: Mapping[str, Any], outputs: int) -> tuple[str, ...]:
-    named = config.get("id2label") or {number: f"LABEL_{number}" for number in range(outputs)}
+    place = f"{folder}: config.json"
+    count = config.get("num_labels", outputs)
+    if not config.get("id2label") and count != outputs:
+        raise EncoderError(f"{place}: num_labels is {count!r}, its head has {outputs} outputs; correct num_labels")
+    named = config.get("id2label") or {number: f"{DEFAULT_LABEL}{number}" for number in range(outputs)}
     try:
-        by_number = {int(number): str(label) for number, label in named.items()}
+        by_number = {int(number): label for number, label in named.items()}
+        if len(by_number) < len(named) or not all(isinstance(label, str | int | float) for label in by_number.values()):
+            raise ValueError
     except (AttributeError, TypeError, ValueError):
-        raise EncoderError(f"{folder}: config.json: id2label must map numbers to labels, got {named!r}") from None
+        raise EncoderError(f"{place}: id2label must map numbers to labels, got {named!r}; correct id2label") from None
     if sorted(by_number) != list(range(outputs)):
+        missing = [number for number in range(outputs) if number not in by_number]
+        more = [number for number in sorted(by_number) if not 0 <= number < outputs]
+        told = [f"lacks {', '.join(map(str, missing))}"] * bool(missing) + [
+            f"has {', '.join(map(str, more))}, too"
+        ] * bool(more)
         raise EncoderError(
-            f"{folder}: config.json: id2label names {len(by_number)} labels, its head has {outputs} outputs; correct id2label"
+            f"{place}: id2label names {len(by_number)} labels, its head has {outputs} outputs, 0 to {outputs - 1}; id2label "
+            f"{' and '.join(told)}; correct id2label"
         )
-    labels = tuple(by_number[number] for number in range(outputs))
+    labels = tuple(str(by_number[number]) for number in range(outputs))
     if len(set(labels)) < len(labels):
-        raise EncoderError(
-            f"{folder}: config.json: id2label gives two outputs one name: {', '.join(labels)}; correct id2label"
-        )
+        raise EncoderError(f"{place}: id2label gives two outputs one name: {', '.join(labels)}; correct id2label")
     if bad := [label for label in labels if label_fault(label)]:
         raise EncoderError(
-            f"{folder}: config.json: id2label has {bad[0]!r}, which cannot be a label: it {label_fault(bad[0])}; correct id2label"
+            f"{place}: id2label has {bad[0]!r}, which cannot be a label: it {label_fault(bad[0])}; correct id2label"
         )
+    _check_inverse(place, config.get("label2id"), labels)
     return labels
+
+
+def _check_inverse(place: str, numbers: Any, labels: tuple[str, ...]) -> None:
+    """Refuses a label2id that gives a label of id2label another number; other names in it, such as the default ones, do not count."""
+    for number, label in enumerate(labels):
+        told = numbers.get(label, number) if isinstance(numbers, Mapping) else number
+        if str(told) != str(number):
+            raise EncoderError(
+                f"{place}: id2label has {label!r} as {number}, label2id as {told!r}; correct the wrong one"
+            )

@@ -86,6 +86,22 @@ class Family:
         names = (*SIZES, "embedding_size") if self.has_embedding_size else SIZES
         return {name: self.other_keys.get(name, name) for name in names}
 
+    def size_tensors(self) -> dict[str, tuple[str, int]]:
+        """Sizes of an `Architecture` to a tensor that has them, and to its axis."""
+        theirs = {ours: name for name, ours in (_EMBEDDINGS | _TYPES).items()}
+        words, positions = theirs["word_embeddings/embeddings"], theirs["position_embedding/embeddings"]
+        layer = self.layers if self.shared_layers else f"{self.layers}.0"
+        inner = next(name for name, ours in self.layer.items() if ours == "intermediate")
+        sizes = {"vocab_size": (words, 0), "max_position_embeddings": (positions, 0)}
+        if self.has_types:
+            sizes["type_vocab_size"] = (next(iter(_TYPES)), 0)
+        if self.has_embedding_size:
+            sizes["embedding_size"] = (words, 1)
+        return sizes | {
+            "hidden_size": (f"{layer}.{inner}.weight", 1),
+            "intermediate_size": (f"{layer}.{inner}.weight", 0),
+        }
+
     def pooler_names(self) -> set[str]:
         """Tensors of the pooler; none where the family has no pooler."""
         return set() if self.pooler is None else set(_dense(self.pooler, _POOLER))

@@ -8,6 +8,7 @@ from pathlib import Path
 from bert_serving import contract
 from bert_serving.encoders.conversion.hugging_face import convert_hugging_face, is_hugging_face_folder
 from bert_serving.encoders.conversion.keras_hub import convert_keras_hub, is_keras_hub_preset
+from bert_serving.encoders.conversion.layout import check_layout
 from bert_serving.encoders.conversion.run_folder import convert_run, is_run_folder, run_sha256
 from bert_serving.encoders.conversion.tf1_checkpoint import convert_checkpoint, is_checkpoint_folder
 from bert_serving.encoders.folder import (
@@ -68,6 +69,7 @@ def convert_folder(source: Path, target: Path) -> None:
         raise EncoderError(f"{source}: no such folder; check the path")
     format_ = format_of(source)
     if format_ is None:
+        check_layout(source)
         kinds = ", ".join(f"a {format_.name} ({format_.mark})" for format_ in FORMATS)
         raise EncoderError(f"{source}: cannot be converted; it is none of these: {kinds}")
     format_.convert(source, target)

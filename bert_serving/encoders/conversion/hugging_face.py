@@ -9,18 +9,13 @@ import numpy as np
 from bert_serving.encoders.architecture import Architecture, listed_problems, neutral_weights, rebuild_network
 from bert_serving.encoders.conversion.classification_head import is_fine_tuned
 from bert_serving.encoders.conversion.families import FAMILIES
-from bert_serving.encoders.conversion.tokenizer import (
-    check_sentencepiece_rules,
-    check_tokenizer,
-    check_wordpiece_rules,
-    has_wordpieces,
-    read_json,
-    read_tokenizer_settings,
-    write_tokenizer,
-)
+from bert_serving.encoders.conversion.layout import check_layout
+from bert_serving.encoders.conversion.tokenizer import Tokenizer, read_tokenizer
+from bert_serving.encoders.conversion.tokenizer_files import read_json
 from bert_serving.encoders.folder import PREPROCESSING, write_encoder_folder
 from bert_serving.encoders.safetensors_file import WEIGHTS_FILE, read_safetensors
 from bert_serving.errors import EncoderError
+from bert_serving.text.vocabulary import check_rows
 
 _ALBERT = "albert"
 # Fixed in BertEncoder of tf-models-official.
@@ -48,9 +43,7 @@ def convert_hugging_face(source: Path, target: Path) -> None:
     Raises:
         EncoderError: a file is missing or damaged, the model is of another family, a tensor is missing or unknown.
     """
-    config, settings, architecture = read_description(source)
-    vocab_size, sentencepiece = architecture.vocab_size, uses_sentencepiece(source, config)
-    check_tokenizer(source, vocab_size=vocab_size, sentencepiece=sentencepiece)
+    config, tokenizer, architecture = read_description(source)
     weights = rename_weights(
         read_safetensors(source),
         architecture,
@@ -59,33 +52,27 @@ def convert_hugging_face(source: Path, target: Path) -> None:
         pooler_may_lack=not is_fine_tuned(config),
     )
     write_encoder_folder(target, architecture, rebuild_network(architecture, weights))
-    write_tokenizer(source, target / PREPROCESSING, settings, vocab_size=vocab_size, sentencepiece=sentencepiece)
+    tokenizer.pieces.write(target / PREPROCESSING)
 
 
-def read_description(source: Path) -> tuple[dict[str, Any], dict[str, Any], Architecture]:
-    """Reads config.json, the settings of the tokenizer, and the architecture that both describe.
+def read_description(source: Path) -> tuple[dict[str, Any], Tokenizer, Architecture]:
+    """Reads config.json, the tokenizer, and the architecture that both describe.
 
     Raises:
         EncoderError: a file is missing or damaged, or asks for something that is not supported.
     """
+    check_layout(source)
     config = read_json(source / "config.json")
-    settings = read_tokenizer_settings(source)
-    architecture = read_architecture(config, settings)
-    if uses_sentencepiece(source, config):
-        check_sentencepiece_rules(source)
-    else:
-        _check_tokenizer(settings)
-        check_wordpiece_rules(source)
-    return config, settings, architecture
+    # The architecture first: a family that cannot be converted may have any tokenizer.
+    read_architecture(config)
+    tokenizer = read_tokenizer(source, config)
+    architecture = read_architecture(config, lower_case=tokenizer.pieces.lower_case)
+    check_rows(tokenizer.pieces.size, architecture.vocab_size, str(source))
+    return config, tokenizer, architecture
 
 
-def uses_sentencepiece(source: Path, config: Mapping[str, Any]) -> bool:
-    """Whether the tokenizer is SentencePiece: in ALBERT, except for some Chinese ones, which have WordPiece."""
-    return config["model_type"] == _ALBERT and not has_wordpieces(source)
-
-
-def read_architecture(config: Mapping[str, Any], tokenizer: Mapping[str, Any]) -> Architecture:
-    """Translates Hugging Face's configuration of a model and of its tokenizer.
+def read_architecture(config: Mapping[str, Any], *, lower_case: bool = True) -> Architecture:
+    """Translates Hugging Face's configuration of a model; `lower_case` is told by its tokenizer.
 
     Raises:
         EncoderError: the family is not supported, a key is missing, or the arithmetic is not that of our network.
@@ -109,8 +96,6 @@ def read_architecture(config: Mapping[str, Any], tokenizer: Mapping[str, Any]) -
         )
     if model_type == _ALBERT:
         _check_sharing(config)
-    else:
-        _check_tokenizer(tokenizer)
     try:
         sizes: dict[str, Any] = {name: int(config[key]) for name, key in keys.items()}
         architecture = Architecture(
@@ -119,7 +104,7 @@ def read_architecture(config: Mapping[str, Any], tokenizer: Mapping[str, Any]) -
             activation=_ACTIVATIONS[config[activation_key]],
             dropout=float(config.get("hidden_dropout_prob", config.get("dropout", 0.1))),
             attention_dropout=float(config.get("attention_probs_dropout_prob", config.get("attention_dropout", 0.1))),
-            lower_case=bool(tokenizer.get("do_lower_case", True)),
+            lower_case=lower_case,
             shared_layers=family.shared_layers,
         )
     except KeyError as error:
@@ -169,6 +154,7 @@ def rename_weights(
     has_pooler = bool(pooler) and not (pooler_may_lack and pooler.isdisjoint(encoder))
     if not has_pooler:
         names = {theirs: ours for theirs, ours in names.items() if theirs not in pooler}
+    _check_sizes(encoder, architecture, model_type, file)
     problems = [f"{name} is missing" for name in names if name not in encoder]
     problems += [f"{name} is unknown" for name in sorted(encoder.keys() - names.keys())]
     if problems:
@@ -181,6 +167,32 @@ def rename_weights(
     except ValueError as error:
         raise EncoderError(f"{file}: a tensor's shape contradicts config.json: {error}") from None
     return renamed | neutral_weights(architecture, types=not family.has_types, pooler=not has_pooler)
+
+
+def _check_sizes(encoder: Mapping[str, np.ndarray], architecture: Architecture, model_type: str, file: str) -> None:
+    """Refuses sizes in config.json that the tensors contradict; transformers does not load such a model either."""
+    family = FAMILIES[model_type]
+    keys = family.size_keys()
+    for size, (tensor, axis) in family.size_tensors().items():
+        told = getattr(architecture, size)
+        found = encoder[tensor].shape[axis] if tensor in encoder and encoder[tensor].ndim == 2 else told
+        if found != told:
+            raise EncoderError(
+                f"config.json: {keys.get(size, size)} is {told}, but {tensor} in {file} has {found}; correct config.json, or give the "
+                "weights that belong to it"
+            )
+    layers = len(
+        {
+            name.removeprefix(family.layers)[1:].partition(".")[0]
+            for name in encoder
+            if name.startswith(f"{family.layers}.")
+        }
+    )
+    if not family.shared_layers and layers not in (0, architecture.num_hidden_layers):
+        raise EncoderError(
+            f"config.json: {keys['num_hidden_layers']} is {architecture.num_hidden_layers}, but {file} has {layers} layers; correct "
+            "config.json, or give the weights that belong to it"
+        )
 
 
 def _modern(name: str) -> str:
@@ -199,24 +211,6 @@ def _check_sharing(config: Mapping[str, Any]) -> None:
     if config.get("embedding_size") == config.get("hidden_size"):
         raise EncoderError(
             f"config.json: embedding_size equals hidden_size ({config.get('hidden_size')}), only a narrower one can be converted"
-        )
-
-
-def _check_tokenizer(tokenizer: Mapping[str, Any]) -> None:
-    """Refuses settings with which our preprocessing would give other token ids than the encoder was trained with."""
-    lower_case = bool(tokenizer.get("do_lower_case", True))
-    strip_accents = tokenizer.get("strip_accents")
-    if strip_accents is not None and bool(strip_accents) != lower_case:
-        raise EncoderError(
-            f"tokenizer_config.json: strip_accents is {strip_accents} while do_lower_case is {lower_case}; only both or "
-            "neither can be converted"
-        )
-    if not tokenizer.get("tokenize_chinese_chars", True):
-        raise EncoderError("tokenizer_config.json: tokenize_chinese_chars is False, only True can be converted")
-    if tokenizer.get("tokenizer_class") == "BertJapaneseTokenizer":
-        raise EncoderError(
-            "tokenizer_config.json: tokenizer_class is 'BertJapaneseTokenizer', which splits words by a dictionary; only "
-            "'BertTokenizer' can be converted"
         )
 
 

@@ -16,7 +16,7 @@ import h5py  # type: ignore[import-untyped]  # has no annotations
 import numpy as np
 
 from bert_serving.encoders.architecture import Architecture, neutral_weights, rebuild_network
-from bert_serving.encoders.conversion.tokenizer import read_json
+from bert_serving.encoders.conversion.tokenizer_files import read_json
 from bert_serving.encoders.folder import PREPROCESSING, write_encoder_folder
 from bert_serving.errors import EncoderError
 from bert_serving.text.preprocessing import (
@@ -197,7 +197,7 @@ def _array(file: h5py.File, layer: str, number: int) -> np.ndarray:
 def _vocabulary(source: Path, scratch: Path, architecture: Architecture) -> Path:
     """A copy of the checked vocabulary under the file name that the asset needs."""
     if (source / _SENTENCEPIECES).is_file():
-        read_sentencepiece(source / _SENTENCEPIECES, expected_size=architecture.vocab_size)
+        read_sentencepiece(source / _SENTENCEPIECES, rows=architecture.vocab_size)
         return Path(shutil.copy(source / _SENTENCEPIECES, scratch / SENTENCEPIECE_FILE))
-    read_vocabulary(source / _WORDPIECES, expected_size=architecture.vocab_size)
+    read_vocabulary(source / _WORDPIECES, rows=architecture.vocab_size)
     return Path(shutil.copy(source / _WORDPIECES, scratch / VOCABULARY_FILE))

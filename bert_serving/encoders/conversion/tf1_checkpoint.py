@@ -11,12 +11,13 @@ import tensorflow as tf
 
 from bert_serving.encoders.architecture import rebuild_network
 from bert_serving.encoders.conversion.hugging_face import read_architecture, rename_weights
-from bert_serving.encoders.conversion.tokenizer import check_wordpiece_rules, read_json, read_tokenizer_settings
+from bert_serving.encoders.conversion.tokenizer import read_tokenizer
+from bert_serving.encoders.conversion.tokenizer_files import read_json
 from bert_serving.encoders.folder import PREPROCESSING, write_encoder_folder
 from bert_serving.encoders.safetensors_file import WEIGHTS_FILE
 from bert_serving.errors import EncoderError
-from bert_serving.text.preprocessing import VOCABULARY_FILE, write_preprocessing
-from bert_serving.text.vocabulary import read_vocabulary
+from bert_serving.text.preprocessing import VOCABULARY_FILE
+from bert_serving.text.vocabulary import check_rows, read_tokens
 
 _CONFIGS = ("bert_config.json", "config.json")
 _PREFIX = "bert/"
@@ -53,14 +54,13 @@ def convert_checkpoint(source: Path, target: Path) -> None:
         "model_type": "bert",
         "hidden_act": _ACTIVATIONS.get(str(config.get("hidden_act")), config.get("hidden_act")),
     }
-    tokens = read_vocabulary(source / VOCABULARY_FILE)
-    settings = {"do_lower_case": not _has_capitals(tokens)} | read_tokenizer_settings(source)
-    check_wordpiece_rules(source)
-    architecture = read_architecture(config, settings)
-    read_vocabulary(source / VOCABULARY_FILE, expected_size=architecture.vocab_size)
+    lower_case = not _has_capitals(read_tokens(source / VOCABULARY_FILE))
+    pieces = read_tokenizer(source, config, lower_case=lower_case).pieces
+    architecture = read_architecture(config, lower_case=pieces.lower_case)
+    check_rows(pieces.size, architecture.vocab_size, str(source / VOCABULARY_FILE))
     weights = rename_weights(read_checkpoint(source), architecture, file=_PREFERRED, pooler_may_lack=True)
     write_encoder_folder(target, architecture, rebuild_network(architecture, weights))
-    write_preprocessing(source / VOCABULARY_FILE, target / PREPROCESSING, lower_case=architecture.lower_case)
+    pieces.write(target / PREPROCESSING)
 
 
 def read_checkpoint(folder: Path) -> dict[str, np.ndarray]:

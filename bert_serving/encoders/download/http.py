@@ -33,7 +33,16 @@ _ANSWER_TIMEOUT_FACTOR = 10
 
 def is_offline() -> bool:
     """Whether BERT_SERVING_OFFLINE forbids downloads."""
-    return os.environ.get("BERT_SERVING_OFFLINE", "").lower() not in ("", "0", "false", "no", "off")
+    return _is_set("BERT_SERVING_OFFLINE")
+
+
+def is_hugging_face_offline() -> bool:
+    """Whether HF_HUB_OFFLINE, Hugging Face's own variable, or TRANSFORMERS_OFFLINE forbids downloads from its hub."""
+    return _is_set("HF_HUB_OFFLINE") or _is_set("TRANSFORMERS_OFFLINE")
+
+
+def _is_set(variable: str) -> bool:
+    return os.environ.get(variable, "").lower() not in ("", "0", "false", "no", "off")
 
 
 def mirror_or(variable: str, default: str) -> str:

@@ -14,7 +14,7 @@ from bert_serving.encoders.safetensors_file import SHARDS_FILE, WEIGHTS_FILE, sh
 from bert_serving.errors import SourceError
 
 VOCABULARIES = ("vocab.txt", "spiece.model", "tokenizer.json")
-OPTIONAL_FILES = ("tokenizer_config.json", *DOCUMENTS)
+OPTIONAL_FILES = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", *DOCUMENTS)
 CHECKPOINT = ("bert_model.ckpt.index", "bert_model.ckpt.data-00000-of-00001")
 
 _DEFAULT_ENDPOINT = "https://huggingface.co"

@@ -13,6 +13,7 @@ from safetensors.numpy import load_file, save_file
 from support.hugging_face_folders import PIECES, write_fine_tuned
 from support.paths import RECORDED
 from support.tiny import POSITIONS, VOCABULARY, write_hugging_face_folder
+from support.tokenizer_folders import added, rules
 
 from bert_serving import contract
 from bert_serving.encoders.architecture import Architecture, assign_weights, build_network, sample_inputs
@@ -23,11 +24,8 @@ from bert_serving.encoders.conversion.hugging_face import (
     read_architecture,
     rename_weights,
 )
-from bert_serving.encoders.conversion.tokenizer import (
-    check_sentencepiece_rules,
-    check_wordpiece_rules,
-    read_tokenizer_settings,
-)
+from bert_serving.encoders.conversion.tokenizer import read_tokenizer
+from bert_serving.encoders.conversion.tokenizer_files import read_json
 from bert_serving.encoders.loading import infer_architecture
 from bert_serving.encoders.safetensors_file import read_safetensors
 from bert_serving.errors import EncoderError
@@ -186,15 +184,6 @@ def test_a_folder_can_be_moved_after_conversion(folder, tmp_path):
 # === Configurations ===
 
 
-@pytest.mark.parametrize(
-    ("tokenizer", "lower_case"),
-    [({}, True), ({"do_lower_case": True, "strip_accents": None}, True), ({"do_lower_case": False}, False)],
-)
-def test_the_tokenizers_configuration_decides_about_case(folder, tokenizer, lower_case):
-    config = json.loads((folder / "config.json").read_text())
-    assert read_architecture(config, tokenizer).lower_case is lower_case
-
-
 def test_a_cased_encoder_gets_cased_preprocessing(folder):
     (folder / "tokenizer_config.json").write_text('{"do_lower_case": false}')
     convert_hugging_face(folder, folder / "out")
@@ -208,7 +197,7 @@ def test_a_cased_encoder_gets_cased_preprocessing(folder):
 )
 def test_activations_are_translated(folder, theirs, ours):
     change_config(folder, hidden_act=theirs)
-    assert read_architecture(json.loads((folder / "config.json").read_text()), {}).activation == ours
+    assert read_architecture(json.loads((folder / "config.json").read_text())).activation == ours
 
 
 def test_another_activation_gives_other_outputs():
@@ -247,23 +236,24 @@ def test_a_configuration_that_cannot_be_converted_is_refused(folder, tmp_path, c
 @pytest.mark.parametrize(
     ("tokenizer", "problem"),
     [
-        ({"strip_accents": False}, "strip_accents is False while do_lower_case is True"),
-        ({"do_lower_case": False, "strip_accents": True}, "strip_accents is True while do_lower_case is False"),
-        ({"tokenize_chinese_chars": False}, "tokenize_chinese_chars is False"),
-        ({"tokenizer_class": "BertJapaneseTokenizer"}, "tokenizer_class is 'BertJapaneseTokenizer'"),
+        ({"strip_accents": False}, "/tokenizer_config.json: strip_accents is false while texts are lower-cased"),
+        (
+            {"do_lower_case": False, "strip_accents": True},
+            "/tokenizer_config.json: strip_accents is true while texts are not lower-cased",
+        ),
+        ({"tokenize_chinese_chars": False}, "/tokenizer_config.json: tokenize_chinese_chars is false"),
+        (
+            {"tokenizer_class": "BertJapaneseTokenizer"},
+            ": tokenizer_class is 'BertJapaneseTokenizer', which splits words",
+        ),
     ],
 )
 def test_a_tokenizer_that_cuts_texts_in_another_way_is_refused(folder, tmp_path, tokenizer, problem):
     (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer))
-    assert refusal(folder, tmp_path / "out").startswith(f"tokenizer_config.json: {problem}")
+    assert refusal(folder, tmp_path / "out").startswith(f"{folder}{problem}")
 
 
-TOKENIZER = {
-    "normalizer": {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "lowercase": True},
-    "pre_tokenizer": {"type": "BertPreTokenizer"},
-    "model": {"type": "WordPiece", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100},
-    "added_tokens": [{"id": 2, "content": "[CLS]", "special": True}],
-}
+TOKENIZER = rules(VOCABULARY)
 
 
 @pytest.mark.parametrize(
@@ -281,12 +271,8 @@ TOKENIZER = {
         ({"model": {"continuing_subword_prefix": "@@"}}, 'model.continuing_subword_prefix is "@@", only "##"'),
         ({"model": {"max_input_chars_per_word": 200}}, "model.max_input_chars_per_word is 200, only 100"),
         (
-            {"added_tokens": [{"content": word, "special": False} for word in ("<a>", "<b>", "<c>", "<d>")]},
-            "added_tokens has '<a>', '<b>', '<c>' and 1 more, which no text is searched for here",
-        ),
-        (
-            {"added_tokens": [{"content": "[SEP]", "special": True}, {"content": "<e1>", "special": True}]},
-            "added_tokens has '<e1>', which no text is searched for here; only [PAD], [UNK]",
+            {"added_tokens": [added(word, id=15 + number) for number, word in enumerate(("<a>", "<b>", "<c>", "<d>"))]},
+            "has the added tokens '<a>', '<b>', '<c>' and 1 more, for which no text is searched here",
         ),
     ],
 )
@@ -295,65 +281,9 @@ def test_rules_of_a_tokenizer_json_that_are_not_ours_are_refused(folder, tmp_pat
     assert refusal(folder, tmp_path / "out").startswith(f"{folder}/tokenizer.json: {problem}")
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"added_tokens_decoder": {"3": {"content": "[SEP]"}, "9": {"content": "<e1>", "special": True}}},
-        {"additional_special_tokens": ["<e1>"]},
-        {"extra_special_tokens": {"start": "<e1>"}},
-    ],
-)
-def test_added_tokens_of_the_tokenizers_configuration_are_refused(folder, tmp_path, settings):
-    path = folder / "tokenizer_config.json"
-    path.write_text(json.dumps(settings))
-    assert refusal(folder, tmp_path / "out").startswith(f"{path}: the list of added tokens has '<e1>', which no text")
-
-
-@pytest.mark.parametrize("changes", [{}, {"model": {}}, {"added_tokens": []}])
-def test_a_tokenizer_json_with_our_rules_is_taken(folder, changes):
-    (folder / "tokenizer.json").write_text(json.dumps(TOKENIZER | changes))
-    check_wordpiece_rules(folder)
-
-
 def test_the_rules_of_a_real_encoder_are_ours(minilm_folder):
-    check_wordpiece_rules(minilm_folder)
-
-
-# As transformers writes it, `AlbertConverter`; the compiled rules of the step before the last are long.
-ALBERT_STEPS = ("Replace", "Replace", "NFKD", "StripAccents", "Lowercase", "Precompiled", "Replace")
-
-
-def albert_tokenizer(steps=ALBERT_STEPS, **changes):
-    return {"normalizer": {"type": "Sequence", "normalizers": [{"type": step} for step in steps]}} | changes
-
-
-@pytest.mark.parametrize(
-    ("tokenizer", "problem"),
-    [
-        (albert_tokenizer((*ALBERT_STEPS, "Prepend")), "its normalizer has 'Prepend', only Replace, NFKD"),
-        ({"normalizer": {"type": "Precompiled"}}, 'normalizer is "Precompiled", only ALBERT\'s "Sequence"'),
-        ({"model": {}}, 'normalizer is null, only ALBERT\'s "Sequence"'),
-        (
-            albert_tokenizer(added_tokens=[{"content": "<e1>"}]),
-            "added_tokens has '<e1>', which no text is searched for",
-        ),
-    ],
-)
-def test_rules_that_are_not_alberts_are_refused(tmp_path, tokenizer, problem):
-    (tmp_path / "tokenizer.json").write_text(json.dumps(tokenizer))
-    with pytest.raises(EncoderError) as raised:
-        check_sentencepiece_rules(tmp_path)
-    assert str(raised.value).startswith(f"{tmp_path / 'tokenizer.json'}: {problem}")
-
-
-def test_alberts_tokenizer_json_overrides_the_other_file(tmp_path):
-    (tmp_path / "tokenizer_config.json").write_text('{"do_lower_case": true, "keep_accents": false}')
-    plain = ("Replace", "Replace", "Precompiled", "Replace")
-    for steps, lower_case, keep_accents in ((ALBERT_STEPS, True, False), (plain, False, True)):
-        (tmp_path / "tokenizer.json").write_text(json.dumps(albert_tokenizer(steps)))
-        check_sentencepiece_rules(tmp_path)
-        settings = read_tokenizer_settings(tmp_path)
-        assert (settings["do_lower_case"], settings["keep_accents"]) == (lower_case, keep_accents)
+    pieces = read_tokenizer(minilm_folder, read_json(minilm_folder / "config.json")).pieces
+    assert (pieces.size, pieces.lower_case) == (30522, True)
 
 
 @pytest.mark.parametrize("source", ["vocab.txt", "tokenizer.json"])
@@ -366,8 +296,7 @@ def test_an_albert_with_berts_vocabulary_has_its_texts_cut_by_wordpiece(tmp_path
     if source == "vocab.txt":
         (folder / "vocab.txt").write_text("\n".join(tokens) + "\n")
     else:
-        model = {"type": "WordPiece", "vocab": {token: number for number, token in enumerate(tokens)}}
-        (folder / "tokenizer.json").write_text(json.dumps(TOKENIZER | {"model": model}))
+        (folder / "tokenizer.json").write_text(json.dumps(rules(tuple(tokens))))
     convert_hugging_face(folder, tmp_path / "out")
     segment = load_preprocessing(tmp_path / "out" / "preprocessing").segment(tf.constant(["GOOD film"]))
     assert segment.flat_values.numpy().tolist() == [VOCABULARY.index(word) for word in ("good", "film")]
@@ -403,10 +332,18 @@ def test_corrupt_weights_are_named(folder, tmp_path):
     assert refusal(folder, tmp_path / "out").startswith(f"{path}: not a complete safetensors file (")
 
 
-def test_a_vocabulary_of_another_size_is_refused(folder, tmp_path):
+def test_a_vocabulary_that_is_larger_than_the_table_is_refused(folder, tmp_path):
     (folder / "vocab.txt").write_text("\n".join([*VOCABULARY, "more"]) + "\n", "utf-8")
-    expected = f"{folder}/vocab.txt: the vocabulary has 16 tokens, the encoder's embedding table 15 rows"
+    expected = f"{folder}: the vocabulary has 16 tokens, the encoder's embedding table 15 rows, so some tokens have no embedding"
     assert refusal(folder, tmp_path / "out").startswith(expected)
+
+
+def test_a_vocabulary_may_be_smaller_than_the_table(folder, tmp_path):
+    (folder / "vocab.txt").write_text("\n".join(VOCABULARY[:-2]) + "\n", "utf-8")
+    convert_hugging_face(folder, tmp_path / "out")
+    [answer] = outputs(tmp_path / "out", [["good wheel"]])
+    assert answer[contract.SEQUENCE_OUTPUT].shape == (1, 16, 8)
+    assert Architecture.load(tmp_path / "out/encoder.json").vocab_size == len(VOCABULARY)
 
 
 # === Tensors ===
@@ -424,10 +361,17 @@ def test_a_missing_and_an_unknown_tensor_are_both_named(folder, tmp_path):
 
 
 def test_of_many_missing_tensors_five_are_named(folder, tmp_path):
-    change_config(folder, num_hidden_layers=3)
+    change_weights(
+        folder,
+        lambda tensors: [
+            tensors.pop(name) for name in list(tensors) if "layer.1.output" in name or "LayerNorm" in name
+        ],
+    )
     message = refusal(folder, tmp_path / "out")
-    assert message.startswith("model.safetensors: the tensors are not those of a bert with 3 layers: encoder.layer.2.")
-    assert message.endswith("; and 11 more")
+    assert message.startswith(
+        "model.safetensors: the tensors are not those of a bert with 2 layers: embeddings.LayerNorm."
+    )
+    assert message.endswith("; and 7 more")
 
 
 def test_heads_of_other_tasks_and_the_prefix_of_bert_are_left_aside(hugging_face_folder, folder):
@@ -438,7 +382,7 @@ def test_heads_of_other_tasks_and_the_prefix_of_bert_are_left_aside(hugging_face
         tensors["classifier.weight"] = np.zeros((2, 8), np.float32)
         tensors["bert.embeddings.position_ids"] = np.arange(POSITIONS)[None]
 
-    architecture = read_architecture(json.loads((folder / "config.json").read_text()), {})
+    architecture = read_architecture(json.loads((folder / "config.json").read_text()))
     plain = rename_weights(load_file(folder / "model.safetensors"), architecture)
     change_weights(folder, wrap)
     wrapped = rename_weights(load_file(folder / "model.safetensors"), architecture)
@@ -452,7 +396,7 @@ def test_tensors_under_the_names_of_the_first_checkpoints_are_the_same(hugging_f
             old = name.replace("weight", "gamma").replace("bias", "beta")
             tensors[f"bert.{old}"] = tensors.pop(name)
 
-    architecture = read_architecture(json.loads((folder / "config.json").read_text()), {})
+    architecture = read_architecture(json.loads((folder / "config.json").read_text()))
     new = rename_weights(load_file(folder / "model.safetensors"), architecture)
     change_weights(folder, age)
     assert "bert.embeddings.LayerNorm.gamma" in load_file(folder / "model.safetensors")
@@ -495,24 +439,62 @@ def test_a_pooler_that_must_be_there_is_missed(tmp_path, architecture, parts, mi
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"hidden_size": 16}, "model.safetensors: a tensor's shape contradicts config.json: "),
+        (
+            {"vocab_size": 16},
+            "vocab_size is 16, but embeddings.word_embeddings.weight in model.safetensors has 15; correct",
+        ),
+        (
+            {"hidden_size": 16},
+            "hidden_size is 16, but encoder.layer.0.intermediate.dense.weight in model.safetensors has 8",
+        ),
         (
             {"intermediate_size": 32},
-            "the weights do not fit: transformer/layer_0/intermediate/bias:0 has shape (16,), exp",
+            "intermediate_size is 32, but encoder.layer.0.intermediate.dense.weight in model.saf",
         ),
         (
             {"max_position_embeddings": 64},
-            "the weights do not fit: position_embedding/embeddings:0 has shape (32, 8), exp",
+            "max_position_embeddings is 64, but embeddings.position_embeddings.weight in model",
         ),
         (
             {"type_vocab_size": 1},
-            "the weights do not fit: type_embeddings/embeddings:0 has shape (2, 8), expected (1, 8)",
+            "type_vocab_size is 1, but embeddings.token_type_embeddings.weight in model.safetensors has 2",
+        ),
+        (
+            {"num_hidden_layers": 3},
+            "num_hidden_layers is 3, but model.safetensors has 2 layers; correct config.json, or give",
+        ),
+        (
+            {"num_hidden_layers": 1},
+            "num_hidden_layers is 1, but model.safetensors has 2 layers; correct config.json, or give",
         ),
     ],
 )
 def test_sizes_that_contradict_the_configuration_are_refused(folder, tmp_path, changes, problem):
     change_config(folder, **changes)
-    assert refusal(folder, tmp_path / "out").startswith(problem)
+    assert refusal(folder, tmp_path / "out").startswith(f"config.json: {problem}")
+
+
+@pytest.mark.parametrize(
+    ("model_type", "changes", "problem"),
+    [
+        ("distilbert", {"dim": 16}, "dim is 16, but transformer.layer.0.ffn.lin1.weight in model.safetensors has 8"),
+        ("distilbert", {"n_layers": 1}, "n_layers is 1, but model.safetensors has 2 layers"),
+        (
+            "albert",
+            {"embedding_size": 2},
+            "embedding_size is 2, but embeddings.word_embeddings.weight in model.safetensors",
+        ),
+        (
+            "electra",
+            {"embedding_size": 8},
+            "embedding_size is 8, but embeddings.word_embeddings.weight in model.safetensors",
+        ),
+    ],
+)
+def test_a_size_is_named_as_the_family_names_it(tmp_path, model_type, changes, problem):
+    write_fine_tuned(tmp_path / "it", model_type)
+    change_config(tmp_path / "it", **changes)
+    assert refusal(tmp_path / "it", tmp_path / "out").startswith(f"config.json: {problem}")
 
 
 def test_weights_in_half_precision_are_widened(folder):
@@ -520,7 +502,7 @@ def test_weights_in_half_precision_are_widened(folder):
         tensors.update({name: tensor.astype(np.float16) for name, tensor in tensors.items()})
 
     change_weights(folder, halve)
-    architecture = read_architecture(json.loads((folder / "config.json").read_text()), {})
+    architecture = read_architecture(json.loads((folder / "config.json").read_text()))
     weights = rename_weights(read_safetensors(folder / "model.safetensors"), architecture)
     assert {tensor.dtype for tensor in weights.values()} == {np.dtype(np.float32)}
     network = build_network(architecture)
@@ -535,7 +517,7 @@ def test_weights_in_half_precision_are_widened(folder):
 @pytest.mark.parametrize(("layers", "width"), [(1, 8), (3, 16)])
 def test_sizes_can_be_read_off_the_variables(tmp_path, layers, width):
     write_hugging_face_folder(tmp_path / "mine", layers=layers, width=width)
-    architecture = read_architecture(json.loads((tmp_path / "mine/config.json").read_text()), {})
+    architecture = read_architecture(json.loads((tmp_path / "mine/config.json").read_text()))
     weights = rename_weights(load_file(tmp_path / "mine/model.safetensors"), architecture)
     assert infer_architecture(weights) == architecture
 

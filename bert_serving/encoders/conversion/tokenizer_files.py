@@ -1,0 +1,252 @@
+"""The files of a Hugging Face tokenizer, read together as transformers reads them.
+
+What transformers 4 and 5 read in the same way is read so here; where they differ, a folder is refused:
+
+- `tokenizer_class` comes from tokenizer_config.json, else from config.json, else from the model's type;
+- `added_tokens_decoder` in tokenizer_config.json, even an empty one, makes special_tokens_map.json and added_tokens.json
+  count for nothing; without it, special_tokens_map.json overrides tokenizer_config.json;
+- tokenizer.json has the vocabulary wherever it is there; vocab.txt and spiece.model are then not read.
+"""
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bert_serving.errors import EncoderError
+
+TOKENIZER_FILE = "tokenizer.json"
+TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
+SPECIAL_TOKENS_FILE = "special_tokens_map.json"
+ADDED_TOKENS_FILE = "added_tokens.json"
+
+GENERIC_CLASS = "PreTrainedTokenizer"
+"""the class, without its ending "Fast", whose rules are in tokenizer.json alone"""
+
+# transformers writes a huge number where there is no limit.
+_NO_LIMIT = 1e6
+_SHORTEST = 4
+_NAMED = 3
+_SIDES = {"truncation_side": "truncation", "padding_side": "padding"}
+_GENERIC = (GENERIC_CLASS, "TokenizersBackend")
+_WITHOUT_TYPES = "DistilBertTokenizer"
+
+
+def read_json(path: Path, *, optional: bool = False) -> dict[str, Any]:
+    """Reads a JSON object; {} for an optional file that is not there.
+
+    Raises:
+        EncoderError: the file is missing or damaged.
+    """
+    if optional and not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise EncoderError(f"{path}: missing; a Hugging Face folder needs it") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise EncoderError(f"{path}: cannot read it: {error}") from None
+    if not isinstance(content, dict):
+        raise EncoderError(f"{path}: cannot read it: holds {type(content).__name__}, expected a JSON object")
+    return content
+
+
+def table(parent: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A JSON object in another one; {} where there is none."""
+    value = parent.get(name)
+    return value if isinstance(value, Mapping) else {}
+
+
+@dataclass(frozen=True)
+class TokenizerFiles:
+    """The files of a tokenizer, but for its vocabulary.
+
+    Attributes:
+        folder: that they are in.
+        settings: tokenizer_config.json.
+        rules: tokenizer.json; {} where there is none.
+        special: special_tokens_map.json; {} where it does not count.
+        added: added_tokens.json; {} where it does not count.
+        declared_class: `tokenizer_class` without its ending "Fast"; None where no file has it.
+    """
+
+    folder: Path
+    settings: Mapping[str, Any]
+    rules: Mapping[str, Any]
+    special: Mapping[str, Any]
+    added: Mapping[str, Any]
+    declared_class: str | None
+
+    @classmethod
+    def read(cls, folder: Path, config: Mapping[str, Any]) -> "TokenizerFiles":
+        """Reads the files of a folder with the model configuration `config`.
+
+        Raises:
+            EncoderError: a file is damaged.
+        """
+        settings = read_json(folder / TOKENIZER_CONFIG_FILE, optional=True)
+        rules = read_json(folder / TOKENIZER_FILE, optional=True)
+        special, added = (
+            ({}, {})
+            if "added_tokens_decoder" in settings
+            else (read_json(folder / name, optional=True) for name in (SPECIAL_TOKENS_FILE, ADDED_TOKENS_FILE))
+        )
+        declared = settings.get("tokenizer_class") or config.get("tokenizer_class")
+        return cls(
+            folder, settings, rules, special, added, None if declared is None else str(declared).removesuffix("Fast")
+        )
+
+    @property
+    def is_generic(self) -> bool:
+        """Whether the class has no rules of its own, so that tokenizer.json has all of them."""
+        return self.declared_class in _GENERIC
+
+    @property
+    def has_types(self) -> bool:
+        """Whether every version of transformers tells the model which tokens are those of the second text."""
+        names = self.settings.get("model_input_names")
+        if isinstance(names, list):
+            return "token_type_ids" in names
+        return self.declared_class != _WITHOUT_TYPES and not self.is_generic
+
+    def switch(self, name: str, default: bool | None) -> bool | None:
+        """A setting of tokenizer_config.json that is true or false, or null where `default` is None.
+
+        Raises:
+            EncoderError: it is something else.
+        """
+        value = self.settings.get(name, default)
+        if value is not default and not isinstance(value, bool):
+            raise EncoderError(
+                f"{self.folder / TOKENIZER_CONFIG_FILE}: {name} is {json.dumps(value)}, expected true or false; correct it"
+            )
+        return value
+
+    @property
+    def named(self) -> dict[str, tuple[Any, str]]:
+        """Settings about special tokens, each with the name of its file."""
+        settings = {key: (value, TOKENIZER_CONFIG_FILE) for key, value in self.settings.items()}
+        return settings | {key: (value, SPECIAL_TOKENS_FILE) for key, value in self.special.items()}
+
+    def special_token(self, role: str, default: str) -> str:
+        """The token of a role, such as `cls_token`.
+
+        Raises:
+            EncoderError: it is not a token.
+        """
+        value, file = self.named.get(role, (default, ""))
+        content = _content(value)
+        # Without [MASK] texts are read in the same way.
+        if value is None and role == "mask_token":
+            return default
+        if not content:
+            raise EncoderError(
+                f"{self.folder / file}: {role} is {json.dumps(value)}, expected a token such as {default!r}; correct it"
+            )
+        return content
+
+    def added_tokens(self) -> Iterator[tuple[str, str]]:
+        """Every token that is searched for in texts, with the name of its file; among them the special tokens."""
+        listed = [(self.rules.get("added_tokens"), TOKENIZER_FILE), (list(self.added), ADDED_TOKENS_FILE)]
+        listed.append((self.settings.get("added_tokens_decoder"), TOKENIZER_CONFIG_FILE))
+        for key, (value, file) in self.named.items():
+            if key in ("additional_special_tokens", "extra_special_tokens"):
+                listed.append((value, file))
+            elif key.endswith("_token"):
+                listed.append(([value], file))
+        for tokens, file in listed:
+            for token in tokens.values() if isinstance(tokens, Mapping) else tokens if isinstance(tokens, list) else ():
+                if content := _content(token):
+                    yield content, file
+
+    def check_added(self, allowed: Collection[str]) -> None:
+        """Refuses tokens for which texts are searched: our preprocessing does not search for them.
+
+        Raises:
+            EncoderError: there is one that is not in `allowed`.
+        """
+        wanted = set(allowed)
+        words = {token: file for token, file in self.added_tokens() if token not in wanted}
+        if words:
+            shown = ", ".join(map(repr, list(words)[:_NAMED])) + (
+                f" and {len(words) - _NAMED} more" if len(words) > _NAMED else ""
+            )
+            raise EncoderError(
+                f"{self.folder / next(iter(words.values()))}: has the added token{'s' * (len(words) > 1)} {shown}, for which no text is "
+                f"searched here; only {', '.join(sorted(wanted))} can be converted, so fine-tune without added tokens"
+            )
+
+    def frame(self, size: int) -> tuple[int, int]:
+        """Ids of the tokens before and after a text, from the post-processor of tokenizer.json.
+
+        Args:
+            size: of the vocabulary.
+
+        Raises:
+            EncoderError: it is none of BERT's.
+        """
+        post = table(self.rules, "post_processor")
+        try:
+            if post.get("type") == "BertProcessing":
+                ids = (post["cls"][1], post["sep"][1])
+            else:
+                start, end = post["single"][0]["SpecialToken"]["id"], post["single"][-1]["SpecialToken"]["id"]
+                if post["single"] != _template(start, end) or post["pair"] != _template(start, end, second=True):
+                    raise ValueError
+                [[first], [last]] = (post["special_tokens"][name]["ids"] for name in (start, end))
+                ids = (first, last)
+            if not all(isinstance(number, int) and 0 <= number < size for number in ids):
+                raise ValueError
+        except (KeyError, IndexError, TypeError, ValueError):
+            raise EncoderError(
+                f"{self.folder / TOKENIZER_FILE}: post_processor is {json.dumps(post.get('type'))} with another frame than BERT's, "
+                "'[CLS] A [SEP]' and '[CLS] A [SEP] B [SEP]' with type 1 from B on; only BERT's can be converted"
+            ) from None
+        return ids
+
+    def max_length(self) -> int | None:
+        """Tokens at which texts are cut (`model_max_length`); None where there is no limit.
+
+        Raises:
+            EncoderError: it is not a number of tokens.
+        """
+        key = "model_max_length" if "model_max_length" in self.settings else "max_len"
+        length = self.settings.get(key)
+        if length is None:
+            return None
+        if isinstance(length, bool) or not isinstance(length, int | float) or not length >= _SHORTEST:
+            raise EncoderError(
+                f"{self.folder / TOKENIZER_CONFIG_FILE}: {key} is {json.dumps(length)}, expected a number of tokens, at least "
+                f"{_SHORTEST}; correct it, or give --sequence-length"
+            )
+        return int(length) if length < _NO_LIMIT else None
+
+    def check_sides(self) -> None:
+        """Refuses a tokenizer that cuts texts, or pads them, at their beginning.
+
+        Raises:
+            EncoderError: as above, with the setting's name.
+        """
+        for key, part in _SIDES.items():
+            side = str(self.settings.get(key) or table(self.rules, part).get("direction") or "right").lower()
+            if side != "right":
+                file = TOKENIZER_CONFIG_FILE if self.settings.get(key) else TOKENIZER_FILE
+                raise EncoderError(
+                    f"{self.folder / file}: {key} is {side!r}, only 'right' can be converted; set it to 'right' if the model may "
+                    "read texts so"
+                )
+
+
+def _content(token: Any) -> str | None:
+    """The text of a token, which is a string or a JSON object; None for anything else."""
+    content = token.get("content") if isinstance(token, Mapping) else token
+    return content if isinstance(content, str) else None
+
+
+def _template(start: str, end: str, *, second: bool = False) -> list[dict[str, Any]]:
+    def part(kind: str, name: str, type_id: int) -> dict[str, Any]:
+        return {kind: {"id": name, "type_id": type_id}}
+
+    first = [part("SpecialToken", start, 0), part("Sequence", "A", 0), part("SpecialToken", end, 0)]
+    return first + ([part("Sequence", "B", 1), part("SpecialToken", end, 1)] if second else [])
