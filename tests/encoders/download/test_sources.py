@@ -41,6 +41,8 @@ def _own_environment(monkeypatch):
         "HF_ENDPOINT",
         "HF_TOKEN",
         "BERT_SERVING_OFFLINE",
+        "HF_HUB_OFFLINE",
+        "TRANSFORMERS_OFFLINE",
     ):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
@@ -492,6 +494,17 @@ def test_offline_nothing_is_fetched_for_an_entry(hub, links, tmp_path, monkeypat
         fetch_first("mini", sources, tmp_path / "target", passed_over=lambda line: None)
     assert hub.requests == []
     assert not (tmp_path / "target").exists()
+
+
+@pytest.mark.parametrize("variable", ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"])
+def test_hugging_faces_own_variables_keep_its_hub_offline(hub, tmp_path, monkeypatch, variable):
+    monkeypatch.setenv(variable, "1")
+    with pytest.raises(SourceError, match=f"nothing is fetched from the Hugging Face Hub while {variable} is set"):
+        fetch(REPOSITORY, tmp_path / "target")
+    assert hub.requests == []
+    monkeypatch.setenv(variable, "0")
+    fetch(REPOSITORY, tmp_path / "target")
+    assert contents(tmp_path / "target") == FILES
 
 
 def test_offline_zero_means_online(hub, tmp_path, monkeypatch):
