@@ -156,10 +156,6 @@ READ: dict[str, tuple[str, dict[str, Any]]] = {
         "bert",
         _files(settings=SETTINGS | {"added_tokens_decoder": {}}, special={"cls_token": "[MASK]"}),
     ),
-    "an id of its own in the decoder": (
-        "bert",
-        _files(_RULES, SETTINGS | {"added_tokens_decoder": {"7": added("[CLS]")}}),
-    ),
     "no mask": ("bert", _files(_RULES, SETTINGS | {"mask_token": None})),
     "the first post-processor": (
         "bert",
@@ -260,6 +256,18 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a repeated token": (
         _files(vocabulary=_lines() + "good\n"),
         "vocab.txt: the vocabulary has 'good' on lines 6 and 23",
+    ),
+    "another id in the decoder": (
+        _files(settings=SETTINGS | {"added_tokens_decoder": {"7": added("[CLS]")}}),
+        "tokenizer_config.json: gives '[CLS]' the id 7, the vocabulary 2; transformers 4 and 5 differ on which one counts",
+    ),
+    "another id in added_tokens.json": (
+        _files(added_tokens={"[MASK]": 9}),
+        "added_tokens.json: gives '[MASK]' the id 9, the vocabulary 4; transformers 4",
+    ),
+    "another id in tokenizer.json": (
+        _files(changed(_RULES, "added_tokens.0.id", 9)),
+        "tokenizer.json: gives '[PAD]' the id 9, the vocabulary 0; transformers 4",
     ),
     "ids with a gap": (
         _files(changed(_RULES, "model.vocab.zzz", 99)),

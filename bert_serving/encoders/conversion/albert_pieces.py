@@ -156,6 +156,7 @@ def _model(files: TokenizerFiles) -> SentencePiece:
         content = unigram_model([(piece, score) for piece, score in model["vocab"]], charsmap, model["unk_id"])
     except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
         raise EncoderError(f"{found}: cannot read its vocabulary: {type(error).__name__}: {error}") from None
+    files.check_ids(tokens)
     if (frame := [tokens[number] for number in files.frame(len(tokens))]) != [_ROLES["cls_token"], _ROLES["sep_token"]]:
         raise EncoderError(
             f"{found}: post_processor frames texts with {' and '.join(frame)}, only with [CLS] and [SEP] can be converted"

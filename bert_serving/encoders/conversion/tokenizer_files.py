@@ -9,7 +9,7 @@ What transformers 4 and 5 read in the same way is read so here; where they diffe
 """
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -159,6 +159,29 @@ class TokenizerFiles:
             for token in tokens.values() if isinstance(tokens, Mapping) else tokens if isinstance(tokens, list) else ():
                 if content := _content(token):
                     yield content, file
+
+    def check_ids(self, tokens: Sequence[str]) -> None:
+        """Refuses ids that the lists of added tokens give otherwise than the vocabulary.
+
+        Args:
+            tokens: the vocabulary, by ids.
+
+        Raises:
+            EncoderError: as above, with both ids.
+        """
+        decoder = table(self.settings, "added_tokens_decoder")
+        told: list[tuple[str | None, Any, str]] = [
+            (_content(token), number, TOKENIZER_CONFIG_FILE) for number, token in decoder.items()
+        ]
+        told += [(token, number, ADDED_TOKENS_FILE) for token, number in self.added.items()]
+        listed = self.rules.get("added_tokens") or ()
+        told += [(_content(token), token.get("id"), TOKENIZER_FILE) for token in listed if isinstance(token, Mapping)]
+        for content, number, file in told:
+            if content in tokens and str(tokens.index(content)) != str(number):
+                raise EncoderError(
+                    f"{self.folder / file}: gives {content!r} the id {number}, the vocabulary {tokens.index(content)}; transformers 4 "
+                    "and 5 differ on which one counts, so correct the wrong one"
+                )
 
     def check_added(self, allowed: Collection[str]) -> None:
         """Refuses tokens for which texts are searched: our preprocessing does not search for them.

@@ -77,6 +77,7 @@ def read_wordpieces(files: TokenizerFiles, *, lower_case: bool = True) -> WordPi
     if files.rules:
         _check_rules(files)
     tokens = _vocabulary(files)
+    files.check_ids(tokens)
     names = {role: files.special_token(role, default) for role, default in _ROLES.items()}
     if files.rules:
         names = _check_frame(files, tokens, names)
