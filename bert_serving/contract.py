@@ -16,7 +16,8 @@ SERVING_DEFAULT = "serving_default"
 TOKENS = "tokens"
 CLASSIFY = "classify"
 EMBED = "embed"
-SIGNATURES = (SERVING_DEFAULT, TOKENS, CLASSIFY, EMBED)
+LABELS = "labels"
+SIGNATURES = (SERVING_DEFAULT, TOKENS, CLASSIFY, EMBED, LABELS)
 
 # === Inputs ===
 
@@ -35,6 +36,7 @@ PROBABILITIES = "probabilities"
 LOGITS = "logits"
 CLASSES = "classes"
 SCORES = "scores"
+HEAD = "head"
 POOLED_OUTPUT = "pooled_output"
 SEQUENCE_OUTPUT = "sequence_output"
 ENCODER_OUTPUTS = "encoder_outputs"
@@ -72,6 +74,8 @@ MULTILABEL_THRESHOLD = 0.5
 """lowest probability with which a label of a multilabel head is predicted"""
 LABEL_SEPARATOR = ","
 """between the labels that a multilabel head predicts for one text"""
+REGRESSION_CLASS = "value"
+"""class name of a regression, which has no labels, in the answers of `classify` and `labels`"""
 SERVING_TAG = "serve"
 
 # Those at which `str.splitlines` ends a line, too.

@@ -100,4 +100,6 @@ def test_a_former_export_verifies_and_is_served(former, answers):
     assert verify(version).passed
     with ModelServerProcess(version.parent, "finished") as server, GrpcClient(server.grpc_address) as client:
         found = client.predict("finished", answers["texts"])
+        told = client.describe("finished")
+    assert (told.head, told.labels) == (manifest.head, manifest.labels)
     np.testing.assert_allclose([each.probabilities for each in found], answers["probabilities"], atol=1e-6)

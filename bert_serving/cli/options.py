@@ -63,7 +63,11 @@ RunLabelColumn = Annotated[
 ]
 ServerLabels = Annotated[
     str | None,
-    typer.Option("--labels", help="Names of all labels in order, separated by commas; for a server, which has none."),
+    typer.Option(
+        "--labels",
+        help="Names of all labels in order, for a server that does not tell: a file with one a line, or a,b,c.",
+        metavar="FILE|A,B,...",
+    ),
 ]
 Servers = Annotated[
     list[str] | None,
@@ -81,12 +85,41 @@ PublishedAt = Annotated[
 LoadTimeout = Annotated[float, typer.Option("--timeout", help="Seconds for a version to become AVAILABLE.")]
 
 
-def split_labels(labels: str | None) -> list[str] | None:
-    """The names in the value of `--labels`."""
-    return labels.split(",") if labels else None
-
-
 def label_columns(value: str) -> str | tuple[str, ...]:
     """The column in the value of `--label`, or the columns separated by commas; quotes protect a comma in a name."""
     names = next(csv.reader([value], skipinitialspace=True), [])
     return tuple(names) if len(names) > 1 else names[0] if names else value
+
+
+def labels_option(value: str | None) -> list[str] | None:
+    """The names in the value of `--labels`: the lines of a file, or parts between commas.
+
+    Raises:
+        InputError: there is no such file, or a name is empty or comes twice.
+        DataError: the file cannot be read.
+    """
+    if value is None:
+        return None
+    from bert_serving.errors import InputError
+
+    path = Path(value)
+    try:
+        is_file = path.is_file()
+    except (OSError, ValueError):  # a long list is no name of a file
+        is_file = False
+    if is_file:
+        from bert_serving.data.file_text import read_text, split_lines
+
+        labels = split_lines(read_text(path))
+    elif "," not in value and ("/" in value or path.suffix):
+        raise InputError(f"--labels {value}: no such file; give a file with one label a line, or a,b,c")
+    else:
+        labels = [label.strip() for label in value.split(",")]
+    for number, label in enumerate(labels, 1):
+        if not label.strip():
+            raise InputError(f"--labels {value}: label {number} is empty; name all labels in order")
+        if label in labels[: number - 1]:
+            raise InputError(f"--labels {value}: names {label!r} twice; name each label once, in order")
+    if not labels:
+        raise InputError(f"--labels {value}: the file is empty; give one label a line")
+    return labels

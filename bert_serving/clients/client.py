@@ -2,17 +2,39 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, Protocol, Self, TypeVar
 
+from bert_serving.clients.messages import example
 from bert_serving.clients.prediction import Prediction
-from bert_serving.clients.request import PredictRequest, check_model_name
+from bert_serving.clients.request import PredictRequest, check_model_name, check_version
 from bert_serving.clients.retry import RetryPolicy, gather, send_with_retries, send_with_retries_async
-from bert_serving.clients.version_status import VersionStatus
+from bert_serving.clients.served_model import (
+    PROBES,
+    ServedModel,
+    Signatures,
+    VersionStatus,
+    named_by_scores,
+    named_by_signature,
+)
+from bert_serving.contract import (
+    CLASSES,
+    CLASSIFY,
+    EXAMPLES,
+    HEAD,
+    LABELS,
+    SCORES,
+    TEXT,
+    TEXT_PAIR,
+    Head,
+)
+from bert_serving.errors import FailedPrecondition, InvalidRequest, RequestError, ServableNotFound, ServerUnavailable
 
 T = TypeVar("T")
+_Ask = Callable[["Call[Any]"], Awaitable[Any]]
+"""sends a call of any kind and returns its answer"""
 
 
 @dataclass(frozen=True)
@@ -37,8 +59,13 @@ class Wire(Protocol):
     def status(self, model: str) -> Call[list[VersionStatus]]:
         """Asks for the state of a model's versions."""
 
-    def metadata(self, model: str) -> Call[dict[str, Any]]:
-        """Asks for a model's signatures."""
+    def metadata(self, model: str, **choice: Any) -> Call[dict[str, Any]]:
+        """Asks for the signatures of a version of a model."""
+
+    def run(
+        self, model: str, signature: str, rows: Sequence[Mapping[str, bytes]], **choice: Any
+    ) -> Call[list[dict[str, Any]]]:
+        """Runs a signature of strings; the answer has the outputs of each row."""
 
 
 class _Base:
@@ -62,9 +89,48 @@ class _Base:
         check_model_name(model)
         return self._wire.status(model)
 
-    def _metadata_call(self, model: str) -> Call[dict[str, Any]]:
+    def _metadata_call(self, model: str, **choice: Any) -> Call[dict[str, Any]]:
         check_model_name(model)
-        return self._wire.metadata(model)
+        check_version(choice.get("version"))
+        return self._wire.metadata(model, **choice)
+
+    async def _describe(self, ask: "_Ask", model: str, **choice: Any) -> ServedModel:
+        call = self._metadata_call(model, **choice)
+        try:
+            signatures = Signatures.of(await ask(call))
+        except ServerUnavailable:
+            raise
+        except RequestError:
+            # A server or a gateway that offers no metadata; what is wrong with the request itself, `predict` is told, too.
+            signatures = None
+        if signatures is None:
+            return ServedModel()
+        pairs = signatures.check_classifier(model)
+        try:
+            head, labels = await self._named(ask, model, signatures, pairs=pairs) or (None, None)
+        except ServableNotFound:
+            latest = Signatures.of(await ask(call))
+            if latest is None or latest.version == signatures.version:
+                raise
+            return await self._describe(ask, model, **choice)  # another version was loaded meanwhile
+        except (InvalidRequest, FailedPrecondition):  # a signature with one of these names that takes something else
+            head = labels = None
+        return ServedModel(signatures.version, pairs, head, labels)
+
+    async def _named(
+        self, ask: "_Ask", model: str, signatures: Signatures, *, pairs: bool
+    ) -> tuple[Head, tuple[str, ...]] | None:
+        version = signatures.version
+        if signatures.has(LABELS, {TEXT}, {LABELS, HEAD}):
+            return named_by_signature(await ask(self._wire.run(model, LABELS, [{TEXT: b""}], version=version)))
+        # Exports of earlier versions: `classify` names the classes, though in the order of the scores.
+        texts = {TEXT, TEXT_PAIR} if pairs else {TEXT}
+        if not signatures.has(CLASSIFY, {EXAMPLES}, {CLASSES, SCORES}):
+            return None
+        examples = [{EXAMPLES: example(dict.fromkeys(texts, text.encode()))} for text in PROBES]
+        ranked = await ask(self._wire.run(model, CLASSIFY, examples, version=version))
+        request = PredictRequest(model=model, texts=PROBES, text_pairs=PROBES if pairs else None, version=version)
+        return named_by_scores(ranked, await ask(self._wire.predict(request)))
 
 
 class Client(_Base, ABC):
@@ -117,14 +183,32 @@ class Client(_Base, ABC):
         """
         return self._run(self._status_call(model), self._policy())
 
-    def metadata(self, model: str) -> dict[str, Any]:
-        """Name, version and signatures of the latest version, in the JSON form of the REST API.
+    def metadata(self, model: str, *, version: int | None = None, version_label: str | None = None) -> dict[str, Any]:
+        """Name, version and signatures of a version, else the latest, in the JSON form of the REST API.
 
         Raises:
-            ServableNotFound: no such model.
+            ServableNotFound: no such model or version.
             ServerUnavailable: no answer.
         """
-        return self._run(self._metadata_call(model), self._policy())
+        return self._run(self._metadata_call(model, version=version, version_label=version_label), self._policy())
+
+    def describe(self, model: str, *, version: int | None = None, version_label: str | None = None) -> ServedModel:
+        """Head and labels of a version, else the latest; the labels name the probabilities, in order.
+
+        ```python
+        labels = client.describe("emotion").labels
+        ```
+
+        Raises:
+            InvalidRequest: the model is not a text classifier.
+            ServerUnavailable: no answer.
+        """
+        policy = self._policy()
+
+        async def ask(call: Call[T]) -> T:
+            return self._run(call, policy)
+
+        return _finished(self._describe(ask, model, version=version, version_label=version_label))
 
     @abstractmethod
     def close(self) -> None:
@@ -176,9 +260,22 @@ class AsyncClient(_Base, ABC):
         """State of each version of a model, highest first; errors are those of `Client.status`."""
         return await self._run(self._status_call(model), self._policy())
 
-    async def metadata(self, model: str) -> dict[str, Any]:
-        """Name, version and signatures of the latest version, as `Client.metadata`."""
-        return await self._run(self._metadata_call(model), self._policy())
+    async def metadata(
+        self, model: str, *, version: int | None = None, version_label: str | None = None
+    ) -> dict[str, Any]:
+        """Name, version and signatures of a version, else the latest, as `Client.metadata`."""
+        return await self._run(self._metadata_call(model, version=version, version_label=version_label), self._policy())
+
+    async def describe(
+        self, model: str, *, version: int | None = None, version_label: str | None = None
+    ) -> ServedModel:
+        """Head and labels of a version, else the latest, as `Client.describe`."""
+        policy = self._policy()
+
+        async def ask(call: Call[T]) -> T:
+            return await self._run(call, policy)
+
+        return await self._describe(ask, model, version=version, version_label=version_label)
 
     @abstractmethod
     async def close(self) -> None:
@@ -201,3 +298,13 @@ class AsyncClient(_Base, ABC):
     @abstractmethod
     async def _send(self, message: Any, seconds: float) -> Any:
         """The transport's reply to the message of a call, within so many seconds."""
+
+
+def _finished(coroutine: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine that never waits, because what it asks is answered at once."""
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        answer: T = end.value
+        return answer
+    raise RuntimeError("the coroutine waits for an event loop")

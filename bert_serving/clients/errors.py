@@ -8,6 +8,7 @@ from bert_serving.errors import (
     ServableNotFound,
     ServerUnavailable,
 )
+from bert_serving.io.proxies import Proxy, through
 
 _BY_GRPC_CODE: dict[str, type[RequestError]] = {
     "INVALID_ARGUMENT": InvalidRequest,
@@ -25,6 +26,12 @@ _BY_HTTP_STATUS: dict[int, type[RequestError]] = {
     502: ServerUnavailable,
     503: ServerUnavailable,
     504: ServerUnavailable,
+}
+# What a connection says that will fail again, and what is wrong with the address.
+_WRONG_ADDRESS = {
+    "http1.x server": "it answers in HTTP/1.1: is this the REST port? give the gRPC port, or an http:// address",
+    "illegal request line": "it does not answer in HTTP/1.1: is this the gRPC port? give the REST port, or a grpc:// address",
+    "WRONG_VERSION_NUMBER": "it does not use TLS: give a http:// or grpc:// address, without s",
 }
 # gRPC gives a message over a size limit of either side the same code as a busy server.
 _TOO_LARGE = "message larger than max"
@@ -55,16 +62,18 @@ def refusal_by_http_status(status: int, message: str) -> RequestError:
     return _BY_HTTP_STATUS.get(status, RequestError)(one_line(message))
 
 
-def timed_out(address: str, seconds: float) -> ServerUnavailable:
-    """The error for a server that did not answer within `seconds`."""
-    return ServerUnavailable(f"No answer from {address} within {seconds:.3g} s")
+def timed_out(address: str, seconds: float, proxy: Proxy | None = None) -> ServerUnavailable:
+    """The error for a server that did not answer within `seconds`, asked through a proxy or directly."""
+    return ServerUnavailable(f"No answer from {address} within {seconds:.3g} s{through(proxy)}")
 
 
-def unreachable(address: str, reason: str) -> RetryableError:
-    """The error for a connection that failed."""
-    return RetryableError(
-        ServerUnavailable(f"Cannot reach {address}: {one_line(reason)}; is the model server running?")
-    )
+def unreachable(address: str, reason: str, proxy: Proxy | None = None) -> Exception:
+    """The error for a connection that failed, to a proxy or directly; not retryable where the address is wrong."""
+    for sign, problem in _WRONG_ADDRESS.items():
+        if sign in reason and proxy is None:
+            return InvalidRequest(f"{address} is not the right address: {problem}")
+    remedy = through(proxy) or "; is the model server running?"
+    return RetryableError(ServerUnavailable(f"Cannot reach {address}: {one_line(reason)}{remedy}"))
 
 
 def not_a_classifier(model: str) -> InvalidRequest:

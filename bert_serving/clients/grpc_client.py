@@ -41,7 +41,7 @@ class GrpcClient(Client):
         import grpc
 
         super().__init__(wire.GrpcWire(address), timeout=timeout, retry_timeout=retry_timeout, batch_rows=batch_rows)
-        self._channel = _channel(grpc, address, tls)
+        self._channel = _channel(grpc, address, tls, self._wire.options)
         self._error = grpc.RpcError
 
     def reload(self, config: Any, *, timeout: float | None = None) -> None:
@@ -99,7 +99,7 @@ class AsyncGrpcClient(AsyncClient):
             batch_rows=batch_rows,
             at_once=at_once,
         )
-        self._channel = _channel(grpc.aio, address, tls)
+        self._channel = _channel(grpc.aio, address, tls, self._wire.options)
         self._error = grpc.aio.AioRpcError
 
     async def close(self) -> None:
@@ -115,8 +115,8 @@ class AsyncGrpcClient(AsyncClient):
         return reply
 
 
-def _channel(library: Any, address: str, tls: ClientTls | None) -> Any:
+def _channel(library: Any, address: str, tls: ClientTls | None, options: list[tuple[str, int]]) -> Any:
     """A channel of `grpc` or `grpc.aio`, which name their functions alike."""
     if tls is None:
-        return library.insecure_channel(address, options=wire.OPTIONS)
-    return library.secure_channel(address, tls.channel_credentials(), options=wire.OPTIONS)
+        return library.insecure_channel(address, options=options)
+    return library.secure_channel(address, tls.channel_credentials(), options=options)

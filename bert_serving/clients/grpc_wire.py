@@ -2,7 +2,7 @@
 
 import json
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,8 +12,9 @@ from bert_serving.clients.client import Call
 from bert_serving.clients.errors import not_a_classifier, refusal_by_grpc_code, timed_out, unreachable
 from bert_serving.clients.prediction import Prediction
 from bert_serving.clients.request import PredictRequest
-from bert_serving.clients.version_status import VersionStatus
+from bert_serving.clients.served_model import VersionStatus
 from bert_serving.errors import InvalidRequest
+from bert_serving.io.proxies import grpc_proxy, without_password
 
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 METADATA = "/tensorflow.serving.PredictionService/GetModelMetadata"
@@ -39,11 +40,22 @@ class GrpcWire:
         """Checks the address.
 
         Raises:
-            InvalidRequest: it is a URL.
+            InvalidRequest: it is a URL, or has a user.
         """
+        if "@" in address:
+            raise InvalidRequest(
+                f"{without_password(address)!r} is given with a user, which gRPC does not take: leave it out"
+            )
         if "://" in address:
             raise InvalidRequest(f"{address!r} is a URL: give the gRPC address as host:port, like localhost:8500")
         self._address = address
+        self._proxy = grpc_proxy(address)
+
+    @property
+    def options(self) -> list[tuple[str, int]]:
+        """Options of the channel."""
+        # gRPC itself takes a proxy for this machine, too, and reads no_proxy in its own way.
+        return [*OPTIONS, ("grpc.enable_http_proxy", int(self._proxy is not None))]
 
     def predict(self, request: PredictRequest) -> Call[list[Prediction]]:
         """Classifies texts."""
@@ -53,30 +65,38 @@ class GrpcWire:
         """Asks for the state of a model's versions."""
         return Call((STATUS, _serialized("GetModelStatusRequest", model_spec=_spec(model))), _statuses)
 
-    def metadata(self, model: str) -> Call[dict[str, Any]]:
-        """Asks for a model's signatures."""
-        request = _serialized("GetModelMetadataRequest", model_spec=_spec(model), metadata_field=[_SIGNATURE_DEF])
+    def metadata(self, model: str, **choice: Any) -> Call[dict[str, Any]]:
+        """Asks for the signatures of a version of a model."""
+        spec = _spec(model, **choice)
+        request = _serialized("GetModelMetadataRequest", model_spec=spec, metadata_field=[_SIGNATURE_DEF])
         return Call((METADATA, request), _metadata)
+
+    def run(
+        self, model: str, signature: str, rows: Sequence[Mapping[str, bytes]], **choice: Any
+    ) -> Call[list[dict[str, Any]]]:
+        """Runs a signature of strings; the answer has the outputs of each row."""
+        spec = _spec(model, **choice)
+        spec.signature_name = signature
+        inputs = {name: _strings([row[name] for row in rows]) for name in rows[0]}
+        return Call((PREDICT, _serialized("PredictRequest", model_spec=spec, inputs=inputs)), _output_rows)
 
     def failure(self, error: Any, seconds: float) -> Exception:
         """What to raise for gRPC's error of a call that was allowed to take `seconds`."""
         code, details = error.code().name, error.details() or ""
         if code == "DEADLINE_EXCEEDED":
-            return timed_out(self._address, seconds)
+            return timed_out(self._address, seconds, self._proxy)
         if code in _RETRYABLE:
-            return unreachable(self._address, details)
+            return unreachable(self._address, details, self._proxy)
         return refusal_by_grpc_code(code, details)
 
 
 def predict_request(request: PredictRequest) -> bytes:
     """A serialized tensorflow.serving.PredictRequest for labels and probabilities."""
-    spec = _spec(request.model, request.version)
-    if request.version_label is not None:
-        spec.version_label = request.version_label
+    spec = _spec(request.model, request.version, request.version_label)
     spec.signature_name = request.signature or ""
-    inputs = {contract.TEXT: _strings(request.texts)}
+    inputs = {contract.TEXT: _strings([text.encode("utf-8") for text in request.texts])}
     if request.text_pairs is not None:
-        inputs[contract.TEXT_PAIR] = _strings(request.text_pairs)
+        inputs[contract.TEXT_PAIR] = _strings([text.encode("utf-8") for text in request.text_pairs])
     return _serialized(
         "PredictRequest",
         model_spec=spec,
@@ -101,6 +121,16 @@ def _predictions(request: PredictRequest, data: bytes) -> list[Prediction]:
         Prediction(label.decode("utf-8", errors="replace"), tuple(values[row * width : (row + 1) * width]))
         for row, label in enumerate(labels)
     ]
+
+
+def _output_rows(data: bytes) -> list[dict[str, Any]]:
+    columns = {}
+    for name, tensor in messages.parse("PredictResponse", data).outputs.items():
+        values = [value.decode("utf-8", "replace") for value in tensor.string_val] or _floats(tensor)
+        rows, *rest = [dim.size for dim in tensor.tensor_shape.dim] or [0]
+        width = len(values) // max(rows, 1)
+        columns[name] = [values[row * width : (row + 1) * width] for row in range(rows)] if rest else values
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=False)]
 
 
 def _statuses(data: bytes) -> list[VersionStatus]:
@@ -132,19 +162,21 @@ def _serialized(message: str, **fields: Any) -> bytes:
     return data
 
 
-def _spec(model: str, version: int | None = None) -> Any:
+def _spec(model: str, version: int | None = None, version_label: str | None = None) -> Any:
     spec = messages.new("ModelSpec", name=model)
     if version is not None:
         spec.version.value = version
+    if version_label is not None:
+        spec.version_label = version_label
     return spec
 
 
-def _strings(texts: Sequence[str]) -> Any:
+def _strings(texts: Sequence[bytes]) -> Any:
     return messages.new(
         "TensorProto",
         dtype=messages.DATA_TYPES["DT_STRING"],
         tensor_shape={"dim": [{"size": len(texts)}]},
-        string_val=[text.encode("utf-8") for text in texts],
+        string_val=texts,
     )
 
 

@@ -5,6 +5,7 @@ A test compares them with the published messages.
 """
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 from bert_serving.io.dynamic_messages import Fields, message_classes
@@ -74,6 +75,10 @@ MESSAGES: dict[str, Fields] = {
         "defaults": (4, "map TensorProto"),
     },
     "SignatureDefMap": {"signature_def": (1, "map SignatureDef")},
+    "BytesList": {"value": (1, "repeated bytes")},
+    "Feature": {"bytes_list": (1, "oneof BytesList")},
+    "Features": {"feature": (1, "map Feature")},
+    "Example": {"features": (1, "Features")},
 }
 
 
@@ -90,6 +95,13 @@ def new(message: str, **fields: Any) -> Any:
 def parse(message: str, data: bytes) -> Any:
     """A message from its serialized form; `message` is its name in `MESSAGES`."""
     return _classes()[message].FromString(data)
+
+
+def example(features: Mapping[str, bytes]) -> bytes:
+    """A serialized tf.Example with a string for each feature."""
+    feature = {name: {"bytes_list": {"value": [value]}} for name, value in features.items()}
+    data: bytes = new("Example", features={"feature": feature}).SerializeToString()
+    return data
 
 
 @functools.cache

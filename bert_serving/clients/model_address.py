@@ -7,12 +7,14 @@ from urllib.parse import unquote, urlsplit
 
 from bert_serving.clients.tls import ClientTls
 from bert_serving.errors import InputError
+from bert_serving.io.proxies import without_password
 from bert_serving.names import HIGHEST_VERSION, version_number
 
 # ruff: noqa: PLC0415
 # gRPC and httpx are imported only for the protocol in use.
 
-_PATH = re.compile(r"([^/]+)(?:/versions/([0-9]+)|/labels/([^/]+))?")
+# Of the REST API's own URLs, too, which people copy: /v1/models/name:predict, on some servers below a prefix.
+_PATH = re.compile(r"(?:(?P<prefix>.*/|)v1/models/)?([^/]+?)(?:/versions/([0-9]+)|/labels/([^/]+?))?(?::predict)?")
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class ModelAddress:
 
     Attributes:
         scheme: grpc or grpcs, http or https.
-        server: host and port.
+        server: host and port; for http and https also the path before /v1/models, if there is one.
         name: name of the model.
         version: keyword arguments of a client's `predict` that select a version: none, `version` or
             `version_label`.
@@ -38,7 +40,8 @@ class ModelAddress:
 
         Args:
             url: grpc://host:port/name or http://host:port/name (grpcs and https with TLS); with
-                /versions/7 or /labels/canary after the name for one version.
+                /versions/7 or /labels/canary after the name for one version. The URL of the REST
+                API itself, http://host:port/v1/models/name:predict, means the same.
 
         Raises:
             InputError: the URL has another form.
@@ -49,16 +52,22 @@ class ModelAddress:
         except ValueError:
             address = urlsplit("")
         match = _PATH.fullmatch(address.path.strip("/"))
-        if not address.netloc or match is None or address.scheme not in ("grpc", "grpcs", "http", "https"):
+        is_grpc = address.scheme in ("grpc", "grpcs")
+        has_port = address.port is not None or address.scheme != "grpc"
+        is_other = not has_port or address.query or address.fragment or (is_grpc and match and match["prefix"])
+        if not address.netloc or match is None or is_other or not (is_grpc or address.scheme in ("http", "https")):
             raise InputError(
-                f"{url!r} is not an address of a model; expected grpc://host:port/name or http://host:port/name, "
-                "and for one version /versions/7 or /labels/canary after the name"
+                f"{without_password(url)!r} is not an address of a model; expected grpc://host:port/name or "
+                "http://host:port/name, and for one version /versions/7 or /labels/canary after the name"
             )
-        name, version, label = match.groups()
+        prefix, name, version, label = match.groups()
         if version and version_number(version) is None:
-            raise InputError(f"{url!r}: {version} is not a version; the highest possible is {HIGHEST_VERSION}")
+            raise InputError(
+                f"{without_password(url)!r}: {version} is not a version; the highest possible is {HIGHEST_VERSION}"
+            )
         choice = {"version": int(version)} if version else {"version_label": unquote(label)} if label else {}
-        return cls(address.scheme, address.netloc, unquote(name), choice)
+        server = f"{address.netloc}/{prefix}".rstrip("/") if prefix else address.netloc
+        return cls(address.scheme, server, unquote(name), choice)
 
     def client(self) -> Any:
         """A blocking client of the server."""

@@ -46,6 +46,7 @@ class PredictRequest:
             raise InvalidRequest(
                 f"Both a version, {self.version}, and a label, {self.version_label!r}, are given: give one of them"
             )
+        check_version(self.version)
         if self.texts:
             check_model_name(self.model)
 
@@ -74,6 +75,17 @@ def check_model_name(model: str) -> None:
     """
     if not model:
         raise InvalidRequest("The model's name is empty: give the name that the server was started with")
+
+
+def check_version(version: int | None) -> None:
+    """Checks the number of a version.
+
+    Raises:
+        InvalidRequest: it is not a whole number from 0 to 2**63 - 1.
+    """
+    if version is None or (type(version) is int and 0 <= version < 1 << 63):
+        return
+    raise InvalidRequest(f"The version is {version!r}: give a whole number from 0 to {(1 << 63) - 1}")
 
 
 def _check_texts(name: str, texts: Sequence[str]) -> None:

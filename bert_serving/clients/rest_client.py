@@ -36,12 +36,12 @@ class RestClient(Client):
 
         Raises:
             InvalidRequest: `base_url` is not an http or https URL.
-            InputError: a file of `tls` cannot be read.
+            InputError: a file of `tls` or the proxy of the environment cannot be used.
         """
         import httpx
 
         super().__init__(wire.RestWire(base_url), timeout=timeout, retry_timeout=retry_timeout, batch_rows=batch_rows)
-        self._http = httpx.Client(verify=True if tls is None else tls.context())
+        self._http = httpx.Client(transport=self._wire.transport(httpx.HTTPTransport, tls))
         self._errors = (httpx.HTTPError, httpx.InvalidURL)
 
     def close(self) -> None:
@@ -82,7 +82,7 @@ class AsyncRestClient(AsyncClient):
             batch_rows=batch_rows,
             at_once=at_once,
         )
-        self._http = httpx.AsyncClient(verify=True if tls is None else tls.context())
+        self._http = httpx.AsyncClient(transport=self._wire.transport(httpx.AsyncHTTPTransport, tls))
         self._errors = (httpx.HTTPError, httpx.InvalidURL)
 
     async def close(self) -> None:

@@ -1,10 +1,11 @@
 """Requests and answers in the form of the REST API."""
 
+import base64
 import json
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from bert_serving import contract
@@ -18,8 +19,12 @@ from bert_serving.clients.errors import (
 )
 from bert_serving.clients.prediction import Prediction
 from bert_serving.clients.request import PredictRequest
-from bert_serving.clients.version_status import VersionStatus
-from bert_serving.errors import InvalidRequest, ServerUnavailable
+from bert_serving.clients.served_model import VersionStatus
+from bert_serving.clients.tls import ClientTls
+from bert_serving.errors import InputError, InvalidRequest, ServerUnavailable
+from bert_serving.io.proxies import http_proxy, through, unusable, without_password
+
+T = TypeVar("T")
 
 # Statuses of a server, or of a proxy before it, that cannot answer now.
 _RETRYABLE = (429, 502, 503)
@@ -39,23 +44,49 @@ class RestWire:
                 f"{base_url!r} is not the address of a REST API: give a URL like http://localhost:8501"
             )
         self._base_url = base_url.rstrip("/")
+        self._shown = without_password(self._base_url)
+        self._proxy = http_proxy(base_url)
+
+    def transport(self, transport_class: Callable[..., T], tls: ClientTls | None) -> T:
+        """Httpx's transport to the server: through the proxy that the environment names, but never to this machine.
+
+        Raises:
+            InputError: the proxy cannot be used, or a file of `tls` cannot be read.
+        """
+        import httpx  # noqa: PLC0415  keeps the import of a client short
+
+        verify = True if tls is None else tls.context()
+        try:
+            return transport_class(verify=verify, proxy=None if self._proxy is None else self._proxy.url)
+        # A proxy without a usable address is one of the first two, SOCKS without its package the last.
+        except (ValueError, httpx.InvalidURL, ImportError) as error:
+            if self._proxy is None:
+                raise
+            raise InputError(unusable(self._proxy, error)) from None
 
     def predict(self, request: PredictRequest) -> Call[list[Prediction]]:
         """Classifies texts."""
-        url = self._model_url(request.model)
-        if request.version is not None:
-            url += f"/versions/{request.version}"
-        if request.version_label is not None:
-            url += f"/labels/{quote(request.version_label, safe='')}"
+        url = self._model_url(request.model, request.version, request.version_label)
         return Call(("POST", f"{url}:predict", _predict_body(request)), partial(_predictions, request))
 
     def status(self, model: str) -> Call[list[VersionStatus]]:
         """Asks for the state of a model's versions."""
         return Call(("GET", self._model_url(model), None), self._statuses)
 
-    def metadata(self, model: str) -> Call[dict[str, Any]]:
-        """Asks for a model's signatures."""
-        return Call(("GET", f"{self._model_url(model)}/metadata", None), dict)
+    def metadata(self, model: str, **choice: Any) -> Call[dict[str, Any]]:
+        """Asks for the signatures of a version of a model."""
+        return Call(("GET", f"{self._model_url(model, **choice)}/metadata", None), dict)
+
+    def run(
+        self, model: str, signature: str, rows: Sequence[Mapping[str, bytes]], **choice: Any
+    ) -> Call[list[dict[str, Any]]]:
+        """Runs a signature of strings; the answer has the outputs of each row."""
+        instances = [{name: {"b64": base64.b64encode(value).decode()} for name, value in row.items()} for row in rows]
+        body = json.dumps({"signature_name": signature, "instances": instances}).encode()
+        return Call(
+            ("POST", f"{self._model_url(model, **choice)}:predict", body),
+            lambda answer: answer.get("predictions") or [],
+        )
 
     def read_reply(self, status: int, body: bytes) -> dict[str, Any]:
         """The JSON object of a reply.
@@ -72,11 +103,13 @@ class RestWire:
         if status != 200:
             reason = answer.get("error") if isinstance(answer, dict) else None
             error = refusal_by_http_status(
-                status, str(reason or f"{self._base_url} answered with HTTP status {status}")
+                status, str(reason or f"{self._shown} answered with HTTP status {status}{through(self._proxy)}")
             )
             raise RetryableError(error) if status in _RETRYABLE else error
         if not isinstance(answer, dict):
-            raise ServerUnavailable(f"{self._base_url} did not answer in JSON: is it the REST port of a model server?")
+            raise ServerUnavailable(
+                f"{self._shown} did not answer in JSON{through(self._proxy)}: is it the REST port of a model server?"
+            )
         return answer
 
     def failure(self, error: Exception, seconds: float) -> Exception:
@@ -84,10 +117,10 @@ class RestWire:
         import httpx  # noqa: PLC0415  keeps the import of a client short
 
         if isinstance(error, httpx.TimeoutException):
-            return timed_out(self._base_url, seconds)
+            return timed_out(self._shown, seconds, self._proxy)
         if isinstance(error, httpx.InvalidURL):
-            return InvalidRequest(f"{self._base_url!r} is not the address of a REST API: {error}")
-        return unreachable(self._base_url, str(error).strip() or type(error).__name__)
+            return InvalidRequest(f"{self._shown!r} is not the address of a REST API: {error}")
+        return unreachable(self._shown, str(error).strip() or type(error).__name__, self._proxy)
 
     def _statuses(self, answer: dict[str, Any]) -> list[VersionStatus]:
         try:
@@ -102,11 +135,14 @@ class RestWire:
             ]
         except (KeyError, TypeError, ValueError):
             raise ServerUnavailable(
-                f"{self._base_url} did not answer with the state of a model: is it the REST port of a model server?"
+                f"{self._shown} did not answer with the state of a model: is it the REST port of a model server?"
             ) from None
 
-    def _model_url(self, model: str) -> str:
-        return f"{self._base_url}/v1/models/{quote(model, safe='')}"
+    def _model_url(self, model: str, version: int | None = None, version_label: str | None = None) -> str:
+        url = f"{self._base_url}/v1/models/{quote(model, safe='')}"
+        if version is not None:
+            url += f"/versions/{version}"
+        return url if version_label is None else f"{url}/labels/{quote(version_label, safe='')}"
 
 
 def _predict_body(request: PredictRequest) -> bytes:

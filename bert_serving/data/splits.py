@@ -105,7 +105,7 @@ def resolve_labels(splits: Splits, data: DataConfig, head: Head) -> tuple[str, .
             f"check the column {data.label!r} of {splits.train.source}"
         )
     columns = splits.train.label_columns
-    labels = (columns or _sorted(train)) if data.labels is None else tuple(map(label_name, data.labels))
+    labels = (columns or sorted_labels(train)) if data.labels is None else tuple(map(label_name, data.labels))
     repeated = [label for label, count in Counter(labels).items() if count > 1]
     if repeated:
         key = "data.label" if data.labels is None else "data.labels"
@@ -259,7 +259,8 @@ def _read(paths: Sequence[Path], data: DataConfig, head: Head, columns: Sequence
 # === Labels ===
 
 
-def _sorted(labels: Iterable[str]) -> tuple[str, ...]:
+def sorted_labels(labels: Iterable[str]) -> tuple[str, ...]:
+    """Labels in the order that a model has where none is given: numbers by their value, others by their texts."""
     names = sorted(labels)
     if all(re.fullmatch(r"[+-]?[0-9]+", name) for name in names):
         names.sort(key=int)

@@ -1,4 +1,4 @@
-"""Head and labels of a model, read from its files, to check whether two can be compared."""
+"""Head and labels of a model, read from its files or asked from its server, to check whether two can be compared."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,11 +7,10 @@ from typing import Self
 from bert_serving.contract import Head
 from bert_serving.errors import InputError
 from bert_serving.model.model import is_run_folder
+from bert_serving.model.remote import RemoteModel, shown_labels
 from bert_serving.saved_model.manifest import load_manifest
 from bert_serving.saved_model.versions import latest_version
 from bert_serving.training.run_folder import RunFolder
-
-_SHOWN_LABELS = 5
 
 
 @dataclass(frozen=True)
@@ -20,8 +19,8 @@ class ModelFacts:
 
     Attributes:
         name: path or address of the model.
-        head: what it predicts; None if its files do not tell.
-        labels: names in order; None if its files do not tell.
+        head: what it predicts; None if unknown.
+        labels: names in order; None if unknown.
     """
 
     name: str
@@ -30,15 +29,20 @@ class ModelFacts:
 
     @classmethod
     def read(cls, name: str) -> Self:
-        """Reads a run file or a manifest; the facts of other models are unknown.
+        """Reads a run file or a manifest, or asks a server; the facts of other models are unknown.
 
         Raises:
             RunFolderError, ExportError: the folder is damaged, or is not a SavedModel.
+            ServerUnavailable: no answer.
         """
         if is_run_folder(name):
             run = RunFolder(Path(name))
             return cls(name, run.config().head.kind, run.labels())
-        if "://" in name or not Path(name).is_dir():
+        if "://" in name:
+            served = RemoteModel.open(name)
+            served.client.close()
+            return cls(name, served.head, served.labels)
+        if not Path(name).is_dir():
             return cls(name)
         manifest = load_manifest(latest_version(Path(name)))
         return cls(name) if manifest is None else cls(name, manifest.head, manifest.labels)
@@ -59,8 +63,7 @@ def check_comparable(first: ModelFacts, second: ModelFacts) -> None:
         return
     differing = sorted({*first.labels} ^ {*second.labels})
     if differing:
-        more = " ..." if len(differing) > _SHOWN_LABELS else ""
         raise InputError(
             f"{first.name} and {second.name} have different labels "
-            f"({', '.join(map(repr, differing[:_SHOWN_LABELS]))}{more}); compare models with the same labels"
+            f"({shown_labels(differing)}); compare models with the same labels"
         )

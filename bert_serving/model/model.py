@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from bert_serving.clients.model_address import ModelAddress
 from bert_serving.contract import RUN_FILE, Head, Scaling
-from bert_serving.data.splits import check_labels, label_names
+from bert_serving.data.splits import check_labels, label_names, sorted_labels
 from bert_serving.data.table import LabeledTable
 from bert_serving.errors import InputError
 from bert_serving.evaluation.predictions import Predictions
+from bert_serving.model.remote import RemoteModel, check_answers, check_given_labels
 
 # ruff: noqa: PLC0415
 # TensorFlow is imported only for models that this process runs itself.
@@ -24,13 +24,15 @@ class Model:
     Attributes:
         name: path or address, as passed to `open_model`.
         predict: texts and second texts (or None) to probabilities, float32 [N, C].
-        head: what it predicts; None for servers, which do not tell.
-        labels: names in the order of the probabilities; None for servers.
-        pairs: whether it takes pairs of texts; None for servers.
+        head: what it predicts; None for a server that does not tell.
+        labels: names in the order of the probabilities; None for a server that does not tell.
+        pairs: whether it takes pairs of texts; None for a server that does not tell.
         lengths: texts and second texts (or None) to their lengths in tokens before truncation, int
             [N]; only for run folders.
         sequence_length: number of tokens at which it truncates; only for run folders.
         scaling: scaling of its logits; None for servers.
+        answers: as `predict`, with the label that the server answers for each text; only for
+            servers.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Model:
     lengths: Callable[[Sequence[str], Sequence[str] | None], np.ndarray] | None = None
     sequence_length: int | None = None
     scaling: Scaling | None = None
+    answers: Callable[[Sequence[str], Sequence[str] | None], tuple[np.ndarray, list[str]]] | None = None
 
 
 def is_run_folder(name: str) -> bool:
@@ -48,27 +51,34 @@ def is_run_folder(name: str) -> bool:
     return (Path(name) / RUN_FILE).is_file()
 
 
-def open_model(name: str) -> Model:
-    """Opens a model.
+def open_model(name: str, labels: Sequence[str] | None = None) -> Model:
+    """Opens a model; of a server, the version that is now the latest, unless the address names one.
 
     Args:
         name: a run folder, a SavedModel folder (of a version, or of versions, of which the highest
             is opened), or an address: grpc://host:port/name or http://host:port/name, with
             /versions/7 or /labels/canary after the name for one version.
+        labels: names of all labels in order, for a server that does not tell; None to leave them
+            open there.
 
     Raises:
-        InputError: the name has none of these forms, or the SavedModel has no manifest.
+        InputError: the name has none of these forms, the SavedModel has no manifest, or the model
+            has other labels, or another order of them, than `labels`.
         RunFolderError, ExportError: the folder is incomplete or damaged.
+        ServerUnavailable: no answer from a server.
     """
     if "://" in name:
-        return _served_model(name)
+        return _served_model(name, labels)
     if is_run_folder(name):
-        return _run_model(name)
-    if Path(name).is_dir():
-        return _saved_model(name)
-    raise InputError(
-        f"{name}: no such model; give a run folder, a SavedModel folder, grpc://host:port/name or http://host:port/name"
-    )
+        model = _run_model(name)
+    elif Path(name).is_dir():
+        model = _saved_model(name)
+    else:
+        raise InputError(
+            f"{name}: no such model; give a run folder, a SavedModel folder, grpc://host:port/name or http://host:port/name"
+        )
+    check_given_labels(name, model.labels, labels)
+    return model
 
 
 def check_has_gradients(name: str) -> None:
@@ -98,25 +108,33 @@ def predict_table(
         model: the model.
         table: the rows.
         head: what a model that does not tell is taken to predict; None for softmax.
-        labels: names of all labels in order, for a model that does not tell; None for those of the
-            rows, sorted.
+        labels: names of all labels in order, as another model has them, for a model that does not
+            tell; None for those of the rows, sorted.
 
     Raises:
         DataError: a row's label is not among the model's.
-        InputError: the number of labels differs from that of the probabilities.
+        InputError: the number of labels differs from that of the probabilities, the labels that a
+            server answers contradict their order, or a probability is not a number.
     """
     head = head or model.head or Head.SOFTMAX
     names = model.labels
     if names is None:
         names = tuple(
-            labels or table.label_columns or sorted({name for label in table.labels for name in label_names(label)})
+            labels
+            or table.label_columns
+            or sorted_labels({name for label in table.labels for name in label_names(label)})
         )
     check_labels(table, names, head)
-    values = model.predict(table.texts, table.pairs)
-    if model.labels is None and head is not Head.REGRESSION and values.shape[1] != len(names):
+    if model.labels is not None or model.answers is None:
+        values, answered = model.predict(table.texts, table.pairs), None
+    else:
+        values, answered = model.answers(table.texts, table.pairs)
+    if model.labels is None:
+        source = "the other model" if labels else "the data"
+        check_answers(model.name, head, names, values, answered, source=source)
+    if unusable := int((~np.isfinite(values)).any(axis=1).sum()):
         raise InputError(
-            f"{model.name} returns {values.shape[1]} probabilities, the data has {len(names)} labels; "
-            "name all in order with --labels"
+            f"{model.name} returns NaN or infinity for {unusable:,} of {len(values):,} rows; check its export"
         )
     return Predictions(head, names, table, values)
 
@@ -156,12 +174,6 @@ def _saved_model(name: str) -> Model:
     return Model(name, model.predict, manifest.head, manifest.labels, manifest.pairs, scaling=manifest.scaling)
 
 
-def _served_model(name: str) -> Model:
-    address = ModelAddress.parse(name)
-    client = address.client()
-
-    def predict(texts: Sequence[str], pairs: Sequence[str] | None) -> np.ndarray:
-        predictions = client.predict(address.name, texts, text_pairs=pairs, **address.version)
-        return np.array([prediction.probabilities for prediction in predictions], np.float32)
-
-    return Model(name, predict)
+def _served_model(name: str, labels: Sequence[str] | None) -> Model:
+    served = RemoteModel.open(name, labels)
+    return Model(name, served.predict, served.head, served.labels, served.pairs, answers=served.answers)

@@ -68,8 +68,11 @@ def predict_file(
 
     async def run() -> None:
         async with address.async_client(retry_timeout=retry_timeout, timeout=_REQUEST_SECONDS) as client:
-            one_version: Any = SimpleNamespace(predict=partial(client.predict, **address.version))
-            await file.predict(one_version, address.name, progress=progress)
+            told = await client.describe(address.name, **address.version)
+            # One file holds answers of one version, also when another one is loaded meanwhile.
+            choice = address.version if told.version is None else {"version": told.version}
+            one_version: Any = SimpleNamespace(predict=partial(client.predict, **choice))
+            await file.predict(one_version, address.name, labels=told.labels, progress=progress)
 
     asyncio.run(run())
 
@@ -102,15 +105,31 @@ class PredictionFile:
         self.part = target.resolve().with_name(f"{target.name}.{digest}.part")
         self.rows = self.empty = self.cleaned = 0
         self._done = 0
+        self._labels: Sequence[str] | None = None
+        self._header = b""
 
-    async def predict(self, client: Predictor, model: str, *, progress: Progress = lambda _rows, _size: None) -> None:
+    async def predict(
+        self,
+        client: Predictor,
+        model: str,
+        *,
+        labels: Sequence[str] | None = None,
+        progress: Progress = lambda _rows, _size: None,
+    ) -> None:
         """Classifies all rows that are not answered yet, then renames the part file to the target.
+
+        Args:
+            client: sends the texts.
+            model: name of the model.
+            labels: names of its probabilities, in order; None if unknown.
+            progress: called with what is done.
 
         Raises:
             InputError: the input has no rows.
             DataError: a file cannot be read or written, or the input has changed since the first call.
             RequestError: the server refused a text, or was away for longer than the client retries; answers are kept.
         """
+        self._labels = labels
         try:
             with _locked(self.part) as part:
                 try:
@@ -137,7 +156,9 @@ class PredictionFile:
         """Cuts off a half-written line; returns the rows that are not answered yet."""
         part.seek(0)
         complete = 0
-        if self._format is TableFormat.JSON_LINES or part.readline().endswith(b"\n"):
+        if self._format is not TableFormat.JSON_LINES:
+            self._header = part.readline()
+        if self._format is TableFormat.JSON_LINES or self._header.endswith(b"\n"):
             complete = part.tell()
             end = os.fstat(part.fileno()).st_size
             while complete < end:
@@ -195,10 +216,14 @@ class PredictionFile:
                 answers = await task
                 waiting.popleft()
                 if lines is None:
-                    labels = numbered(len(answers[0].probabilities))
+                    labels = self._labels or numbered(len(answers[0].probabilities))
                     lines = PredictionLines(self._format, labels, pairs=batch[0].pair is not None)
                     if part.tell() == 0:
                         part.write(lines.header().encode())
+                    elif self._header != lines.header().encode():
+                        raise DataError(
+                            f"{self.part} holds answers of a model with other labels; remove that file to start from the beginning"
+                        )
                 written = (
                     lines.line(row.text, row.pair, answer.label, answer.probabilities)
                     for row, answer in zip(batch, answers, strict=True)

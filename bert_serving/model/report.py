@@ -14,6 +14,7 @@ from bert_serving.evaluation.predictions import Predictions
 from bert_serving.evaluation.report import Report, TextLengths, make_report
 from bert_serving.model.facts import ModelFacts, check_comparable
 from bert_serving.model.model import Model, is_run_folder, open_model, predict_table
+from bert_serving.model.remote import check_given_labels
 from bert_serving.names import version_number
 from bert_serving.observer import Observer
 from bert_serving.training.run_folder import RunFolder
@@ -101,7 +102,8 @@ class ReportInputs:
         model: the model, as `open_model` takes it.
         other: the second model; None for none.
         head: what the models predict.
-        labels: names of all labels in order, as given or as a model's files tell; None if unknown.
+        given: names of all labels in order, as the user gave them; None if not.
+        labels: names of all labels in order, as given or as a model tells; None if unknown.
         rows: description of the rows.
         table: the rows.
     """
@@ -109,6 +111,7 @@ class ReportInputs:
     model: str
     other: str | None
     head: Head
+    given: tuple[str, ...] | None
     labels: tuple[str, ...] | None
     rows: str
     table: LabeledTable
@@ -129,8 +132,8 @@ class ReportInputs:
             model: the model, as `open_model` takes it.
             rows: the rows to read.
             other: a second model to compare with; None for none.
-            labels: names of all labels in order, for a server; None for those of the second model,
-                else of the rows.
+            labels: names of all labels in order, for a server that does not tell; None for those of
+                the second model, else of the rows.
             observer: told of the progress.
 
         Raises:
@@ -144,13 +147,16 @@ class ReportInputs:
         check_comparable(facts[0], facts[-1])
         head = next((known.head for known in facts if known.head is not None), Head.SOFTMAX)
         known_labels = next((known.labels for known in facts if known.labels), None)
-        all_labels = tuple(labels) if labels else known_labels
+        given = tuple(labels) if labels else None
+        for known in facts:
+            check_given_labels(known.name, known.labels, given)
+        all_labels = given or known_labels
         run = RunFolder(Path(model)) if is_run_folder(model) else None
         with observer.stage("Reading the data"):
             description, table = rows.read(run, head)
             if all_labels:
-                check_labels(table, known_labels or all_labels, head)
-        return cls(model, other, head, all_labels, description, table)
+                check_labels(table, all_labels, head)
+        return cls(model, other, head, given, all_labels, description, table)
 
     def fit_temperature(self, observer: Observer) -> tuple[RunFolder, "TemperatureFit"]:
         """Calibrates the run, as `training.calibrate.calibrate` does.
@@ -177,13 +183,13 @@ class ReportInputs:
             RunFolderError, ExportError: a folder is incomplete or damaged.
         """
         with observer.stage("Loading the model"):
-            model = open_model(self.model)
+            model = open_model(self.model, self.given)
         with observer.stage("Predicting"):
             predictions = predict_table(model, self.table, head=self.head, labels=self.labels)
         other_predictions = None
         if self.other is not None:
             with observer.stage("Loading the second model"):
-                other = open_model(self.other)
+                other = open_model(self.other, self.given)
             with observer.stage("Predicting with the second model"):
                 other_predictions = _with_label_order(
                     predict_table(other, self.table, head=self.head, labels=self.labels), predictions.labels

@@ -73,6 +73,7 @@ class TextPredictions:
         head: what the model predicts; None if it does not tell.
         labels: names of the C columns.
         values: probabilities, float32 [N, C]; for regression the predicted values, [N, 1].
+        answered: labels that a server answered, where the names of its probabilities are unknown.
     """
 
     texts: Sequence[str]
@@ -80,10 +81,13 @@ class TextPredictions:
     head: Head | None
     labels: tuple[str, ...]
     values: np.ndarray
+    answered: Sequence[str] | None = None
 
     @cached_property
     def predicted(self) -> list[str]:
         """The output `label` of the signature `serving_default` for each text."""
+        if self.answered is not None:
+            return list(self.answered)
         return answer_texts(self.head, self.labels, self.values)
 
     def to_json(self) -> list[dict[str, Any]]:
@@ -129,12 +133,16 @@ def predict_texts(model: Model, texts: Sequence[str], pairs: Sequence[str] | Non
             if model.pairs
             else f"{model.name} takes single texts; leave out --text-pair"
         )
-    values = model.predict(texts, pairs)
+    answered = None
+    if model.labels is None and model.answers is not None:
+        values, answered = model.answers(texts, pairs)
+    else:
+        values = model.predict(texts, pairs)
     if model.head is Head.REGRESSION:
         labels: tuple[str, ...] = ("value",)
     else:
         labels = model.labels or numbered(values.shape[1])
-    return TextPredictions(texts, pairs, model.head, labels, values)
+    return TextPredictions(texts, pairs, model.head, labels, values, answered)
 
 
 def numbered(classes: int) -> tuple[str, ...]:

@@ -15,9 +15,6 @@ from bert_serving.saved_model.graphs.input_checks import TokenLimits, checked_ro
 from bert_serving.saved_model.graphs.ragged import end_to_end, ragged_encoder
 from bert_serving.text.packing import combine_segments, pad, trimmed_length
 
-REGRESSION_CLASS = "value"
-"""class name of a regression, which has no labels, in the Classify call"""
-
 _FLOAT32 = FloatArithmetic(tf.float32)
 
 Tensors = dict[str, tf.Tensor]
@@ -43,7 +40,7 @@ def supported_graph(classifier: Classifier, graph: Graph) -> Graph:
 def build_serving_graph(
     classifier: Classifier, graph: Graph, labels_file: Path, arithmetic: Arithmetic = _FLOAT32
 ) -> ServingGraph:
-    """Traces the four signatures of a classifier.
+    """Traces the signatures of a classifier.
 
     Args:
         classifier: its weights and preprocessing are saved.
@@ -72,6 +69,7 @@ def build_serving_graph(
         contract.TOKENS: _trace(calls.predict_tokens, tokens),
         contract.CLASSIFY: _trace(calls.classify, examples),
         contract.EMBED: _trace(calls.embed, texts),
+        contract.LABELS: _trace(calls.labels, texts[:1]),
     }
     return ServingGraph(module, signatures)
 
@@ -133,7 +131,7 @@ class _Calls:
         self._classifier = classifier
         self._options = classifier.options
         self._features = features
-        self._labels = list(self._options.labels) or [REGRESSION_CLASS]
+        self._labels = list(self._options.labels) or [contract.REGRESSION_CLASS]
         self._limits = TokenLimits.of(classifier)
         self._names = (contract.TEXT, contract.TEXT_PAIR) if self._options.pairs else (contract.TEXT,)
 
@@ -155,6 +153,14 @@ class _Calls:
 
     def embed(self, *texts: tf.Tensor) -> Tensors:
         return {contract.POOLED_OUTPUT: self._features_of(*texts)[contract.POOLED_OUTPUT]}
+
+    def labels(self, texts: tf.Tensor) -> Tensors:
+        # A row for each text, without looking at it: so the signature has a batch dimension, which batching and REST need.
+        rows = tf.shape(texts)[0]
+        return {
+            contract.LABELS: tf.tile(tf.constant([self._labels]), [rows, 1]),
+            contract.HEAD: tf.fill([rows], str(self._options.head)),
+        }
 
     def _answer(self, features: Tensors) -> Tensors:
         logits = features[contract.LOGITS]

@@ -387,14 +387,50 @@ def test_evaluate_shows_a_table(exported, run_file, bert_serving):
         assert shown in ended.out
 
 
-def test_a_served_model_whose_labels_the_data_lacks_needs_them_named(served, bert_serving, tmp_path):
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+def test_a_served_model_tells_the_labels_that_the_data_lacks(protocol, served, bert_serving, tmp_path):
     (tmp_path / "one.tsv").write_text("text\tlabel\ngood\tpraise\n")
-    ended = bert_serving("evaluate", served["grpc"], "--data", "one.tsv")
+    for options in ((), ("--labels", "blame,praise")):
+        ended = bert_serving("evaluate", served[protocol], "--data", "one.tsv", *options, "--json")
+        assert (ended.status, json.loads(ended.out)["rows"]) == (0, 1)
+    ended = bert_serving("evaluate", served[protocol], "--data", "one.tsv", "--labels", "praise,blame")
     assert ended.status == 2
-    assert "returns 2 probabilities, the data has 1 labels; name all in order with --labels" in ended.err
-    ended = bert_serving("evaluate", served["grpc"], "--data", "one.tsv", "--labels", "blame,praise", "--json")
-    assert ended.status == 0
-    assert json.loads(ended.out)["rows"] == 1
+    assert "has the labels 'blame', 'praise', --labels names 'praise', 'blame'; leave out --labels" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"blame\npraise\n", ""),
+        (b"\xef\xbb\xbfblame\r\npraise", ""),
+        (b"", "the file is empty; give one label a line"),
+        (b"blame\n\npraise\n", "label 2 is empty"),
+        (b"blame\nblame\n", "names 'blame' twice"),
+        (b"blame\n\xff\n", "not UTF-8"),
+    ],
+)
+def test_labels_are_taken_from_a_file(content, message, exported, bert_serving, tmp_path):
+    (tmp_path / "rows.tsv").write_text("text\tlabel\ngood\tpraise\n")
+    (tmp_path / "labels").write_bytes(content)
+    ended = bert_serving("evaluate", exported, "--data", "rows.tsv", "--labels", "labels")
+    assert (ended.status, message in ended.err) == (2 if message else 0, True)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ("blame, praise", ""),
+        ("blame,,praise", "label 2 is empty"),
+        ("blame,praise,blame", "names 'blame' twice"),
+        ("labels.txt", "no such file; give a file with one label a line, or a,b,c"),
+        ("no/labels", "no such file"),
+        ("praise,blame", "has the labels 'blame', 'praise', --labels names 'praise', 'blame'"),
+    ],
+)
+def test_labels_are_taken_from_a_list(labels, message, exported, bert_serving, tmp_path):
+    (tmp_path / "rows.tsv").write_text("text\tlabel\ngood\tpraise\n")
+    ended = bert_serving("evaluate", exported, "--data", "rows.tsv", "--labels", labels)
+    assert (ended.status, message in ended.err) == (2 if message else 0, True)
 
 
 # === predict ===

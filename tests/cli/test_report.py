@@ -318,8 +318,8 @@ def test_the_commands_have_help(command, bert_serving):
     assert f"Usage: bert-serving {command}" in ended.out
 
 
-def test_a_server_with_other_numbers_of_labels_asks_for_them(served, run_file, tmp_path, bert_serving):
+def test_labels_that_a_server_contradicts_are_refused_with_both(served, tmp_path, bert_serving):
     (tmp_path / "one.tsv").write_text("text\tlabel\ngood\tpraise\n")
-    ended = bert_serving("report", served["grpc"], "--data", "one.tsv")
+    ended = bert_serving("report", served["grpc"], "--data", "one.tsv", "--labels", "praise,blame")
     assert (ended.status, len(ended.err.splitlines())) == (2, 1)
-    assert "returns 2 probabilities, the data has 1 labels; name all in order with --labels" in ended.err
+    assert "has the labels 'blame', 'praise', --labels names 'praise', 'blame'; leave out --labels" in ended.err

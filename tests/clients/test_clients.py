@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from support import serving_models
+from tensorflow.core.example import example_pb2, feature_pb2
 from tensorflow.core.framework import tensor_pb2, tensor_shape_pb2, types_pb2
 from tensorflow.core.protobuf import error_codes_pb2, meta_graph_pb2
 from tensorflow_serving.apis import (
@@ -27,8 +28,8 @@ from bert_serving.clients.prediction import Prediction
 from bert_serving.clients.request import PredictRequest
 from bert_serving.clients.rest_client import AsyncRestClient, RestClient
 from bert_serving.clients.retry import RetryPolicy
+from bert_serving.clients.served_model import VersionStatus
 from bert_serving.clients.tls import ClientTls
-from bert_serving.clients.version_status import VersionStatus
 from bert_serving.errors import (
     FailedPrecondition,
     InputError,
@@ -396,6 +397,8 @@ PUBLISHED = {
     "Dim": tensor_shape_pb2.TensorShapeProto,
     "TensorInfo": meta_graph_pb2,
     "SignatureDef": meta_graph_pb2,
+    "Example": example_pb2,
+    **dict.fromkeys(("Features", "Feature", "BytesList"), feature_pb2),
 }
 
 
@@ -422,3 +425,78 @@ def test_the_names_of_numbers_are_those_that_are_published():
     assert {number: name for name, number in get_model_status_pb2.ModelVersionStatus.State.items()} == messages.STATES
     codes = {name: number for name, number in error_codes_pb2.Code.items() if number <= 16}
     assert {name: number for number, name in enumerate(messages.CODES)} == codes
+
+
+# === Proxies and wrong addresses ===
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy", "grpc_proxy"])
+def test_a_server_on_this_machine_is_reached_without_a_proxy(kind, variable, server, monkeypatch):
+    monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    with new_client(kind, port_of(server, kind), retry_timeout=0) as client:
+        assert client.predict("texts", ["kurz"])[0].label == "kurz"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_proxy_that_is_in_the_way_is_named(kind, monkeypatch):
+    for name in ("grpc_proxy", "https_proxy", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", "http://user:secret@127.0.0.1:9")
+    host = "host.invalid:8500"
+    makers = {
+        "rest": lambda: RestClient(f"http://{host}", retry_timeout=0),
+        "grpc": lambda: GrpcClient(host, retry_timeout=0),
+        "async rest": lambda: OnALoop(lambda: AsyncRestClient(f"http://{host}", retry_timeout=0)),
+        "async grpc": lambda: OnALoop(lambda: AsyncGrpcClient(host, retry_timeout=0)),
+    }
+    named = r"through the proxy http://127\.0\.0\.1:9 \(environment variable http_proxy\): unset the variable, or"
+    with makers[kind]() as client, pytest.raises(ServerUnavailable, match=named) as told:
+        client.predict("texts", ["kurz"])
+    assert "secret" not in str(told.value)
+
+
+@pytest.mark.parametrize("value", ["gopher://user:secret@h", "http://user:secret@h:port", "socks5://user:secret@h:1"])
+def test_a_proxy_that_cannot_be_used_is_named(value, monkeypatch):
+    monkeypatch.setenv("http_proxy", value)
+    for make in (RestClient, AsyncRestClient):
+        with pytest.raises(InputError, match=r"http_proxy is .*, which cannot be used as a proxy") as told:
+            make("http://host.invalid")
+        assert "secret" not in str(told.value)
+        make("http://localhost:8501")  # directly
+
+
+@pytest.mark.parametrize(
+    ("make", "port", "message"),
+    [
+        (lambda port: GrpcClient(f"127.0.0.1:{port}"), "rest_port", "is this the REST port"),
+        (lambda port: RestClient(f"http://127.0.0.1:{port}"), "grpc_port", "is this the gRPC port"),
+        (lambda port: RestClient(f"https://127.0.0.1:{port}"), "rest_port", "it does not use TLS"),
+        (lambda port: GrpcClient(f"127.0.0.1:{port}", tls=ClientTls()), "grpc_port", "it does not use TLS"),
+    ],
+)
+def test_a_port_of_another_kind_is_told_at_once(make, port, message, server):
+    with make(getattr(server.server, port)) as client, pytest.raises(InvalidRequest, match=message):
+        client.predict("texts", ["kurz"], deadline=20)
+
+
+@pytest.mark.parametrize("version", [-1, 1 << 63, 1.5, "3", True])
+def test_a_version_that_no_server_can_have_is_refused(version, client):
+    for call in (
+        client.metadata,
+        client.describe,
+        lambda model, version: client.predict(model, ["x"], version=version),
+    ):
+        with pytest.raises(InvalidRequest, match="give a whole number from 0 to 9223372036854775807"):
+            call("texts", version=version)
+
+
+def test_a_user_is_not_for_grpc_and_never_shown():
+    with pytest.raises(InvalidRequest, match=r"^'127\.0\.0\.1:8500' is given with a user"):
+        GrpcClient("user:secret@127.0.0.1:8500")
+    with (
+        RestClient("http://user:secret@127.0.0.1:9", retry_timeout=0) as client,
+        pytest.raises(ServerUnavailable) as told,
+    ):
+        client.predict("texts", ["kurz"])
+    assert "secret" not in str(told.value)

@@ -17,6 +17,11 @@ from bert_serving.errors import InputError
         ("https://host/a%20b/", ModelAddress("https", "host", "a b")),
         ("http://host:8501/m/versions/7", ModelAddress("http", "host:8501", "m", {"version": 7})),
         ("grpcs://host/m/labels/a%20b", ModelAddress("grpcs", "host", "m", {"version_label": "a b"})),
+        ("http://[::1]:8501/m", ModelAddress("http", "[::1]:8501", "m")),
+        ("http://host/v1/models/m:predict", ModelAddress("http", "host", "m")),
+        ("http://host/v1/models/m/versions/7:predict", ModelAddress("http", "host", "m", {"version": 7})),
+        ("http://host/v1/models/m/labels/a:predict", ModelAddress("http", "host", "m", {"version_label": "a"})),
+        ("https://host/be/low/v1/models/m", ModelAddress("https", "host/be/low", "m")),
     ],
 )
 def test_an_address_has_a_server_a_model_and_perhaps_a_version(url, expected):
@@ -31,11 +36,16 @@ def test_a_version_beyond_64_bits_is_refused():
 
 
 @pytest.mark.parametrize(
-    "url", ["host:8500/m", "ftp://host/m", "grpc://host", "grpc://host:x/m", "http://[::1/m", "http://h/m/x"]
+    "url",
+    [
+        *("host:8500/m", "ftp://host/m", "grpc://host", "grpc://host:x/m", "http://[::1/m", "http://h/m/x"),
+        *("grpc://host/m", "http://host/m?a=b", "http://host/m#a", "grpc://host:1/a/v1/models/m", "http://u:secret@h"),
+    ],
 )
 def test_another_form_is_refused(url):
-    with pytest.raises(InputError, match="is not an address of a model; expected grpc://host:port/name"):
+    with pytest.raises(InputError, match="is not an address of a model; expected grpc://host:port/name") as told:
         ModelAddress.parse(url)
+    assert "secret" not in str(told.value)
 
 
 def test_the_client_follows_from_the_scheme():

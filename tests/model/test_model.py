@@ -6,7 +6,7 @@ from support import tiny
 
 from bert_serving.contract import Head
 from bert_serving.data.table import LabeledTable
-from bert_serving.errors import DataError, InputError
+from bert_serving.errors import DataError, InputError, ServerUnavailable
 from bert_serving.model.facts import ModelFacts, check_comparable
 from bert_serving.model.model import Model, check_has_gradients, is_run_folder, open_model, predict_table
 from bert_serving.model.report import ReportInputs, ReportRows, check_rows_given
@@ -71,7 +71,8 @@ def test_only_a_run_folder_has_gradients_and_rows_of_its_own(trained, exported, 
 def test_facts_are_read_from_the_files_of_a_model(trained, exported):
     for name in (str(trained.run.path), str(exported.parent)):
         assert ModelFacts.read(name) == ModelFacts(name, Head.SOFTMAX, ("blame", "praise"))
-    assert ModelFacts.read("grpc://host:1/m") == ModelFacts("grpc://host:1/m")
+    with pytest.raises(ServerUnavailable, match=r"Cannot reach 127\.0\.0\.1:1"):
+        ModelFacts.read("grpc://127.0.0.1:1/m")
 
 
 def test_models_with_other_heads_or_labels_are_not_comparable():

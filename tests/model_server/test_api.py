@@ -643,7 +643,8 @@ def test_paths_choose_the_version(http, path, expected):
 )
 def test_a_model_that_is_not_loaded_is_not_found(http, path, text):
     reply = post(http, {"instances": [1.0], "examples": [{"x": 1.0}]}, path=path)
-    assert (reply.status_code, reply.json()) == (404, {"error": f"Servable not found for request: {text}"})
+    assert reply.status_code == 404
+    assert reply.json()["error"].startswith(f"Servable not found for request: {text}")
 
 
 @pytest.mark.parametrize(("origin", "status"), [("https://a.example", 200), ("null", 400), (None, 400)])

@@ -1,4 +1,4 @@
-"""The four signatures, for every head, for pairs, in each serving graph."""
+"""The signatures, for every head, for pairs, in each serving graph."""
 
 import numpy as np
 import pytest
@@ -7,10 +7,10 @@ import tensorflow as tf
 from bert_serving import contract
 from bert_serving.classifier import ClassifierOptions, build_classifier
 from bert_serving.config import EncoderConfig
-from bert_serving.contract import Graph, Head
+from bert_serving.contract import REGRESSION_CLASS, Graph, Head
 from bert_serving.encoders.loading import load_encoder
 from bert_serving.encoders.lookup import find_encoder_folder
-from bert_serving.saved_model.signatures import REGRESSION_CLASS, build_serving_graph
+from bert_serving.saved_model.signatures import build_serving_graph
 from bert_serving.saved_model.verification.golden import TEXTS
 from bert_serving.text.preprocessing import load_preprocessing
 
@@ -98,6 +98,10 @@ def test_names_dtypes_and_shapes_are_those_of_the_contract(head, pairs, graph, m
             {"classes": (tf.string, [None, classes]), "scores": (tf.float32, [None, classes])},
         ),
         "embed": (texts, {"pooled_output": (tf.float32, [None, 8])}),
+        "labels": (
+            {"text": (tf.string, [None])},
+            {"labels": (tf.string, [None, classes]), "head": (tf.string, [None])},
+        ),
     }
     found = {
         name: (
@@ -107,6 +111,17 @@ def test_names_dtypes_and_shapes_are_those_of_the_contract(head, pairs, graph, m
         for name, function in signatures.items()
     }
     assert found == expected
+
+
+@pytest.mark.parametrize("graph", list(Graph))
+@pytest.mark.parametrize(("head", "pairs"), CASES)
+def test_a_signature_names_the_labels_in_order_and_the_head(head, pairs, graph, make):
+    _, signatures = make(head, pairs, graph)
+    for texts in ([], [b""], [b"x", b"y"]):
+        told = call(signatures["labels"], text=texts)
+        names = [label.encode() for label in LABELS[head] or (REGRESSION_CLASS,)]
+        assert told["labels"].tolist() == [names] * len(texts)
+        assert told["head"].tolist() == [str(head).encode()] * len(texts)
 
 
 @pytest.mark.parametrize("size", [0, 1, 7])

@@ -13,7 +13,7 @@ from bert_serving.cli.options import (
     RunTextPairColumn,
     ServerLabels,
     label_columns,
-    split_labels,
+    labels_option,
 )
 from bert_serving.cli.training.calibrate import show_fit
 from bert_serving.contract import Head
@@ -72,7 +72,7 @@ def report(
     )
     observer = command_observer(as_json=as_json)
     rows = ReportRows(data or [], columns or [], text, text_pair, label and label_columns(label))
-    inputs = ReportInputs.read(model, rows, other=compare, labels=split_labels(labels), observer=observer)
+    inputs = ReportInputs.read(model, rows, other=compare, labels=labels_option(labels), observer=observer)
     if fit_temperature:
         run, fit = inputs.fit_temperature(observer)
         if not as_json:

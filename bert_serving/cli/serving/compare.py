@@ -15,7 +15,7 @@ from bert_serving.cli.options import (
     TextPairColumn,
     UnlabeledTextColumn,
     label_columns,
-    split_labels,
+    labels_option,
 )
 
 if TYPE_CHECKING:
@@ -45,14 +45,15 @@ def compare(
     from bert_serving.data.unlabeled import TextColumns, read_unlabeled
     from bert_serving.errors import VerificationError
     from bert_serving.model.model import open_model
-    from bert_serving.publishing.rollout.comparison import common_labels, compare_models
+    from bert_serving.publishing.rollout.comparison import aligned, common_labels, compare_models
 
     observer = command_observer(as_json=as_json)
     found = read_unlabeled(data, TextColumns(text, text_pair, ignored=(label, *label_columns(label))), observer)
     texts, pairs = found.texts, found.pairs
     with observer.stage("Opening both models"):
-        models = open_model(first), open_model(second)
-        names = common_labels(models, texts[0], None if pairs is None else pairs[0], split_labels(labels))
+        given = labels_option(labels)
+        models = aligned(open_model(first, given), open_model(second, given))
+        names = common_labels(models, texts[0], None if pairs is None else pairs[0])
     with observer.stage(f"Predicting {len(texts):,} texts, one at a time, alternately"):
         comparison = compare_models(models[0].predict, models[1].predict, texts, pairs)
     if as_json:

@@ -13,7 +13,7 @@ from bert_serving.cli.options import (
     TextColumn,
     TextPairColumn,
     label_columns,
-    split_labels,
+    labels_option,
 )
 
 
@@ -34,12 +34,12 @@ def evaluate(
 
     observer = command_observer(as_json=as_json)
     with observer.stage("Loading the model"):
-        opened = open_model(model)
+        opened = open_model(model, labels_option(labels))
     columns = DataConfig(train=tuple(data), text=text, text_pair=text_pair, label=label_columns(label))
     table = read_table(data, columns, opened.head or Head.SOFTMAX)
     show_reading(table.reading)
     with observer.stage("Predicting"):
-        predictions = predict_table(opened, table, labels=split_labels(labels))
+        predictions = predict_table(opened, table)
     metrics = predictions.metrics
     if as_json:
         print_json(metrics)

@@ -18,6 +18,7 @@ from filelock import FileLock
 
 from bert_serving.errors import SourceError
 from bert_serving.io.cache import cache_folder, file_sha256
+from bert_serving.io.proxies import LOOPBACK, http_proxy, through
 
 Progress = Callable[[int, int | None], None]
 """called with the bytes that have arrived and their total, None where that is unknown"""
@@ -120,10 +121,13 @@ class Downloader:
         headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {token}"} if token else {})
         timeout = httpx.Timeout(self._answer_timeout, connect=connect_timeout)
         try:
-            self._client = httpx.Client(follow_redirects=True, timeout=timeout, headers=headers)
-        # A wrong address is a ValueError, a proxy that needs another package an ImportError.
-        except (ValueError, ImportError, OSError) as error:
-            raise SourceError(f"the variables for proxies or certificates cannot be used: {error}") from None
+            direct = {f"all://{host}": None for host in LOOPBACK}
+            self._client = httpx.Client(follow_redirects=True, timeout=timeout, headers=headers, mounts=direct)
+        # A wrong address is a ValueError or InvalidURL, a proxy that needs another package an ImportError.
+        except (ValueError, ImportError, OSError, httpx.InvalidURL) as error:
+            proxies = {str(http_proxy(f"{scheme}://host.invalid")) for scheme in ("https", "http")} - {"None"}
+            named = f"; the proxy is {' and '.join(sorted(proxies))}" if proxies else ""
+            raise SourceError(f"the variables for proxies or certificates cannot be used: {error}{named}") from None
 
     def __enter__(self) -> "Downloader":
         """Returns itself."""
@@ -213,7 +217,9 @@ class Downloader:
             continues = response.status_code == httpx.codes.PARTIAL_CONTENT and _starts_at(response) == part.size
             if not continues:
                 if response.status_code != httpx.codes.OK:
-                    raise SourceError(self._status_reason(response.status_code, name))
+                    raise SourceError(
+                        self._status_reason(response.status_code, name) + _through(url, response.status_code)
+                    )
                 part.begin(response)
             _append(response, part, name, progress, limit)
         return True
@@ -230,12 +236,17 @@ class Downloader:
         host = _host(url)
         match error:
             case httpx.ConnectTimeout():
-                return f"no connection to {host} within {self._connect_timeout:g} s"
+                return f"no connection to {host} within {self._connect_timeout:g} s{through(http_proxy(url))}"
             case httpx.TimeoutException():
                 return f"{host} did not answer within {self._answer_timeout:g} s"
             case httpx.RemoteProtocolError():
                 return f"{host} broke off its answer: {error}"
-        return f"cannot reach {host}: {error}"
+        return f"cannot reach {host}: {error}{through(http_proxy(url))}"
+
+
+def _through(url: str, status: int) -> str:
+    """The proxy of a request, where a proxy may be who answered."""
+    return "" if status == httpx.codes.NOT_FOUND else through(http_proxy(url))
 
 
 def _append(response: httpx.Response, part: _Part, name: str, progress: Progress, limit: int) -> None:

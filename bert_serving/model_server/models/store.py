@@ -1,9 +1,10 @@
 """The models of a server: which versions are loaded, and which one answers a request."""
 
+import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from bert_serving.model_server.models.versions import AVAILABLE, END, LOADING, S
 __all__ = ["ModelStore", "State", "VersionRecord", "check_spec"]
 
 _log = logging.getLogger("bert_serving.model_server")
+_MOST_LISTED = 20
 
 
 class ModelStore:
@@ -98,7 +100,7 @@ class ModelStore:
             if record.servable is not None and version in (None, record.version):
                 return record.servable
         choice = f"Latest({spec.name})" if version is None else f"Specific({spec.name}, {version})"
-        raise ServableNotFound(f"Servable not found for request: {choice}")
+        raise ServableNotFound(f"Servable not found for request: {choice}{self._there_are(spec.name)}")
 
     def chosen_version(self, spec: model_pb2.ModelSpec) -> int | None:
         """The version that a spec names by number or label, loaded or not; None if it names none.
@@ -112,9 +114,18 @@ class ModelStore:
             case "version_label":
                 version = self.labels(spec.name).get(spec.version_label)
                 if version is None:
-                    raise InvalidRequest(f"Unrecognized servable version label: {spec.version_label}")
+                    labels = ", ".join(self.labels(spec.name)) or "none"
+                    raise InvalidRequest(
+                        f"Unrecognized servable version label: {spec.version_label}; labels of {spec.name}: {labels}"
+                    )
                 return version
         return None
+
+    def _there_are(self, name: str) -> str:
+        """What could be meant instead of what was not found: the end of a message that begins as TensorFlow Serving's."""
+        if records := self._table.records(name):
+            return f"; versions of {name}: {_listed(f'{each.version} ({State.Name(each.state)})' for each in records)}"
+        return f"; models of this server: {_listed(sorted(self._configs)) or 'none'}"
 
     # === Changes ===
 
@@ -313,3 +324,9 @@ def check_spec(spec: model_pb2.ModelSpec | None) -> model_pb2.ModelSpec:
     if not spec.name:
         raise InvalidRequest("ModelSpec has no name specified.")
     return spec
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Names for a message; many are cut."""
+    first = list(itertools.islice(names, _MOST_LISTED + 1))
+    return ", ".join(first[:_MOST_LISTED] + ["..."] * (len(first) > _MOST_LISTED))

@@ -1,5 +1,6 @@
 """Comparison of two models, or two versions of one, on the same texts: agreement and latency."""
 
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bert_serving.errors import InputError
+from bert_serving.model.facts import ModelFacts, check_comparable
 from bert_serving.model.model import Model
 
 Predict = Callable[[Sequence[str], Sequence[str] | None], np.ndarray]
@@ -86,6 +88,23 @@ class ModelComparison:
                 for model in (0, 1)
             ],
         }
+
+
+def aligned(first: Model, second: Model) -> tuple[Model, Model]:
+    """Two models with the probabilities of the second in the order of the first one's labels.
+
+    Raises:
+        InputError: they are known to differ in head or labels.
+    """
+    check_comparable(*(ModelFacts(model.name, model.head, model.labels) for model in (first, second)))
+    if first.labels is None or second.labels is None or first.labels == second.labels:
+        return first, second
+    columns = [second.labels.index(label) for label in first.labels]
+
+    def predict(texts: Sequence[str], pairs: Sequence[str] | None) -> np.ndarray:
+        return second.predict(texts, pairs)[:, columns]
+
+    return first, dataclasses.replace(second, labels=first.labels, predict=predict, answers=None)
 
 
 def common_labels(

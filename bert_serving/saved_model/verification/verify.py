@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 # Logits and pooled outputs are larger than probabilities and differ more.
 _LOGIT_FACTOR = 12.5
 _BATCH_SIZES = (0, 1, 7)
+# Exports of earlier versions are without it.
+_OF_LATER_EXPORTS = (contract.LABELS,)
 
 
 def verify(folder: Path, *, minimum_tf_serving: str | None = None, reference: Path | None = None) -> Verification:
@@ -59,6 +61,7 @@ def verify(folder: Path, *, minimum_tf_serving: str | None = None, reference: Pa
     model = ExportedModel(folder)
     problems += check_interface(model, manifest)
     problems += check_signature_table(folder)
+    problems += check_labels(model, manifest) if not problems else []
     golden = Golden.load(folder)
     if problems or golden is None:
         problems += [] if golden else [f"{contract.GOLDEN_FILE} is missing"]
@@ -159,7 +162,7 @@ def check_interface(model: "ExportedModel", manifest: Manifest) -> list[str]:
     for name, (inputs, outputs) in expected_interface(manifest).items():
         function = model.signatures.get(name)
         if function is None:
-            problems.append(f"signature {name} is missing")
+            problems += [f"signature {name} is missing"] if name not in _OF_LATER_EXPORTS else []
             continue
         own_inputs = {key: _form(value) for key, value in function.structured_input_signature[1].items()}
         own_outputs = {key: _form(value) for key, value in function.structured_outputs.items()}
@@ -195,8 +198,20 @@ def check_signature_table(folder: Path) -> list[str]:
     return [
         f"signature {name} is missing from {contract.GRAPH_FILE}'s table"
         for name in contract.SIGNATURES
-        if name not in table
+        if name not in table and name not in _OF_LATER_EXPORTS
     ]
+
+
+def check_labels(model: "ExportedModel", manifest: Manifest) -> list[str]:
+    """Problems with the names and the head that the signature `labels` tells."""
+    if contract.LABELS not in model.signatures:
+        return []
+    told = model.call(contract.LABELS, **{contract.TEXT: [b""]})
+    labels = manifest.labels or (contract.REGRESSION_CLASS,)
+    expected = ([label.encode() for label in labels], str(manifest.head).encode())
+    if (told[contract.LABELS][0].tolist(), told[contract.HEAD][0]) == expected:
+        return []
+    return [f"signature {contract.LABELS} does not tell the manifest's labels and head"]
 
 
 def expected_interface(manifest: Manifest) -> dict[str, tuple[dict[str, str], dict[str, str]]]:
@@ -215,6 +230,10 @@ def expected_interface(manifest: Manifest) -> dict[str, tuple[dict[str, str], di
         contract.TOKENS: (dict.fromkeys(contract.TOKEN_INPUTS, "int32 [B, B]"), answer),
         contract.CLASSIFY: ({contract.EXAMPLES: "string [B]"}, ranked),
         contract.EMBED: (texts, {contract.POOLED_OUTPUT: "float32 [B, H]"}),
+        contract.LABELS: (
+            {contract.TEXT: "string [B]"},
+            {contract.LABELS: f"string [B, {classes}]", contract.HEAD: "string [B]"},
+        ),
     }
 
 

@@ -169,8 +169,9 @@
     return rows ? { ...signatureField(), instances: [Object.fromEntries(values)] } : { ...signatureField(), inputs: Object.fromEntries(values) };
   };
 
-  const requestUrl = () => {
-    const [kind, value] = versionChoice();
+  // The address for programs; with a version, the one that the page itself asks, so that it knows the classes of the answer.
+  const requestUrl = (asked) => {
+    const [kind, value] = asked ? ["version", asked.version] : versionChoice();
     const part = kind === "version" ? `/versions/${value}` : kind === "label" ? `/labels/${encodeURIComponent(value)}` : "";
     return new URL(`v1/models/${encodeURIComponent($("model").value)}${part}:${formOf(signature()).method}`, root).href;
   };
@@ -210,11 +211,11 @@
       return JSON.parse(text.replace(/"(?:[^"\\]|\\.)*"|-?Infinity|NaN/g, (match) => (match.startsWith('"') ? match : `"${match}"`)));
     }
   };
-  const send = async (body, signal) => {
+  const send = async (body, signal, asked) => {
     let reply;
     let text;
     try {
-      reply = await fetch(requestUrl(), { method: "POST", body, headers: { "Content-Type": "application/json" }, signal });
+      reply = await fetch(requestUrl(asked), { method: "POST", body, headers: { "Content-Type": "application/json" }, signal });
       text = await reply.text();
     } catch (error) {
       if (error.name === "AbortError") throw error;
@@ -226,7 +227,7 @@
     } catch {
       throw new Error(`The response of the server is not JSON (HTTP ${reply.status}).`);
     }
-    if (!reply.ok) throw Object.assign(new Error(response.error || `HTTP ${reply.status}`), { retryable: reply.status === 503 || reply.status === 429 });
+    if (!reply.ok) throw Object.assign(new Error(response.error || `HTTP ${reply.status}`), { status: reply.status, retryable: reply.status === 503 || reply.status === 429 });
     return response;
   };
 
@@ -268,10 +269,18 @@
     $("predictions").classList.add("outdated");
     const started = performance.now();
     try {
-      const response = await send(request.body, controller.signal);
+      let asked = version();
+      const response = await send(request.body, controller.signal, asked).catch(async (error) => {
+        // The version is gone since the page was told of it; what it chose by may be another one now.
+        if (error.status !== 404 || versionChoice()[0] === "version") throw error;
+        await refresh();
+        if (controller !== running || !version() || version().version === asked.version) throw error;
+        asked = version();
+        return send(request.body, controller.signal, asked);
+      });
       const milliseconds = performance.now() - started;
       if (controller !== running) return undefined;
-      const summary = showPredictions(response, request);
+      const summary = showPredictions(response, request, asked);
       const subject = request.rows ? count(request.rows, "text") : "Response";
       showStatus(`${subject} in ${milliseconds < 10 ? milliseconds.toFixed(1) : Math.round(milliseconds)} ms${summary ? `: ${summary}` : "."}`);
     } catch (error) {
@@ -292,13 +301,16 @@
     return (response.predictions || []).map((row) => (outputs.length === 1 ? { [outputs[0]]: row } : row));
   };
   // label: text or null; confidences: [class, probability] from high to low, or null; names and values: of all classes; row: as it came.
-  const readPrediction = (row) => {
+  const readPrediction = (row, { classes }) => {
     const outputs = signature().outputs;
     const floats = Object.keys(outputs).sort().filter((name) => outputs[name].type === "float");
     const name = "probabilities" in row ? "probabilities" : floats.find((output) => isProbabilities(row[output]));
     const values = name === undefined ? null : row[name];
     if (!Array.isArray(values) || !values.every((value) => typeof value === "number")) return { label: null, confidences: null, row };
-    const names = version().classes.length === values.length ? version().classes : values.map((_, position) => `class ${position}`);
+    // A labels file in another order than the model's would give every bar a wrong name.
+    const given = classes.indexOf(row.label);
+    const contradicted = given >= 0 && isProbabilities(values) && values[given] < Math.max(...values);
+    const names = classes.length === values.length && !contradicted ? classes : values.map((_, position) => `class ${position}`);
     if (values.length === 1 || !isProbabilities(values)) return { label: typeof row.label === "string" ? row.label : values.map((value) => short.format(value)).join(", "), confidences: null, names, values, row };
     const confidences = values.map((value, position) => [names[position], value]).sort((a, b) => b[1] - a[1]);
     return { label: typeof row.label === "string" ? row.label : confidences[0][0], confidences, names, values, row };
@@ -320,12 +332,12 @@
   };
   const json = (value) => make("pre", { tabindex: "0", role: "region", "aria-label": "Response as JSON" }, JSON.stringify(value, null, 1));
 
-  const showPredictions = (response, request) => {
+  const showPredictions = (response, request, asked) => {
     if (!request.columns || !response.predictions) {
       $("predictions").replaceChildren(json(response));
       return "";
     }
-    const predictions = rowsOf(response).map(readPrediction);
+    const predictions = rowsOf(response).map((row) => readPrediction(row, asked));
     $("predictions").replaceChildren(...predictions.map(({ label, confidences, row }, position) => {
       const text = request.columns.map((column) => column[position]).join(" / ");
       const parts = [make("p", { class: "text", dir: "auto" }, text)];
@@ -461,10 +473,10 @@
     showFileStatus(`${count(table.rows.length, "row")}.`);
   };
 
-  const sendWithRetries = async (body, signal) => {
+  const sendWithRetries = async (body, signal, asked) => {
     for (let tries = 1; ; tries += 1) {
       try {
-        return await send(body, signal);
+        return await send(body, signal, asked);
       } catch (error) {
         if (!error.retryable || tries === MAX_TRIES) throw error;
         await pause(Math.random() * 200 * 2 ** tries);
@@ -485,9 +497,10 @@
   };
 
   const predictFile = async () => {
-    if (!table || stopping) return;
+    if (!table || stopping || !version()) return;
     const columns = [Number($("column").value), ...($("pair-column-field").hidden ? [] : [Number($("pair-column").value)])];
     stopping = new AbortController();
+    const asked = version();
     $("download").hidden = true;
     $("cancel").hidden = $("progress").hidden = false;
     $("progress").value = 0;
@@ -496,8 +509,8 @@
     try {
       for (let start = 0; start < table.rows.length; start += ROWS_PER_REQUEST) {
         const rows = table.rows.slice(start, start + ROWS_PER_REQUEST);
-        const response = await sendWithRetries(textsBody(columns.map((column) => rows.map((row) => row[column]))), stopping.signal);
-        const predictions = rowsOf(response).map(readPrediction);
+        const response = await sendWithRetries(textsBody(columns.map((column) => rows.map((row) => row[column]))), stopping.signal, asked);
+        const predictions = rowsOf(response).map((row) => readPrediction(row, asked));
         if (predictions.length !== rows.length) throw new Error("the model does not return one prediction per text.");
         if (!out.length) out.push([...table.headings, ...headingsOf(predictions[0])]);
         rows.forEach((row, position) => out.push([...row, ...cellsOf(predictions[position])]));
