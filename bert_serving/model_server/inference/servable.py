@@ -12,7 +12,6 @@ from tensorflow.python.tools import saved_model_utils
 from tensorflow_serving.apis import model_pb2
 
 from bert_serving import contract
-from bert_serving.errors import InvalidRequest
 from bert_serving.model_server.config.batching import BatchingParameters
 
 # Protos and TensorFlow come without types.
@@ -98,14 +97,14 @@ class Servable:
 
         Raises:
             tf.errors.OpError: an operation refused its input.
-            InvalidRequest: the same, where the operation's text quotes bytes that are not UTF-8.
         """
         declared = self.signatures[signature].inputs
         fed = {name: tf.constant(value, dtype=tf.as_dtype(declared[name].dtype)) for name, value in inputs.items()}
         try:
             results = self.functions[signature](**fed)
         except UnicodeDecodeError as error:  # TensorFlow cannot make its own exception then
-            raise InvalidRequest(error.object.decode("utf-8", errors="replace")) from None
+            text = error.object.decode("utf-8", errors="replace")
+            raise tf.errors.InvalidArgumentError(None, None, text) from None
         return {name: _as_array(results[name]) for name in outputs}
 
 

@@ -78,8 +78,11 @@ def test_grpc_answers_the_check_of_the_graph_alone(server):
         ("predict", {"signature_name": "tokens", "inputs": TOO_LONG}, ANSWER),
         (
             "predict",
-            {"instances": [{"text": ["good", "bad"]}]},
-            "text has shape [1 2], expected one string for each row",
+            {
+                "signature_name": "classify",
+                "inputs": [{"b64": "//4="}],
+            },  # no UTF-8, of which TensorFlow makes no exception
+            "Could not parse example input, value: '\ufffd\ufffd'",
         ),
         (
             "classify",
