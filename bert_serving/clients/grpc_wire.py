@@ -1,6 +1,7 @@
 """Requests and answers in the form of gRPC messages."""
 
 import json
+import re
 import struct
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -48,7 +49,8 @@ class GrpcWire:
             )
         if "://" in address:
             raise InvalidRequest(f"{address!r} is a URL: give the gRPC address as host:port, like localhost:8500")
-        self._address = address
+        # gRPC's own default is that of TLS.
+        self._shown = address if re.search(r":[0-9]+$", address) else f"{address} at port 443, as none is given"
         self._proxy = grpc_proxy(address)
 
     @property
@@ -84,9 +86,9 @@ class GrpcWire:
         """What to raise for gRPC's error of a call that was allowed to take `seconds`."""
         code, details = error.code().name, error.details() or ""
         if code == "DEADLINE_EXCEEDED":
-            return timed_out(self._address, seconds, self._proxy)
+            return timed_out(self._shown, seconds, self._proxy)
         if code in _RETRYABLE:
-            return unreachable(self._address, details, self._proxy)
+            return unreachable(self._shown, details, self._proxy)
         return refusal_by_grpc_code(code, details)
 
 

@@ -53,8 +53,7 @@ class ModelAddress:
             address = urlsplit("")
         match = _PATH.fullmatch(address.path.strip("/"))
         is_grpc = address.scheme in ("grpc", "grpcs")
-        has_port = address.port is not None or address.scheme != "grpc"
-        is_other = not has_port or address.query or address.fragment or (is_grpc and match and match["prefix"])
+        is_other = address.query or address.fragment or (is_grpc and match and match["prefix"])
         if not address.netloc or match is None or is_other or not (is_grpc or address.scheme in ("http", "https")):
             raise InputError(
                 f"{without_password(url)!r} is not an address of a model; expected grpc://host:port/name or "

@@ -1,5 +1,6 @@
 """A model on a server, with the names of its probabilities: as the model tells them, or as given and checked against its answers."""
 
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -61,17 +62,23 @@ class RemoteModel:
             ServerUnavailable: no answer.
         """
         address = ModelAddress.parse(name)
-        client = address.client()
-        told = client.describe(address.name, **address.version)
-        known = () if told.head is Head.REGRESSION else told.labels
         shown = without_password(name)
-        check_given_labels(shown, known, labels)
+        client = address.client()
+        try:
+            told = client.describe(address.name, **address.version)
+            known = () if told.head is Head.REGRESSION else told.labels
+            check_given_labels(shown, known, labels)
+        except BaseException:
+            client.close()
+            raise
         # All answers are to be of one version, also when another one is loaded meanwhile.
         pinned = None if address.version else told.version
         choice = address.version if told.version is None else {"version": told.version}
         names = known if known is not None else tuple(labels) if labels else None
         source = GIVEN if known is None else _TOLD
-        return cls(shown, client, address.name, choice, pinned, told.head, names, told.pairs, source)
+        model = cls(shown, client, address.name, choice, pinned, told.head, names, told.pairs, source)
+        weakref.finalize(model, client.close)
+        return model
 
     def answers(self, texts: Sequence[str], pairs: Sequence[str] | None) -> tuple[np.ndarray, list[str]]:
         """Probabilities, float32 [N, C], and the answered labels; neither is checked.

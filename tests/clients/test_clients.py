@@ -491,6 +491,14 @@ def test_a_version_that_no_server_can_have_is_refused(version, client):
             call("texts", version=version)
 
 
+def test_the_port_that_an_address_lacks_is_told():
+    with (
+        GrpcClient("127.0.0.1", retry_timeout=0) as client,
+        pytest.raises(ServerUnavailable, match="at port 443, as none"),
+    ):
+        client.predict("texts", ["kurz"])
+
+
 def test_a_user_is_not_for_grpc_and_never_shown():
     with pytest.raises(InvalidRequest, match=r"^'127\.0\.0\.1:8500' is given with a user"):
         GrpcClient("user:secret@127.0.0.1:8500")
