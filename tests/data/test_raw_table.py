@@ -117,7 +117,11 @@ def test_one_json_list_is_read_as_its_objects(tmp_path):
             b"PK\x03\x04...",
             "is an Excel workbook or a zip archive, not a table as text; save the sheet as CSV",
         ),
-        ("a.tsv", gzip.compress(b"text\na\n"), "is compressed with gzip, not a table as text; rename it to end in .gz"),
+        (
+            "a.tsv",
+            gzip.compress(b"text\na\n", mtime=0),
+            "is compressed with gzip, not a table as text; rename it to end in .gz",
+        ),
         ("a.jsonl", b"PAR1....PAR1", "is Parquet, not a table as text; rename it to end in .parquet"),
         ("a.csv", "\n<!DOCTYPE html><html>", "is an HTML page, not a table as text; download the file itself"),
         ("a.csv", "version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer"),
