@@ -10,8 +10,7 @@ import fcntl
 import hashlib
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
@@ -32,6 +31,12 @@ _REQUEST_SECONDS = 300.0
 
 Progress = Callable[[int, int], object]
 """called with the answered rows and with their share of the source's `size`"""
+
+AskLabels = Callable[[], Awaitable[Sequence[str] | None]]
+
+
+async def _no_labels() -> None:
+    """The labels of a model that is not asked for them."""
 
 
 class Predictor(Protocol):
@@ -68,11 +73,23 @@ def predict_file(
 
     async def run() -> None:
         async with address.async_client(retry_timeout=retry_timeout, timeout=_REQUEST_SECONDS) as client:
-            told = await client.describe(address.name, **address.version)
-            # One file holds answers of one version, also when another one is loaded meanwhile.
-            choice = address.version if told.version is None else {"version": told.version}
-            one_version: Any = SimpleNamespace(predict=partial(client.predict, **choice))
-            await file.predict(one_version, address.name, labels=told.labels, progress=progress)
+            choice: dict[str, Any] = dict(address.version)
+
+            async def labels() -> Sequence[str] | None:
+                told = await client.describe(address.name, **choice)
+                if told.version is not None:
+                    # One file holds answers of one version, also when another one is loaded meanwhile.
+                    choice.clear()
+                    choice["version"] = told.version
+                names: Sequence[str] | None = told.labels
+                return names
+
+            async def predict(model: str, texts: list[str], *, text_pairs: list[str] | None) -> list[Prediction]:
+                answers: list[Prediction] = await client.predict(model, texts, text_pairs=text_pairs, **choice)
+                return answers
+
+            one_version: Any = SimpleNamespace(predict=predict)
+            await file.predict(one_version, address.name, labels=labels, progress=progress)
 
     asyncio.run(run())
 
@@ -105,7 +122,7 @@ class PredictionFile:
         self.part = target.resolve().with_name(f"{target.name}.{digest}.part")
         self.rows = self.empty = self.cleaned = 0
         self._done = 0
-        self._labels: Sequence[str] | None = None
+        self._ask_labels: AskLabels = _no_labels
         self._header = b""
 
     async def predict(
@@ -113,7 +130,7 @@ class PredictionFile:
         client: Predictor,
         model: str,
         *,
-        labels: Sequence[str] | None = None,
+        labels: AskLabels = _no_labels,
         progress: Progress = lambda _rows, _size: None,
     ) -> None:
         """Classifies all rows that are not answered yet, then renames the part file to the target.
@@ -121,7 +138,8 @@ class PredictionFile:
         Args:
             client: sends the texts.
             model: name of the model.
-            labels: names of its probabilities, in order; None if unknown.
+            labels: asks for the names of its probabilities, in order, before the first rows are sent, so that a fault of
+                the input needs no server; they are numbered where it returns None.
             progress: called with what is done.
 
         Raises:
@@ -129,7 +147,7 @@ class PredictionFile:
             DataError: a file cannot be read or written, or the input has changed since the first call.
             RequestError: the server refused a text, or was away for longer than the client retries; answers are kept.
         """
-        self._labels = labels
+        self._ask_labels = labels
         try:
             with _locked(self.part) as part:
                 try:
@@ -197,6 +215,7 @@ class PredictionFile:
         batches = _batches(rows)
         fault: DataError | None = None
         lines: PredictionLines | None = None
+        names: Sequence[str] | None = None
         try:
             while True:
                 while len(waiting) < _AT_ONCE and fault is None:
@@ -207,6 +226,8 @@ class PredictionFile:
                         break
                     if batch is None:
                         break
+                    if lines is None and not waiting:
+                        names = await self._ask_labels()
                     waiting.append((batch, asyncio.ensure_future(self._ask(client, model, batch))))
                 if not waiting:
                     if fault is not None:
@@ -216,7 +237,7 @@ class PredictionFile:
                 answers = await task
                 waiting.popleft()
                 if lines is None:
-                    labels = self._labels or numbered(len(answers[0].probabilities))
+                    labels = names or numbered(len(answers[0].probabilities))
                     lines = PredictionLines(self._format, labels, pairs=batch[0].pair is not None)
                     if part.tell() == 0:
                         part.write(lines.header().encode())
