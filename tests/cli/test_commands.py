@@ -406,7 +406,7 @@ def test_a_served_model_tells_the_labels_that_the_data_lacks(protocol, served, b
         (b"", "the file is empty; give one label a line"),
         (b"blame\n\npraise\n", "label 2 is empty"),
         (b"blame\nblame\n", "names 'blame' twice"),
-        (b"blame\n\xff\n", "not UTF-8"),
+        (b"blame\n\xff\n", "is not valid UTF-8"),
     ],
 )
 def test_labels_are_taken_from_a_file(content, message, exported, bert_serving, tmp_path):
