@@ -112,14 +112,14 @@ def test_token_ids_are_those_that_transformers_gives(tmp_path, name):
 
 
 _FLAG = st.sampled_from([True, False])
-_NAMES = st.sampled_from([{}, {role: RENAMED[token] for role, token in ROLES.items()}, {"cls_token": "[MASK]"}])
+_NAMES = st.sampled_from([{}, {}, {}, {role: RENAMED[token] for role, token in ROLES.items()}, {"cls_token": "[MASK]"}])
 _EXTRA = added("[E1]", special=False)
 
 
 @st.composite
 def _vocabularies(draw: st.DrawFn) -> tuple[str, ...]:
     words = draw(st.sampled_from([WORDS, WORDS[::-1], (*WORDS[:4], "[unused1]", *WORDS[4:])]))
-    names = draw(st.sampled_from([SPECIAL, SPECIAL, SPECIAL[::-1], tuple(RENAMED.values())]))
+    names = draw(st.sampled_from([*[SPECIAL] * 4, SPECIAL[::-1], tuple(RENAMED.values())]))
     return draw(st.sampled_from([(*names, *words), (*words, *names)]))
 
 
@@ -135,9 +135,7 @@ def _rule_files(draw: st.DrawFn) -> dict[str, Any]:
         handle_chinese_chars=draw(st.sampled_from([True, True, True, False])),
     )
     changes = [
-        ("version", "1.0"),
-        ("version", "1.0"),
-        ("version", "1.0"),
+        *[("version", "1.0")] * 12,
         ("normalizer.clean_text", False),
         ("post_processor", None),
         ("post_processor.pair.3.Sequence.type_id", 0),
@@ -163,10 +161,10 @@ _SETTINGS = st.fixed_dictionaries(
         "tokenizer_class": st.sampled_from(
             ["BertTokenizer", "BertTokenizerFast", "DistilBertTokenizer", "ElectraTokenizer", "PreTrainedTokenizerFast"]
         ),
-        "added_tokens_decoder": st.sampled_from([{}, {"2": added("[CLS]")}, {"22": _EXTRA}]),
+        "added_tokens_decoder": st.sampled_from([{}, {}, {"2": added("[CLS]")}, {"22": _EXTRA}]),
         "additional_special_tokens": st.sampled_from([[], ["[E1]"], ["[SEP]"]]),
         "model_max_length": st.sampled_from([16, 512, 1e30]),
-        "bos_token": st.sampled_from(["[CLS]", "[E1]"]),
+        "bos_token": st.sampled_from(["[CLS]", "[CLS]", "[E1]"]),
     },
 )
 
@@ -177,12 +175,12 @@ def _folders(draw: st.DrawFn) -> dict[str, Any]:
     settings = draw(st.none() | st.builds(lambda *parts: parts[0] | parts[1], _SETTINGS, _NAMES))
     end = draw(st.sampled_from(["\n", "\n", "\r\n"]))
     lines = end.join(draw(_vocabularies())) + draw(st.sampled_from(["", end, end * 3]))
-    start = draw(st.sampled_from(["", "", "", "\ufeff"]))
+    start = draw(st.sampled_from([*[""] * 9, "\ufeff"]))
     return {
         "tokenizer.json": draw(st.none() | _rule_files()),
         "tokenizer_config.json": settings,
-        "special_tokens_map.json": draw(st.none() | st.none() | _NAMES),
-        "added_tokens.json": draw(st.sampled_from([None, None, None, {}, {"[E1]": 22}, {"[MASK]": 4}])),
+        "special_tokens_map.json": draw(st.sampled_from([None] * 3) | _NAMES),
+        "added_tokens.json": draw(st.sampled_from([*[None] * 6, {}, {"[E1]": 22}, {"[MASK]": 4}])),
         "vocab.txt": start + lines,
     }
 
