@@ -265,7 +265,7 @@ def test_labels_of_any_kind_are_shown_as_they_are(manifest, provenance):
     card = classifier_card(manifest.model_copy(update={"labels": AWKWARD}), dataclasses.replace(awkward, audit=audit))
     assert [row[0] for row in table_after(card, "### Scores per label")] == list(AWKWARD)
     audited = [row[0] for row in table_after(card, "Results of the data audit")]
-    assert audited[1 : 1 + len(AWKWARD)] == [f"label {name}".strip() for name in AWKWARD]
+    assert audited[: 2 + len(AWKWARD)] == ["rows", "left out", *(f"label {name}".strip() for name in AWKWARD)]
     html = MarkdownIt("commonmark").enable("table").render(card.split("---\n", 2)[2])
     assert "<script>" not in html
     assert "<a " not in html.replace('<a href="http', "")
