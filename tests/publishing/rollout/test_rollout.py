@@ -223,7 +223,7 @@ def test_compare_asks_both_and_tells_what_changed(bert_serving, servers, tmp_pat
         ([f"grpc://127.0.0.1:{closed_port()}/texts", second, "--data", "texts.txt"], 2, "is the model server running?"),
         ([f"{first}/versions/9", second, "--data", "texts.txt"], 2, "Servable not found for request"),
         ([f"{first}/labels/none", second, "--data", "texts.txt"], 2, "Unrecognized servable version label: none"),
-        ([first, second, "--data", "absent.txt"], 2, "absent.txt: cannot read it"),
+        ([first, second, "--data", "absent.txt"], 2, "absent.txt: cannot be read"),
         ([first, second, "--data", "texts.txt", "--labels", "one"], 2, "--labels names 1 labels"),
         ([first, second, "--data", "texts.txt", "--minimum", "1.1"], 1, "agreement 1.0000 is below 1.1"),
     ):
