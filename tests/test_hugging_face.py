@@ -57,7 +57,10 @@ def activation(model_type: str, x: tf.Tensor) -> tf.Tensor:
     return {"distilbert": tf.nn.relu, "electra": tf.nn.gelu}.get(model_type, tf.tanh)(x)
 
 
-@pytest.mark.parametrize("model_type", CLASSES)
+@pytest.mark.parametrize(
+    "model_type",
+    [pytest.param(name, marks=pytest.mark.slow) if name in ("distilbert", "electra") else name for name in CLASSES],
+)
 def test_logits_are_those_of_the_dense_layers_on_cls(folders, tmp_path, model_type):
     """The heads written out: https://github.com/huggingface/transformers, `modeling_*.py`."""
     converted = convert_classifier(folders / model_type, tmp_path)

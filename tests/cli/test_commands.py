@@ -584,6 +584,7 @@ def child(*arguments, cwd):
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
 
 
+@pytest.mark.slow
 def test_training_in_a_process_of_its_own_prints_no_chatter(run_file, tmp_path):
     ended = child("train", run_file, "--set", "training.epochs=1", "--out", "out", cwd=tmp_path)
     assert (ended.returncode, ended.stderr) == (0, "")

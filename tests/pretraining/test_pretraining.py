@@ -283,6 +283,7 @@ class _Killed(Observer):
         raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_a_pretraining_that_was_killed_ends_like_one_that_was_not(pretrained, tmp_path):
     from bert_serving.pretraining.pretrain import pretrain
 

@@ -100,7 +100,11 @@ def head_rows(head, rows):
 
 @pytest.mark.parametrize(
     ("head", "pairs"),
-    [(Head.BINARY, False), pytest.param(Head.MULTILABEL, False, marks=pytest.mark.slow), (Head.REGRESSION, True)],
+    [
+        pytest.param(Head.BINARY, False, marks=pytest.mark.slow),
+        pytest.param(Head.MULTILABEL, False, marks=pytest.mark.slow),
+        (Head.REGRESSION, True),
+    ],
 )
 def test_every_head_goes_the_whole_road_in_silence(head, pairs, encoder_folder, rows, tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(writer, "verify_in_fresh_process", verify)

@@ -438,6 +438,7 @@ def test_other_arithmetic_learns_the_same(calm_config, calm, tmp_path, override,
     assert history_of(run) != history_of(calm)
 
 
+@pytest.mark.slow
 def test_an_encoder_that_is_no_bert_is_trained_and_exported(make, encoder_folder, tmp_path):
     write_bag_of_words(tmp_path / "bag")
     config = make(

@@ -211,6 +211,7 @@ def test_auto_passes_over_a_precision_that_does_not_agree(export):
     assert notes.notes == [LEFT_OUT, "precision bfloat16 does not agree with the model in memory"]
 
 
+@pytest.mark.slow
 def test_auto_measures_in_turns_in_a_fresh_process(exported, reference, tmp_path):
     reference.save(tmp_path / "reference.json")
     seconds = seconds_in_turns(tmp_path / "reference.json", [exported, exported])
