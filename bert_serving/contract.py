@@ -67,6 +67,11 @@ RUN_FILE = "run.toml"
 RUN_FACTS_FILE = "run.json"
 RUN_WEIGHTS_FOLDER = "weights"
 
+# === Messages ===
+
+NO_FREE_THREAD = "Server Threadpool Exhausted"
+"""gRPC's message with RESOURCE_EXHAUSTED for a call beyond --grpc_max_threads (thread_manager.cc)"""
+
 # === Defaults ===
 
 DEFAULT_MINIMUM_TF_SERVING = "2.12"

@@ -50,8 +50,11 @@ class RetryableError(Exception):
         self.error = error
 
 
-def refusal_by_grpc_code(code: str, message: str) -> RequestError:
-    """The error for the name of a gRPC status code."""
+def refusal_by_grpc_code(code: str, message: str) -> Exception:
+    """The error for the name of a gRPC status code; retryable where the server only lacks a free thread."""
+    if code == "RESOURCE_EXHAUSTED" and contract.NO_FREE_THREAD in message:
+        reason = f"{one_line(message)}: each request in flight holds one of the server's --grpc_max_threads"
+        return RetryableError(ServerUnavailable(f"{reason}; raise it, or send fewer requests at once"))
     if code == "RESOURCE_EXHAUSTED" and _TOO_LARGE in message:
         return InvalidRequest(f"{one_line(message)}: send fewer or shorter texts")
     return _BY_GRPC_CODE.get(code, RequestError)(one_line(message))

@@ -172,7 +172,14 @@ class ModelServer:
             *options.grpc_channel_arguments,
         ]
         server = grpc.aio.server(options=arguments)
-        add_services(server, self.store, self._workers, self._handler, tensor_content=options.tensor_content)
+        add_services(
+            server,
+            self.store,
+            self._workers,
+            self._handler,
+            tensor_content=options.tensor_content,
+            most_calls=options.grpc_max_threads,
+        )
         await self._add_health(server)
         if options.port is not None:
             self.grpc_port = _bind_grpc(server, f"{options.host or '[::]'}:{options.port}", options.tls)

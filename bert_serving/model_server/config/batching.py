@@ -80,6 +80,11 @@ class BatchingParameters:
             return self.max_execution_batch_size
         return self.max_batch_size
 
+    @property
+    def most_requests(self) -> int:
+        """Requests of one row each that may run or wait at the same time."""
+        return self.max_batch_size * (self.num_batch_threads + self.max_enqueued_batches)
+
     def filled_up(self, rows: int) -> int:
         """The allowed batch size for a number of rows."""
         return next((size for size in self.allowed_batch_sizes if size >= rows), rows)

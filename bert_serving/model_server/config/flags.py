@@ -66,7 +66,7 @@ _FLAGS = (
     _Flag("rest_api_port", parse.port_or_off, "0", "REST port; 0 is off"),
     _Flag("grpc_socket_path", lambda text: text or None, "", "serve gRPC on this Unix socket as well"),
     _Flag("grpc_channel_arguments", parse.channel_arguments, "", "options of the gRPC server, as name=value,name=value"),
-    _Flag("grpc_max_threads", parse.threads, "0", "requests run in parallel without batching; 0 is four per CPU"),
+    _Flag("grpc_max_threads", parse.threads, "0", "gRPC requests in flight; more are refused; 0 is no limit"),
     _Flag("model_name", str, "default", "name of the model"),
     _Flag("model_base_path", str, "", "folder that holds the numbered versions"),
     _Flag("model_config_file", parse.path, "", "ModelServerConfig in text form; overrides name and base path"),
@@ -193,8 +193,6 @@ def _without_effect(
         )
     if values.monitoring_config_file and options.metrics_path is None:
         yield "--monitoring_config_file (its prometheus_config has no enable: true)"
-    if values.grpc_max_threads and values.enable_batching:
-        yield "--grpc_max_threads (with --enable_batching: num_batch_threads says it)"
 
 
 def _build_parser() -> argparse.ArgumentParser:
@@ -236,7 +234,6 @@ def _options(values: argparse.Namespace) -> ServerOptions:
         **unchanged,
         models=_models(values),
         host=None,
-        max_threads=values.grpc_max_threads or ServerOptions.max_threads,
         rest_threads=values.rest_api_num_threads or ServerOptions.rest_threads,
         intra_op_parallelism=intra,
         inter_op_parallelism=inter,

@@ -66,7 +66,9 @@ class ServerOptions:
         rest_api_port: REST port; 0 picks a free one, None is off.
         grpc_socket_path: also serve gRPC on this Unix socket.
         grpc_channel_arguments: name and value pairs for the gRPC server.
-        max_threads: requests that run in parallel; the others wait.
+        grpc_max_threads: gRPC requests in flight, each of which holds a thread of TensorFlow
+            Serving; more are refused with RESOURCE_EXHAUSTED. 0 is no limit.
+        max_threads: requests that run in parallel without batching; the others wait.
         intra_op_parallelism: threads within one operation; 0 leaves it to TensorFlow.
         inter_op_parallelism: operations run in parallel; 0 leaves it to TensorFlow.
         enable_model_warmup: replay a version's warmup requests before it is AVAILABLE.
@@ -105,6 +107,7 @@ class ServerOptions:
     rest_api_port: int | None = 0
     grpc_socket_path: str | None = None
     grpc_channel_arguments: tuple[tuple[str, str | int], ...] = ()
+    grpc_max_threads: int = 0
     max_threads: int = 4 * (os.cpu_count() or 1)
     intra_op_parallelism: int = 0
     inter_op_parallelism: int = 0

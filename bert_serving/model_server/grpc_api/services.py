@@ -17,7 +17,7 @@ from tensorflow_serving.apis import (
 )
 
 from bert_serving.errors import Cancelled, DeadlineExceeded, RequestError
-from bert_serving.model_server.grpc_api.handlers import TolerantRegistry
+from bert_serving.model_server.grpc_api.handlers import CheckedRegistry
 from bert_serving.model_server.inference.examples import (
     multi_inference_spec,
     prepare_classify,
@@ -171,11 +171,26 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
 
 
 def add_services(
-    server: grpc.aio.Server, store: ModelStore, workers: Workers, handler: RequestHandler, *, tensor_content: bool
+    server: grpc.aio.Server,
+    store: ModelStore,
+    workers: Workers,
+    handler: RequestHandler,
+    *,
+    tensor_content: bool,
+    most_calls: int = 0,
 ) -> None:
-    """Registers both services with a server; the arguments are those of `PredictionService`."""
+    """Registers both services with a server.
+
+    Args:
+        server: the server.
+        store: see `PredictionService`, as for the next three.
+        workers: threads that unpack large requests.
+        handler: runs the inferences.
+        tensor_content: answer Predict with `tensor_content`.
+        most_calls: calls of both services that may be in flight; 0 is no limit.
+    """
     prediction = PredictionService(store, workers, handler, tensor_content=tensor_content)
-    registry = TolerantRegistry(server)
+    registry = CheckedRegistry(server, most_calls)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(prediction, registry)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(store), registry)
 

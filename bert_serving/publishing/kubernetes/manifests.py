@@ -38,7 +38,11 @@ def write_manifests(deployment: Deployment, target: Path) -> None:
             for path in building.rglob("*"):
                 if path.is_file():
                     text = _with_names(path.read_text("utf-8"), deployment)
-                    path.write_text(_with_versions(text, deployment) if path.name == "models.config" else text, "utf-8")
+                    if path.name == "models.config":
+                        text = _with_versions(text, deployment)
+                    elif path.name == "batching_parameters.txt":
+                        text = _with_batches(text, deployment)
+                    path.write_text(text, "utf-8")
             (building / "kustomization.yaml").write_text(_kustomization(deployment), "utf-8")
     except OSError as error:
         raise PublishError(f"{target}: cannot write it: {error.strerror}; choose another --out") from None
@@ -95,6 +99,14 @@ def _with_versions(text: str, deployment: Deployment) -> str:
     return config.change(deployment.model, ServedVersions(tuple(versions), labels)).text
 
 
+def _with_batches(text: str, deployment: Deployment) -> str:
+    """A batching_parameters.txt with a batch for each processor; a GPU runs one while the next is prepared."""
+    if deployment.overlay == "gpu":
+        return text
+    line = r"^num_batch_threads \{ value: \d+ \}$"
+    return re.sub(line, f"num_batch_threads {{ value: {deployment.sizing.processors} }}", text, flags=re.MULTILINE)
+
+
 def _kustomization(deployment: Deployment) -> str:
     """The top-level kustomization: namespace, and the computed values as patches."""
     kustomization = {
@@ -111,17 +123,12 @@ def _kustomization(deployment: Deployment) -> str:
 def _deployment_patches(deployment: Deployment) -> list[dict[str, Any]]:
     sizing = deployment.sizing
     server = "/spec/template/spec/containers/0"
-    flags = {
-        "tensorflow_inter_op_parallelism": sizing.processors,
-        "rest_api_num_threads": sizing.threads,
-        "grpc_max_threads": sizing.threads,
-    }
     values: dict[str, Any] = {
         "/spec/replicas": sizing.min_pods,
         **_resources(deployment, server),
         f"{server}/startupProbe/failureThreshold": sizing.probe_failures,
         "/spec/template/spec/volumes/0/emptyDir/sizeLimit": f"{sizing.disk}Mi",
-        **{f"{server}/args/{_position(flag)}": f"--{flag}={value}" for flag, value in flags.items()},
+        **_flags(deployment, server, "base/deployment.yaml"),
     }
     scaling = {"/spec/minReplicas": sizing.min_pods, "/spec/maxReplicas": sizing.max_pods}
     return [_patch("Deployment", values), _patch("HorizontalPodAutoscaler", scaling)]
@@ -138,7 +145,9 @@ def _kserve_patches(deployment: Deployment) -> list[dict[str, Any]]:
         else:
             canary = _stored(deployment, deployment.canary, "/spec/canary/0/predictor")
             service.append(_patch("InferenceService", canary))
-    return [_patch("ServingRuntime", _resources(deployment, "/spec/containers/0")), *service]
+    server = "/spec/containers/0"
+    values = _resources(deployment, server) | _flags(deployment, server, "overlays/kserve/servingruntime.yaml")
+    return [_patch("ServingRuntime", values), *service]
 
 
 def _stored(deployment: Deployment, version: int, predictor: str) -> dict[str, str]:
@@ -160,6 +169,19 @@ def _resources(deployment: Deployment, container: str) -> dict[str, str]:
     }
 
 
+def _flags(deployment: Deployment, container: str, file: str) -> dict[str, str]:
+    """The server's flags that depend on the size of a pod, by JSON path in a file of k8s/."""
+    sizing = deployment.sizing
+    values = {
+        "tensorflow_inter_op_parallelism": sizing.processors,
+        "rest_api_num_threads": sizing.rest_threads,
+        "grpc_max_threads": sizing.grpc_threads,
+    }
+    lines = (_kustomize() / file).read_text("utf-8").splitlines()
+    names = [line.strip()[4:].partition("=")[0] for line in lines if line.strip().startswith("- --")]
+    return {f"{container}/args/{names.index(name)}": f"--{name}={value}" for name, value in values.items()}
+
+
 def _patch(kind: str, values: dict[str, Any], operation: str = "replace") -> dict[str, Any]:
     """A kustomize patch that replaces (or removes) values, by JSON path."""
     operations = [{"op": operation, "path": path, "value": value} for path, value in values.items()]
@@ -175,10 +197,3 @@ def _kustomize() -> Path:
     """The project's kustomize folders: a copy in an installed wheel, k8s/ in a checkout."""
     copy = Path(__file__).with_name("kustomize")
     return copy if copy.is_dir() else Path(__file__).parents[3] / "k8s"
-
-
-def _position(flag: str) -> int:
-    """Index of a flag in the arguments of the base's server."""
-    text = (_kustomize() / "base" / "deployment.yaml").read_text("utf-8")
-    arguments = yaml.safe_load(text)["spec"]["template"]["spec"]["containers"][0]["args"]
-    return next(index for index, argument in enumerate(arguments) if argument.startswith(f"--{flag}="))

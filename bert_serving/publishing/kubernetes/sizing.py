@@ -22,6 +22,11 @@ BYTES_PER_BYTE = 11.0
 # A pod at full load has no room for peaks, nor for the requests of a pod that terminates.
 USABLE_SHARE = 0.6
 """share of the measured throughput that is planned for"""
+# k8s/base/config/start/batching_parameters.txt
+_BATCH_ROWS = 32
+_WAITING_BATCHES = 14
+# For requests that are not batched: status, metadata, health, reload.
+_RESERVED_THREADS = 64
 _MIN_PODS = 2
 _LABELED = 2
 PROBE_SECONDS = 3
@@ -70,7 +75,8 @@ class Sizing:
         memory: MiB of a server, request and limit.
         disk: MiB for the versions of a pod.
         processors: CPUs of a server, request and limit.
-        threads: REST threads, and gRPC threads.
+        rest_threads: REST requests that are answered at the same time; more wait.
+        grpc_threads: gRPC requests that may run or wait at the same time; more are refused.
         min_pods: smallest number of pods.
         max_pods: largest number of pods.
         probe_failures: failureThreshold of the startup probe.
@@ -79,7 +85,8 @@ class Sizing:
     memory: int
     disk: int
     processors: int
-    threads: int
+    rest_threads: int
+    grpc_threads: int
     min_pods: int
     max_pods: int
     probe_failures: int
@@ -88,7 +95,8 @@ class Sizing:
 def compute_sizing(workload: Workload) -> Sizing:
     """Computes requests and limits.
 
-    During a swap two versions are in memory. The disk holds the versions that are kept, up to two
+    TensorFlow Serving runs as many batches in parallel as there are processors, and each request in
+    flight holds a thread. During a swap two versions are in memory. The disk holds the versions that are kept, up to two
     older ones that have labels, and one that is being fetched.
     """
     memory = SERVER_BYTES + 2 * (VERSION_BYTES + BYTES_PER_BYTE * workload.size)
@@ -100,7 +108,8 @@ def compute_sizing(workload: Workload) -> Sizing:
         memory=_mebibytes(memory, 256),
         disk=_mebibytes((workload.kept + _LABELED + 1) * workload.size + 64 * MEBI, 256),
         processors=workload.processors,
-        threads=4 * workload.processors,
+        rest_threads=_BATCH_ROWS * workload.processors,
+        grpc_threads=_BATCH_ROWS * (workload.processors + _WAITING_BATCHES) + _RESERVED_THREADS,
         min_pods=pods,
         max_pods=max(10, 3 * pods),
         probe_failures=max(10, math.ceil(startup_seconds / PROBE_SECONDS)),

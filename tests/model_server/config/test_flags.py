@@ -40,7 +40,7 @@ def test_the_ports_are_those_of_tensorflow_serving_when_not_given():
         (["--tensorflow_inter_op_parallelism=3"], "inter_op_parallelism", 3),
         (["--tensorflow_session_parallelism=4"], "intra_op_parallelism", 4),
         (["--tensorflow_session_parallelism=4"], "inter_op_parallelism", 4),
-        (["--grpc_max_threads=5"], "max_threads", 5),
+        (["--grpc_max_threads=5"], "grpc_max_threads", 5),
         (["--file_system_poll_wait_seconds=0"], "file_system_poll_wait_seconds", 0),
         (["--max_num_load_retries=2"], "max_num_load_retries", 2),
         (["--load_retry_interval_micros=500000"], "load_retry_interval", 0.5),
@@ -151,7 +151,6 @@ def test_flags_without_meaning_here_are_listed():
 @pytest.mark.parametrize(
     ("arguments", "shown"),
     [
-        (["--grpc_max_threads=3", "--enable_batching"], "--grpc_max_threads (with --enable_batching: "),
         (["--max_batch_tokens=5"], "--max_batch_tokens (without --enable_batching)"),
         (["--enable_per_model_batching_parameters"], "(without --enable_batching)"),
         (["--rest_api_timeout_in_ms", "5"], "--rest_api_timeout_in_ms (without --rest_api_port)"),

@@ -373,7 +373,7 @@ def test_each_worker_is_told_of_the_others(tmp_path):
 @pytest.mark.parametrize(
     ("need", "expected"),
     [
-        (Workload(100 * MEBI), {"min_pods": 2, "max_pods": 10, "processors": 2, "threads": 8}),
+        (Workload(100 * MEBI), {"min_pods": 2, "max_pods": 10, "processors": 2, "grpc_threads": 576}),
         (Workload(100 * MEBI, rate=600, throughput=100), {"min_pods": 10, "max_pods": 30}),
         (Workload(100 * MEBI, rate=10, throughput=1000), {"min_pods": 2}),
         (Workload(100 * MEBI, load_seconds=30), {"probe_failures": 100}),
@@ -413,7 +413,14 @@ def test_rendered_manifests_are_those_of_the_model(bert_serving, published, name
     assert {each["metadata"].get("namespace", "tiny") for each in found} == {"tiny"}
     for pod in pods(found).values():
         assert server_of(pod)["resources"]["limits"]["cpu"] == "4"
-        assert "--rest_api_num_threads=16" in server_of(pod)["args"] or name.startswith("kserve")
+        assert {
+            "--tensorflow_inter_op_parallelism=4",
+            "--rest_api_num_threads=128",
+            "--grpc_max_threads=640",
+        } <= set(server_of(pod)["args"])
+    for start in (each["data"] for each in of_kind(found, "ConfigMap") if "batching_parameters.txt" in each["data"]):
+        batches = 2 if name == "gpu" else 4
+        assert f"num_batch_threads {{ value: {batches} }}" in start["batching_parameters.txt"]
     if name.startswith("kserve"):
         (service,) = of_kind(found, "InferenceService")
         assert "name:   tiny for KServe and its clients, in the namespace tiny" in ended.out
