@@ -29,6 +29,7 @@ from bert_serving.model_server.server import ServerThread
 
 MODEL = "half_plus_two"
 TF1_MODEL = "half_plus_two_tf1"
+TF1_MODEL_IN_A_SESSION = "half_plus_three"
 
 
 # "host:8500,http://host:8501": ask a stock server instead, started with what `python tests/support/serving_models.py FOLDER` writes.
@@ -58,6 +59,7 @@ def server(request, tmp_path_factory):
             ModelConfig(MODEL, base / MODEL, VersionPolicy(latest=2), labels={"stable": 123}),
             ModelConfig("texts", base / "texts"),
             ModelConfig(TF1_MODEL, base / TF1_MODEL),
+            ModelConfig(TF1_MODEL_IN_A_SESSION, base / TF1_MODEL_IN_A_SESSION),
             ModelConfig("broken", base / "broken"),
         ],
         batching=request.param,
@@ -118,6 +120,11 @@ def classify_request(values, *, signature="classify", name=MODEL):
 def post(http, body, *, path=f"/v1/models/{MODEL}:predict"):
     content = body if isinstance(body, bytes | str) else json.dumps(body)
     return http.post(path, content=content)
+
+
+def answer_of(reply):
+    """The JSON of a reply; TensorFlow Serving sends strings that are not UTF-8 as they are."""
+    return json.loads(reply.content.decode("utf-8", errors="replace"))
 
 
 def floats(*values):
@@ -229,7 +236,7 @@ def _bad_tensor(**fields):
             predict_request({"w": 1.0}),
             "INVALID_ARGUMENT",
             "Signature input alias: x(feed name: serving_default_x:0) not found in request and no default value "
-            "provided. Inputs expected to be in the request {x}",
+            "provided. Inputs expected to be in the request {w}, or default input alias set: ",
         ),
         (predict_request({"x": ["a"]}), "INVALID_ARGUMENT", "Expects arg[0] to be float but string is provided"),
         (
@@ -255,10 +262,11 @@ def _bad_tensor(**fields):
             "INVALID_ARGUMENT",
             "tensor parsing error: x",
         ),
-        (
+        pytest.param(
             predict_request({"x": tensor_pb2.TensorProto(dtype=types_pb2.DT_RESOURCE)}),
             "INVALID_ARGUMENT",
             "Expects arg[0] to be float but resource is provided",
+            marks=ours,
         ),
     ],
 )
@@ -274,6 +282,7 @@ def test_a_long_error_text_is_cut(prediction):
     assert len(text) == 1024 + len("...TRUNCATED")
 
 
+@ours
 def test_an_error_text_is_measured_in_bytes_and_cut_between_two_characters(prediction):
     code, text = refused(prediction.Predict, predict_request(signature="長" * 3000))
     assert code == "FAILED_PRECONDITION"
@@ -293,29 +302,61 @@ def test_requests_at_the_same_time_each_get_their_own_answer(prediction):
 # === A graph of TensorFlow 1 ===
 
 
-def test_a_model_of_tensorflow_1_answers_by_every_method(prediction):
-    answer = prediction.Predict(predict_request({"x": floats(2.0, 4.0).reshape(2, 1)}, name=TF1_MODEL))
-    assert list(answer.outputs["y"].float_val) == [3.0, 4.0]
-    regressed = prediction.Regress(regress_request([2.0], signature="regress_x_to_y", name=TF1_MODEL))
-    assert [item.value for item in regressed.result.regressions] == [3.0]
-    classified = prediction.Classify(classify_request([4.0], signature="classify_x_to_y", name=TF1_MODEL))
-    assert [item.score for item in classified.result.classifications[0].classes] == [4.0]
-    request = multi_request(
-        ("regress_x_to_y", "regress", TF1_MODEL), ("classify_x_to_y", "classify", TF1_MODEL), values=(6.0,)
-    )
+# TensorFlow 2 can import the graph of the first, not that of the second.
+both_models = pytest.mark.parametrize(("name", "offset"), [(TF1_MODEL, 2.0), (TF1_MODEL_IN_A_SESSION, 3.0)])
+
+
+@both_models
+def test_a_model_of_tensorflow_1_answers_by_every_method(prediction, name, offset):
+    answer = prediction.Predict(predict_request({"x": floats(2.0, 4.0).reshape(2, 1)}, name=name))
+    assert list(answer.outputs["y"].float_val) == [1.0 + offset, 2.0 + offset]
+    regressed = prediction.Regress(regress_request([2.0], signature="regress_x_to_y", name=name))
+    assert [item.value for item in regressed.result.regressions] == [1.0 + offset]
+    classified = prediction.Classify(classify_request([4.0], signature="classify_x_to_y", name=name))
+    assert [item.score for item in classified.result.classifications[0].classes] == [2.0 + offset]
+    request = multi_request(("regress_x_to_y", "regress", name), ("classify_x_to_y", "classify", name), values=(6.0,))
     first, second = prediction.MultiInference(request).results
-    assert first.regression_result.regressions[0].value == 5.0
-    assert second.classification_result.classifications[0].classes[0].score == 5.0
+    assert first.regression_result.regressions[0].value == 3.0 + offset
+    assert second.classification_result.classifications[0].classes[0].score == 3.0 + offset
 
 
-def test_a_model_of_tensorflow_1_answers_over_rest(http):
+@both_models
+def test_a_model_of_tensorflow_1_answers_over_rest(http, name, offset):
     def ask(method, body):
-        return post(http, body, path=f"/v1/models/{TF1_MODEL}:{method}").json()
+        return post(http, body, path=f"/v1/models/{name}:{method}").json()
 
-    assert ask("predict", {"instances": [[2.0], [4.0]]}) == {"predictions": [[3.0], [4.0]]}
-    assert ask("regress", {"signature_name": "regress_x_to_y", "examples": [{"x": 2.0}]}) == {"results": [3.0]}
+    assert ask("predict", {"instances": [[2.0], [4.0]]}) == {"predictions": [[1.0 + offset], [2.0 + offset]]}
+    regressed = ask("regress", {"signature_name": "regress_x_to_y", "examples": [{"x": 2.0}]})
+    assert regressed == {"results": [1.0 + offset]}
     classified = ask("classify", {"signature_name": "classify_x_to_y", "examples": [{"x": 2.0}]})
-    assert classified == {"results": [[["", 3.0]]]}
+    assert classified == {"results": [[["", 1.0 + offset]]]}
+
+
+# What tensorflow_model_server_test.py of TensorFlow Serving expects of two models in one configuration.
+@pytest.mark.parametrize(
+    ("name", "version", "expected"), [(TF1_MODEL, 123, 3.0), (TF1_MODEL_IN_A_SESSION, 123, 4.0), (MODEL, 124, 4.0)]
+)
+def test_the_models_of_one_configuration_answer_side_by_side(prediction, models, http, name, version, expected):
+    answer = prediction.Predict(predict_request({"x": floats(2.0)}, name=name, output_filter=["y"]))
+    assert (list(answer.outputs["y"].float_val), answer.outputs["y"].dtype) == ([expected], types_pb2.DT_FLOAT)
+    spec = answer.model_spec
+    assert (spec.name, spec.signature_name, spec.version.value) == (name, "serving_default", version)
+    assert post(http, {"instances": [2.0]}, path=f"/v1/models/{name}:predict").json() == {"predictions": [expected]}
+    status = models.GetModelStatus(status_request(name)).model_version_status[0]
+    assert (status.version, status.status.error_code) == (version, 0)
+
+
+@ours
+def test_a_wrong_input_of_a_model_in_a_session_is_refused_with_its_reason(prediction):
+    wrong = predict_request({"x": ["a"]}, name=TF1_MODEL_IN_A_SESSION)
+    assert refused(prediction.Predict, wrong) == (
+        "INVALID_ARGUMENT",
+        "Expects arg[0] to be float but string is provided",
+    )
+    request = classify_request([1.0], signature="classify_x_to_y", name=TF1_MODEL_IN_A_SESSION)
+    request.input.example_list.examples[0].features.feature["x"].float_list.value.append(2.0)
+    code, text = refused(prediction.Classify, request)
+    assert (code, "Key: x" in text) == ("INVALID_ARGUMENT", True)
 
 
 # === gRPC: the others ===
@@ -381,7 +422,7 @@ def test_the_context_of_a_classify_request_belongs_to_every_example(prediction):
         (
             classify_request([1.0], signature="one_class_less"),
             "INVALID_ARGUMENT",
-            "Tensors class and score should match in num_classes. Got 1 vs. 2",
+            "Tensors class and score should match in dim_size(1). Got 1 vs. 2",
         ),
     ],
 )
@@ -585,13 +626,18 @@ def test_multi_inference_refuses_with_the_code_and_text_of_the_reference(predict
         ("POST", "/v1/models/foo:explain", 400, "Malformed request: POST"),
         ("PUT", f"/v1/models/{MODEL}", 400, "Malformed request: PUT"),
         ("DELETE", f"/v1/models/{MODEL}", 400, "Malformed request: DELETE"),
-        ("POST", f"/v1/models/foo/versions/{2**64 - 1}:predict", 400, "Failed to convert version"),
-        ("POST", f"/v1/models/{MODEL}:regress", 400, "When method is regress, key 'examples' is expected"),
+        ("POST", f"/v1/models/{MODEL}:Predict", 400, f"Malformed request: POST /v1/models/{MODEL}:Predict"),
+        pytest.param(
+            "POST", f"/v1/models/foo/versions/{2**64 - 1}:predict", 400, "Failed to convert version", marks=ours
+        ),
+        pytest.param(
+            "POST", f"/v1/models/{MODEL}:regress", 400, "When method is regress, key 'examples' is expected", marks=ours
+        ),
         ("GET", "/v1/models/no", 404, "Could not find any versions of model no"),
         ("GET", f"/v1/models/{MODEL}/versions/9", 404, f"Could not find version 9 of model {MODEL}"),
         ("GET", "/v1/models/no/metadata", 404, "Servable not found for request: Latest(no)"),
         ("GET", f"/v1/models/{MODEL}/labels/no/metadata", 400, "Unrecognized servable version label: no"),
-        ("GET", "/nothing", 404, "Nothing at /nothing"),
+        pytest.param("GET", "/nothing", 404, "Nothing at /nothing", marks=ours),
     ],
 )
 def test_paths_that_lead_nowhere_get_the_status_and_text_of_the_reference(http, method, path, status, text):
@@ -613,18 +659,19 @@ def test_base64_may_be_wrapped(http):
     wrapped = base64.encodebytes(raw).decode()
     assert wrapped.count("\n") > 2
     body = {"signature_name": "strings", "inputs": {"s": [{"b64": wrapped}]}}
-    assert base64.b64decode(post(http, body).json()["outputs"]["raw_bytes"][0]["b64"]) == raw
+    assert base64.b64decode(answer_of(post(http, body))["outputs"]["raw_bytes"][0]["b64"]) == raw
 
 
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
         (f"/v1/models/{MODEL}:predict", 4.0),
-        (f"/V1/Models/{MODEL}:Predict", 4.0),
+        (f"/V1/Models/{MODEL}:predict", 4.0),
         (f"/v1/models/{MODEL}/versions/123:predict", 3.0),
         (f"/v1/models/{MODEL}/versions/000123:predict", 3.0),
         (f"/v1/models/{MODEL}/labels/stable:predict", 3.0),
-        ("/v1/models/half%5Fplus%5Ftwo:predict?a=b", 4.0),
+        ("/v1/models/half%5Fplus%5Ftwo:predict", 4.0),
+        pytest.param(f"/v1/models/{MODEL}:predict?a=b", 4.0, marks=ours),
     ],
 )
 def test_paths_choose_the_version(http, path, expected):
@@ -707,11 +754,13 @@ def test_a_scalar_goes_in_and_out_by_name(http):
         ("instances = [1, 2]", 400, "JSON Parse error: Invalid value. at offset: 0"),
         ('{"instances": [1.0, ]}', 400, "JSON Parse error: "),
         ('{"instances": [1.0', 400, "at offset: 18"),
-        (b'{"instances": ["\xff"]}', 400, "JSON Parse error: Invalid encoding in string. at offset: 16"),
+        pytest.param(
+            b'{"instances": ["\xff"]}', 400, "JSON Parse error: Invalid encoding in string. at offset: 16", marks=ours
+        ),
         ('{"instances": [' + "9" * 5000 + "]}", 400, "Number too big"),
         ('{"instances": [1' + "0" * 400 + "]}", 400, "Number too big"),
         ('{"instances": ' + "[" * 100_000, 400, "JSON Parse error: "),
-        ('{"instances": ' + "[" * 500 + "]" * 500 + "}", 400, "nested 499 deep"),
+        pytest.param('{"instances": ' + "[" * 500 + "]" * 500 + "}", 400, "nested 499 deep", marks=ours),
         ("[1, 2]", 400, "JSON Value: [1, 2] Is not object"),
         ("1", 400, "Is not object"),
         ("{}", 400, "Missing 'inputs' or 'instances' key"),
@@ -756,7 +805,7 @@ def test_a_scalar_goes_in_and_out_by_name(http):
         ),
         ({"signature_name": "uneven_outputs", "instances": [1.0]}, 400, "has inconsistent batch size:"),
         ({"signature_name": "matrix", "instances": [[1.0, 2.0]]}, 400, "size-incompatible"),
-        ({"instances": ["a" * 10_000]}, 400, "aaaa... Type: String"),
+        pytest.param({"instances": ["a" * 10_000]}, 400, "aaaa... Type: String", marks=ours),
     ],
 )
 def test_predict_refuses_with_the_status_and_text_of_the_reference(http, body, status, text):
@@ -769,7 +818,17 @@ def test_predict_refuses_with_the_status_and_text_of_the_reference(http, body, s
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("i", 1.0), ("i", 2**31), ("i", True), ("l", 2**63), ("u", -1), ("u", 256), ("b", 1), ("b", "true"), ("d", "1")],
+    [
+        ("i", 1.0),
+        ("i", 2**31),
+        ("i", True),
+        ("l", 2**63),
+        pytest.param("u", -1, marks=ours),
+        pytest.param("u", 256, marks=ours),
+        ("b", 1),
+        ("b", "true"),
+        ("d", "1"),
+    ],
 )
 def test_a_number_of_the_wrong_kind_is_refused_by_name(http, name, value):
     instance = {"i": 1, "l": 1, "b": True, "d": 1, "u": 1} | {name: value}
@@ -816,11 +875,11 @@ def test_base64_goes_in_wherever_a_string_does(http):
         {"inputs": [value]},
         {"inputs": {"s": [value]}},
     ):
-        answer = post(http, body | {"signature_name": "strings"}).json()
+        answer = answer_of(post(http, body | {"signature_name": "strings"}))
         row = answer["predictions"][0] if "predictions" in answer else None
         got = row["raw_bytes"] if row else answer["outputs"]["raw_bytes"][0]
         assert base64.b64decode(got["b64"]) == raw
-    scalar = post(http, {"signature_name": "strings", "inputs": value}).json()["outputs"]
+    scalar = answer_of(post(http, {"signature_name": "strings", "inputs": value}))["outputs"]
     assert scalar["raw_bytes"] == value
 
 
@@ -835,6 +894,8 @@ def test_floats_over_rest_are_those_over_grpc_to_the_bit(http, prediction):
         ]
     )
     values = values[np.isfinite(values)]
+    if STOCK:  # its threads take denormal numbers for 0
+        values = values[(values == 0) | (np.abs(values) > 3e-38)]
     text = "[" + ", ".join(repr(float(value)) for value in values) + "]"
     over_rest = post(http, '{"inputs": %s}' % text).json()["outputs"]  # noqa: UP031
     over_grpc = prediction.Predict(predict_request({"x": values})).outputs["y"].float_val
@@ -852,7 +913,8 @@ def test_floats_are_written_as_the_shortest_decimals(http):
     assert "[3.0, -3.0]" in reply.text
 
 
-def test_the_reply_is_laid_out_as_the_reference_lays_it_out(http):
+@ours
+def test_the_reply_has_a_list_on_one_line_and_a_newline_at_its_end(http):
     assert post(http, {"instances": [2.0, 3.0]}).text == '{\n    "predictions": [4.0, 4.5]\n}\n'
     assert post(http, "{}").text == "{\n    \"error\": \"Missing 'inputs' or 'instances' key\"\n}\n"
 
@@ -863,7 +925,7 @@ def test_a_gzip_body_is_unpacked(http):
     assert http.post(url, content=packed, headers={"Content-Encoding": "gzip"}).json() == {"predictions": [4.0]}
     reply = http.post(url, content=b"no gzip", headers={"Content-Encoding": "gzip"})
     assert reply.status_code == 400
-    assert "gzip" in reply.json()["error"]
+    assert STOCK or "gzip" in reply.json()["error"]
 
 
 @ours
@@ -918,7 +980,7 @@ def test_classify_over_rest_gives_pairs_of_label_and_score(http, body, results):
         ({"examples": [{"x": [[1.0]]}]}, 400, "Feature: x has element with unexpected JSON type: Array"),
         ({"examples": [{"x": {"a": 1}}]}, 400, "Feature: x has element with unexpected JSON type: Object"),
         ({"examples": [{"x": [1.0, 1]}]}, 400, "Unexpected element type in feature: x expecting type: float"),
-        ({"examples": [{"x": 2**63}]}, 400, "Feature: x has uint64 element. Only int64 is supported."),
+        ({"examples": [{"x": 2**63}]}, 400, "Feature: x has uint64_t element. Only int64_t is supported."),
         ({"examples": [{"x": 1}]}, 400, "x"),
         ({"examples": [{"x": 1.0}], "signature_name": "no"}, 400, "No signature was found with the name: no"),
         ("", 400, "The document is empty"),
@@ -934,7 +996,7 @@ def test_classify_over_rest_refuses_with_status_and_text_of_the_reference(http, 
 def test_regress_over_rest_gives_numbers(http):
     body = {"signature_name": "regress", "examples": [{"x": 2.0}, {"x": 3.0}]}
     reply = post(http, body, path=f"/v1/models/{MODEL}:regress")
-    assert (reply.status_code, reply.text) == (200, '{\n    "results": [4.0, 4.5]\n}\n')
+    assert (reply.status_code, reply.json()) == (200, {"results": [4.0, 4.5]})
     reply = post(http, body | {"signature_name": "no"}, path=f"/v1/models/{MODEL}/versions/123:regress")
     assert reply.status_code == 400
     assert reply.json()["error"].startswith("No signature was found with the name: no")
@@ -1004,6 +1066,7 @@ def test_health_tells_life_from_readiness(http):
             MODEL: {"124": "AVAILABLE", "123": "AVAILABLE"},
             "texts": {"1": "AVAILABLE"},
             TF1_MODEL: {"123": "AVAILABLE"},
+            TF1_MODEL_IN_A_SESSION: {"123": "AVAILABLE"},
             "broken": {"7": "END"},
         },
     }

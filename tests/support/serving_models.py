@@ -8,6 +8,7 @@
 """
 
 import sys
+import tempfile
 from pathlib import Path
 
 import tensorflow as tf
@@ -238,6 +239,44 @@ def write_half_plus_two_of_tf1(folder: Path) -> Path:
     return folder
 
 
+def write_half_plus_three_of_tf1(folder: Path) -> Path:
+    """The half_plus_three of TensorFlow Serving's own tests: reference variables, an asset, and an initializer.
+
+    The initializer assigns the asset's path to a variable, which TensorFlow 2 cannot import.
+    """
+    from tensorflow.compat import v1
+
+    info, make = v1.saved_model.build_tensor_info, v1.saved_model.build_signature_def
+    with tempfile.TemporaryDirectory() as assets, v1.Graph().as_default(), v1.Session() as session:
+        asset = Path(assets) / "foo.txt"
+        asset.write_text("asset-file-contents", "utf-8")
+        examples = v1.placeholder(tf.string, name="tf_example")
+        x = tf.identity(tf.io.parse_example(examples, EXAMPLE_FEATURES)["x"], name="x")
+        half, three = (v1.Variable(value, name=name, use_resource=False) for name, value in (("a", 0.5), ("b", 3.0)))
+        y = tf.add(tf.multiply(half, x), three, name="y")
+        path = tf.constant(str(asset))
+        v1.add_to_collection(v1.GraphKeys.ASSET_FILEPATHS, path)
+        filename = v1.Variable(str(asset), name="filename_tensor", trainable=False, collections=[], use_resource=False)
+        initializer = tf.group(filename.assign(path))
+        session.run([v1.global_variables_initializer(), filename.initializer])
+        given = {"inputs": info(examples)}
+        signatures = {
+            "serving_default": make({"x": info(x)}, {"y": info(y)}, "tensorflow/serving/predict"),
+            "regress_x_to_y": make(given, {"outputs": info(y)}, "tensorflow/serving/regress"),
+            "classify_x_to_y": make(given, {"scores": info(y)}, "tensorflow/serving/classify"),
+        }
+        builder = v1.saved_model.Builder(str(folder))
+        builder.add_meta_graph_and_variables(
+            session,
+            ["serve"],
+            signatures,
+            assets_collection=v1.get_collection(v1.GraphKeys.ASSET_FILEPATHS),
+            legacy_init_op=initializer,
+        )
+        builder.save()
+    return folder
+
+
 class HalfPlus(tf.Module):
     """y = x / 2 + offset and nothing else, for tests that load many versions."""
 
@@ -302,6 +341,7 @@ def write_conformance_models(base: Path) -> Path:
     (base / "half_plus_two" / "1000.tmp").mkdir()
     write_texts(base / "texts" / "1")
     write_half_plus_two_of_tf1(base / "half_plus_two_tf1" / "123")
+    write_half_plus_three_of_tf1(base / "half_plus_three" / "123")
     return base
 
 
@@ -313,6 +353,7 @@ model_config_list {
   }
   config { name: "texts" base_path: "/conformance/texts" model_platform: "tensorflow" }
   config { name: "half_plus_two_tf1" base_path: "/conformance/half_plus_two_tf1" model_platform: "tensorflow" }
+  config { name: "half_plus_three" base_path: "/conformance/half_plus_three" model_platform: "tensorflow" }
 }
 """
 

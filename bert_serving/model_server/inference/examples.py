@@ -206,7 +206,7 @@ def _classification(arrays: Arrays, batch_size: int) -> Classification:
     scores = _class_array(arrays, contract.SCORES, batch_size)
     if classes is not None and scores is not None and classes.shape != scores.shape:
         raise InvalidRequest(
-            f"Tensors class and score should match in num_classes. Got {classes.shape[1]} vs. {scores.shape[1]}"
+            f"Tensors class and score should match in dim_size(1). Got {classes.shape[1]} vs. {scores.shape[1]}"
         )
     result = classification_pb2.ClassificationResult()
     for row in range(batch_size):

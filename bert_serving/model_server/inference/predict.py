@@ -71,12 +71,12 @@ def _check_names(signature: Signature, names: Iterable[str]) -> None:
             alias = min(missing)
             raise InvalidRequest(
                 f"Signature input alias: {alias}(feed name: {signature.inputs[alias].name}) not found in request and "
-                f"no default value provided. Inputs expected to be in the request {_braced(expected)}, or default input "
-                f"alias set: {_braced(signature.defaults)}"
+                f"no default value provided. Inputs expected to be in the request {_braced(sent)}, or default input "
+                f"alias set: {_joined(signature.defaults)}"
             )
         raise InvalidRequest(
-            f"Inputs contains invalid name. Used request inputs: {_braced(expected & sent)}, "
-            f"request input: {_braced(sent)}"
+            f"Inputs contains invalid name. Used request inputs: {_joined(expected & sent)}, "
+            f"request input: {_joined(sent)}"
         )
     raise InvalidRequest(
         f"input size does not match signature: {len(sent)}!={len(expected)} "
@@ -111,4 +111,8 @@ def _outputs(signature: Signature, output_filter: Sequence[str]) -> tuple[str, .
 
 
 def _braced(names: Iterable[str]) -> str:
-    return "{" + ",".join(sorted(names)) + "}"
+    return "{" + _joined(names) + "}"
+
+
+def _joined(names: Iterable[str]) -> str:
+    return ",".join(sorted(names))

@@ -13,6 +13,7 @@ from tensorflow_serving.apis import model_pb2
 
 from bert_serving import contract
 from bert_serving.model_server.config.batching import BatchingParameters
+from bert_serving.model_server.inference.session import Functions, load_in_session
 
 # Protos and TensorFlow come without types.
 Signature: TypeAlias = Any  # SignatureDef
@@ -69,12 +70,12 @@ class Servable:
                 f"Could not find SavedModel .pb or .pbtxt at supplied export directory path: {path}"
             )
         meta_graph = saved_model_utils.get_meta_graph_def(str(path), ",".join(tags))
-        holder = tf.saved_model.load(str(path), tags=list(tags))
+        holder, functions = _load(path, tags, meta_graph)
         return cls(
             name=name,
             version=version,
             signatures=dict(meta_graph.signature_def),
-            functions=dict(holder.signatures),
+            functions=functions,
             holder=holder,
             batching=batching,
             check_method_names=check_method_names,
@@ -106,6 +107,17 @@ class Servable:
             text = error.object.decode("utf-8", errors="replace")
             raise tf.errors.InvalidArgumentError(None, None, text) from None
         return {name: _as_array(results[name]) for name in outputs}
+
+
+def _load(path: Path, tags: Sequence[str], meta_graph: Any) -> tuple[Any, Functions]:
+    """The loaded object, and its callables by signature name."""
+    try:
+        holder = tf.saved_model.load(str(path), tags=list(tags))
+    except Exception:
+        if meta_graph.HasField("object_graph_def"):
+            raise
+        return load_in_session(path, tags)  # TensorFlow 1 wrote it
+    return holder, dict(holder.signatures)
 
 
 def _classes(path: Path) -> tuple[str, ...]:

@@ -153,7 +153,7 @@ class _InferenceEndpoint:
 
     async def answer(self, request: Request) -> Response:
         spec = request.path_params
-        event = self._handler.start("REST", spec["method"].lower(), unquote(spec["name"]), _client(request))
+        event = self._handler.start("REST", spec["method"], unquote(spec["name"]), _client(request))
         try:
             inference = await self._inference(request)
             text = await self._unless_disconnected(request, self._handler.run(event, inference))
@@ -175,9 +175,7 @@ class _InferenceEndpoint:
 
         def prepare() -> Inference[str]:
             plain = self._bodies.unzipped(body) if zipped else body
-            return self._api.prepare(
-                request.path_params["method"].lower(), routes.model_spec(request.path_params), plain
-            )
+            return self._api.prepare(request.path_params["method"], routes.model_spec(request.path_params), plain)
 
         small = len(body) <= _SMALL and not zipped
         return prepare() if small else await self._workers.run(prepare)

@@ -54,7 +54,7 @@ def _add(feature: feature_pb2.Feature, name: str, value: Any) -> None:
         _of_kind(feature, name, "bytes_list").bytes_list.value.append(decode_base64(value))
     elif isinstance(value, int):  # true and false are integers, too
         if not -(2**63) <= value < 2**63:
-            raise InvalidRequest(f"Feature: {name} has uint64 element. Only int64 is supported.")
+            raise InvalidRequest(f"Feature: {name} has uint64_t element. Only int64_t is supported.")
         _of_kind(feature, name, "int64_list").int64_list.value.append(int(value))
     elif isinstance(value, float):
         _of_kind(feature, name, "float_list").float_list.value.append(value)

@@ -20,7 +20,7 @@ _VERSION = r"(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
 _MODEL = rf"/v1/models/(?P<name>[^/:]+){_VERSION}"
 _API = re.compile(r"/v1/.*", re.IGNORECASE)
 # Some libraries encode the colon, which can mean nothing else here.
-INFERENCE = re.compile(rf"{_MODEL}(?::|%3A)(?P<method>classify|regress|predict)", re.IGNORECASE)
+INFERENCE = re.compile(rf"{_MODEL}(?::|%3A)(?P<method>(?-i:classify|regress|predict))", re.IGNORECASE)
 STATUS = re.compile(_MODEL, re.IGNORECASE)
 METADATA = re.compile(rf"{_MODEL}/metadata", re.IGNORECASE)
 MODELS = re.compile(r"/v1/models", re.IGNORECASE)

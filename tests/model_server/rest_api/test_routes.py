@@ -57,7 +57,8 @@ def test_an_address_that_leads_nowhere_is_named(send, line):
     ("path", "status"),
     [
         (f"{NUMBERS}%3Apredict", 200),
-        (f"{NUMBERS}%3aPREDICT", 200),
+        (f"{NUMBERS}%3apredict", 200),
+        (f"{NUMBERS}%3aPREDICT", 400),
         (f"{NUMBERS}/labels/st%61ble%3Apredict", 200),
         ("/v1/models/a%20b%2F%C3%A4%3Apredict:predict", 200),
         ("/v1/models/a%20b%2F%C3%A4%3Apredict%3Apredict", 200),
