@@ -8,15 +8,14 @@ from bert_serving.errors import PublishError
 MEBI = 1 << 20
 
 # benchmarks/memory_of_versions.py: the embedded server with ragged exports of all-MiniLM-L6-v2, all
-# four signatures warm: 666 MiB with an empty model, 2,240 with a version of 93 MB (float32), 3,357
-# with two of them, 1,739 with one of 47 MB (bfloat16). TensorFlow optimizes the graph, which
-# contains the weights, once for each signature. A line through both sizes; TensorFlow Serving needs
-# less.
+# signatures warm, on an Intel Xeon: 669 MiB with an empty model; 1,001, 1,195 and 1,400 with one,
+# two and three versions of 89 MiB (float32); 933 with one of 45 (bfloat16), 1,038 with one of 59
+# (int8). A line above all of these; TensorFlow Serving needs less.
 SERVER_BYTES = 670 * MEBI
 """memory of a server without a model"""
-VERSION_BYTES = 560 * MEBI
+VERSION_BYTES = 260 * MEBI
 """memory of a version of any size"""
-BYTES_PER_BYTE = 11.0
+BYTES_PER_BYTE = 2.0
 """further memory of a loaded and warm version for each byte of its files"""
 
 # A pod at full load has no room for peaks, nor for the requests of a pod that terminates.

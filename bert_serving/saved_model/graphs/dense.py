@@ -100,8 +100,8 @@ class FloatArithmetic:
 
     def dense(self, weights: Weights) -> Dense:
         """Makes a dense layer."""
-        kernel, bias = (tf.constant(part.astype(self.dtype.as_numpy_dtype)) for part in (weights.kernel, weights.bias))
-        return FloatDense(kernel, bias)
+        kernel, bias = (part.astype(self.dtype.as_numpy_dtype) for part in (weights.kernel, weights.bias))
+        return FloatDense(tf.Variable(kernel, trainable=False), tf.Variable(bias, trainable=False))
 
     def feed_forward(self, inner: Weights, outer: Weights, activation: str) -> FeedForward:
         """Makes two dense layers with an activation between them."""

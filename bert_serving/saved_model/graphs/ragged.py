@@ -5,13 +5,16 @@ key and value are one product, the last layer is computed for [CLS] alone where 
 Assert nor control flow. The rows are sorted by length and split into a few independent chains, so that short texts are not
 padded to a long one and a server's threads can run in parallel.
 
-Weights are constants of the graph: oneDNN caches its reordered copy of a constant, but reorders a variable again in each call.
-All chains and signatures share one copy of them: the encoder is a function that is traced once, and so is a chain within it.
+Weights are variables, which all chains and signatures share in memory. As constants of the graph they would be held three times
+for each signature: in its optimized graph, by its kernels, and in the order in which oneDNN keeps a constant. The encoder is a
+function that is traced once, and so is a chain within it.
 docs/serving_graphs.md has the measurements behind each choice.
 """
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import tensorflow as tf
@@ -73,10 +76,7 @@ class _Layer:
 
 
 class RaggedEncoder(tf.Module):
-    """A BERT encoder and its pooling on ragged batches.
-
-    Its embedding tables are variables; all other weights are constants.
-    """
+    """A BERT encoder and its pooling on ragged batches."""
 
     def __init__(
         self,
@@ -112,7 +112,13 @@ class RaggedEncoder(tf.Module):
         self.word_embeddings = tf.Variable(self._table.array("word_embeddings/embeddings"), trainable=False)
         self.position_embeddings = tf.Variable(self._table.positions_by_type(), trainable=False)
         self._traced = traced
-        encode = self._function(self._encode, [tf.TensorSpec([None], tf.int32)] * 4)
+        self.dense_weights: list[tf.Variable] = []
+        with _kept_in(self.dense_weights):
+            self._embedding_norm = self._table.norm("embeddings/layer_norm")
+            self._projection = self._table.dense("embedding_projection") if architecture.has_projection else None
+            layers, pooler = self._layers(), self._pooler()
+        chain = self._chain(layers, pooler)
+        encode = self._function(partial(self._encode, chain), [tf.TensorSpec([None], tf.int32)] * 4)
         # A function that is an attribute would be saved once more, constants and all.
         self._pooled: Callable[..., tf.Tensor] = lambda *inputs: encode(*inputs)
 
@@ -127,10 +133,14 @@ class RaggedEncoder(tf.Module):
         """
         return self._pooled(word_ids, type_ids, positions, lengths)
 
-    def _encode(self, word_ids: tf.Tensor, type_ids: tf.Tensor, positions: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
-        embedding_norm = self._table.norm("embeddings/layer_norm")
-        projection = self._table.dense("embedding_projection") if self._size.has_projection else None
-        chain = self._chain()
+    def _encode(
+        self,
+        chain: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+        word_ids: tf.Tensor,
+        type_ids: tf.Tensor,
+        positions: tf.Tensor,
+        lengths: tf.Tensor,
+    ) -> tf.Tensor:
         order = tf.argsort(lengths)
         sorted_lengths = tf.gather(lengths, order)
         starts = tf.gather(tf.cumsum(lengths, exclusive=True), order)
@@ -142,20 +152,23 @@ class RaggedEncoder(tf.Module):
             rows = tf.reshape(tf.where(tf.equal(chain_of, number)), [-1])
             chain_lengths = tf.gather(sorted_lengths, rows)
             index = _lengthened(_ranges(tf.gather(starts, rows), chain_lengths))
-            x = embedding_norm(self._embed(*(tf.gather(ids, index) for ids in (word_ids, type_ids, positions))))
-            x = x if projection is None else tf.cast(projection(x), tf.float32)
+            x = self._embedding_norm(self._embed(*(tf.gather(ids, index) for ids in (word_ids, type_ids, positions))))
+            x = x if self._projection is None else tf.cast(self._projection(x), tf.float32)
             pooled.append(chain(x, chain_lengths))
         return tf.gather(tf.concat(pooled, axis=0), tf.math.invert_permutation(order))
 
-    def _chain(self) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-        """A function from embeddings [tokens, H] and lengths [B] of some rows, possibly none, to their pooled output [B, H]."""
-        # Made here, outside the chains, so that these share one copy.
+    def _layers(self) -> list["_Layer"]:
         last = None if self._pooling in _OF_ALL_TOKENS else self._size.num_hidden_layers - 1
-        layers = [
+        return [
             self._table.layer(number, self._size, self._folded, only_first=number == last)
             for number in range(self._size.num_hidden_layers)
         ]
-        pooler = self._table.dense("pooler_transform") if self._pooling is Pooling.POOLER else None
+
+    def _pooler(self) -> Dense | None:
+        return self._table.dense("pooler_transform") if self._pooling is Pooling.POOLER else None
+
+    def _chain(self, layers: list["_Layer"], pooler: Dense | None) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+        """A function from embeddings [tokens, H] and lengths [B] of some rows, possibly none, to their pooled output [B, H]."""
 
         def pooled(x: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
             layout = _Layout(lengths, self._size.num_attention_heads)
@@ -202,6 +215,19 @@ class RaggedEncoder(tf.Module):
             scores *= self._factor
         shares = tf.nn.softmax(tf.cast(scores, tf.float32) + layout.mask)
         return tf.matmul(tf.cast(shares, self._dtype), value)
+
+
+@contextlib.contextmanager
+def _kept_in(kept: list[tf.Variable]) -> Iterator[None]:
+    """Adds each variable that is made within the context, so that it is saved with the object that has the list."""
+
+    def make(next_creator: Callable[..., tf.Variable], **arguments: object) -> tf.Variable:
+        variable = next_creator(**arguments)
+        kept.append(variable)
+        return variable
+
+    with tf.variable_creator_scope(make):
+        yield
 
 
 def ragged_encoder(classifier: Classifier, arithmetic: Arithmetic, *, traced: bool = True) -> RaggedEncoder:

@@ -383,7 +383,7 @@ def test_each_worker_is_told_of_the_others(tmp_path):
 def test_sizes_follow_from_the_need(need, expected):
     found = vars(compute_sizing(need))
     assert {name: found[name] for name in expected} == expected
-    assert found["memory"] * MEBI > 670 * MEBI + 2 * (560 * MEBI + 11 * need.size)
+    assert found["memory"] * MEBI > 670 * MEBI + 2 * (260 * MEBI + 2 * need.size)
     assert found["memory"] % 256 == 0
 
 
