@@ -22,9 +22,9 @@ from bert_serving.errors import ExportError, VerificationError
 from bert_serving.saved_model import writer
 from bert_serving.saved_model.export import export_run
 from bert_serving.saved_model.manifest import Verification, load_manifest
+from bert_serving.saved_model.options import ExportOptions
 from bert_serving.saved_model.reader import ExportedModel
 from bert_serving.saved_model.verification.verify import verify
-from bert_serving.saved_model.writer import ExportOptions
 
 
 @pytest.fixture
@@ -212,7 +212,7 @@ def test_of_two_exporters_of_one_version_the_second_is_told(trained, tmp_path, m
 def test_a_killed_exporter_leaves_only_a_harmless_temporary_folder(trained, export, tmp_path):
     code = (
         "import sys; from pathlib import Path; from bert_serving.saved_model.export import export_run;"
-        "from bert_serving.saved_model.writer import ExportOptions;"
+        "from bert_serving.saved_model.options import ExportOptions;"
         "from bert_serving.training.run_folder import RunFolder;"
         "export_run(RunFolder(Path(sys.argv[1])), ExportOptions(Path(sys.argv[2]), 'tiny'))"
     )

@@ -20,10 +20,10 @@ from bert_serving.saved_model.graphs.quantized import QuantizedArithmetic, _Prod
 from bert_serving.saved_model.graphs.ragged import ragged_encoder
 from bert_serving.saved_model.manifest import load_manifest
 from bert_serving.saved_model.operations.audit import audit_operations
+from bert_serving.saved_model.options import ExportOptions
 from bert_serving.saved_model.reader import ExportedModel
 from bert_serving.saved_model.reference import Reference
 from bert_serving.saved_model.verification.verify import verify
-from bert_serving.saved_model.writer import ExportOptions
 
 FLOAT32 = FloatArithmetic(tf.float32)
 ROWS, INPUTS, INNER = 50, 24, 200

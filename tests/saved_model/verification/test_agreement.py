@@ -8,13 +8,15 @@ from bert_serving.errors import VerificationError
 from bert_serving.observer import Observer
 from bert_serving.saved_model import writer
 from bert_serving.saved_model.export import export_run
-from bert_serving.saved_model.manifest import Agreement, AgreementLimits, load_manifest
+from bert_serving.saved_model.limits import AgreementLimits
+from bert_serving.saved_model.manifest import Agreement, load_manifest
+from bert_serving.saved_model.options import ExportOptions
 from bert_serving.saved_model.reader import ExportedModel
 from bert_serving.saved_model.reference import MOST_ROWS, Reference, drawn_rows
 from bert_serving.saved_model.verification import agreement
 from bert_serving.saved_model.verification.agreement import compare, seconds_in_turns
-from bert_serving.saved_model.verification.verify import check_agreement, verify
-from bert_serving.saved_model.writer import ExportOptions
+from bert_serving.saved_model.verification.judgment import check_agreement
+from bert_serving.saved_model.verification.verify import verify
 
 
 class Notes(Observer):
@@ -81,13 +83,14 @@ def test_difference_and_changed_answers_are_those_of_the_head(head, expected, fo
             Agreement(rows=1000, max_probability_difference=0.0201, changed_labels=0),
             [
                 "a probability of 1,000 validation texts differs from the model in memory by 0.02, limit 0.02 "
-                "(export.max_probability_difference)"
+                "(--max-probability-difference, export.max_probability_difference)"
             ],
         ),
         (
             Agreement(rows=1000, max_probability_difference=0.0, changed_labels=3),
             [
-                "3 of 1,000 validation texts get another label than from the model in memory, limit 0.20% (export.max_label_change_rate)"
+                "3 of 1,000 validation texts get another label than from the model in memory, limit 0.20% "
+                "(--max-label-change-rate, export.max_label_change_rate)"
             ],
         ),
     ],
