@@ -70,15 +70,17 @@ class Agreement(BaseModel):
 
     def summary(self) -> str:
         """The measures as one line for people."""
-        found = [f"{self.rows:,} validation texts"]
-        if self.metric is not None:
-            found.append(
-                f"{score_name(self.metric.score)} {self.metric.export:.4f} (in memory {self.metric.reference:.4f})"
-            )
+        scores = [
+            f"{score_name(change.score)} {change.export:.4f} (in memory {change.reference:.4f})"
+            for change in (self.metric, self.log_loss)
+            if change is not None
+        ]
         differences = f"a probability differs by {self.max_probability_difference:.1e} at most"
         if self.mean_probability_difference is not None:
             differences += f", {self.mean_probability_difference:.1e} on average"
-        return ", ".join([*found, differences, f"{self.changed_labels:,} changed labels"])
+        return ", ".join(
+            [f"{self.rows:,} validation texts", *scores, differences, f"{self.changed_labels:,} changed labels"]
+        )
 
 
 class Verification(BaseModel):

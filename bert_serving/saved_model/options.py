@@ -65,8 +65,6 @@ def check_options(options: ExportOptions) -> None:
             version to support lacks an operation that the export will have.
     """
     check_target(options)
-    if options.graph is not Graph.RAGGED and options.precision in (Precision.BFLOAT16, Precision.INT8):
-        raise ExportError(float32_only(options.graph, options.precision))
     if reason := too_old("an export", _OPERATION_OF_ALL, options.minimum_tf_serving):
         raise ExportError(f"{reason}; raise it")
     if options.precision is Precision.INT8 and (reason := too_old_for_int8(options.minimum_tf_serving)):
@@ -74,7 +72,7 @@ def check_options(options: ExportOptions) -> None:
 
 
 def check_target(options: ExportOptions) -> None:
-    """Refuses a name, a folder or a version that cannot be written; needs no TensorFlow.
+    """Refuses a name, a folder, a version or a graph with a precision that cannot be written; needs no TensorFlow.
 
     Raises:
         ExportError: one of them cannot be used.
@@ -84,6 +82,8 @@ def check_target(options: ExportOptions) -> None:
     if characters := glob_characters(options.base):
         raise ExportError(f"{options.base}: TensorFlow cannot read from a path with {characters}; choose another --to")
     free_version(options.folder, options.version)
+    if options.graph is not Graph.RAGGED and options.precision in (Precision.BFLOAT16, Precision.INT8):
+        raise ExportError(float32_only(options.graph, options.precision))
 
 
 def free_version(model_folder: Path, version: int | None) -> int:

@@ -42,6 +42,10 @@ from bert_serving.saved_model.verification.verify import verify_in_fresh_process
 from bert_serving.saved_model.warmup import write_warmup
 
 _REFERENCE_FILE = "reference.json"
+_UNLABELED = (
+    "without labeled validation texts a reduced precision is judged by how far it is from the model in memory "
+    "(export.max_probability_difference, export.max_label_change_rate)"
+)
 _PACKAGES = ("tensorflow", "tensorflow-text", "tf-keras", "tf-models-official")
 
 
@@ -73,9 +77,7 @@ def write_export(
     with _workshop(model_folder, version) as workshop:
         builder = _Builder(classifier, options, version, provenance, reference, workshop, observer)
         if options.precision is not Precision.FLOAT32 and not builder.labeled:
-            observer.note(
-                "without labeled validation texts a reduced precision is judged by its largest difference alone"
-            )
+            observer.note(_UNLABELED)
         built = builder.fastest() if options.precision is Precision.AUTO else builder.build(options.precision)
         if not built.verification.passed:
             raise VerificationError(f"{options.name} version {version} was not published", built.verification.problems)
