@@ -265,6 +265,8 @@ def test_a_bfloat16_export_is_near_the_model_in_memory_and_says_what_it_is(train
     exported = export(precision=Precision.BFLOAT16)
     manifest = load_manifest(exported)
     assert (manifest.precision, manifest.verification.passed) == (Precision.BFLOAT16, True)
+    assert (manifest.limits.max_metric_loss, manifest.limits.max_probability_difference) == (0.01, None)
+    assert "10 validation texts, accuracy" in (exported / contract.CARD_FILE).read_text("utf-8")
     texts = ["good film", "bad " * 9, *trained.splits.test.texts]
     difference = np.abs(ExportedModel(exported).predict(texts) - trained.classifier.predict(texts)).max()
     assert 0 < difference < 0.02

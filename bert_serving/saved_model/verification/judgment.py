@@ -17,8 +17,8 @@ _UNITS = {"log_loss": " nats", "mean_absolute_error": " standard deviations of t
 def check_agreement(agreement: Agreement, limits: AgreementLimits) -> list[str]:
     """Problems with the answers to validation texts: one line for each limit that is exceeded, with value and knob."""
     problems = [
-        _loss(change, limit, knob, agreement.rows)
-        for change, limit, knob in (
+        _loss(change, limit, name, agreement.rows)
+        for change, limit, name in (
             (agreement.metric, limits.max_metric_loss, "max_metric_loss"),
             (agreement.log_loss, limits.max_log_loss_increase, "max_log_loss_increase"),
         )
@@ -29,17 +29,17 @@ def check_agreement(agreement: Agreement, limits: AgreementLimits) -> list[str]:
     if mean is not None and _exceeds(mean, limits.max_mean_probability_difference):
         problems.append(
             f"the probabilities of {texts} differ from the model in memory by {mean:.2g} on average, "
-            f"limit {limits.max_mean_probability_difference:.2g}{_knob('max_mean_probability_difference')}"
+            f"limit {limits.max_mean_probability_difference:.2g}{knob('max_mean_probability_difference')}"
         )
     if _exceeds(agreement.max_probability_difference, limits.max_probability_difference):
         problems.append(
             f"a probability of {texts} differs from the model in memory by {agreement.max_probability_difference:.2g}, "
-            f"limit {limits.max_probability_difference:.2g}{_knob('max_probability_difference')}"
+            f"limit {limits.max_probability_difference:.2g}{knob('max_probability_difference')}"
         )
     if _exceeds(agreement.changed_labels / max(agreement.rows, 1), limits.max_label_change_rate):
         problems.append(
             f"{agreement.changed_labels} of {texts} get another label than from the model in memory, "
-            f"limit {limits.max_label_change_rate:.2%}{_knob('max_label_change_rate')}"
+            f"limit {limits.max_label_change_rate:.2%}{knob('max_label_change_rate')}"
         )
     return problems
 
@@ -68,12 +68,17 @@ def undecided(agreement: Agreement, limits: AgreementLimits) -> str | None:
     )
 
 
-def _loss(change: ScoreChange, limit: float, knob: str, rows: int) -> str:
+def knob(name: str) -> str:
+    """The option and the key of a run file that set a limit, in parentheses."""
+    return f" (--{name.replace('_', '-')}, export.{name})"
+
+
+def _loss(change: ScoreChange, limit: float, name: str, rows: int) -> str:
     verb = "falls" if change.score == "accuracy" else "rises"
     unit = _UNITS.get(change.score, "")
     return (
         f"{score_name(change.score)} on {rows:,} labeled validation texts {verb} from {change.reference:.4f} to {change.export:.4f}, "
-        f"by {_interval(change)}{unit}, limit {limit:g}{_knob(knob)}"
+        f"by {_interval(change)}{unit}, limit {limit:g}{knob(name)}"
     )
 
 
@@ -84,7 +89,3 @@ def _interval(change: ScoreChange) -> str:
 def _exceeds(value: float, limit: float | None) -> bool:
     # NaN exceeds every limit.
     return limit is not None and not value <= limit
-
-
-def _knob(name: str) -> str:
-    return f" (--{name.replace('_', '-')}, export.{name})"

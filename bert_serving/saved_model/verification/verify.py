@@ -24,7 +24,7 @@ from bert_serving.saved_model.manifest import Manifest, Verification, load_manif
 from bert_serving.saved_model.reference import Reference
 from bert_serving.saved_model.verification.agreement import compare
 from bert_serving.saved_model.verification.golden import Golden
-from bert_serving.saved_model.verification.judgment import check_agreement
+from bert_serving.saved_model.verification.judgment import check_agreement, knob
 from bert_serving.saved_model.verification.refusals import check_refusals
 
 if TYPE_CHECKING:
@@ -278,7 +278,9 @@ def _far(values: np.ndarray, expected: np.ndarray, what: str, limit: float) -> l
     # NaN must fail, too.
     if difference <= limit:
         return []
-    return [f"{what} differ from the model in memory by {difference:.2g}, limit {limit:.2g}"]
+    return [
+        f"{what} differ from the model in memory by {difference:.2g}, limit {limit:.2g}{knob('max_probability_difference')}"
+    ]
 
 
 def _examples(texts: dict[str, list[bytes]]) -> list[bytes]:
