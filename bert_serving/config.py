@@ -260,12 +260,22 @@ class ExportConfig(Table):
     precision: Precision = Precision.FLOAT32
     """number format of the ragged graph's matrix products: `bfloat16` is for processors with native bfloat16, `int8`
     (quantization) for processors with VNNI, `auto` measures and takes the fastest"""
+    max_metric_loss: Annotated[float, Field(ge=0, le=1)] | None = None
+    """refuse the export if the metric of the head on labeled validation rows gets worse by more than this, and by more than
+    chance: accuracy (multilabel: subset accuracy), for regression the mean absolute error in standard deviations of the labels;
+    absent: 0.01 in bfloat16 and int8, no limit in float32"""
+    max_log_loss_increase: Annotated[float, Field(ge=0)] | None = None
+    """calibration: refuse the export if the log loss on labeled validation rows increases by more than this, and by more than
+    chance; in nats; absent: 0.02 in bfloat16 and int8, no limit in float32"""
+    max_mean_probability_difference: Annotated[float, Field(gt=0)] | None = None
+    """refuse the export if probabilities of validation rows differ by more than this from the model in memory, in the mean over
+    the rows of the largest difference in each; absent: 0.02 in bfloat16 and int8 with labeled validation rows, else no limit"""
     max_probability_difference: Annotated[float, Field(gt=0)] | None = None
     """verification tolerance: refuse the export if a probability differs by more than this from the model in memory; absent:
-    1e-5 in float32, 0.02 in bfloat16, 0.5 in int8"""
+    1e-5 in float32; no limit in bfloat16 and int8 with labeled validation rows, 0.02 and 0.5 without"""
     max_label_change_rate: Annotated[float, Field(ge=0, le=1)] | None = None
     """verification tolerance: refuse the export if a larger fraction of validation rows gets another label than from the model
-    in memory; absent: 0.002, in int8 0.005"""
+    in memory; absent: 0.002 in float32; no limit in bfloat16 and int8 with labeled validation rows, 0.002 and 0.005 without"""
     minimum_tf_serving: Annotated[str, Field(pattern=r"^\d+\.\d+$")] = DEFAULT_MINIMUM_TF_SERVING
     """oldest TensorFlow Serving version to support: verification refuses operations that this version lacks"""
 

@@ -91,7 +91,7 @@ def trained(run_file: Path, tmp_path_factory: pytest.TempPathFactory):
 def exported(trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The finished run's export, version 1, verified. Tests must not change it."""
     from bert_serving.saved_model.export import export_run
-    from bert_serving.saved_model.writer import ExportOptions
+    from bert_serving.saved_model.options import ExportOptions
 
     return export_run(trained.run, ExportOptions(tmp_path_factory.mktemp("models"), "tiny"))
 

@@ -38,7 +38,7 @@ def demo(
     observer = ConsoleObserver()
     with observer.stage("Starting TensorFlow"):
         from bert_serving.saved_model.export import export_run
-        from bert_serving.saved_model.writer import ExportOptions
+        from bert_serving.saved_model.options import ExportOptions
         from bert_serving.training.run import train
 
     try:

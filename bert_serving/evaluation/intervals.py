@@ -82,6 +82,27 @@ def share_interval(hits: int, rows: int) -> Interval:
     return Interval(hits / rows, float(interval.low), float(interval.high))
 
 
+def paired_share_interval(only_first: int, only_second: int, rows: int) -> Interval:
+    """The first share minus the second with its 95% interval, both counted on the same rows.
+
+    The adjusted Wald interval for matched pairs, which adds half a row to each cell of McNemar's table (McNemar 1947; Agresti and Min
+    2005, https://doi.org/10.1002/sim.1781): it holds for few rows and for no difference at all, too.
+
+    Args:
+        only_first: rows that count in the first share alone.
+        only_second: rows that count in the second share alone.
+        rows: number of all rows.
+
+    Example:
+        >>> interval = paired_share_interval(1, 0, rows=20)
+        >>> f"{interval.value:.2f} in {interval.low:.2f} to {interval.high:.2f}"
+        '0.05 in -0.08 to 0.17'
+    """
+    adjusted, difference = rows + 2, only_first - only_second
+    error = math.sqrt(only_first + only_second + 1 - difference**2 / adjusted) / adjusted
+    return Interval(difference / rows, difference / adjusted - _Z * error, difference / adjusted + _Z * error)
+
+
 def correlation_interval(value: float, rows: int) -> Interval:
     """Spearman's correlation with its 95% interval by Fisher's z (Fieller, Hartley and Pearson 1957); -1 to 1 for few rows."""
     if rows < _FEWEST_CORRELATED:

@@ -3,18 +3,22 @@
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from bert_serving.classifier import Classifier
-from bert_serving.contract import TEXT_PAIR
-from bert_serving.data.splits import load_validation
+from bert_serving.contract import TEXT_PAIR, Precision
+from bert_serving.data.splits import check_labels, load_validation
+from bert_serving.data.table import LabeledTable
 from bert_serving.data.unlabeled import TextColumns, read_unlabeled
-from bert_serving.errors import DataError
+from bert_serving.errors import DataError, ExportError
 from bert_serving.hugging_face import convert_classifier
 from bert_serving.observer import Observer
+from bert_serving.saved_model.graphs.calibration import NO_TEXTS
 from bert_serving.saved_model.manifest import EncoderOrigin
+from bert_serving.saved_model.options import ExportOptions, check_options
 from bert_serving.saved_model.reference import Reference, drawn_rows
 from bert_serving.saved_model.sharing.provenance import AdoptedProvenance, provenance_of
-from bert_serving.saved_model.writer import ExportOptions, write_export
+from bert_serving.saved_model.writer import fitting_options, write_export
 from bert_serving.training.loading import load_classifier
 from bert_serving.training.run_folder import RunFolder
 
@@ -34,13 +38,20 @@ def export_run(
         ExportError: the version exists or the folder cannot be written.
         VerificationError: the export failed verification and was not published.
     """
+    check_options(options)
     provenance = provenance_of(run)
     observer = observer or Observer()
+    table = _validation(run, observer)
+    if table is None:
+        _check_calibrated(options)
     if classifier is None:
         with observer.stage("Loading the run"):
             classifier = load_classifier(run)
-    with observer.stage("Answering validation texts in memory"):
-        reference = _reference(run, classifier, observer)
+    options = fitting_options(classifier, options, observer)
+    reference = None
+    if table is not None:
+        with observer.stage("Answering validation texts in memory"):
+            reference = _answered(classifier, table.texts, table.pairs, _known_labels(classifier, table, observer))
     return write_export(classifier, options, provenance=provenance, reference=reference, observer=observer)
 
 
@@ -69,7 +80,11 @@ def export_hugging_face(
         ExportError: the version exists or the folder cannot be written.
         VerificationError: the export failed verification and was not published.
     """
+    check_options(options)
     observer = observer or Observer()
+    found = read_unlabeled(texts, TextColumns(text_pair=TEXT_PAIR if pairs else None), observer) if texts else None
+    if found is None:
+        _check_calibrated(options)
     with tempfile.TemporaryDirectory(prefix="bert-serving-") as workshop:
         with observer.stage("Converting the classifier"):
             adopted = convert_classifier(folder, Path(workshop), sequence_length=sequence_length, pairs=pairs)
@@ -82,30 +97,45 @@ def export_hugging_face(
             languages=adopted.licensing.languages,
         )
         provenance = AdoptedProvenance(encoder, adopted.architecture, adopted.transformers)
-        reference = _drawn(adopted.classifier, texts, observer) if texts else None
+        options = fitting_options(adopted.classifier, options, observer)
+        reference = None
+        if found is not None:
+            with observer.stage("Answering texts in memory"):
+                reference = _answered(adopted.classifier, found.texts, found.pairs)
         return write_export(adopted.classifier, options, provenance=provenance, reference=reference, observer=observer)
 
 
-def _drawn(classifier: Classifier, paths: Sequence[Path], observer: Observer) -> Reference:
-    """A sample of the texts in unlabeled files, with the classifier's answers."""
-    found = read_unlabeled(paths, TextColumns(text_pair=TEXT_PAIR if classifier.options.pairs else None), observer)
-    with observer.stage("Answering texts in memory"):
-        return _answered(classifier, found.texts, found.pairs)
+def _check_calibrated(options: ExportOptions) -> None:
+    if options.precision is Precision.INT8:
+        raise ExportError(NO_TEXTS)
 
 
-def _reference(run: RunFolder, classifier: Classifier, observer: Observer) -> Reference | None:
-    """Validation texts with the classifier's answers; None where the data is no longer available."""
+def _validation(run: RunFolder, observer: Observer) -> LabeledTable | None:
+    """The run's validation rows; None where the data is no longer available."""
     config = run.config()
     try:
-        table = load_validation(config.data, config.head.kind, config.training.seed)
+        return load_validation(config.data, config.head.kind, config.training.seed)
     except DataError as error:
         observer.note(f"the export is compared on golden texts only: {error}")
         return None
-    return _answered(classifier, table.texts, table.pairs)
 
 
-def _answered(classifier: Classifier, texts: Sequence[str], pairs: Sequence[str] | None) -> Reference:
+def _known_labels(classifier: Classifier, table: LabeledTable, observer: Observer) -> list[Any] | None:
+    """The labels of validation rows; None where one is not the model's, as in data that was changed after training."""
+    try:
+        check_labels(table, classifier.options.labels, classifier.options.head)
+    except DataError as error:
+        observer.note(f"the labels of the validation texts do not judge the export: {error}")
+        return None
+    return table.labels
+
+
+def _answered(
+    classifier: Classifier, texts: Sequence[str], pairs: Sequence[str] | None, labels: Sequence[Any] | None = None
+) -> Reference:
+    """A sample of the texts, with the classifier's answers."""
     rows = drawn_rows(len(texts))
     chosen = tuple(texts[row] for row in rows)
     seconds = None if pairs is None else tuple(pairs[row] for row in rows)
-    return Reference(chosen, seconds, classifier.predict(chosen, seconds))
+    known = None if labels is None else tuple(labels[row] for row in rows)
+    return Reference(chosen, seconds, classifier.predict(chosen, seconds), known)

@@ -4,15 +4,12 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bert_serving.contract import MANIFEST_FILE, MANIFEST_FORMAT, Graph, Head, Precision, Scaling
 from bert_serving.errors import ExportError, describe_problem
-
-
-def _formerly(name: str, old: str, default: Any = ...) -> Any:
-    """A field that has another name in manifests of earlier versions."""
-    return Field(default, validation_alias=AliasChoices(name, old))
+from bert_serving.saved_model.limits import AgreementLimits, formerly
+from bert_serving.wording import score_name
 
 
 class EncoderOrigin(BaseModel):
@@ -28,43 +25,25 @@ class EncoderOrigin(BaseModel):
     """ISO 639 codes; empty when unknown"""
 
 
-class AgreementLimits(BaseModel):
-    """Verification tolerance: how far an export's answers may be from those of the model in memory."""
+class ScoreChange(BaseModel):
+    """A score of an export beside that of the model in memory, on the same labeled texts.
 
-    model_config = ConfigDict(frozen=True)
+    Attributes:
+        score: "accuracy" (multilabel: subset accuracy), "log_loss" or "mean_absolute_error".
+        reference: of the model in memory.
+        export: of the export.
+        loss: how much worse the export is; the mean absolute error in standard deviations of the labels.
+        low, high: 95% interval of the loss, paired by text.
+    """
 
-    max_probability_difference: float = _formerly("max_probability_difference", "largest_difference")
-    """largest difference of a probability"""
-    max_label_change_rate: float = _formerly("max_label_change_rate", "changed_labels")
-    """fraction of the validation rows that may get another label"""
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="constants")
 
-    @classmethod
-    def of(
-        cls,
-        precision: Precision,
-        *,
-        max_probability_difference: float | None = None,
-        max_label_change_rate: float | None = None,
-    ) -> "AgreementLimits":
-        """The limits of a precision, with others in their place where these are not None."""
-        others = {
-            "max_probability_difference": max_probability_difference,
-            "max_label_change_rate": max_label_change_rate,
-        }
-        return _LIMITS[precision].model_copy(
-            update={name: value for name, value in others.items() if value is not None}
-        )
-
-
-# Float32 rounds differently in other batches than the reference's, or on another machine; 1.8e-6 was the largest difference. A
-# real error is orders of magnitude larger. Bfloat16 has 8 significant bits; a difference of 0.02 in a probability changes few
-# labels. A confident network turns a small error between two labels into a large difference of their probabilities: in int8 for
-# single texts (benchmarks/serving_graphs.py, emotion: 0.33 at most, 0.0006 on average), so that the label change rate decides.
-_LIMITS = {
-    Precision.FLOAT32: AgreementLimits(max_probability_difference=1e-5, max_label_change_rate=0.002),
-    Precision.BFLOAT16: AgreementLimits(max_probability_difference=0.02, max_label_change_rate=0.002),
-    Precision.INT8: AgreementLimits(max_probability_difference=0.5, max_label_change_rate=0.005),
-}
+    score: str
+    reference: float
+    export: float
+    loss: float
+    low: float
+    high: float
 
 
 class Agreement(BaseModel):
@@ -74,13 +53,34 @@ class Agreement(BaseModel):
         rows: number of texts.
         max_probability_difference: largest difference of a probability.
         changed_labels: number of texts with another label.
+        mean_probability_difference: mean over the texts of the largest difference of a probability in each; None in a manifest of an
+            earlier version.
+        metric: change of accuracy, for regression of the mean absolute error; None where the texts have no labels.
+        log_loss: change of the log loss; None without labels and for regression.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="constants")
 
     rows: int
-    max_probability_difference: float = _formerly("max_probability_difference", "largest_difference")
+    max_probability_difference: float = formerly("max_probability_difference", "largest_difference")
     changed_labels: int
+    mean_probability_difference: float | None = None
+    metric: ScoreChange | None = None
+    log_loss: ScoreChange | None = None
+
+    def summary(self) -> str:
+        """The measures as one line for people."""
+        scores = [
+            f"{score_name(change.score)} {change.export:.4f} (in memory {change.reference:.4f})"
+            for change in (self.metric, self.log_loss)
+            if change is not None
+        ]
+        differences = f"a probability differs by {self.max_probability_difference:.1e} at most"
+        if self.mean_probability_difference is not None:
+            differences += f", {self.mean_probability_difference:.1e} on average"
+        return ", ".join(
+            [f"{self.rows:,} validation texts", *scores, differences, f"{self.changed_labels:,} changed labels"]
+        )
 
 
 class Verification(BaseModel):
@@ -95,12 +95,12 @@ class Verification(BaseModel):
         oldest_tf_serving: oldest version that has all operations of the graph; None when no version does, or it was not checked.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="constants")
 
     passed: bool
     problems: tuple[str, ...] = ()
     golden_texts: int = 0
-    max_probability_difference: float | None = _formerly("max_probability_difference", "largest_difference", None)
+    max_probability_difference: float | None = formerly("max_probability_difference", "largest_difference", None)
     agreement: Agreement | None = None
     oldest_tf_serving: str | None = None
 
@@ -136,7 +136,7 @@ class Manifest(BaseModel):
     oldest_tf_serving: str | None = None
     """oldest version that has all operations of the graph, those of TensorFlow Text included"""
     limits: AgreementLimits | None = None
-    """limits of verification; None means those of the precision"""
+    """limits of verification; None means those of the precision without labeled texts"""
     verification: Verification | None = None
 
     @property

@@ -19,57 +19,34 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from bert_serving import __version__, contract, names
+from bert_serving import __version__, contract
 from bert_serving.classifier import Classifier
 from bert_serving.contract import Graph, Precision
 from bert_serving.errors import ExportError, VerificationError
-from bert_serving.io.files import TEMPORARY, flush_tree, glob_characters
+from bert_serving.io.files import TEMPORARY, flush_tree
 from bert_serving.observer import Observer
-from bert_serving.saved_model.graphs import quantized
 from bert_serving.saved_model.graphs.calibration import arithmetic_of
 from bert_serving.saved_model.graphs.input_checks import TokenLimits
-from bert_serving.saved_model.manifest import AgreementLimits, Manifest, Verification
+from bert_serving.saved_model.limits import AgreementLimits
+from bert_serving.saved_model.manifest import Manifest, Verification
 from bert_serving.saved_model.operations.audit import audit_operations
-from bert_serving.saved_model.operations.versions import first_version, version_key
+from bert_serving.saved_model.options import ExportOptions, check_options, float32_only, free_version, too_old_for_int8
 from bert_serving.saved_model.reference import Reference
 from bert_serving.saved_model.sharing.card import adopted_card, classifier_card
 from bert_serving.saved_model.sharing.provenance import AdoptedProvenance, Provenance
 from bert_serving.saved_model.signatures import build_serving_graph, supported_graph
 from bert_serving.saved_model.verification.agreement import seconds_in_turns
 from bert_serving.saved_model.verification.golden import TEXTS, Golden
+from bert_serving.saved_model.verification.judgment import undecided
 from bert_serving.saved_model.verification.verify import verify_in_fresh_process
-from bert_serving.saved_model.versions import names_by_version
 from bert_serving.saved_model.warmup import write_warmup
 
 _REFERENCE_FILE = "reference.json"
+_UNLABELED = (
+    "without labeled validation texts a reduced precision is judged by how far it is from the model in memory "
+    "(export.max_probability_difference, export.max_label_change_rate)"
+)
 _PACKAGES = ("tensorflow", "tensorflow-text", "tf-keras", "tf-models-official")
-
-
-@dataclass(frozen=True)
-class ExportOptions:
-    """What to write, and where.
-
-    Attributes:
-        base: folder of models; the version lands in `base/name/version`.
-        name: the model's name on the server.
-        version: a positive integer; None takes the next one.
-        graph: how padding is treated; an encoder other than BERT gets `trimmed` instead of `ragged`.
-        precision: number format of the ragged graph's weights and matrix products.
-        max_probability_difference: largest difference of a probability from the model in memory; None takes the precision's own
-            limit.
-        max_label_change_rate: fraction of validation texts that may get another label than from the model in memory; None takes
-            the precision's own limit.
-        minimum_tf_serving: refuse operations that this version lacks.
-    """
-
-    base: Path
-    name: str
-    version: int | None = None
-    graph: Graph = Graph.RAGGED
-    precision: Precision = Precision.FLOAT32
-    max_probability_difference: float | None = None
-    max_label_change_rate: float | None = None
-    minimum_tf_serving: str = contract.DEFAULT_MINIMUM_TF_SERVING
 
 
 def write_export(
@@ -90,36 +67,33 @@ def write_export(
         observer: told of the progress.
 
     Raises:
-        ExportError: the name or the version cannot be used, or the folder cannot be written.
+        ExportError: an option or the classifier cannot be used, or the folder cannot be written.
         VerificationError: the SavedModel answers differently from the model in memory; nothing is published.
     """
-    if problem := names.MODEL.problem(options.name):
-        raise ExportError(problem)
-    if characters := glob_characters(options.base):
-        raise ExportError(f"{options.base}: TensorFlow cannot read from a path with {characters}; choose another --to")
-    if bad := [label for label in classifier.options.labels if contract.label_fault(label)]:
-        raise ExportError(
-            f"the label {bad[0]!r} {contract.label_fault(bad[0])}; correct its line in {contract.LABELS_FILE} of the run folder"
-        )
-    if classifier.preprocessing.rewrite is not None:
-        raise ExportError(
-            "encoder.normalizer is a function in Python, which a SavedModel cannot hold; write it with TensorFlow's string operations "
-            "(tf.strings) and train again"
-        )
-    options = _supported(classifier, options, observer)
-    model_folder = options.base / options.name
-    version = _free_version(model_folder, options.version)
+    check_options(options)
+    options = fitting_options(classifier, options, observer)
+    model_folder = options.folder
+    version = free_version(model_folder, options.version)
     with _workshop(model_folder, version) as workshop:
         builder = _Builder(classifier, options, version, provenance, reference, workshop, observer)
+        if options.precision is not Precision.FLOAT32 and not builder.labeled:
+            observer.note(_UNLABELED)
         built = builder.fastest() if options.precision is Precision.AUTO else builder.build(options.precision)
         if not built.verification.passed:
             raise VerificationError(f"{options.name} version {version} was not published", built.verification.problems)
+        _note_undecided(built, observer)
         with _export_errors(model_folder):
             verified = built.manifest.model_copy(update={"verification": built.verification})
             verified.save(built.folder)
             (built.folder / contract.CARD_FILE).write_text(_card(verified, provenance), "utf-8")
             flush_tree(built.folder)
             return _publish(built.folder, model_folder / str(version))
+
+
+def _note_undecided(built: "_Built", observer: Observer) -> None:
+    agreement, limits = built.verification.agreement, built.manifest.limits
+    if agreement is not None and limits is not None and (line := undecided(agreement, limits)):
+        observer.note(line)
 
 
 def _card(manifest: Manifest, provenance: Provenance | AdoptedProvenance) -> str:
@@ -149,6 +123,11 @@ class _Builder:
     workshop: Path
     observer: Observer
 
+    @property
+    def labeled(self) -> bool:
+        """Whether the validation texts have true labels."""
+        return self.reference is not None and self.reference.labels is not None
+
     def build(self, precision: Precision) -> _Built:
         """Writes a version, moves it, and verifies it in a fresh process."""
         options = dataclasses.replace(self.options, precision=precision)
@@ -158,7 +137,14 @@ class _Builder:
             _golden(self.classifier).save(built)
             write_warmup(built, model_name=options.name, pairs=self.classifier.options.pairs)
             audit = audit_operations(built)
-            manifest = _manifest(self.classifier, options, self.version, self.provenance, audit.oldest_tf_serving)
+            manifest = _manifest(
+                self.classifier,
+                options,
+                self.version,
+                self.provenance,
+                oldest_tf_serving=audit.oldest_tf_serving,
+                labeled=self.labeled,
+            )
             manifest.save(built)
             reference = self._reference_file()
         # Moved, so that a path to the original folder fails here and not on the server.
@@ -177,7 +163,9 @@ class _Builder:
         agreeing = [candidate for candidate in candidates if candidate.verification.passed]
         for candidate in candidates:
             if not candidate.verification.passed:
-                self.observer.note(f"precision {candidate.manifest.precision} does not agree with the model in memory")
+                self.observer.note(
+                    f"precision {candidate.manifest.precision} is left out: {candidate.verification.problems[0]}"
+                )
         if len(agreeing) < 2:
             return (agreeing or candidates)[0]
         with self.observer.stage("Measuring the precisions in turns"):
@@ -193,7 +181,7 @@ class _Builder:
     def _precisions(self) -> list[Precision]:
         """Precisions that the oldest server to support can load."""
         precisions = [Precision.FLOAT32, Precision.BFLOAT16]
-        if reason := _too_old_for_int8(self.options.minimum_tf_serving):
+        if reason := too_old_for_int8(self.options.minimum_tf_serving):
             self.observer.note(f"precision {Precision.INT8} is left out: {reason}")
             return precisions
         return [*precisions, Precision.INT8]
@@ -208,50 +196,35 @@ class _Builder:
         return path
 
 
-def _supported(classifier: Classifier, options: ExportOptions, observer: Observer) -> ExportOptions:
+def fitting_options(classifier: Classifier, options: ExportOptions, observer: Observer) -> ExportOptions:
+    """The options with a graph and a precision that the classifier has; a second call changes nothing.
+
+    Raises:
+        ExportError: the classifier cannot be exported, or not in this precision.
+    """
+    if bad := [label for label in classifier.options.labels if contract.label_fault(label)]:
+        raise ExportError(
+            f"the label {bad[0]!r} {contract.label_fault(bad[0])}; correct its line in {contract.LABELS_FILE} of the run folder"
+        )
+    if classifier.preprocessing.rewrite is not None:
+        raise ExportError(
+            "encoder.normalizer is a function in Python, which a SavedModel cannot hold; write it with TensorFlow's string operations "
+            "(tf.strings) and train again"
+        )
     graph = supported_graph(classifier, options.graph)
     if graph is not Graph.RAGGED and options.precision is Precision.AUTO:
         options = dataclasses.replace(options, precision=Precision.FLOAT32)
         observer.note(f"precision {options.precision}: the {graph} graph has no other")
     if graph is not Graph.RAGGED and options.precision is not Precision.FLOAT32:
         raise ExportError(
-            f"the {graph} graph computes in float32 only, got {options.precision}; leave --precision out"
+            float32_only(graph, options.precision)
             + ("" if graph is options.graph else " (the ragged graph is for BERT encoders with a plain head)")
         )
-    if options.precision is Precision.INT8 and (reason := _too_old_for_int8(options.minimum_tf_serving)):
-        raise ExportError(f"{reason}; raise it, or choose another --precision")
     if graph is not options.graph:
         observer.note(
             f"the ragged graph is for BERT encoders with a plain head: the serving graph is {graph} instead of {options.graph}"
         )
     return dataclasses.replace(options, graph=graph)
-
-
-def _too_old_for_int8(minimum_tf_serving: str) -> str | None:
-    first = first_version(quantized.OPERATION)
-    if version_key(minimum_tf_serving) >= version_key(first):
-        return None
-    return (
-        f"int8 needs TensorFlow Serving {first}, the floor is {minimum_tf_serving} "
-        "(--minimum-tf-serving, export.minimum_tf_serving)"
-    )
-
-
-def _free_version(model_folder: Path, version: int | None) -> int:
-    # A file, too, whose name is a number: no folder can have its name, and TensorFlow Serving takes it for a version.
-    taken = names_by_version(path.name for path in model_folder.iterdir()) if model_folder.is_dir() else {}
-    following = max(taken, default=0) + 1
-    chosen = following if version is None else version
-    if not 1 <= chosen <= names.HIGHEST_VERSION:
-        raise ExportError(
-            f"version {chosen} is not a positive integer up to {names.HIGHEST_VERSION}; choose another --version"
-        )
-    if chosen in taken:
-        raise ExportError(
-            f"{model_folder / taken[chosen][-1]}: version {chosen} exists and is never overwritten; "
-            f"leave --version out for {following}"
-        )
-    return chosen
 
 
 @contextlib.contextmanager
@@ -312,7 +285,9 @@ def _manifest(
     options: ExportOptions,
     version: int,
     provenance: Provenance | AdoptedProvenance,
+    *,
     oldest_tf_serving: str | None,
+    labeled: bool,
 ) -> Manifest:
     return Manifest(
         name=options.name,
@@ -325,11 +300,7 @@ def _manifest(
         max_tokens=TokenLimits.of(classifier).tokens,
         graph=options.graph,
         precision=options.precision,
-        limits=AgreementLimits.of(
-            options.precision,
-            max_probability_difference=options.max_probability_difference,
-            max_label_change_rate=options.max_label_change_rate,
-        ),
+        limits=AgreementLimits.of(options.precision, labeled=labeled, **options.limits),
         temperature=classifier.options.scaling.temperature,
         exponent=classifier.options.scaling.exponent,
         encoder=provenance.encoder,

@@ -133,6 +133,21 @@ MISTAKES = [
     (f"{EXPORT} --version 0", "version 0 is not a positive integer"),
     (f"{EXPORT} --version -2", "version -2 is not a positive integer"),
     (f"{EXPORT} --name ../out", "'../out' cannot name a model"),
+    # What needs no run is refused before it is loaded: these weights cannot be.
+    ("export {bad}/damaged_weights --to out --version 0", "version 0 is not a positive integer"),
+    ("export {bad}/damaged_weights --to out --name a/b", "'a/b' cannot name a model"),
+    (
+        "export {bad}/damaged_weights --to out --graph padded --precision int8",
+        "the padded graph computes in float32 only, got int8; leave --precision (export.precision) out",
+    ),
+    (
+        "export {bad}/damaged_weights --to out --precision int8",
+        "int8 needs TensorFlow Serving 2.17, the floor is 2.12 (--minimum-tf-serving, export.minimum_tf_serving)",
+    ),
+    (
+        "export {bad}/damaged_weights --to out --minimum-tf-serving 2.9",
+        "an export needs TensorFlow Serving 2.10, the floor is 2.9 (--minimum-tf-serving, export.minimum_tf_serving)",
+    ),
     ("export {run} --to {bad}/file/out", "cannot write the export: Not a directory"),
     ("export {run} --to /proc/out", "cannot write the export"),
     # === encoders ===

@@ -18,9 +18,9 @@ from bert_serving.model_server.server import ServerThread
 from bert_serving.saved_model import writer
 from bert_serving.saved_model.export import export_run
 from bert_serving.saved_model.manifest import load_manifest
+from bert_serving.saved_model.options import ExportOptions
 from bert_serving.saved_model.reader import ExportedModel
 from bert_serving.saved_model.verification.verify import verify
-from bert_serving.saved_model.writer import ExportOptions
 from bert_serving.training.loading import load_classifier
 from bert_serving.training.run import train
 from bert_serving.training.run_folder import RunFolder

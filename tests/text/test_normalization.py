@@ -11,8 +11,8 @@ from bert_serving.errors import ExportError, RunFileError
 from bert_serving.io.cache import folder_sha256
 from bert_serving.observer import Observer
 from bert_serving.saved_model.export import export_run
+from bert_serving.saved_model.options import ExportOptions
 from bert_serving.saved_model.reader import ExportedModel
-from bert_serving.saved_model.writer import ExportOptions
 from bert_serving.text.normalization import find_normalization, is_normalized, write_normalized
 from bert_serving.text.preprocessing import load_preprocessing
 from bert_serving.training.loading import load_classifier

@@ -9,7 +9,7 @@ import pytest
 from bert_serving.config import load_run_file
 from bert_serving.model.model import open_model
 from bert_serving.saved_model.export import export_run
-from bert_serving.saved_model.writer import ExportOptions
+from bert_serving.saved_model.options import ExportOptions
 from bert_serving.training.run import train
 
 COLUMNS = ("wheel", "good", "bad")

@@ -28,8 +28,8 @@ from bert_serving.errors import RunFolderError, TrainingError
 from bert_serving.model_server.process import free_ports
 from bert_serving.observer import Observer
 from bert_serving.saved_model.export import export_run
+from bert_serving.saved_model.options import ExportOptions
 from bert_serving.saved_model.reader import ExportedModel
-from bert_serving.saved_model.writer import ExportOptions
 from bert_serving.text.preprocessing import load_preprocessing
 from bert_serving.training import run as run_module
 from bert_serving.training.loading import load_classifier

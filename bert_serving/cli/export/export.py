@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -49,6 +49,48 @@ def export(
             show_default="that of the run file, or 2.12",
         ),
     ] = None,
+    max_metric_loss: Annotated[
+        float | None,
+        typer.Option(
+            help="Largest loss of the head's metric (accuracy) on labeled validation rows that is not refused.",
+            min=0,
+            max=1,
+            show_default="export.max_metric_loss of the run file, or 0.01 in bfloat16 and int8",
+        ),
+    ] = None,
+    max_log_loss_increase: Annotated[
+        float | None,
+        typer.Option(
+            help="Largest increase of the log loss on labeled validation rows that is not refused, in nats.",
+            min=0,
+            show_default="export.max_log_loss_increase of the run file, or 0.02 in bfloat16 and int8",
+        ),
+    ] = None,
+    max_mean_probability_difference: Annotated[
+        float | None,
+        typer.Option(
+            help="Largest mean difference of a probability that is not refused.",
+            min=0,
+            show_default="export.max_mean_probability_difference of the run file, or 0.02 in bfloat16 and int8",
+        ),
+    ] = None,
+    max_probability_difference: Annotated[
+        float | None,
+        typer.Option(
+            help="Largest difference of a probability in any text that is not refused.",
+            min=0,
+            show_default="export.max_probability_difference of the run file, or 1e-5 in float32",
+        ),
+    ] = None,
+    max_label_change_rate: Annotated[
+        float | None,
+        typer.Option(
+            help="Largest fraction of validation rows with another label that is not refused.",
+            min=0,
+            max=1,
+            show_default="export.max_label_change_rate of the run file, or 0.002 in float32",
+        ),
+    ] = None,
     sequence_length: Annotated[
         int | None,
         typer.Option(
@@ -72,6 +114,7 @@ def export(
     from bert_serving.config import ExportConfig
     from bert_serving.encoders.conversion.layout import check_layout
     from bert_serving.errors import InputError
+    from bert_serving.saved_model.options import ExportOptions, check_target
     from bert_serving.training.run_folder import RunFolder
 
     is_run = (source / contract.RUN_FILE).is_file()
@@ -85,21 +128,25 @@ def export(
     if minimum_tf_serving is not None and not re.fullmatch(r"\d+\.\d+", minimum_tf_serving):
         raise InputError(f"--minimum-tf-serving {minimum_tf_serving!r} is not a version; give one such as 2.17")
     config = ExportConfig(name=_name_of(source)) if is_hugging_face else RunFolder(source).config().export
+    chosen = {
+        "name": name,
+        "graph": graph,
+        "precision": precision,
+        "max_metric_loss": max_metric_loss,
+        "max_log_loss_increase": max_log_loss_increase,
+        "max_mean_probability_difference": max_mean_probability_difference,
+        "max_probability_difference": max_probability_difference,
+        "max_label_change_rate": max_label_change_rate,
+        "minimum_tf_serving": minimum_tf_serving,
+    }
+    # The options that were given stand in place of the run file's keys of the same names.
+    given: dict[str, Any] = {key: getattr(config, key) if value is None else value for key, value in chosen.items()}
+    options = ExportOptions(base=to, version=version, **given)
+    check_target(options)
     observer = ConsoleObserver()
     with observer.stage("Starting TensorFlow"):
         from bert_serving.saved_model.export import export_hugging_face, export_run
-        from bert_serving.saved_model.writer import ExportOptions
 
-    options = ExportOptions(
-        base=to,
-        name=name or config.name,
-        version=version,
-        graph=graph or config.graph,
-        precision=precision or config.precision,
-        max_probability_difference=config.max_probability_difference,
-        max_label_change_rate=config.max_label_change_rate,
-        minimum_tf_serving=minimum_tf_serving or config.minimum_tf_serving,
-    )
     if is_hugging_face:
         folder = export_hugging_face(
             source, options, sequence_length=sequence_length, pairs=pairs, texts=texts or (), observer=observer
@@ -124,10 +171,7 @@ def show_export(folder: Path) -> None:
     verification = manifest.verification
     agreement = verification.agreement
     if agreement is not None:
-        show_lines(
-            f"  agrees:   {agreement.rows:,} validation texts, largest difference of a probability "
-            f"{agreement.max_probability_difference:.1e}, {agreement.changed_labels} changed labels"
-        )
+        show_lines(f"  agrees:   {agreement.summary()}")
     show_lines(
         f"  graph:    {manifest.graph}, {manifest.precision}\n"
         f"  verified: {verification.golden_texts} golden texts, largest difference of a probability "

@@ -100,7 +100,8 @@ def _verification(manifest: Manifest) -> str:
     if verification is None or not verification.passed:
         return "no"
     difference = verification.max_probability_difference or 0
-    return f"{verification.golden_texts} golden texts, largest difference of a probability {difference:.1e}"
+    agreement = "" if verification.agreement is None else f"; {verification.agreement.summary()}"
+    return f"{verification.golden_texts} golden texts, largest difference of a probability {difference:.1e}{agreement}"
 
 
 def _plain(value: Any) -> str:

@@ -13,6 +13,11 @@ from bert_serving.saved_model.reference import Reference
 
 MOST_TEXTS = 512
 """maximum number of a reference's texts on which ranges are measured"""
+NO_TEXTS = (
+    "int8 measures its ranges on texts, and there are none; put the run's validation data where its run file says, give --texts "
+    "for a Hugging Face folder, or choose another --precision"
+)
+"""why int8 is refused without a reference"""
 _BATCH = 32
 
 
@@ -25,10 +30,7 @@ def arithmetic_of(precision: Precision, classifier: Classifier, reference: Refer
     if precision is not Precision.INT8:
         return FloatArithmetic(tf.as_dtype(precision.value))
     if reference is None:
-        raise ExportError(
-            "int8 measures its ranges on texts, and there are none; put the run's validation data where its run file says, give --texts "
-            "for a Hugging Face folder, or choose another --precision"
-        )
+        raise ExportError(NO_TEXTS)
     return QuantizedArithmetic(measured_ranges(classifier, reference.part(0, MOST_TEXTS)))
 
 

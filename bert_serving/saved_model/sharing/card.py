@@ -230,6 +230,7 @@ def _verdict(manifest: Manifest) -> str:
     return (
         f"in a fresh process: {verification.golden_texts} edge cases (empty, very long, broken UTF-8, ...) get the probabilities "
         f"of the trained model, largest difference {verification.max_probability_difference or 0:.1e}"
+        + ("" if verification.agreement is None else f"; {verification.agreement.summary()}")
     )
 
 

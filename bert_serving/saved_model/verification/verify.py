@@ -19,10 +19,12 @@ from bert_serving import contract
 from bert_serving.contract import Head
 from bert_serving.errors import BertServingError
 from bert_serving.io.fresh_process import run_in_fresh_process
-from bert_serving.saved_model.manifest import Agreement, AgreementLimits, Manifest, Verification, load_manifest
+from bert_serving.saved_model.limits import AgreementLimits
+from bert_serving.saved_model.manifest import Manifest, Verification, load_manifest
 from bert_serving.saved_model.reference import Reference
 from bert_serving.saved_model.verification.agreement import compare
 from bert_serving.saved_model.verification.golden import Golden
+from bert_serving.saved_model.verification.judgment import check_agreement, knob
 from bert_serving.saved_model.verification.refusals import check_refusals
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ def verify(folder: Path, *, minimum_tf_serving: str | None = None, reference: Pa
     Args:
         folder: a version folder.
         minimum_tf_serving: refuse operations that this version of TensorFlow Serving lacks; None: that of the manifest.
-        reference: a file of validation texts with the answers of the model in memory.
+        reference: a file of validation texts with the answers of the model in memory, and true labels where there are any.
 
     Raises:
         ExportError: the folder cannot be loaded at all.
@@ -67,13 +69,13 @@ def verify(folder: Path, *, minimum_tf_serving: str | None = None, reference: Pa
         problems += [] if golden else [f"{contract.GOLDEN_FILE} is missing"]
         return Verification(passed=False, problems=tuple(problems), oldest_tf_serving=audit.oldest_tf_serving)
     limits = manifest.limits or AgreementLimits.of(manifest.precision)
-    answers = _Answers(model, golden, limits.max_probability_difference)
+    answers = _Answers(model, golden, limits.golden(manifest.precision))
     problems = answers.problems()
     if manifest.max_tokens is not None:
         problems += check_refusals(model, manifest.max_tokens)
     agreement = None
     if reference is not None and not problems:
-        agreement = compare(model, Reference.load(reference), manifest.head)
+        agreement = compare(model, Reference.load(reference), manifest.head, manifest.labels)
         problems = check_agreement(agreement, limits)
     return Verification(
         passed=not problems,
@@ -170,23 +172,6 @@ def check_interface(model: "ExportedModel", manifest: Manifest) -> list[str]:
             problems.append(f"signature {name} takes {own_inputs}, expected {inputs}")
         if own_outputs != outputs:
             problems.append(f"signature {name} returns {own_outputs}, expected {outputs}")
-    return problems
-
-
-def check_agreement(agreement: Agreement, limits: AgreementLimits) -> list[str]:
-    """Problems with the answers to validation texts."""
-    problems = []
-    # NaN must fail, too.
-    if not agreement.max_probability_difference <= limits.max_probability_difference:
-        problems.append(
-            f"a probability of {agreement.rows:,} validation texts differs from the model in memory by "
-            f"{agreement.max_probability_difference:.2g}, limit {limits.max_probability_difference:.2g} (export.max_probability_difference)"
-        )
-    if agreement.changed_labels > limits.max_label_change_rate * agreement.rows:
-        problems.append(
-            f"{agreement.changed_labels} of {agreement.rows:,} validation texts get another label than from the model in memory, "
-            f"limit {limits.max_label_change_rate:.2%} (export.max_label_change_rate)"
-        )
     return problems
 
 
@@ -293,7 +278,9 @@ def _far(values: np.ndarray, expected: np.ndarray, what: str, limit: float) -> l
     # NaN must fail, too.
     if difference <= limit:
         return []
-    return [f"{what} differ from the model in memory by {difference:.2g}, limit {limit:.2g}"]
+    return [
+        f"{what} differ from the model in memory by {difference:.2g}, limit {limit:.2g}{knob('max_probability_difference')}"
+    ]
 
 
 def _examples(texts: dict[str, list[bytes]]) -> list[bytes]:

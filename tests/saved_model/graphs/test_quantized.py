@@ -20,10 +20,10 @@ from bert_serving.saved_model.graphs.quantized import QuantizedArithmetic, _Prod
 from bert_serving.saved_model.graphs.ragged import ragged_encoder
 from bert_serving.saved_model.manifest import load_manifest
 from bert_serving.saved_model.operations.audit import audit_operations
+from bert_serving.saved_model.options import ExportOptions
 from bert_serving.saved_model.reader import ExportedModel
 from bert_serving.saved_model.reference import Reference
 from bert_serving.saved_model.verification.verify import verify
-from bert_serving.saved_model.writer import ExportOptions
 
 FLOAT32 = FloatArithmetic(tf.float32)
 ROWS, INPUTS, INNER = 50, 24, 200
@@ -232,7 +232,8 @@ def test_an_int8_export_agrees_and_says_what_it_needs(export, trained):
     folder = export(minimum_tf_serving="2.17")
     manifest = load_manifest(folder)
     assert (manifest.precision, manifest.verification.passed) == (Precision.INT8, True)
-    assert (manifest.oldest_tf_serving, manifest.limits.max_probability_difference) == ("2.17", 0.5)
+    assert (manifest.oldest_tf_serving, manifest.limits.max_metric_loss) == ("2.17", 0.01)
+    assert manifest.verification.agreement.metric.loss == 0
     assert "_QuantizedMatMul" in audit_operations(folder).operations
     texts = ["good film", "bad " * 9, *trained.splits.test.texts]
     exported = ExportedModel(folder)

@@ -25,11 +25,12 @@ from bert_serving.model_server.server import ServerThread
 from bert_serving.observer import Observer
 from bert_serving.saved_model import writer
 from bert_serving.saved_model.manifest import EncoderOrigin, load_manifest
+from bert_serving.saved_model.options import ExportOptions
 from bert_serving.saved_model.sharing.calling import GRPC_ADDRESS, REST_ADDRESS
 from bert_serving.saved_model.sharing.card import classifier_card, encoder_card
 from bert_serving.saved_model.sharing.provenance import provenance_of
 from bert_serving.saved_model.verification.verify import verify
-from bert_serving.saved_model.writer import ExportOptions, write_export
+from bert_serving.saved_model.writer import write_export
 from bert_serving.training.run_folder import RunFolder
 
 AWKWARD = (
