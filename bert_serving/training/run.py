@@ -40,6 +40,7 @@ from bert_serving.plots.training import draw_history
 from bert_serving.run_file import dump_run_file
 from bert_serving.text.normalization import find_normalization, write_normalized
 from bert_serving.training.feature_head import feature_rows, over_features
+from bert_serving.training.frozen_layers import freeze, over_layer_outputs, with_layer_outputs
 from bert_serving.training.loading import classifier_options, load_classifier, load_run_preprocessing
 from bert_serving.training.loop import Examples, class_weights, fit
 from bert_serving.training.run_folder import AUDIT, HISTORY, LOCK, METRICS, PREPROCESSING, RunFolder
@@ -112,6 +113,8 @@ def train(config: RunConfig, out: Path, *, resume: bool = False, observer: Obser
         if not run.is_complete:
             if config.encoder.cache_features:
                 learning, rows = _over_features(classifier, splits, folder, observer)
+            elif config.encoder.frozen_layers:
+                learning, rows = _over_layer_outputs(classifier, tokens, config, run, strategy, observer)
             else:
                 learning, rows = classifier, tokens
             _fit(learning, splits, rows, config, run, strategy, observer)
@@ -170,6 +173,8 @@ def _new_classifier(
     tf_keras.utils.set_random_seed(config.training.seed)
     with strategy.scope(), mixed_precision(config.training.mixed_precision):
         encoder = load_encoder(folder, trainable=config.encoder.trainable)
+        if config.encoder.frozen_layers:
+            freeze(encoder, config.encoder.frozen_layers)
         return build_classifier(
             encoder, load_run_preprocessing(folder.preprocessing, config), classifier_options(config, labels)
         )
@@ -243,6 +248,23 @@ def _over_features(
         "validation": feature_rows(len(splits.train), len(splits.validation)),
     }
     return over_features(classifier, np.concatenate(features)), rows
+
+
+def _over_layer_outputs(
+    classifier: Classifier,
+    tokens: dict[str, TokenRows],
+    config: RunConfig,
+    run: RunFolder,
+    strategy: tf.distribute.Strategy,
+    observer: Observer,
+) -> tuple[Classifier, dict[str, TokenRows]]:
+    """The layers above the frozen ones, and training and validation rows for them."""
+    layers = config.encoder.frozen_layers
+    learning_from = {name: tokens[name] for name in ("train", "validation")}
+    with run.writable():
+        rows = with_layer_outputs(classifier, learning_from, layers, run.path, observer)
+    with strategy.scope():
+        return over_layer_outputs(classifier, layers), rows
 
 
 def _fit(
