@@ -13,11 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-import tf_keras
 
 from bert_serving import contract
-from bert_serving.classifier import BLOCKS, Classifier, ClassifierOptions, pool
-from bert_serving.data.batches import LAYER_OUTPUT, TokenRows, padded_batch, sorted_batches
+from bert_serving.classifier import Classifier
+from bert_serving.data.batches import TokenRows, padded_batch, sorted_batches
 from bert_serving.encoders.loading import LoadedEncoder
 from bert_serving.errors import EncoderError
 from bert_serving.observer import Observer
@@ -25,7 +24,6 @@ from bert_serving.observer import Observer
 MEMORY_BUDGET = 2 * 1024**3
 """bytes of layer outputs that are kept in memory; more of them are kept on disk"""
 
-_LAYER = "transformer/layer_{}"
 _LAYER_NAME = re.compile(r"transformer/layer_(\d+)$")
 _POOLER = "pooler_transform"
 _BATCH = 64
@@ -53,28 +51,6 @@ def freeze(encoder: LoadedEncoder, layers: int) -> None:
     for part in encoder.layer.layers:
         match = _LAYER_NAME.search(part.name)
         part.trainable = int(match[1]) >= layers if match else part.name == _POOLER
-
-
-def over_layer_outputs(classifier: Classifier, layers: int) -> Classifier:
-    """The layers above the frozen ones, dropout and head, as a classifier of rows that `with_layer_outputs` made.
-
-    All layers are those of `classifier`. The frozen ones stay among the model's, so that what is saved is the whole classifier.
-    """
-    encoder, options = classifier.encoder, classifier.options
-    if encoder.architecture is None:
-        raise EncoderError("encoder.frozen_layers needs an encoder that was rebuilt as a Keras network; leave it out")
-    below = tf_keras.layers.Input((None, encoder.architecture.hidden_size), dtype=tf.float32, name=LAYER_OUTPUT)
-    mask = tf_keras.layers.Input((None,), dtype=tf.int32, name=contract.MASK)
-    attended = _attention_mask(encoder.layer)(below, mask)
-    sequence = below
-    for number in range(layers, encoder.architecture.num_hidden_layers):
-        sequence = encoder.layer.get_layer(_LAYER.format(number))([sequence, attended])
-    pooled = encoder.layer.get_layer(_POOLER)(sequence[:, 0])
-    outputs = {contract.SEQUENCE_OUTPUT: sequence, contract.POOLED_OUTPUT: pooled}
-    logits = _classified(classifier.token_model, outputs, mask, options)
-    model = tf_keras.Model({LAYER_OUTPUT: below, contract.MASK: mask}, logits, name="upper_classifier")
-    model.encoder = encoder.layer
-    return dataclasses.replace(classifier, token_model=model)
 
 
 def with_layer_outputs(
@@ -109,24 +85,6 @@ def with_layer_outputs(
             outputs = _in_memory(rows, width, run) if in_memory else _on_disk(rows, width, run, folder)
             kept[name] = dataclasses.replace(rows, layer_outputs=outputs)
     return kept
-
-
-def _attention_mask(network: tf_keras.Model) -> tf_keras.layers.Layer:
-    """The network's layer that makes the attention mask; its name has a counter."""
-    return next(part for part in network.layers if part.name.startswith("self_attention_mask"))
-
-
-def _classified(
-    whole: tf_keras.Model, outputs: dict[str, tf.Tensor], mask: tf.Tensor, options: ClassifierOptions
-) -> tf.Tensor:
-    """Logits of the whole classifier's layers behind its encoder."""
-    if options.blocks:
-        sequence = outputs[contract.SEQUENCE_OUTPUT]
-        attended = whole.get_layer(f"{BLOCKS}/mask")(sequence, mask)
-        for number in range(options.blocks):
-            sequence = whole.get_layer(f"{BLOCKS}/layer_{number}")([sequence, attended])
-        outputs = {**outputs, contract.SEQUENCE_OUTPUT: sequence}
-    return whole.get_layer("head")(whole.get_layer("dropout")(pool(options.pooling, outputs, mask)))
 
 
 _Run = Callable[[dict[str, np.ndarray]], np.ndarray]

@@ -40,7 +40,8 @@ from bert_serving.plots.training import draw_history
 from bert_serving.run_file import dump_run_file
 from bert_serving.text.normalization import find_normalization, write_normalized
 from bert_serving.training.feature_head import feature_rows, over_features
-from bert_serving.training.frozen_layers import freeze, over_layer_outputs, with_layer_outputs
+from bert_serving.training.frozen_layers import freeze, with_layer_outputs
+from bert_serving.training.learning_model import learning_classifier
 from bert_serving.training.loading import classifier_options, load_classifier, load_run_preprocessing
 from bert_serving.training.loop import Examples, class_weights, fit
 from bert_serving.training.run_folder import AUDIT, HISTORY, LOCK, METRICS, PREPROCESSING, RunFolder
@@ -112,12 +113,12 @@ def train(config: RunConfig, out: Path, *, resume: bool = False, observer: Obser
             run.write_config(config)
         if not run.is_complete:
             if config.encoder.cache_features:
-                learning, rows = _over_features(classifier, splits, folder, observer)
+                classifier, rows = _over_features(classifier, splits, folder, observer)
             elif config.encoder.frozen_layers:
-                learning, rows = _over_layer_outputs(classifier, tokens, config, run, strategy, observer)
+                rows = _layer_outputs(classifier, tokens, config, run, observer)
             else:
-                learning, rows = classifier, tokens
-            _fit(learning, splits, rows, config, run, strategy, observer)
+                rows = tokens
+            _fit(classifier, splits, rows, config, run, strategy, observer)
         classifier = load_classifier(run)
         with observer.stage("Evaluating"):
             predictions = {
@@ -250,21 +251,13 @@ def _over_features(
     return over_features(classifier, np.concatenate(features)), rows
 
 
-def _over_layer_outputs(
-    classifier: Classifier,
-    tokens: dict[str, TokenRows],
-    config: RunConfig,
-    run: RunFolder,
-    strategy: tf.distribute.Strategy,
-    observer: Observer,
-) -> tuple[Classifier, dict[str, TokenRows]]:
-    """The layers above the frozen ones, and training and validation rows for them."""
-    layers = config.encoder.frozen_layers
-    learning_from = {name: tokens[name] for name in ("train", "validation")}
+def _layer_outputs(
+    classifier: Classifier, tokens: dict[str, TokenRows], config: RunConfig, run: RunFolder, observer: Observer
+) -> dict[str, TokenRows]:
+    """Training and validation rows with the output of the frozen layers."""
+    learned_from = {name: tokens[name] for name in ("train", "validation")}
     with run.writable():
-        rows = with_layer_outputs(classifier, learning_from, layers, run.path, observer)
-    with strategy.scope():
-        return over_layer_outputs(classifier, layers), rows
+        return with_layer_outputs(classifier, learned_from, config.encoder.frozen_layers, run.path, observer)
 
 
 def _fit(
@@ -279,6 +272,10 @@ def _fit(
     head, labels = classifier.options.head, classifier.options.labels
     targets = targets_of(head, labels, splits.train.labels)
     weights = class_weights(targets, len(labels)) if config.training.class_weights else None
+    learning = None
+    if not config.encoder.cache_features:
+        with strategy.scope():
+            learning = learning_classifier(classifier, config.encoder.frozen_layers)
     fit(
         classifier,
         train=Examples(tokens["train"], targets, weights),
@@ -288,6 +285,7 @@ def _fit(
         run=run,
         strategy=strategy,
         observer=observer,
+        learning=learning,
     )
 
 

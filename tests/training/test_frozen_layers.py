@@ -19,7 +19,8 @@ from bert_serving.errors import EncoderError, RunFileError
 from bert_serving.observer import Observer
 from bert_serving.text.preprocessing import load_preprocessing
 from bert_serving.training import run as run_module
-from bert_serving.training.frozen_layers import MEMORY_BUDGET, freeze, over_layer_outputs, with_layer_outputs
+from bert_serving.training.frozen_layers import MEMORY_BUDGET, freeze, with_layer_outputs
+from bert_serving.training.learning_model import learning_classifier
 from bert_serving.training.run import train
 from bert_serving.training.run_folder import RunFolder
 
@@ -77,14 +78,43 @@ def kept(whole: Classifier, layers: int, folder, *, budget=MEMORY_BUDGET, texts=
 def test_kept_outputs_give_the_logits_of_the_whole_network(layers, options, deep, tmp_path):
     whole = classifier_of(deep, layers, **options)
     tokens, rows = kept(whole, layers, tmp_path)
-    upper = over_layer_outputs(whole, layers)
+    upper = learning_classifier(whole, layers)
     np.testing.assert_allclose(upper.predict_tokens(rows), whole.predict_tokens(tokens), atol=1e-5)
 
 
+@pytest.mark.parametrize("pooling", [Pooling.POOLER, Pooling.CLS])
+def test_a_last_layer_for_the_first_token_has_the_same_gradients(pooling, deep):
+    whole = build_classifier(
+        load_encoder(deep),
+        load_preprocessing(deep.preprocessing),
+        ClassifierOptions(("a", "b"), sequence_length=16, pooling=pooling),
+    )
+    learning = learning_classifier(whole)
+    assert learning is not whole
+    rows, _ = whole.tokenize(TEXTS)
+    np.testing.assert_allclose(learning.predict_tokens(rows), whole.predict_tokens(rows), atol=1e-5)
+    variables, found = whole.token_model.trainable_variables, []
+    for model in (whole, learning):
+        with tf.GradientTape() as tape:
+            logits = model.token_model(model.batch(rows, range(len(TEXTS))), training=False)
+            loss = tf.reduce_mean(tf.square(logits - 1.0))
+        gradients = tape.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        found.append([tf.convert_to_tensor(gradient).numpy() for gradient in gradients])
+    for variable, expected, gradient in zip(variables, *found, strict=True):
+        np.testing.assert_allclose(gradient, expected, atol=1e-5, err_msg=variable.name)
+    assert all(np.any(gradient) for gradient in found[1][:-4]), "every layer learns"
+
+
+def test_where_all_tokens_are_pooled_the_whole_classifier_learns(deep):
+    whole = classifier_of(deep, 1, pooling=Pooling.MEAN)
+    assert learning_classifier(whole) is whole
+
+
 def test_with_equal_dropout_above_the_training_pass_is_the_same(deep, tmp_path):
-    whole = classifier_of(deep, 2)
+    # The head sees all tokens, so that dropout masks of the last layer have one shape in both.
+    whole = classifier_of(deep, 2, pooling=Pooling.MEAN)
     tokens, rows = kept(whole, 2, tmp_path)
-    upper = over_layer_outputs(whole, 2)
+    upper = learning_classifier(whole, 2)
     for part in whole.encoder.layer.layers:
         if not part.trainable:
             for dropout in part.submodules if part.submodules else [part]:
@@ -123,7 +153,7 @@ def test_outputs_over_the_budget_are_kept_on_disk_and_are_equal(deep, tmp_path):
 # === Training ===
 
 
-@pytest.mark.parametrize("settings", [{}, {"class_weights": True, "padding": "fixed"}, {"average_last_epochs": 2}])
+@pytest.mark.parametrize("settings", [{}, {"class_weights": True, "padding": "fixed", "average_last_epochs": 2}])
 def test_frozen_weights_stay_bit_for_bit_and_all_others_move(settings, rows, deep, tmp_path):
     path = write_run_file(tmp_path, deep.encoder.parent, rows, epochs=2, **settings)
     trained = train(load_run_file(path, ["encoder.frozen_layers=2"]), tmp_path / "run")
