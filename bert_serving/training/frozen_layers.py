@@ -94,14 +94,15 @@ def _lower_layers(classifier: Classifier, layers: int) -> _Run:
     """Runs the frozen layers on a batch of tokens; float32 [B, L, H]."""
     spec = {name: tf.TensorSpec([None, None], tf.int32, name=name) for name in contract.TOKEN_INPUTS}
 
-    # Layers above are part of the graph, and pruned from it.
-    @tf.function(input_signature=[spec], autograph=False)
     def outputs_of(tokens: dict[str, tf.Tensor]) -> tf.Tensor:
         outputs = classifier.encoder.layer(tokens, training=False)["encoder_outputs"]
         return tf.cast(outputs[layers - 1], tf.float32)
 
+    # As a graph, from which the layers above are pruned.
+    graph = tf.function(outputs_of, input_signature=[spec], autograph=False)
+
     def run(batch: dict[str, np.ndarray]) -> np.ndarray:
-        values: np.ndarray = outputs_of({name: tf.constant(value) for name, value in batch.items()}).numpy()
+        values: np.ndarray = graph({name: tf.constant(value) for name, value in batch.items()}).numpy()
         return values
 
     return run

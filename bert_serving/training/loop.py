@@ -96,9 +96,7 @@ def fit(
         check_decay_exclusions(optimizer, model.trainable_variables)
         _compile(learning, optimizer, config)
         if config.adversarial_epsilon:
-            learning.token_model.train_step = adversarial_train_step(
-                learning.token_model, config.adversarial_epsilon
-            )
+            learning.token_model.train_step = adversarial_train_step(learning.token_model, config.adversarial_epsilon)
         # For all variables at once: earlier checkpoints would lack those that gradual unfreezing adds later.
         optimizer._create_all_weights(model.trainable_variables)  # noqa: SLF001  Keras has no public call for it
         checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer)

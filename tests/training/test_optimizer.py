@@ -174,7 +174,9 @@ def test_a_table_moves_as_if_its_sparse_gradient_were_dense():
     tables = [tf.Variable(tf.reshape(tf.range(12.0), (6, 2)), name=f"table_{number}") for number in range(2)]
     optimizers = [create_optimizer(Schedule(10, 0, 0.1), config) for _ in tables]
     for rows in ([1, 4, 1], [0, 4, 4], [2, 2, 2]):
-        slices = tf.IndexedSlices(tf.constant([[0.1, -0.2], [0.3, 0.1], [0.2, 0.2]]), tf.constant(rows), tf.constant([6, 2]))
+        slices = tf.IndexedSlices(
+            tf.constant([[0.1, -0.2], [0.3, 0.1], [0.2, 0.2]]), tf.constant(rows), tf.constant([6, 2])
+        )
         optimizers[0].apply_gradients([(slices, tables[0])])
         optimizers[1].apply_gradients([(tf.convert_to_tensor(slices), tables[1])])
     np.testing.assert_allclose(tables[0], tables[1], rtol=1e-6)
