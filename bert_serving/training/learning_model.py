@@ -18,19 +18,21 @@ from bert_serving.data.batches import LAYER_OUTPUT
 _LAYER = "transformer/layer_{}"
 
 
-def learning_classifier(classifier: Classifier, frozen_layers: int = 0) -> Classifier:
+def learning_classifier(classifier: Classifier, frozen_layers: int = 0, *, first_token: bool = True) -> Classifier:
     """The classifier with a token model for training, of the same layers and variables.
 
     Args:
         classifier: whole.
         frozen_layers: number of layers that are left out: the token model then takes rows that `with_layer_outputs` made. The
             encoder must be one that `freeze` accepts.
+        first_token: compute the last layer for [CLS] alone, where the head sees nothing else. Its dropout masks have another
+            shape then, and so other values.
 
     Returns:
         `classifier` itself where nothing can be left out.
     """
     architecture, options = classifier.encoder.architecture, classifier.options
-    sees_first = options.pooling in (Pooling.POOLER, Pooling.CLS) and not options.blocks
+    sees_first = first_token and options.pooling in (Pooling.POOLER, Pooling.CLS) and not options.blocks
     if architecture is None or architecture.shared_layers or not (sees_first or frozen_layers):
         return classifier
     network, last = classifier.encoder.layer, architecture.num_hidden_layers - 1

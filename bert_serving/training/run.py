@@ -48,6 +48,8 @@ from bert_serving.training.run_folder import AUDIT, HISTORY, LOCK, METRICS, PREP
 from bert_serving.training.strategy import create_strategy, mixed_precision
 
 _PICTURED_TEXTS = 8
+# In run.json: whether the last layer is computed for [CLS] alone where the head sees nothing else.
+_FIRST_TOKEN = "last_layer_for_first_token"
 
 
 @dataclass(frozen=True)
@@ -217,6 +219,7 @@ def _start(
         },
         "rows": {name: len(table) for name, table in splits.named().items()},
         "data_sha256": data_sha256,
+        _FIRST_TOKEN: True,
         "versions": {"bert-serving": __version__, "tensorflow": importlib.metadata.version("tensorflow")},
     }
     run.start(config, classifier.options.labels, facts)
@@ -275,7 +278,9 @@ def _fit(
     learning = None
     if not config.encoder.cache_features:
         with strategy.scope():
-            learning = learning_classifier(classifier, config.encoder.frozen_layers)
+            # Runs of earlier versions go on as they began.
+            first_token = bool(run.facts().get(_FIRST_TOKEN))
+            learning = learning_classifier(classifier, config.encoder.frozen_layers, first_token=first_token)
     fit(
         classifier,
         train=Examples(tokens["train"], targets, weights),
