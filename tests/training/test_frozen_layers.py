@@ -116,12 +116,9 @@ def test_with_equal_dropout_above_the_training_pass_is_the_same(deep, tmp_path):
     tokens, rows = kept(whole, 2, tmp_path)
     upper = learning_classifier(whole, 2)
     for part in whole.encoder.layer.layers:
-        if not part.trainable:
-            for dropout in part.submodules if part.submodules else [part]:
-                if isinstance(dropout, tf_keras.layers.Dropout):
-                    dropout.rate = 0.0
-            if isinstance(part, tf_keras.layers.Dropout):
-                part.rate = 0.0
+        for dropout in (part, *part.submodules):
+            if not part.trainable and isinstance(dropout, tf_keras.layers.Dropout):
+                dropout.rate = 0.0
     results = []
     for model, inputs in ((whole, tokens), (upper, rows)):
         for layer in whole.token_model.submodules:
@@ -153,7 +150,15 @@ def test_outputs_over_the_budget_are_kept_on_disk_and_are_equal(deep, tmp_path):
 # === Training ===
 
 
-@pytest.mark.parametrize("settings", [{}, {"class_weights": True, "padding": "fixed", "average_last_epochs": 2}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"class_weights": True},
+        pytest.param(
+            {"padding": "fixed", "average_last_epochs": 2, "mixed_precision": "bfloat16"}, marks=pytest.mark.slow
+        ),
+    ],
+)
 def test_frozen_weights_stay_bit_for_bit_and_all_others_move(settings, rows, deep, tmp_path):
     path = write_run_file(tmp_path, deep.encoder.parent, rows, epochs=2, **settings)
     trained = train(load_run_file(path, ["encoder.frozen_layers=2"]), tmp_path / "run")
@@ -182,6 +187,7 @@ def test_a_resumed_run_ends_with_the_same_weights(run_file, tmp_path):
     assert_same_weights(stopped, whole)
 
 
+@pytest.mark.slow
 def test_pairs_with_new_blocks_learn_above_frozen_layers(deep, tmp_path):
     lines = [("good", "film", "1"), ("bad", "bike", "0")] * 6
     write_tsv_file(tmp_path / "pairs.tsv", lines, ("text", "other", "label"))
