@@ -1,11 +1,12 @@
-"""Training speed: dynamic padding in length buckets, padding to 128 tokens, a plain PyTorch loop.
+"""Training speed: length buckets, the same with frozen layers, padding to 128 tokens, a plain PyTorch loop.
 
     python benchmarks/training_speed.py --data data/emotion/train.tsv \\
-        --model models/all-MiniLM-L6-v2 [--rounds 7]
+        --model models/all-MiniLM-L6-v2 [--rounds 7] [--frozen-layers 3] [--without-torch]
 
 `--model` is a Hugging Face folder; all candidates start from its weights, with batches of 32,
 AdamW, warmup, dropout and gradients clipped to a norm of 1. The PyTorch loop shuffles, pads each
-batch to its longest text, and is tokenized in advance, too. Needs torch and transformers (`pip
+batch to its longest text, and is tokenized in advance, too. Frozen layers run once, before the
+rounds: a line tells how long that took. Needs torch and transformers (`pip
 install 'bert-serving[bench]'`, or another interpreter that has them: --torch-python). Writes
 benchmarks/results/training_speed.json.
 """
@@ -19,9 +20,11 @@ from pathlib import Path
 import interleaved
 
 OURS, PADDED, TORCH = "bert-serving, length buckets", "bert-serving, padded to 128", "PyTorch, dynamic padding"
+FROZEN = "bert-serving, frozen layers"
+NAMES = (OURS, FROZEN, PADDED, TORCH)
 BATCH = 32
 LENGTH = 128
-BATCHES = {OURS: 30, PADDED: 8, TORCH: 15}
+BATCHES = {OURS: 30, FROZEN: 30, PADDED: 8, TORCH: 15}
 ROWS = 16000
 LEARNING_RATE = 1e-4
 
@@ -32,12 +35,18 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True, help="Hugging Face folder of a BERT model")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--torch-python", default=sys.executable, help="interpreter that has torch and transformers")
-    parser.add_argument("--worker", choices=(OURS, PADDED, TORCH), help=argparse.SUPPRESS)
+    parser.add_argument("--frozen-layers", type=int, default=3, help="of the candidate with frozen layers")
+    parser.add_argument("--without-torch", action="store_true", help="leave the PyTorch loop out")
+    parser.add_argument("--worker", choices=NAMES, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
-        prepare = prepare_torch if arguments.worker == TORCH else prepare_ours
-        interleaved.work(lambda: prepare(arguments.data, arguments.model, arguments.worker))
+        if arguments.worker == TORCH:
+            interleaved.work(lambda: prepare_torch(arguments.data, arguments.model, TORCH))
+        else:
+            frozen = arguments.frozen_layers if arguments.worker == FROZEN else 0
+            interleaved.work(lambda: prepare_ours(arguments.data, arguments.model, arguments.worker, frozen))
         return
+    names = [name for name in NAMES if name != TORCH or not arguments.without_torch]
     subjects = [
         interleaved.Subject(
             name,
@@ -45,13 +54,15 @@ def main() -> None:
                 arguments.torch_python if name == TORCH else sys.executable,
                 __file__,
                 *("--data", str(arguments.data), "--model", str(arguments.model), "--worker", name),
+                *("--frozen-layers", str(arguments.frozen_layers)),
             ],
         )
-        for name in (OURS, PADDED, TORCH)
+        for name in names
     ]
     result = interleaved.run(subjects, rounds=arguments.rounds)
     medians = result["medians"]
-    result["ratios"] = {name: medians[OURS] / medians[name] for name in (PADDED, TORCH)}
+    result["ratios"] = {name: medians[OURS] / medians[name] for name in names if name != OURS}
+    result["frozen_layers"] = arguments.frozen_layers
     result["machine"] = interleaved.machine()
     target = Path(__file__).parent / "results" / "training_speed.json"
     target.parent.mkdir(exist_ok=True)
@@ -67,8 +78,11 @@ def read(path: Path) -> tuple[list[str], list[str]]:
     return [row["text"] for row in rows], [row["label"] for row in rows]
 
 
-def prepare_ours(data: Path, model: Path, name: str):
+def prepare_ours(data: Path, model: Path, name: str, frozen_layers: int):
     """Keras' `fit` as `bert-serving train` calls it."""
+    import tempfile
+    import time
+
     import tensorflow as tf
     import tf_keras
 
@@ -78,15 +92,21 @@ def prepare_ours(data: Path, model: Path, name: str):
     from bert_serving.data.batches import BatchPlan, epoch_dataset
     from bert_serving.encoders.loading import load_encoder
     from bert_serving.encoders.lookup import find_encoder_folder
+    from bert_serving.observer import Observer
     from bert_serving.text.preprocessing import load_preprocessing
+    from bert_serving.training.frozen_layers import freeze, with_layer_outputs
+    from bert_serving.training.learning_model import learning_classifier
     from bert_serving.training.optimizer import create_optimizer, plan_schedule
 
     texts, values = read(data)
     labels = tuple(sorted(set(values)))
     folder = find_encoder_folder(EncoderConfig(path=model))
     tf_keras.utils.set_random_seed(0)
+    encoder = load_encoder(folder)
+    if frozen_layers:
+        freeze(encoder, frozen_layers)
     classifier = build_classifier(
-        load_encoder(folder),
+        encoder,
         load_preprocessing(folder.preprocessing),
         ClassifierOptions(labels, sequence_length=LENGTH),
     )
@@ -95,9 +115,15 @@ def prepare_ours(data: Path, model: Path, name: str):
     )
     plan = BatchPlan(BATCH, length=LENGTH if name == PADDED else None)
     rows, _ = classifier.tokenize(texts)
+    if frozen_layers:
+        started = time.perf_counter()
+        with tempfile.TemporaryDirectory() as place:
+            rows = with_layer_outputs(classifier, {"train": rows}, frozen_layers, Path(place), Observer())["train"]
+        seconds = time.perf_counter() - started
+        print(f"{frozen_layers} frozen layers on {len(texts):,} texts: {seconds:.1f} s", file=sys.stderr)
     targets = targets_of(Head.SOFTMAX, labels, values)
     schedule = plan_schedule(config, steps_per_epoch=len(texts) // BATCH, width=384, trainable=True)
-    keras_model = classifier.token_model
+    keras_model = learning_classifier(classifier, frozen_layers).token_model
     accuracy = tf_keras.metrics.SparseCategoricalAccuracy("accuracy")
     keras_model.compile(create_optimizer(schedule, config), loss_of(Head.SOFTMAX), weighted_metrics=[accuracy])
     epochs = iter(range(1, 1000))

@@ -144,7 +144,10 @@ class Classifier:
 
     @cached_property
     def _logits(self) -> tf.types.experimental.PolymorphicFunction:
-        spec = {name: tf.TensorSpec([None, None], tf.int32, name=name) for name in contract.TOKEN_INPUTS}
+        spec = {
+            name: tf.TensorSpec([None, None, *tensor.shape[2:]], tensor.dtype, name=name)
+            for name, tensor in self.token_model.input.items()
+        }
         return tf.function(
             lambda tokens: self.token_model(tokens, training=False), input_signature=[spec], autograph=False
         )

@@ -152,6 +152,9 @@ class EncoderConfig(EncoderSource):
     """fine-tune the encoder; false: freeze it, so that only the head learns"""
     sequence_length: Annotated[int, Field(ge=4)] = 128
     """maximum sequence length: longer texts are truncated to this many tokens, [CLS] and [SEP] included"""
+    frozen_layers: Annotated[int, Field(ge=0)] = 0
+    """layer freezing: the embeddings and this many Transformer layers, counted from the first, are not trained; their output for
+    each text is computed once, without dropout, and reused in every epoch; 0 trains all layers"""
     cache_tokens: bool = False
     """cache the tokenized data on disk, so that the next run on the same texts skips tokenization"""
     cache_features: bool = False
@@ -335,6 +338,19 @@ class RunConfig(RunFile):
                 for key, value, needed in required
                 if value != needed
             ]
+        if encoder.frozen_layers:
+            # A frozen encoder has no layers left to freeze; the others change the layers or the embeddings below.
+            conflicts = (
+                ("encoder.trainable", encoder.trainable, True),
+                ("training.gradual_unfreezing", training.gradual_unfreezing, None),
+                ("training.adversarial_epsilon", training.adversarial_epsilon, 0),
+            )
+            problems += [
+                f"encoder.frozen_layers is {encoder.frozen_layers}, which does not go with {key} = {json.dumps(value)}; "
+                "leave out one of them"
+                for key, value, allowed in conflicts
+                if value != allowed
+            ]
         if training.gradual_unfreezing and not encoder.trainable:
             problems.append(
                 "training.gradual_unfreezing has no meaning for a frozen encoder; leave out encoder.trainable = false"
@@ -344,14 +360,14 @@ class RunConfig(RunFile):
                 problems.append(
                     "training.gradual_unfreezing and training.adversarial_epsilon do not go together; leave out one"
                 )
-            conflicts = (
+            refused = (
                 ("encoder.trainable", not encoder.trainable),
                 ("training.strategy", training.strategy != "one_device"),
                 ("training.mixed_precision", training.mixed_precision == "float16"),
             )
             problems += [
                 f"training.adversarial_epsilon needs a trainable encoder on one device without float16; change {key} or leave it out"
-                for key, is_conflict in conflicts
+                for key, is_conflict in refused
                 if is_conflict
             ]
         return problems

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _WINDOW_BATCHES = 50
 # XLA compiles each shape once; lengths are rounded up to a multiple of this.
 XLA_LENGTH_STEP = 32
+LAYER_OUTPUT = "layer_output"
+"""model input of rows with the outputs of frozen layers, beside the mask"""
 
 
 @dataclass(frozen=True)
@@ -27,12 +29,15 @@ class TokenRows:
         types: type ids, int32 [tokens].
         offsets: start of each row, int64 [rows + 1].
         padding: id of the padding token.
+        layer_outputs: output of the encoder's frozen layers for each token, float32 [tokens, H], which a model takes in place of
+            the ids; None for a model that takes the ids.
     """
 
     words: np.ndarray
     types: np.ndarray
     offsets: np.ndarray
     padding: int = 0
+    layer_outputs: np.ndarray | None = None
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -94,12 +99,20 @@ def padded_batch(
     length_step: int = 1,
     longest: int | None = None,
 ) -> dict[str, np.ndarray]:
-    """BERT's three inputs for some rows, int32 [len(index), L]; L is `length` or the longest row's, rounded up to at most `longest`."""
+    """A model's inputs for some rows: BERT's three, int32 [len(index), L]; or layer outputs, [len(index), L, H], and the mask.
+
+    L is `length` or the longest row's, rounded up to at most `longest`.
+    """
     lengths = rows.lengths[index]
     needed = int(lengths.max()) if len(lengths) else 0
     rounded = -(-needed // length_step) * length_step
     columns = length or (rounded if longest is None else max(needed, min(rounded, longest)))
     mask = np.arange(columns) < lengths[:, None]
+    if rows.layer_outputs is not None:
+        outputs = np.zeros((*mask.shape, rows.layer_outputs.shape[1]), np.float32)
+        for row, i in enumerate(index):
+            outputs[row, : lengths[row]] = rows.layer_outputs[rows.offsets[i] : rows.offsets[i + 1]]
+        return {LAYER_OUTPUT: outputs, MASK: mask.astype(np.int32)}
     batch = {
         WORD_IDS: np.full(mask.shape, rows.padding, np.int32),
         MASK: mask.astype(np.int32),
@@ -127,8 +140,12 @@ def epoch_dataset(
             yield inputs, targets[index], weights[index]
 
     batch = plan.batch_size if plan.drop_remainder else None
+    inputs = {name: tf.TensorSpec([batch, plan.length], tf.int32) for name in TOKEN_INPUTS}
+    if rows.layer_outputs is not None:
+        width = rows.layer_outputs.shape[1]
+        inputs = {LAYER_OUTPUT: tf.TensorSpec([batch, plan.length, width], tf.float32), MASK: inputs[MASK]}
     signature = (
-        {name: tf.TensorSpec([batch, plan.length], tf.int32) for name in TOKEN_INPUTS},
+        inputs,
         tf.TensorSpec([batch, *targets.shape[1:]], targets.dtype),
         tf.TensorSpec([batch], tf.float32),
     )

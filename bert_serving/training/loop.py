@@ -62,16 +62,29 @@ def fit(
     run: RunFolder,
     strategy: tf.distribute.Strategy,
     observer: Observer,
+    learning: Classifier | None = None,
 ) -> list[dict[str, Any]]:
     """Trains the classifier, writes its best epoch's weights into the run folder, and returns the history.
 
     Training is resumed after the last checkpoint in the folder. Order of rows and dropout masks depend on seed and epoch alone,
     so that a resumed run ends with the same weights as an uninterrupted one.
 
+    Args:
+        classifier: whose weights are kept.
+        train: rows to learn from, for the token model of `learning`.
+        validation: rows that decide which epoch is the best.
+        config: how to train.
+        best_metric: name of the validation metric that decides it.
+        run: the run folder.
+        strategy: of distribution.
+        observer: told of the progress.
+        learning: the classifier as it is trained, with the same variables; None for `classifier` itself.
+
     Raises:
         TrainingError: the loss is not a finite number.
         RunFolderError: the folder cannot be written.
     """
+    learning = learning or classifier
     model = classifier.token_model
     plan = _batch_plan(config, classifier)
     steps = len(plan.order(train.rows.lengths, 0))
@@ -81,9 +94,9 @@ def fit(
     with strategy.scope():
         optimizer = create_optimizer(schedule, config)
         check_decay_exclusions(optimizer, model.trainable_variables)
-        _compile(classifier, optimizer, config)
+        _compile(learning, optimizer, config)
         if config.adversarial_epsilon:
-            model.train_step = adversarial_train_step(model, config.adversarial_epsilon)
+            learning.token_model.train_step = adversarial_train_step(learning.token_model, config.adversarial_epsilon)
         # For all variables at once: earlier checkpoints would lack those that gradual unfreezing adds later.
         optimizer._create_all_weights(model.trainable_variables)  # noqa: SLF001  Keras has no public call for it
         checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer)
@@ -95,19 +108,19 @@ def fit(
         if config.gradual_unfreezing is not None:
             unfreeze(classifier.encoder, epoch, config.gradual_unfreezing)
             with strategy.scope():
-                _compile(classifier, optimizer, config)
+                _compile(learning, optimizer, config)
         reseed_dropout(model, (config.seed, epoch))
         dataset = epoch_dataset(train.rows, train.targets, train.weights, plan, epoch)
         started = time.monotonic()
         callback = _Progress(observer, epoch, config.epochs, steps, config.batch_size)
-        result = model.fit(
+        result = learning.token_model.fit(
             dataset, epochs=epoch, initial_epoch=epoch - 1, verbose=0, callbacks=[callback], shuffle=False
         )
         seconds = time.monotonic() - started
         row = {
             "epoch": epoch,
             **{name: float(values[0]) for name, values in result.history.items()},
-            **_validate(classifier, validation),
+            **_validate(learning, validation),
             "seconds": round(seconds, 2),
             "rows_per_second": round(len(train.rows) / seconds, 1),
         }
@@ -125,7 +138,7 @@ def fit(
     if config.average_last_epochs > 1:
         epochs = [row["epoch"] for row in history[-config.average_last_epochs :]]
         assign_average(model, epochs, lambda epoch: read(checkpoint, run.checkpoint(epoch)))
-        scores = _validate(classifier, validation)
+        scores = _validate(learning, validation)
         is_better = _goodness(scores, best_metric) > _goodness(history[best - 1], best_metric)
         run.write_json(AVERAGE, {"epochs": epochs, **scores, "kept": is_better})
         observer.note(

@@ -40,12 +40,16 @@ from bert_serving.plots.training import draw_history
 from bert_serving.run_file import dump_run_file
 from bert_serving.text.normalization import find_normalization, write_normalized
 from bert_serving.training.feature_head import feature_rows, over_features
+from bert_serving.training.frozen_layers import freeze, with_layer_outputs
+from bert_serving.training.learning_model import learning_classifier
 from bert_serving.training.loading import classifier_options, load_classifier, load_run_preprocessing
 from bert_serving.training.loop import Examples, class_weights, fit
 from bert_serving.training.run_folder import AUDIT, HISTORY, LOCK, METRICS, PREPROCESSING, RunFolder
 from bert_serving.training.strategy import create_strategy, mixed_precision
 
 _PICTURED_TEXTS = 8
+# In run.json: whether the last layer is computed for [CLS] alone where the head sees nothing else.
+_FIRST_TOKEN = "last_layer_for_first_token"
 
 
 @dataclass(frozen=True)
@@ -111,10 +115,12 @@ def train(config: RunConfig, out: Path, *, resume: bool = False, observer: Obser
             run.write_config(config)
         if not run.is_complete:
             if config.encoder.cache_features:
-                learning, rows = _over_features(classifier, splits, folder, observer)
+                classifier, rows = _over_features(classifier, splits, folder, observer)
+            elif config.encoder.frozen_layers:
+                rows = _layer_outputs(classifier, tokens, config, run, observer)
             else:
-                learning, rows = classifier, tokens
-            _fit(learning, splits, rows, config, run, strategy, observer)
+                rows = tokens
+            _fit(classifier, splits, rows, config, run, strategy, observer)
         classifier = load_classifier(run)
         with observer.stage("Evaluating"):
             predictions = {
@@ -170,6 +176,8 @@ def _new_classifier(
     tf_keras.utils.set_random_seed(config.training.seed)
     with strategy.scope(), mixed_precision(config.training.mixed_precision):
         encoder = load_encoder(folder, trainable=config.encoder.trainable)
+        if config.encoder.frozen_layers:
+            freeze(encoder, config.encoder.frozen_layers)
         return build_classifier(
             encoder, load_run_preprocessing(folder.preprocessing, config), classifier_options(config, labels)
         )
@@ -211,6 +219,7 @@ def _start(
         },
         "rows": {name: len(table) for name, table in splits.named().items()},
         "data_sha256": data_sha256,
+        _FIRST_TOKEN: True,
         "versions": {"bert-serving": __version__, "tensorflow": importlib.metadata.version("tensorflow")},
     }
     run.start(config, classifier.options.labels, facts)
@@ -245,6 +254,15 @@ def _over_features(
     return over_features(classifier, np.concatenate(features)), rows
 
 
+def _layer_outputs(
+    classifier: Classifier, tokens: dict[str, TokenRows], config: RunConfig, run: RunFolder, observer: Observer
+) -> dict[str, TokenRows]:
+    """Training and validation rows with the output of the frozen layers."""
+    learned_from = {name: tokens[name] for name in ("train", "validation")}
+    with run.writable():
+        return with_layer_outputs(classifier, learned_from, config.encoder.frozen_layers, run.path, observer)
+
+
 def _fit(
     classifier: Classifier,
     splits: Splits,
@@ -257,6 +275,12 @@ def _fit(
     head, labels = classifier.options.head, classifier.options.labels
     targets = targets_of(head, labels, splits.train.labels)
     weights = class_weights(targets, len(labels)) if config.training.class_weights else None
+    learning = None
+    if not config.encoder.cache_features:
+        with strategy.scope():
+            # Runs of earlier versions go on as they began.
+            first_token = bool(run.facts().get(_FIRST_TOKEN))
+            learning = learning_classifier(classifier, config.encoder.frozen_layers, first_token=first_token)
     fit(
         classifier,
         train=Examples(tokens["train"], targets, weights),
@@ -266,6 +290,7 @@ def _fit(
         run=run,
         strategy=strategy,
         observer=observer,
+        learning=learning,
     )
 
 

@@ -166,3 +166,18 @@ def test_a_step_is_adamws():
     config = TrainingConfig(max_grad_norm=0, weight_decay=0.1)
     moved = step_of(tf.Variable([2.0, 2.0], name="kernel"), [0.5, -3.0], config)
     np.testing.assert_allclose(moved, np.array([1, -1]) + 0.1 * 2.0, atol=1e-4 + ADAM_EPSILON)
+
+
+def test_a_table_moves_as_if_its_sparse_gradient_were_dense():
+    """All rows, those of earlier batches by their momentum, as in google-research/bert."""
+    config = TrainingConfig(weight_decay=0.1)
+    tables = [tf.Variable(tf.reshape(tf.range(12.0), (6, 2)), name=f"table_{number}") for number in range(2)]
+    optimizers = [create_optimizer(Schedule(10, 0, 0.1), config) for _ in tables]
+    for rows in ([1, 4, 1], [0, 4, 4], [2, 2, 2]):
+        slices = tf.IndexedSlices(
+            tf.constant([[0.1, -0.2], [0.3, 0.1], [0.2, 0.2]]), tf.constant(rows), tf.constant([6, 2])
+        )
+        optimizers[0].apply_gradients([(slices, tables[0])])
+        optimizers[1].apply_gradients([(tf.convert_to_tensor(slices), tables[1])])
+    np.testing.assert_allclose(tables[0], tables[1], rtol=1e-6)
+    assert not np.allclose(tables[0][1], [2.0, 3.0], atol=0.1)
