@@ -78,6 +78,7 @@ def test_a_finished_run_answers_and_exports(former, answers, tmp_path):
     assert load_manifest(exported).verification.passed
 
 
+@pytest.mark.slow
 def test_an_unfinished_run_is_resumed_to_the_same_weights(former, answers):
     with pytest.warns(RenamedWarning):
         config = load_run_file(former / "unfinished" / "run.toml")
@@ -85,6 +86,7 @@ def test_an_unfinished_run_is_resumed_to_the_same_weights(former, answers):
     np.testing.assert_allclose(resumed.classifier.predict(answers["texts"]), answers["unfinished"], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_former_run_file_trains_as_then(former, answers, tmp_path):
     with pytest.warns(RenamedWarning):
         config = load_run_file(former / "finished" / "run.toml")

@@ -7,6 +7,7 @@ word pieces, `.bert_pack_inputs` packs one or two tokenized segments to any leng
 # tf.function has no annotations.
 # mypy: disable-error-code=untyped-decorator
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from tensorflow_text.python.ops.bert_tokenizer import BasicTokenizer
 
 from bert_serving import contract
 from bert_serving.errors import EncoderError
+from bert_serving.io.cache import folder_sha256
 from bert_serving.text.packing import combine_segments, pad
 from bert_serving.text.sentencepieces import TextRules, read_sentencepiece
 from bert_serving.text.vocabulary import TOKENS_BY_NAME, SpecialIds
@@ -297,7 +299,7 @@ def load_preprocessing(folder: Path, *, rewrite: Callable[[str], str] | None = N
             f"{folder}: no preprocessing SavedModel here (saved_model.pb is missing); set encoder.preprocessing"
         )
     try:
-        model = tf.saved_model.load(str(folder))
+        model = _loaded(folder)
         tokens = {name: int(value) for name, value in model.tokenize.get_special_tokens_dict().items()}
         special = SpecialIds.from_names(tokens)
     except (AttributeError, KeyError) as error:
@@ -307,3 +309,15 @@ def load_preprocessing(folder: Path, *, rewrite: Callable[[str], str] | None = N
             f"{folder}: cannot load the preprocessing SavedModel: {str(error).splitlines()[0]}"
         ) from None
     return Preprocessing(model, special, folder, rewrite)
+
+
+def _loaded(folder: Path) -> Any:
+    """The SavedModel; the same object where one with the same content was loaded from the same place just before."""
+    if tf.distribute.has_strategy():
+        return tf.saved_model.load(str(folder))  # belongs to that strategy
+    return _loaded_once(str(folder.absolute()), folder_sha256(folder))
+
+
+@functools.lru_cache(maxsize=2)
+def _loaded_once(folder: str, sha256: str) -> Any:  # noqa: ARG001  the digest is part of the key
+    return tf.saved_model.load(folder)

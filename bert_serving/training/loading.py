@@ -16,8 +16,12 @@ from bert_serving.text.preprocessing import Preprocessing, load_preprocessing
 from bert_serving.training.run_folder import RunFolder
 
 
-def load_classifier(run: RunFolder) -> Classifier:
+def load_classifier(run: RunFolder, *, preprocessing: Preprocessing | None = None) -> Classifier:
     """The classifier of a complete run, with the best epoch's weights and its scaling, in float32 on one device.
+
+    Args:
+        run: the run's folder.
+        preprocessing: the run's, where it is loaded already.
 
     Raises:
         RunFolderError: the run is not complete, or its files are damaged.
@@ -29,7 +33,7 @@ def load_classifier(run: RunFolder) -> Classifier:
         check_harmless(run.preprocessing)
     encoder = _encoder_of(run, config)
     options = dataclasses.replace(classifier_options(config, run.labels()), scaling=run.scaling())
-    classifier = build_classifier(encoder, load_run_preprocessing(run.preprocessing, config), options)
+    classifier = build_classifier(encoder, preprocessing or load_run_preprocessing(run.preprocessing, config), options)
     try:
         assign_weights(classifier.token_model, read_safetensors(run.weights))
     except EncoderError as error:

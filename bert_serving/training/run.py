@@ -39,6 +39,7 @@ from bert_serving.plots import results as result_plots
 from bert_serving.plots.training import draw_history
 from bert_serving.run_file import dump_run_file
 from bert_serving.text.normalization import find_normalization, write_normalized
+from bert_serving.text.preprocessing import Preprocessing
 from bert_serving.training.feature_head import feature_rows, over_features
 from bert_serving.training.frozen_layers import freeze, with_layer_outputs
 from bert_serving.training.learning_model import learning_classifier
@@ -98,6 +99,7 @@ def train(config: RunConfig, out: Path, *, resume: bool = False, observer: Obser
                 preprocessing=run.preprocessing if resume else _normalized(folder, config, Path(workshop)),
             )
             classifier = _new_classifier(config, labels, folder, strategy)
+            preprocessing = _to_keep(classifier.preprocessing, run, config)
         with observer.stage("Tokenizing"):
             tokenized = {
                 name: classifier.tokenize(table.texts, table.pairs, cache=config.encoder.cache_tokens)
@@ -121,7 +123,7 @@ def train(config: RunConfig, out: Path, *, resume: bool = False, observer: Obser
             else:
                 rows = tokens
             _fit(classifier, splits, rows, config, run, strategy, observer)
-        classifier = load_classifier(run)
+        classifier = load_classifier(run, preprocessing=preprocessing)
         with observer.stage("Evaluating"):
             predictions = {
                 name: probabilities(config.head.kind, tf.constant(classifier.predict_tokens(tokens[name]))).numpy()
@@ -181,6 +183,13 @@ def _new_classifier(
         return build_classifier(
             encoder, load_run_preprocessing(folder.preprocessing, config), classifier_options(config, labels)
         )
+
+
+def _to_keep(preprocessing: Preprocessing, run: RunFolder, config: RunConfig) -> Preprocessing | None:
+    """The preprocessing for the trained classifier; None where it belongs to a strategy or a temporary folder."""
+    if config.training.strategy != "one_device" or config.encoder.normalizer is not None:
+        return None
+    return dataclasses.replace(preprocessing, folder=run.preprocessing)
 
 
 def _normalized(folder: EncoderFolder, config: RunConfig, workshop: Path) -> Path:

@@ -81,6 +81,7 @@ def test_a_run_with_other_data_keeps_its_column_names(trained, rows, bert_servin
 # === An encoder ===
 
 
+@pytest.mark.slow
 def test_one_file_is_divided_by_label_and_seed(encoder_folder, data, bert_serving):
     arguments = ("map", encoder_folder, "--data", data, "--method", "pca", "--pooling", "cls", "--json")
     found = json_of(bert_serving(*arguments))

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support import tiny
+from support.cases import slow_but
 
 from bert_serving.config import load_run_file
 from bert_serving.contract import Scaling
@@ -106,7 +107,7 @@ def test_files_columns_and_a_second_model_are_taken(noisy, exported, sliced, ber
     assert {each["name"] for each in found["slices"] if each["group"] == "cut"} <= {"read whole", "cut at 16 tokens"}
 
 
-@pytest.mark.parametrize("protocol", ["grpc", "http"])
+@pytest.mark.parametrize("protocol", slow_but(["grpc", "http"], kept=["http"]))
 def test_a_server_is_reported_as_the_export_behind_it(protocol, served, exported, run_file, bert_serving, tmp_path):
     test = run_file.parent / "test.tsv"
     ended = bert_serving("report", served[protocol], "--data", test, "--labels", "blame,praise")
@@ -197,6 +198,7 @@ def test_a_calibrated_run_is_calibrated_again_from_its_logits(run, bert_serving)
     assert json.loads((run / "calibration.json").read_text()) == first
 
 
+@pytest.mark.slow
 def test_an_exponent_is_carried_into_every_answer(run, monkeypatch, tmp_path):
     texts = ["good film", "bad bike", "the wheel is not very good"]
     folder = RunFolder(run)

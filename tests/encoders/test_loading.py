@@ -14,6 +14,7 @@ from official.legacy.bert import configs
 from official.modeling import tf_utils
 from official.nlp.modeling import models
 from official.nlp.tools import export_tfhub_lib
+from support.cases import slow_but
 from support.other_encoders import write_bag_of_words
 from support.tiny import POSITIONS, VOCABULARY
 
@@ -268,7 +269,7 @@ def test_cached_variables_that_do_not_fit_are_told_in_one_line(encoder_folder, t
     assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("activation", slow_but(ACTIVATIONS, kept=list(ACTIVATIONS)[:1]))
 def test_an_official_encoder_becomes_a_keras_network_with_its_activation(official, activation):
     folder = official[activation]
     loaded = load_encoder(folder)

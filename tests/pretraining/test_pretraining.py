@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from support.cases import slow_but
 from support.hugging_face_folders import write_fine_tuned
 from support.tiny import VOCABULARY
 
@@ -210,7 +211,7 @@ def test_a_vocabulary_that_is_not_there_is_told_before_anything_starts(tmp_path,
         assert ended.err.strip().endswith("absent.txt: no such vocabulary; `bert-serving vocabulary` learns one")
 
 
-@pytest.mark.parametrize("width", [4, 10, 64])
+@pytest.mark.parametrize("width", slow_but([4, 10, 64], kept=[10]))
 def test_between_sinusoids_a_step_is_the_same_from_every_position(tmp_path, width):
     (tmp_path / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n", "utf-8")
     config = StartConfig(

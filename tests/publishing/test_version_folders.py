@@ -28,8 +28,8 @@ from bert_serving.publishing.published_versions import published_numbers, publis
 from bert_serving.publishing.rollout.rollout import Rollout
 from bert_serving.publishing.rollout.server_group import ServerGroup
 from bert_serving.publishing.storage.location import Location, open_location
+from bert_serving.saved_model.options import free_version
 from bert_serving.saved_model.versions import latest_version
-from bert_serving.saved_model.writer import _free_version
 
 SYNC = ROOT / "k8s" / "base" / "sync" / "sync.sh"
 CONFIG = """model_config_list {{ config {{ name: "m" base_path: "{}" model_platform: "tensorflow" }} }}
@@ -81,9 +81,9 @@ def all_agree(kinds):
         taken = {version_number(name) for name in kinds} - {None}
         if max(taken, default=0) == HIGHEST_VERSION:
             with pytest.raises(ExportError, match="not a positive integer up to"):
-                _free_version(folder, None)
+                free_version(folder, None)
         else:
-            assert _free_version(folder, None) == max(taken, default=0) + 1
+            assert free_version(folder, None) == max(taken, default=0) + 1
         target = publication.PublicationTarget(open_location(str(folder.parent)), "m", 1)
         if not served:
             assert publication.published_baseline(target) is None
@@ -261,7 +261,7 @@ def test_a_version_that_no_server_reads_is_not_published(version, tmp_path):
     with pytest.raises(PublishError, match=f"version {version} is not a positive integer up to"):
         publication.publication_target(write_export(tmp_path / "1"), open_location(str(tmp_path)), version=version)
     with pytest.raises(ExportError, match=f"version {version} is not a positive integer up to"):
-        _free_version(tmp_path, version)
+        free_version(tmp_path, version)
 
 
 def test_the_next_version_after_a_padded_folder_is_published(tmp_path):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from support.cases import slow_but
 
 from bert_serving import contract
 from bert_serving.classifier import ClassifierOptions, build_classifier
@@ -22,6 +23,15 @@ LABELS = {
     Head.REGRESSION: (),
 }
 CASES = [(head, False) for head in Head] + [(Head.SOFTMAX, True), (Head.REGRESSION, True)]
+
+BY_GRAPH = slow_but(
+    [(*case, graph) for case in CASES for graph in Graph],
+    kept=[
+        *((*case, Graph.RAGGED) for case in CASES),
+        (Head.SOFTMAX, False, Graph.PADDED),
+        (Head.SOFTMAX, True, Graph.TRIMMED),
+    ],
+)
 
 
 @pytest.fixture(scope="module")
@@ -77,8 +87,7 @@ def forms(specifications):
     return {name: (value.dtype, value.shape.as_list()) for name, value in specifications.items()}
 
 
-@pytest.mark.parametrize("graph", list(Graph))
-@pytest.mark.parametrize(("head", "pairs"), CASES)
+@pytest.mark.parametrize(("head", "pairs", "graph"), BY_GRAPH)
 def test_names_dtypes_and_shapes_are_those_of_the_contract(head, pairs, graph, make):
     _, signatures = make(head, pairs, graph)
     classes = max(len(LABELS[head]), 1)
@@ -113,8 +122,7 @@ def test_names_dtypes_and_shapes_are_those_of_the_contract(head, pairs, graph, m
     assert found == expected
 
 
-@pytest.mark.parametrize("graph", list(Graph))
-@pytest.mark.parametrize(("head", "pairs"), CASES)
+@pytest.mark.parametrize(("head", "pairs", "graph"), BY_GRAPH)
 def test_a_signature_names_the_labels_in_order_and_the_head(head, pairs, graph, make):
     _, signatures = make(head, pairs, graph)
     for texts in ([], [b""], [b"x", b"y"]):
@@ -125,8 +133,7 @@ def test_a_signature_names_the_labels_in_order_and_the_head(head, pairs, graph, 
 
 
 @pytest.mark.parametrize("size", [0, 1, 7])
-@pytest.mark.parametrize("graph", list(Graph))
-@pytest.mark.parametrize(("head", "pairs"), CASES)
+@pytest.mark.parametrize(("head", "pairs", "graph"), BY_GRAPH)
 def test_every_size_of_batch_is_answered_as_the_model_in_memory_does(head, pairs, graph, size, make):
     classifier, signatures = make(head, pairs, graph)
     rows = [b"good film", b"", b"the bike is not very good", b"wheel " * 40, "漢字 good".encode(), b"bad", b"x"][:size]

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from support.cases import slow_but
 from support.paths import ROOT
 from tensorflow_serving.apis import prediction_log_pb2
 
@@ -252,7 +253,7 @@ def test_a_version_folder_holds_what_the_contract_names(exported):
     assert manifest.versions["tensorflow"] == tf.__version__
 
 
-@pytest.mark.parametrize("graph", list(Graph))
+@pytest.mark.parametrize("graph", slow_but(Graph, kept=[Graph.RAGGED]))
 def test_an_export_moved_elsewhere_answers_as_the_model_in_memory(graph, trained, export, tmp_path):
     original = export(base=tmp_path / "built", graph=graph)
     moved = shutil.copytree(original, tmp_path / "elsewhere" / "12")

@@ -62,6 +62,7 @@ def test_the_kept_weights_have_the_score_that_is_told(averaged):
     assert score == pytest.approx(min(told), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_mean_that_is_no_better_than_the_best_epoch_is_not_kept(config, averaged, tmp_path, monkeypatch):
     calls, score = [], loop.validation_scores
 

@@ -125,6 +125,7 @@ def test_another_seed_gives_another_run(make, whole, tmp_path):
 # === Interrupted and resumed ===
 
 
+@pytest.mark.slow
 def test_a_run_stopped_in_an_epoch_ends_like_one_that_was_not(config, whole, unfinished, tmp_path):
     shutil.copytree(unfinished, tmp_path / "run")
     run = RunFolder(tmp_path / "run")
@@ -421,6 +422,7 @@ def assert_close(run: RunFolder, single: RunFolder, tolerance: float) -> None:
     assert theirs[-1]["val_loss"] < theirs[0]["val_loss"] - 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("override", "tolerance"),
     [

@@ -76,6 +76,7 @@ def test_tokenizer_json_gives_the_same_ids_as_its_model(tmp_path, model):
     assert rows(other, tmp_path / "other") == rows(alone, tmp_path / "alone")
 
 
+@pytest.mark.slow
 def test_the_pieces_of_tokenizer_json_count_where_the_model_differs(tmp_path, model):
     proto = sentencepiece_model_pb2.ModelProto.FromString(model)
     proto.pieces[8].piece, proto.pieces[9].piece = proto.pieces[9].piece, proto.pieces[8].piece

@@ -3,6 +3,7 @@
 import functools
 import json
 import tempfile
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -185,8 +186,11 @@ def _folders(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-# Characters that both sides' tables of Unicode know.
-_CHARACTERS = st.characters(max_codepoint=0xFFFF, exclude_categories=("Cs", "Cn", "Co"))
+# Characters that both sides' tables of Unicode know, and in one category: U+1885 was a letter up to Unicode 8, as it is in
+# transformers' tokenizers, and is an accent since, as it is in TensorFlow.
+_CHARACTERS = st.characters(max_codepoint=0xFFFF, exclude_categories=("Cs", "Cn", "Co")).filter(
+    lambda letter: unicodedata.ucd_3_2_0.category(letter) in ("Cn", unicodedata.category(letter))
+)
 _TEXTS = st.lists(
     st.lists(st.sampled_from([*WORDS, *SPECIAL, " ", "\t", "[E1]", "GOOD", "CAF\u00c9", "e\u0301"]) | _CHARACTERS).map(
         "".join

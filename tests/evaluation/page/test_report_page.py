@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+from support.cases import slow_but
 from support.hostile import HOSTILE
 from support.predictions import EVERY_KIND, NAMES, classified, measured, table
 
@@ -158,7 +159,7 @@ def test_hostile_texts_labels_and_columns_stay_text():
         json.loads(block)
 
 
-@pytest.mark.parametrize("classes", [2, 77])
+@pytest.mark.parametrize("classes", slow_but([2, 77], kept=[77]))
 def test_a_page_of_25000_long_reviews_is_small(classes, tmp_path):
     random = np.random.default_rng(0)
     y_true = random.integers(0, classes, 25_000)

@@ -248,6 +248,7 @@ def test_auto_tries_int8_where_every_server_has_its_operation(export, monkeypatc
     ]
 
 
+@pytest.mark.slow
 def test_auto_leaves_out_a_precision_that_is_refused_and_says_why(export):
     notes = Notes()
     folder = export(notes, precision=Precision.AUTO, max_mean_probability_difference=1e-5)
