@@ -102,7 +102,9 @@ def test_a_call_beyond_the_limit_is_refused_in_the_words_of_tensorflow_serving(b
 def test_the_shipped_server_answers_two_hundred_requests_at_once(base, tmp_path, threads, answered):
     text = re.search(r"^CMD (\[.*\])", (SERVING / "Dockerfile").read_text().replace("\\\n", ""), re.MULTILINE)[1]
     arguments = [each.replace("/config/", f"{SERVING}/") for each in json.loads(text)]
-    arguments = [each for each in arguments if not each.startswith(("--port", "--rest", "--model_config"))]
+    arguments = [
+        each for each in arguments if not each.startswith(("--port", "--rest", "--model_config", "--monitoring"))
+    ]
     shipped = parse_flags([*arguments, f"--model_base_path={base}", "--model_name=texts"]).options
     changed = {"port": 0, "metrics_path": None} | ({} if threads is None else {"grpc_max_threads": threads})
     options = ServerOptions(**(vars(shipped) | changed))

@@ -55,7 +55,7 @@ def export(
             help="Largest loss of the head's metric (accuracy) on labeled validation rows that is not refused.",
             min=0,
             max=1,
-            show_default="export.max_metric_loss of the run file, or 0.01 in bfloat16 and int8",
+            show_default="that of the run file, or 0.01 in bfloat16 and int8",
         ),
     ] = None,
     max_log_loss_increase: Annotated[
@@ -63,7 +63,7 @@ def export(
         typer.Option(
             help="Largest increase of the log loss on labeled validation rows that is not refused, in nats.",
             min=0,
-            show_default="export.max_log_loss_increase of the run file, or 0.02 in bfloat16 and int8",
+            show_default="that of the run file, or 0.02 in bfloat16 and int8",
         ),
     ] = None,
     max_mean_probability_difference: Annotated[
@@ -71,7 +71,7 @@ def export(
         typer.Option(
             help="Largest mean difference of a probability that is not refused.",
             min=0,
-            show_default="export.max_mean_probability_difference of the run file, or 0.02 in bfloat16 and int8",
+            show_default="that of the run file, or 0.02 in bfloat16 and int8",
         ),
     ] = None,
     max_probability_difference: Annotated[
@@ -79,7 +79,7 @@ def export(
         typer.Option(
             help="Largest difference of a probability in any text that is not refused.",
             min=0,
-            show_default="export.max_probability_difference of the run file, or 1e-5 in float32",
+            show_default="that of the run file, or 1e-5 in float32",
         ),
     ] = None,
     max_label_change_rate: Annotated[
@@ -88,7 +88,7 @@ def export(
             help="Largest fraction of validation rows with another label that is not refused.",
             min=0,
             max=1,
-            show_default="export.max_label_change_rate of the run file, or 0.002 in float32",
+            show_default="that of the run file, or 0.002 in float32",
         ),
     ] = None,
     sequence_length: Annotated[
