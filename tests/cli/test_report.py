@@ -39,7 +39,7 @@ def noisy(encoder_folder, rows, tmp_path_factory) -> Path:
     """A finished run with validation rows that no model gets all right."""
     folder = tmp_path_factory.mktemp("noisy")
     spoilt = [(text, {"praise": "blame", "blame": "praise"}[label]) for text, label in rows[40:43]]
-    run_file = tiny.write_run_file(folder, encoder_folder, rows[:40] + spoilt + rows[43:], epochs=2)
+    run_file = tiny.write_run_file(folder, encoder_folder, rows[:40] + spoilt + rows[43:], seed=11)
     train(load_run_file(run_file), folder / "noisy run")
     return folder / "noisy run"
 
