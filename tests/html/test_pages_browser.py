@@ -39,7 +39,7 @@ def page_path(tmp_path_factory: pytest.TempPathFactory):
     )
     sections = (
         Section("Figures", (Facts([("rows", "68")]), Paragraph(HOSTILE[1]), Bars([("majority", 0.5, "0.5")]))),
-        Section("Verdicts", (Verdicts([Verdict("fix", HOSTILE[0], "Look.", small), Verdict("good", "fine")]),)),
+        Section("Verdicts", (Verdicts([Verdict("fix", HOSTILE[0], "Look.", small), Verdict("ok", "fine")]),)),
         Section("Table", (SortableTable(columns, rows, caption="All rows"),)),
         Section("Matrix", (Matrix(LABELS, counts, "true label", "predicted label", cells),)),
         Section("Pieces", (Pieces([("un", None), ("##do", -0.5), (HOSTILE[0], 0.7)]),)),
