@@ -117,7 +117,7 @@ def test_an_explanation(name, run, bert_serving, browser, tmp_path):  # noqa: F8
     ended = bert_serving("explain", run, text, "--page", "explain.html", "--png", "explain.png")
     assert (ended.status, ended.err) == (0, "")
     page = opened(browser, tmp_path / "explain.html", charts=0)
-    assert "".join(page.texts("#section-1 > p.pieces .piece")) == text.replace(" ", "")
+    assert "".join(page.texts("[id^=section-] > p.pieces .piece")) == text.replace(" ", "")
     assert len(page.all(".bars li")) == CLASSES[name]
     assert (tmp_path / "explain.png").stat().st_size > 5_000
     assert page.console() == []
