@@ -29,7 +29,7 @@ from bert_serving.model_server.server import ServerThread
 
 MODEL = "half_plus_two"
 TF1_MODEL = "half_plus_two_tf1"
-TF1_MODEL_IN_A_SESSION = "half_plus_three"
+TF1_MODEL_WITH_AN_ASSET = "half_plus_three"
 
 
 # "host:8500,http://host:8501": ask a stock server instead, started with what `python tests/support/serving_models.py FOLDER` writes.
@@ -59,7 +59,7 @@ def server(request, tmp_path_factory):
             ModelConfig(MODEL, base / MODEL, VersionPolicy(latest=2), labels={"stable": 123}),
             ModelConfig("texts", base / "texts"),
             ModelConfig(TF1_MODEL, base / TF1_MODEL),
-            ModelConfig(TF1_MODEL_IN_A_SESSION, base / TF1_MODEL_IN_A_SESSION),
+            ModelConfig(TF1_MODEL_WITH_AN_ASSET, base / TF1_MODEL_WITH_AN_ASSET),
             ModelConfig("broken", base / "broken"),
         ],
         batching=request.param,
@@ -302,8 +302,7 @@ def test_requests_at_the_same_time_each_get_their_own_answer(prediction):
 # === A graph of TensorFlow 1 ===
 
 
-# TensorFlow 2 can import the graph of the first, not that of the second.
-both_models = pytest.mark.parametrize(("name", "offset"), [(TF1_MODEL, 2.0), (TF1_MODEL_IN_A_SESSION, 3.0)])
+both_models = pytest.mark.parametrize(("name", "offset"), [(TF1_MODEL, 2.0), (TF1_MODEL_WITH_AN_ASSET, 3.0)])
 
 
 @both_models
@@ -334,7 +333,7 @@ def test_a_model_of_tensorflow_1_answers_over_rest(http, name, offset):
 
 # What tensorflow_model_server_test.py of TensorFlow Serving expects of two models in one configuration.
 @pytest.mark.parametrize(
-    ("name", "version", "expected"), [(TF1_MODEL, 123, 3.0), (TF1_MODEL_IN_A_SESSION, 123, 4.0), (MODEL, 124, 4.0)]
+    ("name", "version", "expected"), [(TF1_MODEL, 123, 3.0), (TF1_MODEL_WITH_AN_ASSET, 123, 4.0), (MODEL, 124, 4.0)]
 )
 def test_the_models_of_one_configuration_answer_side_by_side(prediction, models, http, name, version, expected):
     answer = prediction.Predict(predict_request({"x": floats(2.0)}, name=name, output_filter=["y"]))
@@ -347,13 +346,13 @@ def test_the_models_of_one_configuration_answer_side_by_side(prediction, models,
 
 
 @ours
-def test_a_wrong_input_of_a_model_in_a_session_is_refused_with_its_reason(prediction):
-    wrong = predict_request({"x": ["a"]}, name=TF1_MODEL_IN_A_SESSION)
+def test_a_wrong_input_of_a_model_of_tensorflow_1_is_refused_with_its_reason(prediction):
+    wrong = predict_request({"x": ["a"]}, name=TF1_MODEL_WITH_AN_ASSET)
     assert refused(prediction.Predict, wrong) == (
         "INVALID_ARGUMENT",
         "Expects arg[0] to be float but string is provided",
     )
-    request = classify_request([1.0], signature="classify_x_to_y", name=TF1_MODEL_IN_A_SESSION)
+    request = classify_request([1.0], signature="classify_x_to_y", name=TF1_MODEL_WITH_AN_ASSET)
     request.input.example_list.examples[0].features.feature["x"].float_list.value.append(2.0)
     code, text = refused(prediction.Classify, request)
     assert (code, "Key: x" in text) == ("INVALID_ARGUMENT", True)
@@ -1066,7 +1065,7 @@ def test_health_tells_life_from_readiness(http):
             MODEL: {"124": "AVAILABLE", "123": "AVAILABLE"},
             "texts": {"1": "AVAILABLE"},
             TF1_MODEL: {"123": "AVAILABLE"},
-            TF1_MODEL_IN_A_SESSION: {"123": "AVAILABLE"},
+            TF1_MODEL_WITH_AN_ASSET: {"123": "AVAILABLE"},
             "broken": {"7": "END"},
         },
     }

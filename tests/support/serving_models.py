@@ -213,6 +213,19 @@ def write_arithmetic(folder: Path, offset: float = 2.0) -> Path:
     return folder
 
 
+def _signatures_of_tf1(examples, x, y):
+    """A signature for each method."""
+    from tensorflow.compat import v1
+
+    info, make = v1.saved_model.build_tensor_info, v1.saved_model.build_signature_def
+    given = {"inputs": info(examples)}
+    return {
+        "serving_default": make({"x": info(x)}, {"y": info(y)}, "tensorflow/serving/predict"),
+        "regress_x_to_y": make(given, {"outputs": info(y)}, "tensorflow/serving/regress"),
+        "classify_x_to_y": make(given, {"scores": info(y)}, "tensorflow/serving/classify"),
+    }
+
+
 def write_half_plus_two_of_tf1(folder: Path) -> Path:
     """The half_plus_two of TensorFlow Serving's own tests: a graph of TensorFlow 1, with a signature for each method.
 
@@ -220,19 +233,13 @@ def write_half_plus_two_of_tf1(folder: Path) -> Path:
     """
     from tensorflow.compat import v1
 
-    info, make = v1.saved_model.build_tensor_info, v1.saved_model.build_signature_def
     with v1.Graph().as_default(), v1.Session() as session:
         examples = v1.placeholder(tf.string, [None], name="tf_example")
         x = tf.identity(tf.io.parse_example(examples, EXAMPLE_FEATURES)["x"], name="x")
         half, two = v1.Variable(0.5, name="a", use_resource=True), v1.Variable(2.0, name="b", use_resource=True)
         y = tf.add(half * x, two, name="y")
         session.run(v1.global_variables_initializer())
-        given = {"inputs": info(examples)}
-        signatures = {
-            "serving_default": make({"x": info(x)}, {"y": info(y)}, "tensorflow/serving/predict"),
-            "regress_x_to_y": make(given, {"outputs": info(y)}, "tensorflow/serving/regress"),
-            "classify_x_to_y": make(given, {"scores": info(y)}, "tensorflow/serving/classify"),
-        }
+        signatures = _signatures_of_tf1(examples, x, y)
         builder = v1.saved_model.Builder(str(folder))
         builder.add_meta_graph_and_variables(session, ["serve"], signatures)
         builder.save()
@@ -242,11 +249,10 @@ def write_half_plus_two_of_tf1(folder: Path) -> Path:
 def write_half_plus_three_of_tf1(folder: Path) -> Path:
     """The half_plus_three of TensorFlow Serving's own tests: reference variables, an asset, and an initializer.
 
-    The initializer assigns the asset's path to a variable, which TensorFlow 2 cannot import.
+    The initializer assigns the asset's path to a variable. TensorFlow 2 imports this one; it fails on the original.
     """
     from tensorflow.compat import v1
 
-    info, make = v1.saved_model.build_tensor_info, v1.saved_model.build_signature_def
     with tempfile.TemporaryDirectory() as assets, v1.Graph().as_default(), v1.Session() as session:
         asset = Path(assets) / "foo.txt"
         asset.write_text("asset-file-contents", "utf-8")
@@ -259,12 +265,7 @@ def write_half_plus_three_of_tf1(folder: Path) -> Path:
         filename = v1.Variable(str(asset), name="filename_tensor", trainable=False, collections=[], use_resource=False)
         initializer = tf.group(filename.assign(path))
         session.run([v1.global_variables_initializer(), filename.initializer])
-        given = {"inputs": info(examples)}
-        signatures = {
-            "serving_default": make({"x": info(x)}, {"y": info(y)}, "tensorflow/serving/predict"),
-            "regress_x_to_y": make(given, {"outputs": info(y)}, "tensorflow/serving/regress"),
-            "classify_x_to_y": make(given, {"scores": info(y)}, "tensorflow/serving/classify"),
-        }
+        signatures = _signatures_of_tf1(examples, x, y)
         builder = v1.saved_model.Builder(str(folder))
         builder.add_meta_graph_and_variables(
             session,

@@ -1,7 +1,6 @@
 """SavedModels of TensorFlow 1 in a session, as TensorFlow Serving runs them.
 
-TensorFlow 2 imports their graph into functions, which fails for some, such as those that assign a
-variable of one shape to another in their initializer.
+TensorFlow 2 imports their graph into functions, which fails for some.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.core.protobuf import config_pb2
 
 Functions = dict[str, Callable[..., Mapping[str, tf.Tensor]]]
 
@@ -40,10 +40,11 @@ def load_in_session(path: Path, tags: Sequence[str]) -> tuple[Any, Functions]:
 
 def _callable(session: Any, signature: Any) -> Callable[..., Mapping[str, tf.Tensor]]:
     inputs, outputs = list(signature.inputs), list(signature.outputs)
-    # Unlike session.run it leaves it to the operations which shapes fit, as TensorFlow Serving does.
-    run = session.make_callable(
-        [signature.outputs[name].name for name in outputs], [signature.inputs[name].name for name in inputs]
+    options = config_pb2.CallableOptions(
+        feed=[signature.inputs[name].name for name in inputs], fetch=[signature.outputs[name].name for name in outputs]
     )
+    # Unlike session.run and make_callable it leaves it to the operations which shapes fit, as TensorFlow Serving does.
+    run = session._make_callable_from_options(options)  # noqa: SLF001  no public call does
 
     def call(**tensors: tf.Tensor) -> dict[str, tf.Tensor]:
         arrays = run(*(tensors[name].numpy() for name in inputs))
