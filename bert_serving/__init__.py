@@ -3,4 +3,4 @@
 The package is imported without TensorFlow; modules that need it import it themselves.
 """
 
-__version__ = "0.1.0"
+from bert_serving.version import __version__ as __version__

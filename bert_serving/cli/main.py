@@ -11,7 +11,6 @@ from typing import Any
 import typer
 from rich.markup import escape
 
-from bert_serving import __version__
 from bert_serving.cli.analysis.explain import explain
 from bert_serving.cli.analysis.report import report
 from bert_serving.cli.data.explore import explore
@@ -39,6 +38,8 @@ from bert_serving.cli.training.evaluate import evaluate
 from bert_serving.cli.training.pretrain import pretrain
 from bert_serving.cli.training.train import train
 from bert_serving.errors import BertServingError, RenamedWarning, RunFileError, VerificationError, exit_status
+from bert_serving.extras import names_missing_extra
+from bert_serving.version import __version__
 
 _INTERRUPTED = 130
 # Former names of options and their present names, by command.
@@ -101,7 +102,7 @@ def main() -> None:
     warnings.showwarning = _show_warning
     warnings.filterwarnings("always", category=RenamedWarning)
     try:
-        app(_with_new_options(sys.argv[1:]), prog_name="bert-serving")
+        names_missing_extra(app)(_with_new_options(sys.argv[1:]), prog_name="bert-serving")
     except (RunFileError, VerificationError) as error:
         # Several problems: one line each, so that all can be fixed at once.
         subject = str(error).removesuffix("; ".join(error.problems))

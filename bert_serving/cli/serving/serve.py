@@ -8,7 +8,8 @@ def serve(context: typer.Context) -> None:
     try:
         from bert_serving.model_server.__main__ import main
     except ModuleNotFoundError as error:
-        from bert_serving.errors import InputError
+        from bert_serving.extras import missing_extra
 
-        raise InputError(f"the server needs {error.name}; pip install 'bert-serving[server]'") from None
+        # It does without what trains and exports: the extra that has TensorFlow would be more than it needs.
+        raise missing_extra(error, "the server", "server") or error from None
     raise typer.Exit(main(context.args))
