@@ -1,9 +1,8 @@
 """Extras: packages that only some commands and functions need, and what is said where one is missing."""
 
-import functools
+import contextlib
 import importlib.util
-from collections.abc import Callable, Mapping, Sequence
-from typing import ParamSpec, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
 
 from bert_serving.errors import InputError, MissingExtraError
 
@@ -13,16 +12,13 @@ MODULES: Mapping[str, tuple[str, ...]] = {
         *("safetensors", "scipy", "sentencepiece", "setuptools", "sklearn", "tensorflow", "tensorflow_hub"),
         *("tensorflow_serving", "tensorflow_text", "tf_keras", "yaml"),
     ),
-    "server": ("grpc_health", "grpc_reflection", "h11", "prometheus_client", "starlette", "uvicorn", "uvloop"),
+    "server": ("grpc_health", "grpc_reflection", "prometheus_client", "starlette", "uvicorn", "uvloop"),
     "report": ("altair", "cleanlab", "datasketch", "jinja2", "vl_convert"),
     "map": ("umap",),
     "hub": ("huggingface_hub",),
     "publish": ("fsspec", "gcsfs", "s3fs"),
 }
-"""top-level modules by the extra of setup.cfg that installs them; the base package installs all others"""
-
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
+"""top-level modules by the extra of setup.cfg that installs them; all other ones are there in the base package"""
 
 
 def require(what: str, modules: Sequence[str], extra: str) -> None:
@@ -41,45 +37,33 @@ def require(what: str, modules: Sequence[str], extra: str) -> None:
         raise InputError(f"{what} need {', '.join(modules)}; missing: {', '.join(missing)}; {_advice(extra)}")
 
 
-def missing_extra(error: ImportError, what: str = "this", extra: str | None = None) -> MissingExtraError | None:
-    """What to say of an import that failed because an extra is not installed.
+@contextlib.contextmanager
+def naming_extras(what: str = "this", extra: str | None = None) -> Iterator[None]:
+    """Names the extra that has a module, where its import fails; around statements, or as a decorator.
 
     Args:
-        error: what was raised.
-        what: what was to be done, such as "the server".
-        extra: the extra to name; None for the one that has the module.
+        what: what needs the module, such as "bert-serving train".
+        extra: the extra to name for the modules of `tensorflow`, which it has, too; None for `tensorflow`.
 
-    Returns:
-        None for a module that no extra has, or that is installed and failed for another reason.
+    Raises:
+        MissingExtraError: instead of the ImportError of a module of an extra that is not installed.
+
+    Example:
+        >>> with naming_extras("the map"):
+        ...     import umap
     """
-    module = (error.name or "").partition(".")[0]
-    found = next((extra for extra, modules in MODULES.items() if module in modules), None)
-    if found is None or importlib.util.find_spec(module) is not None:
-        return None
-    return MissingExtraError(f"{what} needs {module}, which is not installed; {_advice(extra or found)}", name=module)
-
-
-def names_missing_extra(function: Callable[_P, _T]) -> Callable[_P, _T]:
-    """Makes a function say which extra it needs, where one is not installed.
-
-    Args:
-        function: raises ImportError then.
-
-    Returns:
-        the function, which raises MissingExtraError instead.
-    """
-
-    @functools.wraps(function)
-    def call(*arguments: _P.args, **options: _P.kwargs) -> _T:
-        try:
-            return function(*arguments, **options)
-        except ImportError as error:
-            advice = missing_extra(error)
-            if advice is None:
-                raise
-            raise advice from error
-
-    return call
+    try:
+        yield
+    except ImportError as error:
+        module = (error.name or "").partition(".")[0]
+        found = next((name for name, modules in MODULES.items() if module in modules), None)
+        # A module that is there failed for another reason.
+        if found is None or importlib.util.find_spec(module) is not None:
+            raise
+        chosen = extra if extra and found == "tensorflow" else found
+        raise MissingExtraError(
+            f"{what} needs {module}, which is not installed; {_advice(chosen)}", name=module
+        ) from error
 
 
 def _advice(extra: str) -> str:

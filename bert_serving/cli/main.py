@@ -38,7 +38,7 @@ from bert_serving.cli.training.evaluate import evaluate
 from bert_serving.cli.training.pretrain import pretrain
 from bert_serving.cli.training.train import train
 from bert_serving.errors import BertServingError, RenamedWarning, RunFileError, VerificationError, exit_status
-from bert_serving.extras import names_missing_extra
+from bert_serving.extras import naming_extras
 from bert_serving.version import __version__
 
 _INTERRUPTED = 130
@@ -65,6 +65,8 @@ _PANELS: dict[str, dict[str, Callable[..., None]]] = {
     "Publishing": {"publish": publish, "versions": versions, "label": label, "rollback": rollback, "prune": prune},
     "Analysis": {"report": report, "explain": explain},
 }
+# Commands that need more than the extra `tensorflow`, or less, and the extra that has all of it.
+_EXTRAS = {"serve": "server"} | dict.fromkeys(_PANELS["Publishing"], "publish")
 # `serve` passes all its arguments on to the model server, --help included.
 _SERVE: dict[str, Any] = {
     "context_settings": {"allow_extra_args": True, "ignore_unknown_options": True},
@@ -102,7 +104,10 @@ def main() -> None:
     warnings.showwarning = _show_warning
     warnings.filterwarnings("always", category=RenamedWarning)
     try:
-        names_missing_extra(app)(_with_new_options(sys.argv[1:]), prog_name="bert-serving")
+        arguments = _with_new_options(sys.argv[1:])
+        command = next((argument for argument in arguments if not argument.startswith("-")), "")
+        with naming_extras(f"bert-serving {command}", _EXTRAS.get(command)):
+            app(arguments, prog_name="bert-serving")
     except (RunFileError, VerificationError) as error:
         # Several problems: one line each, so that all can be fixed at once.
         subject = str(error).removesuffix("; ".join(error.problems))
