@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bert_serving.cli.display import command_observer, print_json, show_lines, show_table
 from bert_serving.cli.options import (
     MODEL_HELP,
     LabelColumn,
@@ -16,6 +15,7 @@ from bert_serving.cli.options import (
     label_columns,
     labels_option,
 )
+from bert_serving.console import command_observer, print_json, show_lines, show_table
 
 if TYPE_CHECKING:
     import numpy as np
