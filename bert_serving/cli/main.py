@@ -11,6 +11,7 @@ from typing import Any
 import typer
 from rich.markup import escape
 
+import bert_serving
 from bert_serving.cli.analysis.explain import explain
 from bert_serving.cli.analysis.report import report
 from bert_serving.cli.data.explore import explore
@@ -42,6 +43,11 @@ from bert_serving.extras import naming_extras
 from bert_serving.version import __version__
 
 _INTERRUPTED = 130
+# Commands and clients do without that file; `import bert_serving` offers nothing then.
+_REPLACED = (
+    "bert_serving/__init__.py is missing or that of another package, such as bert-serving-client; "
+    "install this one last: pip install --force-reinstall --no-deps bert-serving"
+)
 # Former names of options and their present names, by command.
 _RENAMED_OPTIONS = {
     ("predict",): {"--patience": "--retry-timeout"},
@@ -95,6 +101,8 @@ def _options(
 ) -> None:
     if version:
         print(f"bert-serving {__version__}")
+        if not hasattr(bert_serving, "__version__"):
+            _show_warning(_REPLACED)
         raise typer.Exit
 
 
