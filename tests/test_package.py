@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.paths import ROOT
+from support.wheels import build_wheel
 
 HEAVY = ("tensorflow", "tf_keras", "keras", "pandas", "sklearn", "matplotlib", "pyarrow", "grpc")
 
@@ -116,18 +117,7 @@ def test_every_run_file_of_the_export_folder_loads(path):
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    pytest.importorskip("build", reason="needs build to build the wheel")
-    pytest.importorskip("setuptools")
-    target = tmp_path_factory.mktemp("wheel")
-    # From a copy: building in place would leave build/ and egg-info behind.
-    source = tmp_path_factory.mktemp("source")
-    names = ["setup.cfg", "setup.py", "MANIFEST.in", "pyproject.toml", "README.md", "LICENSE"]
-    subprocess.run(["cp", "-r", *names, "bert_serving", "export", "k8s", str(source)], cwd=ROOT, check=True)
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--skip-dependency-check", "-o", str(target)]
-    result = subprocess.run(command, cwd=source, capture_output=True, text=True, timeout=300)
-    assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-2000:]
-    (path,) = target.glob("*.whl")
-    return path
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 def test_the_wheel_holds_one_package_with_its_types_and_its_sample(wheel):
