@@ -8,17 +8,29 @@ from bert_serving.errors import InputError, MissingExtraError
 
 MODULES: Mapping[str, tuple[str, ...]] = {
     "tensorflow": (
-        *("filelock", "matplotlib", "ml_dtypes", "numpy", "official", "pandas", "pip", "pkg_resources", "pyarrow"),
+        *("matplotlib", "ml_dtypes", "numpy", "official", "pandas", "pip", "pkg_resources", "pyarrow"),
         *("safetensors", "scipy", "sentencepiece", "setuptools", "sklearn", "tensorflow", "tensorflow_hub"),
         *("tensorflow_serving", "tensorflow_text", "tf_keras", "yaml"),
     ),
-    "server": ("grpc_health", "grpc_reflection", "prometheus_client", "starlette", "uvicorn", "uvloop"),
+    "server": (
+        *(
+            "grpc_health",
+            "grpc_reflection",
+            "numpy",
+            "prometheus_client",
+            "starlette",
+            "tensorflow",
+            "tensorflow_serving",
+        ),
+        *("tensorflow_text", "tf_keras", "uvicorn", "uvloop"),
+    ),
     "report": ("altair", "cleanlab", "datasketch", "jinja2", "vl_convert"),
     "map": ("umap",),
     "hub": ("huggingface_hub",),
     "publish": ("fsspec", "gcsfs", "s3fs"),
 }
 """top-level modules by the extra of setup.cfg that installs them; all other ones are there in the base package"""
+_EXTENDING_TENSORFLOW = ("report", "map", "hub", "publish")
 
 
 def require(what: str, modules: Sequence[str], extra: str) -> None:
@@ -43,7 +55,7 @@ def naming_extras(what: str = "this", extra: str | None = None) -> Iterator[None
 
     Args:
         what: what needs the module, such as "bert-serving train".
-        extra: the extra to name for the modules of `tensorflow`, which it has, too; None for `tensorflow`.
+        extra: the extra to name if it has the module; None for the first one that has it.
 
     Raises:
         MissingExtraError: instead of the ImportError of a module of an extra that is not installed.
@@ -56,14 +68,16 @@ def naming_extras(what: str = "this", extra: str | None = None) -> Iterator[None
         yield
     except ImportError as error:
         module = (error.name or "").partition(".")[0]
-        found = next((name for name, modules in MODULES.items() if module in modules), None)
+        found = next((name for name in (extra, *MODULES) if name and _has(name, module)), None)
         # A module that is there failed for another reason.
         if found is None or importlib.util.find_spec(module) is not None:
             raise
-        chosen = extra if extra and found == "tensorflow" else found
-        raise MissingExtraError(
-            f"{what} needs {module}, which is not installed; {_advice(chosen)}", name=module
-        ) from error
+        message = f"{what} needs {module}, which is not installed; {_advice(found)}"
+        raise MissingExtraError(message, name=module) from None
+
+
+def _has(extra: str, module: str) -> bool:
+    return module in MODULES[extra] or (extra in _EXTENDING_TENSORFLOW and module in MODULES["tensorflow"])
 
 
 def _advice(extra: str) -> str:

@@ -42,7 +42,6 @@ NEEDED = {
     ("share", "run", "--to", "new"): "tensorflow",
     ("warmup", "data.tsv", "--to", "models/1"): "tensorflow",
     ("serve", "--model_base_path=models"): "server",
-    ("serve", "--version"): "server",
     ("predict", "run", "good film"): "tensorflow",
     ("predict", "models", "good film"): "tensorflow",
     ("predict", "models/1", "--input", "data.tsv", "--output", "out.tsv"): "tensorflow",
@@ -141,6 +140,35 @@ def test_a_server_is_asked_with_the_base_package_alone(ended, folder, served):
     assert [line["label"] for line in lines] == labels
 
 
+@pytest.mark.slow
+def test_the_extra_of_the_server_serves_without_what_trains(exported):
+    brought_by_tensorflow = {"ml_dtypes"}
+    others = {module for extra in MODULES for module in MODULES[extra]} - {*MODULES["server"]} - brought_by_tensorflow
+    code = f"""
+from support.base_package import Hidden
+Hidden({sorted(others)!r})
+from pathlib import Path
+from bert_serving.api import server
+from bert_serving.clients.addressed import Client
+from bert_serving.model_server.config.options import ModelConfig, ServerOptions
+from bert_serving.model_server.server import ServerThread
+with ServerThread(ServerOptions(models=[ModelConfig("tiny", Path({str(exported.parent)!r}))])) as running:
+    for address in (f"grpc://{{running.grpc_address}}/tiny", f"{{running.rest_url}}/tiny"):
+        print(Client(address).predict("good film")[0].label)
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    first, second = result.stdout.split()
+    assert first == second
+    assert first in ("praise", "blame")
+
+
 def required(text):
     """Names of distributions in a list of requirements, with those of the extras that it includes."""
     names = set()
@@ -201,6 +229,8 @@ def test_all_has_every_extra_that_a_user_needs():
             "the map needs tensorflow_serving, which is not installed; pip install 'bert-serving[server]'",
         ),
         (ModuleNotFoundError("x", name="fsspec"), "server", "pip install 'bert-serving[publish]'"),
+        (ModuleNotFoundError("x", name="sklearn"), "server", "pip install 'bert-serving[tensorflow]'"),
+        (ModuleNotFoundError("x", name="sklearn"), "publish", "pip install 'bert-serving[publish]'"),
     ],
 )
 def test_an_import_that_fails_becomes_advice(monkeypatch, error, extra, message):

@@ -25,14 +25,19 @@ class Hidden:
         found = (finder.find_spec(name, path, target) for finder in self.finders)
         return next((spec for spec in found if spec is not None), None)
 
+    def find_distributions(self, *arguments, **options):
+        found = (getattr(finder, "find_distributions", None) for finder in self.finders)
+        return [each for find in found if find for each in find(*arguments, **options)]
+
 
 def run(arguments: list[str]) -> tuple[object, str, str]:
-    from bert_serving.cli import display, main
+    from bert_serving import console
+    from bert_serving.cli import main
 
     out, err = io.StringIO(), io.StringIO()
     status: object = "returned"
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        display.console.file, display.error_console.file = out, err
+        console.console.file, console.error_console.file = out, err
         sys.argv = ["bert-serving", *arguments]
         try:
             main.main()
