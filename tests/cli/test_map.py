@@ -35,6 +35,7 @@ def json_of(ended) -> dict:
 # === A run ===
 
 
+@pytest.mark.slow
 def test_a_run_is_measured_on_its_own_rows_with_its_own_pooling(trained, bert_serving):
     found = json_of(bert_serving("map", trained.run.path, "--method", "pca", "--json"))
     assert (found["pooling"], found["method"]) == ("pooler", "pca")

@@ -172,6 +172,7 @@ def test_frozen_weights_stay_bit_for_bit_and_all_others_move(settings, rows, dee
         assert same is (name not in learning), name
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_with_the_same_weights(run_file, tmp_path):
     class Stop(Observer):
         def batch(self, *, epoch: int, done: int, **_: object) -> None:

@@ -71,6 +71,7 @@ def test_it_is_converted_once_and_again_when_the_weights_change(trained, tmp_pat
     assert changed.sha256 != first.sha256
 
 
+@pytest.mark.slow
 def test_training_starts_with_the_weights_of_the_run_in_encoder_path(trained, rows, tmp_path):
     run_file = tiny.write_run_file(tmp_path, trained.run.path, rows, epochs=1)
     config = load_run_file(run_file, ["encoder.trainable=false"])
