@@ -57,6 +57,7 @@ def test_a_served_model_is_measured_on_rows_of_any_form(server, rows):
     assert model.predict(TEXTS)[0].scores.keys() == {"blame", "praise"}
 
 
+@pytest.mark.slow
 def test_a_server_stops_once_and_answers_no_more(exported):
     server = bs.serve(exported, flags=["--enable_batching=false"])
     server.stop()

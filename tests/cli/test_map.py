@@ -97,6 +97,7 @@ def test_one_file_is_divided_by_label_and_seed(encoder_folder, data, bert_servin
     assert other["metrics"]["logistic regression"]["log_loss"] != found["metrics"]["logistic regression"]["log_loss"]
 
 
+@pytest.mark.slow
 def test_rows_to_measure_on_can_be_named_and_the_number_of_rows_limited(
     encoder_folder,
     run_file,

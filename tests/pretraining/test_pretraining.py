@@ -177,6 +177,7 @@ def test_pretraining_goes_on_with_the_preprocessing_that_the_encoder_has(encoder
     assert (tmp_path / "target" / "LICENSE").read_text() == "Do what you like."
 
 
+@pytest.mark.slow
 def test_the_head_starts_the_same_with_a_converted_or_a_cached_encoder(hugging_face_folder, tmp_path, monkeypatch):
     monkeypatch.setenv("BERT_SERVING_CACHE", str(tmp_path / "cache"))
     config = StartConfig(path=hugging_face_folder)

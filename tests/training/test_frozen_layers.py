@@ -69,10 +69,10 @@ def kept(whole: Classifier, layers: int, folder, *, budget=MEMORY_BUDGET, texts=
     ("layers", "options"),
     [
         (1, {}),
-        (2, {"pooling": Pooling.MEAN, "head": Head.MULTILABEL}),
-        (3, {"pooling": Pooling.CLS, "head": Head.BINARY}),
+        pytest.param(2, {"pooling": Pooling.MEAN, "head": Head.MULTILABEL}, marks=pytest.mark.slow),
+        pytest.param(3, {"pooling": Pooling.CLS, "head": Head.BINARY}, marks=pytest.mark.slow),
         (2, {"pooling": Pooling.MAX, "head": Head.REGRESSION, "pairs": True}),
-        (1, {"pooling": Pooling.MEAN, "blocks": 2}),
+        pytest.param(1, {"pooling": Pooling.MEAN, "blocks": 2}, marks=pytest.mark.slow),
     ],
 )
 def test_kept_outputs_give_the_logits_of_the_whole_network(layers, options, deep, tmp_path):

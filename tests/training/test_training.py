@@ -302,6 +302,7 @@ def test_the_best_epochs_weights_are_kept_and_not_the_last(make, misled, tmp_pat
     np.testing.assert_allclose(found, losses[best - 1], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_training_stops_when_nothing_gets_better(make, tmp_path):
     recorder = Recorder()
     config = make(early_stopping=2, epochs=9, learning_rate=1e-12)

@@ -33,6 +33,7 @@ def test_a_run_folder_is_known_by_what_training_writes(trained, encoder_folder):
     assert not is_run_folder(encoder_folder)
 
 
+@pytest.mark.slow
 def test_a_runs_encoder_has_its_weights_and_gives_its_pooled_output(trained, encoder_folder):
     folder = find_encoder_folder(EncoderConfig(path=trained.run.path))
     loaded = load_encoder(folder)

@@ -162,6 +162,7 @@ def test_an_export_beyond_the_limits_of_the_run_file_is_not_published(export, tm
     assert list((tmp_path / "models" / "tiny").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_changed_answers_beyond_the_limit_stop_an_export(export, monkeypatch, tmp_path):
     monkeypatch.setattr(agreement, "predicted_labels", lambda head, values: np.random.default_rng().random(len(values)))
     with pytest.raises(VerificationError, match="10 of 10 validation texts get another label"):
