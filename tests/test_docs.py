@@ -13,15 +13,29 @@ from bert_serving.cli.main import app
 from bert_serving.config import RunConfig, load_run_file
 from bert_serving.pretraining.config import PretrainingConfig, load_pretraining_file
 
+DOCS = ROOT / "docs"
 
-def test_the_page_of_run_files_is_up_to_date():
-    sys.path.insert(0, str(ROOT / "docs"))
+GENERATED = ("run_files.md", "pretraining_files.md", "commands.md", "flags.md", "errors.md")
+
+
+@pytest.mark.parametrize("page", GENERATED)
+def test_the_generated_pages_are_up_to_date(page: str, generated: dict[str, str]):
+    assert (DOCS / "reference" / page).read_text("utf-8") == generated[page]
+
+
+def test_every_generated_page_is_checked(generated: dict[str, str]):
+    assert set(generated) == set(GENERATED)
+
+
+@pytest.fixture(scope="module")
+def generated() -> dict[str, str]:
+    """Text of each generated page by its file's name."""
+    sys.path.insert(0, str(ROOT / "scripts"))
     try:
-        import generate_run_files
+        import generate_reference
     finally:
-        sys.path.remove(str(ROOT / "docs"))
-    assert (ROOT / "docs" / "run_files.md").read_text("utf-8") == generate_run_files.page()
-    assert (ROOT / "docs" / "pretraining_files.md").read_text("utf-8") == generate_run_files.pretraining_page()
+        sys.path.remove(str(ROOT / "scripts"))
+    return generate_reference.pages()
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "export").glob("*.toml")), ids=lambda path: path.name)
@@ -34,9 +48,8 @@ def test_every_run_file_of_pretraining_is_valid(path: Path):
     assert load_pretraining_file(path).training.epochs
 
 
-PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
-GENERATED = {"run_files.md", "pretraining_files.md"}
-WRITTEN_PAGES = [page for page in PAGES if page.name not in GENERATED | {"CHANGELOG.md"}]
+PAGES = [*ROOT.glob("*.md"), *DOCS.rglob("*.md")]
+WRITTEN_PAGES = [page for page in PAGES if page.name not in {*GENERATED, "CHANGELOG.md"}]
 
 
 @pytest.mark.parametrize("page", [str(page.relative_to(ROOT)) for page in PAGES])
@@ -71,7 +84,7 @@ def test_every_page_of_the_docs_is_linked():
         for page in PAGES
         for target in re.findall(r"\]\(([^)]+)\)", page.read_text("utf-8"))
     }
-    assert not {page for page in (ROOT / "docs").glob("*.md") if page.resolve() not in linked}
+    assert not {page for page in DOCS.rglob("*.md") if page.resolve() not in linked}
 
 
 # --- What pages mention ---
@@ -130,7 +143,7 @@ def test_every_key_of_run_files_exists(page: str):
 
 # --- The architecture ---
 
-ARCHITECTURE = ROOT / "docs" / "architecture.md"
+ARCHITECTURE = DOCS / "explanation" / "architecture.md"
 PACKAGE = ROOT / "bert_serving"
 
 

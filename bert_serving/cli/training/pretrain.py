@@ -12,7 +12,9 @@ from bert_serving.cli.options import Offline, Overrides
 def pretrain(
     run_file: Annotated[
         Path,
-        typer.Argument(help="Pretraining run file (TOML); its keys are in docs/pretraining.md.", metavar="RUN.toml"),
+        typer.Argument(
+            help="Pretraining run file (TOML); its keys are in docs/how_to/pretraining.md.", metavar="RUN.toml"
+        ),
     ],
     overrides: Overrides = None,
     out: Annotated[
