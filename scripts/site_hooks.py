@@ -72,8 +72,9 @@ def _alternative(output: dict[str, Any]) -> str:
 
 
 def _html(text: str | list[str]) -> str:
-    # Markdown ends a block of HTML at an empty line.
-    return "\n".join(line for line in "".join(text).splitlines() if line.strip())
+    # The site has its own style for tables, and Markdown ends a block of HTML at an empty line.
+    unstyled = re.sub(r"<style.*?</style>", "", "".join(text), flags=re.DOTALL)
+    return "\n".join(line for line in unstyled.splitlines() if line.strip())
 
 
 def _plain(text: str | list[str]) -> str:

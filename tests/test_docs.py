@@ -266,9 +266,8 @@ def _prose(page: str) -> list[str]:
 
 
 def _anchors(page: Path) -> set[str]:
-    """Anchors of a page: those that GitHub makes of its headings, and those that it names itself."""
+    """Anchors of a page: those that GitHub makes of its headings, those that it names itself, and those of docstrings."""
     text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
-    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings} | set(
-        re.findall(r'<a id="([^"]+)"', text)
-    )
+    named = re.findall(r'<a id="([^"]+)"', text) + re.findall(r"^::: (\S+)", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings} | set(named)
