@@ -143,14 +143,16 @@ class Classifier:
         return probabilities(self.options.head, logits, self.options.scaling)
 
     @cached_property
-    def _logits(self) -> tf.types.experimental.PolymorphicFunction:
+    def _logits(self) -> tf.types.experimental.ConcreteFunction:
         spec = {
             name: tf.TensorSpec([None, None, *tensor.shape[2:]], tensor.dtype, name=name)
             for name, tensor in self.token_model.input.items()
         }
-        return tf.function(
+        function = tf.function(
             lambda tokens: self.token_model(tokens, training=False), input_signature=[spec], autograph=False
         )
+        # TensorFlow counts the traces of all classifiers as those of one function, and warns of the fifth.
+        return function.get_concrete_function()
 
 
 def build_classifier(encoder: LoadedEncoder, preprocessing: Preprocessing, options: ClassifierOptions) -> Classifier:

@@ -21,6 +21,9 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 """numpy's generators take no other seed"""
 
 
+_KEYS_PAGE = "docs/run_files.md"
+
+
 def tuple_of(value: Any) -> Any:
     """Returns a tuple of one for a single path or word; anything else unchanged."""
     return (value,) if isinstance(value, str | Path) else value
@@ -70,6 +73,7 @@ class RunFile(Table):
 
 
 RunFileT = TypeVar("RunFileT", bound=RunFile)
+TableT = TypeVar("TableT", bound=Table)
 
 
 def read_run_file(path: Path, overrides: Sequence[str], model: type[RunFileT]) -> RunFileT:
@@ -100,14 +104,14 @@ def read_run_file(path: Path, overrides: Sequence[str], model: type[RunFileT]) -
     return config.model_copy(update={name: table.resolve_paths(base) for name, table in config})
 
 
-def parse_tables(tables: Mapping[str, Any], model: type[RunFileT], source: str) -> RunFileT:
-    """Validates the tables of a run file.
+def parse_tables(tables: Mapping[str, Any], model: type[TableT], source: str) -> TableT:
+    """Validates the tables of a run file, or the keys of one of its tables.
 
     Raises:
         RunFileError: with one problem for each wrong, missing or unknown key.
     """
     remedies = {
-        "extra_forbidden": f"; remove it or correct its spelling ({model.page} lists all)",
+        "extra_forbidden": f"; remove it or correct its spelling ({getattr(model, 'page', _KEYS_PAGE)} lists all)",
         "missing": "; add it",
     }
     try:

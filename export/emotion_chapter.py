@@ -17,7 +17,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 
 from bert_serving.classifier import Classifier
-from bert_serving.cli.display import ConsoleObserver, console, show_table
+from bert_serving.console import ConsoleObserver, console, show_table
 from bert_serving.contract import Head, Pooling
 from bert_serving.data.splits import Splits, load_splits
 from bert_serving.encoders.loading import load_encoder

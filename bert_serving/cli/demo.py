@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bert_serving.cli.display import ConsoleObserver, console, show_lines, show_predictions
+from bert_serving.console import ConsoleObserver, console, show_lines, show_predictions
 
 if TYPE_CHECKING:
     from bert_serving.model_server.process import ModelServerProcess

@@ -18,7 +18,6 @@ from bert_serving.cli.data.explore import explore
 from bert_serving.cli.data.map import map_features
 from bert_serving.cli.data.vocabulary import vocabulary
 from bert_serving.cli.demo import demo
-from bert_serving.cli.display import error_console
 from bert_serving.cli.export.export import export
 from bert_serving.cli.export.inspect import inspect
 from bert_serving.cli.export.share import share
@@ -38,6 +37,7 @@ from bert_serving.cli.training.calibrate import calibrate
 from bert_serving.cli.training.evaluate import evaluate
 from bert_serving.cli.training.pretrain import pretrain
 from bert_serving.cli.training.train import train
+from bert_serving.console import error_console
 from bert_serving.errors import BertServingError, RenamedWarning, RunFileError, VerificationError, exit_status
 
 _INTERRUPTED = 130

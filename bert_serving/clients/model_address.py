@@ -68,15 +68,19 @@ class ModelAddress:
         server = f"{address.netloc}/{prefix}".rstrip("/") if prefix else address.netloc
         return cls(address.scheme, server, unquote(name), choice)
 
-    def client(self) -> Any:
-        """A blocking client of the server."""
+    def client(self, **settings: Any) -> Any:
+        """A blocking client of the server.
+
+        Args:
+            settings: as the client's constructor takes them, such as `timeout` and `retry_timeout`.
+        """
         if self._is_grpc:
             from bert_serving.clients.grpc_client import GrpcClient
 
-            return GrpcClient(self.server, **self._settings)
+            return GrpcClient(self.server, **{**self._settings, **settings})
         from bert_serving.clients.rest_client import RestClient
 
-        return RestClient(self._base_url)
+        return RestClient(self._base_url, **settings)
 
     def async_client(self, **settings: Any) -> Any:
         """An asynchronous client of the server.
@@ -87,7 +91,7 @@ class ModelAddress:
         if self._is_grpc:
             from bert_serving.clients.grpc_client import AsyncGrpcClient
 
-            return AsyncGrpcClient(self.server, **settings, **self._settings)
+            return AsyncGrpcClient(self.server, **{**self._settings, **settings})
         from bert_serving.clients.rest_client import AsyncRestClient
 
         return AsyncRestClient(self._base_url, **settings)

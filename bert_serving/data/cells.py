@@ -159,7 +159,7 @@ def _class_name(value: int, column: str, class_names: Sequence[str]) -> str:
         )
     if not 0 <= value < len(class_names):
         named = f"{len(class_names)} classes ({listed(class_names)})"
-        raise BadCellError(f"{column!r} must be a number of one of the file's {named}, got {value}")
+        raise BadCellError(f"{column!r} must be a number of one of {named}, got {value}")
     return _valid(label_name(class_names[value]), column)
 
 

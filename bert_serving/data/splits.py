@@ -52,7 +52,7 @@ def load_splits(data: DataConfig, head: Head, seed: int, columns: Sequence[str] 
     if data.validation:
         validation = _read(data.validation, data, head, columns)
     else:
-        train, validation = _take_validation(train, data, head, seed)
+        train, validation = take_validation(train, data, head, seed)
     if data.max_train_rows is not None and data.max_train_rows < len(train):
         classes = len(set(train.labels))
         if head in (Head.SOFTMAX, Head.BINARY) and data.max_train_rows < classes:
@@ -184,7 +184,12 @@ def check_labels(table: LabeledTable, names: Sequence[str], head: Head) -> None:
 # === Dividing rows ===
 
 
-def _take_validation(table: LabeledTable, data: DataConfig, head: Head, seed: int) -> tuple[LabeledTable, LabeledTable]:
+def take_validation(table: LabeledTable, data: DataConfig, head: Head, seed: int) -> tuple[LabeledTable, LabeledTable]:
+    """Training and validation rows of a table: `data.validation_fraction` of it, stratified, each label with a training row.
+
+    Raises:
+        DataError: there are too few rows to divide.
+    """
     classes = len(set(table.labels)) if head in (Head.SOFTMAX, Head.BINARY) else 1
     spare = len(table) - classes
     if spare < 1:

@@ -81,6 +81,29 @@ def read_table(paths: Sequence[Path], data: DataConfig, head: Head, columns: Seq
     if not paths:
         raise DataError("no data files were given; name at least one in the run file's [data]")
     source = ", ".join(str(path) for path in paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
+    needed = [data.text, *_label_columns(data), *_pair_column(data), *columns]
+    tables = (
+        _folder_table(path, data, columns) if path.is_dir() else read_raw_table(path, needed)
+        for path in map(Path, paths)
+    )
+    return join_tables(tables, data, head, source, columns)
+
+
+def join_tables(
+    tables: Iterable[RawTable], data: DataConfig, head: Head, source: str, columns: Sequence[str] = ()
+) -> LabeledTable:
+    """The rows of raw tables as texts and labels.
+
+    Args:
+        tables: the tables.
+        data: names of the columns.
+        head: decides what a label is.
+        source: where the rows are from, for messages.
+        columns: further columns to keep.
+
+    Raises:
+        DataError: a table has no rows, lacks a column, or has a row that cannot be used.
+    """
     whole = LabeledTable(
         [],
         None if data.text_pair is None else [],
@@ -89,12 +112,10 @@ def read_table(paths: Sequence[Path], data: DataConfig, head: Head, columns: Seq
         {name: [] for name in columns},
         None if isinstance(data.label, str) else tuple(map(label_name, data.label)),
     )
-    needed = [data.text, *_label_columns(data), *_pair_column(data), *columns]
-    for path in map(Path, paths):
-        table = _folder_table(path, data, columns) if path.is_dir() else read_raw_table(path, needed)
+    for table in tables:
         _append(whole, table, data, head)
         if not len(table):
-            raise DataError(f"{path}: has no rows; add labeled texts or remove it from the run file")
+            raise DataError(f"{table.path}: has no rows; add labeled texts or remove it from the run file")
     return whole
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bert_serving import notebook
 from bert_serving.contract import Head
 
 TOLERANCE = 0.02
@@ -89,3 +90,12 @@ class Explanation:
     def is_complete(self) -> bool:
         """Whether the attributions add up to the change within `TOLERANCE`."""
         return self.gap <= TOLERANCE
+
+    def _repr_html_(self) -> str:
+        shares = [f"{name} {value:.3f}" for name, value in zip(self.labels, self.probabilities.tolist(), strict=True)]
+        words = [
+            (" " if word.after_space else "") + notebook.colored(word.text, weight)
+            for word, weight in zip(self.words, self.weights, strict=True)
+        ]
+        lead = f"<b>{notebook.text(self.label)}</b> ({notebook.text(', '.join(shares))}): blue raises its logit, orange lowers it"
+        return f"<div>{lead}</div><div>{''.join(words)}</div>"

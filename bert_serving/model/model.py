@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +13,11 @@ from bert_serving.data.table import LabeledTable
 from bert_serving.errors import InputError
 from bert_serving.evaluation.predictions import Predictions
 from bert_serving.model.remote import RemoteModel, check_answers, check_given_labels
+
+if TYPE_CHECKING:
+    from bert_serving.classifier import Classifier
+    from bert_serving.saved_model.manifest import Manifest
+    from bert_serving.saved_model.reader import ExportedModel
 
 # ruff: noqa: PLC0415
 # TensorFlow is imported only for models that this process runs itself.
@@ -143,7 +149,11 @@ def _run_model(name: str) -> Model:
     from bert_serving.training.loading import load_classifier
     from bert_serving.training.run_folder import RunFolder
 
-    classifier = load_classifier(RunFolder(Path(name)))
+    return classifier_model(name, load_classifier(RunFolder(Path(name))))
+
+
+def classifier_model(name: str, classifier: "Classifier") -> Model:
+    """A classifier in memory as a model; `name` is for messages."""
     options = classifier.options
 
     def lengths(texts: Sequence[str], pairs: Sequence[str] | None) -> np.ndarray:
@@ -166,11 +176,15 @@ def _saved_model(name: str) -> Model:
     from bert_serving.saved_model.versions import latest_version
 
     model = ExportedModel(latest_version(Path(name)))
-    manifest = model.manifest
-    if manifest is None:
+    if model.manifest is None:
         raise InputError(
             f"{model.folder}: has no manifest (assets.extra/bert_serving.json); give a SavedModel that bert-serving exported"
         )
+    return export_model(name, model, model.manifest)
+
+
+def export_model(name: str, model: "ExportedModel", manifest: "Manifest") -> Model:
+    """An export in this process as a model; `name` is for messages."""
     return Model(name, model.predict, manifest.head, manifest.labels, manifest.pairs, scaling=manifest.scaling)
 
 

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from bert_serving import notebook
 from bert_serving.config import DataConfig
 from bert_serving.contract import Head, Scaling
 from bert_serving.data.splits import check_labels, load_measured
 from bert_serving.data.table import LabeledTable, read_table, table_sha256
 from bert_serving.errors import InputError
+from bert_serving.evaluation.page.names import ReportNames
 from bert_serving.evaluation.predictions import Predictions
 from bert_serving.evaluation.report import Report, TextLengths, make_report
 from bert_serving.model.facts import ModelFacts, check_comparable
@@ -18,6 +20,7 @@ from bert_serving.model.remote import check_given_labels
 from bert_serving.names import version_number
 from bert_serving.observer import Observer
 from bert_serving.training.run_folder import RunFolder
+from bert_serving.wording import score_name
 
 if TYPE_CHECKING:
     from bert_serving.evaluation.temperature import TemperatureFit
@@ -92,6 +95,24 @@ class ModelReport:
     names: tuple[str, str]
     scaling: Scaling | None
     notes: tuple[str, ...]
+
+    def write(self, page: Path) -> None:
+        """Writes the report as an HTML page.
+
+        Raises:
+            InputError: the page cannot be written.
+        """
+        from bert_serving.evaluation.page.report import report_page  # noqa: PLC0415  brings the charts
+
+        names = ReportNames(self.names[0], self.rows, self.names[1], self.scaling, self.notes)
+        report_page(self.report, names).write(page)
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (score_name(name), f"{value.value:.4f} ({value.low:.4f} to {value.high:.4f})")
+            for name, value in self.report.intervals.scores.items()
+        ]
+        return notebook.facts(rows, f"{self.names[0]} on {self.rows}, with 95% intervals")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import httpx
 from bert_serving.errors import InputError, ServerUnavailable
 
 _STOCK = "tensorflow_model_server"
-_EMBEDDED = (sys.executable, "-m", "bert_serving.model_server")
+EMBEDDED = (sys.executable, "-m", "bert_serving.model_server")
 _POLL_SECONDS = 0.1
 _LINES_SHOWN = 10
 
@@ -190,7 +190,7 @@ class ModelServerProcess:
 
 def _program() -> tuple[str, ...]:
     stock = shutil.which(_STOCK)
-    return (stock,) if stock else _EMBEDDED
+    return (stock,) if stock else EMBEDDED
 
 
 def free_ports(count: int) -> list[int]:

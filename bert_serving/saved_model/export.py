@@ -17,7 +17,7 @@ from bert_serving.saved_model.graphs.calibration import NO_TEXTS
 from bert_serving.saved_model.manifest import EncoderOrigin
 from bert_serving.saved_model.options import ExportOptions, check_options
 from bert_serving.saved_model.reference import Reference, drawn_rows
-from bert_serving.saved_model.sharing.provenance import AdoptedProvenance, provenance_of
+from bert_serving.saved_model.sharing.provenance import AdoptedProvenance, FittedProvenance, provenance_of
 from bert_serving.saved_model.writer import fitting_options, write_export
 from bert_serving.training.loading import load_classifier
 from bert_serving.training.run_folder import RunFolder
@@ -52,6 +52,40 @@ def export_run(
     if table is not None:
         with observer.stage("Answering validation texts in memory"):
             reference = _answered(classifier, table.texts, table.pairs, _known_labels(classifier, table, observer))
+    return write_export(classifier, options, provenance=provenance, reference=reference, observer=observer)
+
+
+def export_classifier(
+    classifier: Classifier,
+    options: ExportOptions,
+    *,
+    encoder: EncoderOrigin,
+    validation: LabeledTable | None = None,
+    observer: Observer | None = None,
+) -> Path:
+    """Writes and verifies a SavedModel version of a classifier in memory, however it was trained.
+
+    Args:
+        classifier: with its weights.
+        options: what to write and where.
+        encoder: the pretrained encoder that it was built on.
+        validation: labeled rows on which the export is compared with the model in memory.
+        observer: told of the progress.
+
+    Raises:
+        ExportError: the version exists or the folder cannot be written.
+        VerificationError: the export failed verification and was not published.
+    """
+    check_options(options)
+    if validation is None:
+        _check_calibrated(options)
+    observer = observer or Observer()
+    options = fitting_options(classifier, options, observer)
+    reference = None
+    if validation is not None:
+        with observer.stage("Answering validation texts in memory"):
+            reference = _answered(classifier, validation.texts, validation.pairs, validation.labels)
+    provenance = FittedProvenance(encoder)
     return write_export(classifier, options, provenance=provenance, reference=reference, observer=observer)
 
 

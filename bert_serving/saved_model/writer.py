@@ -32,8 +32,8 @@ from bert_serving.saved_model.manifest import Manifest, Verification
 from bert_serving.saved_model.operations.audit import audit_operations
 from bert_serving.saved_model.options import ExportOptions, check_options, float32_only, free_version, too_old_for_int8
 from bert_serving.saved_model.reference import Reference
-from bert_serving.saved_model.sharing.card import adopted_card, classifier_card
-from bert_serving.saved_model.sharing.provenance import AdoptedProvenance, Provenance
+from bert_serving.saved_model.sharing.card import classifier_card, unmeasured_card
+from bert_serving.saved_model.sharing.provenance import AnyProvenance, Provenance
 from bert_serving.saved_model.signatures import build_serving_graph, supported_graph
 from bert_serving.saved_model.verification.agreement import seconds_in_turns
 from bert_serving.saved_model.verification.golden import TEXTS, Golden
@@ -53,7 +53,7 @@ def write_export(
     classifier: Classifier,
     options: ExportOptions,
     *,
-    provenance: Provenance | AdoptedProvenance,
+    provenance: AnyProvenance,
     reference: Reference | None = None,
     observer: Observer,
 ) -> Path:
@@ -96,10 +96,10 @@ def _note_undecided(built: "_Built", observer: Observer) -> None:
         observer.note(line)
 
 
-def _card(manifest: Manifest, provenance: Provenance | AdoptedProvenance) -> str:
-    if isinstance(provenance, AdoptedProvenance):
-        return adopted_card(manifest, provenance)
-    return classifier_card(manifest, provenance)
+def _card(manifest: Manifest, provenance: AnyProvenance) -> str:
+    if isinstance(provenance, Provenance):
+        return classifier_card(manifest, provenance)
+    return unmeasured_card(manifest, provenance)
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class _Builder:
     classifier: Classifier
     options: ExportOptions
     version: int
-    provenance: Provenance | AdoptedProvenance
+    provenance: AnyProvenance
     reference: Reference | None
     workshop: Path
     observer: Observer
@@ -284,7 +284,7 @@ def _manifest(
     classifier: Classifier,
     options: ExportOptions,
     version: int,
-    provenance: Provenance | AdoptedProvenance,
+    provenance: AnyProvenance,
     *,
     oldest_tf_serving: str | None,
     labeled: bool,

@@ -18,8 +18,7 @@ from support import tiny
 from support.paths import ROOT
 from support.tiny import Ended
 
-from bert_serving import __version__
-from bert_serving.cli import display
+from bert_serving import __version__, console
 from bert_serving.cli.main import app
 from bert_serving.cli.training.encoders import _new_folder
 from bert_serving.config import DataConfig
@@ -559,7 +558,7 @@ def test_encoders_can_be_listed_shown_and_converted(hugging_face_folder, bert_se
 
 
 def test_brackets_emoji_codes_and_control_characters_are_shown_as_text(capsys):
-    display.show_predictions(["[red]x[/red] :fire: \x1b[2J\\[y]"], ["[a]", ":b:"], [[0.4, 0.6]])
+    console.show_predictions(["[red]x[/red] :fire: \x1b[2J\\[y]"], ["[a]", ":b:"], [[0.4, 0.6]])
     shown = capsys.readouterr().out
     assert "[red]x[/red] :fire:  [2J\\[y]" in shown
     assert "[a] 0.400" in shown
@@ -568,14 +567,14 @@ def test_brackets_emoji_codes_and_control_characters_are_shown_as_text(capsys):
 
 
 def test_a_text_of_5000_words_is_cut_when_shown(capsys):
-    display.show_predictions(["word " * 5000], ["a", "b"], [[0.4, 0.6]])
+    console.show_predictions(["word " * 5000], ["a", "b"], [[0.4, 0.6]])
     shown = capsys.readouterr().out
     assert "(25,000 characters)" in shown
     assert len(shown) < 2000
 
 
 def test_columns_of_numbers_stand_to_the_right_and_words_to_the_left(capsys):
-    display.show_table("Title", ("name", "number", "word"), [["a", "1", "x"], ["b", "1,000", "yyyy"]])
+    console.show_table("Title", ("name", "number", "word"), [["a", "1", "x"], ["b", "1,000", "yyyy"]])
     title, header, _, first, second = capsys.readouterr().out.strip("\n").split("\n")
     assert title == "Title"
     assert [cell.strip() for cell in re.split("[┃|]", header)] == ["name", "number", "word"]
@@ -584,7 +583,7 @@ def test_columns_of_numbers_stand_to_the_right_and_words_to_the_left(capsys):
 
 
 def test_a_table_without_rows_is_shown(capsys):
-    display.show_table("Nothing", ("a", "b"), [])
+    console.show_table("Nothing", ("a", "b"), [])
     assert "Nothing" in capsys.readouterr().out
 
 

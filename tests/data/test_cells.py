@@ -124,7 +124,7 @@ def test_class_names_are_told(tmp_path):
     ("label", "message"),
     [
         (-1, "is -1, which Hugging Face datasets write for no label"),
-        (3, "one of the file's 3 classes (neg, pos, 1.0), got 3"),
+        (3, "one of 3 classes (neg, pos, 1.0), got 3"),
     ],
 )
 def test_a_class_without_a_name_is_refused(label, message, tmp_path):

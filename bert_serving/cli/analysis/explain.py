@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from bert_serving.cli.display import command_observer, console, print_json, printable, show_lines, show_table
+from bert_serving.console import command_observer, console, print_json, printable, show_lines, show_table
 from bert_serving.contract import Head
 from bert_serving.errors import InputError
 

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bert_serving.cli.display import command_observer, print_json, show_lines, show_reading, show_table
 from bert_serving.cli.options import (
     ModelArgument,
     RunLabelColumn,
@@ -16,6 +15,7 @@ from bert_serving.cli.options import (
     labels_option,
 )
 from bert_serving.cli.training.calibrate import show_fit
+from bert_serving.console import command_observer, print_json, show_lines, show_reading, show_table
 from bert_serving.contract import Head
 from bert_serving.wording import counted, score_name
 
@@ -79,12 +79,8 @@ def report(
             show_fit(fit, run)
     result = inputs.report(observer)
     if page is not None:
-        from bert_serving.evaluation.page.names import ReportNames
-        from bert_serving.evaluation.page.report import report_page
-
         with observer.stage("Writing the page"):
-            names = ReportNames(result.names[0], result.rows, result.names[1], result.scaling, result.notes)
-            report_page(result.report, names).write(page)
+            result.write(page)
     if as_json:
         show_reading(inputs.table.reading)
         print_json(result.report.to_json())

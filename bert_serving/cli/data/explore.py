@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bert_serving.cli.display import command_observer, print_json, printable, show_lines, show_metrics, show_table
 from bert_serving.cli.options import label_columns
+from bert_serving.console import command_observer, print_json, printable, show_lines, show_metrics, show_table
 from bert_serving.contract import Head
 from bert_serving.wording import score_name
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bert_serving.cli.display import command_observer, print_json, show_classes, show_lines, show_metrics, show_reading
 from bert_serving.cli.options import RunLabelColumn, RunTextColumn, RunTextPairColumn, label_columns
+from bert_serving.console import command_observer, print_json, show_classes, show_lines, show_metrics, show_reading
 from bert_serving.contract import Head, Pooling
 from bert_serving.features.projection import Method
 

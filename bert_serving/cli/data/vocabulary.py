@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from bert_serving.cli.display import ConsoleObserver, show_lines
 from bert_serving.cli.options import UnlabeledTextColumn
+from bert_serving.console import ConsoleObserver, show_lines
 
 
 def vocabulary(

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from bert_serving import contract
-from bert_serving.cli.display import ConsoleObserver, show_lines
+from bert_serving.console import ConsoleObserver, show_lines
 from bert_serving.contract import Graph, Precision
 
 

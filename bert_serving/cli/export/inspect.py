@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bert_serving.cli.display import command_observer, console, print_json, show_lines, show_table
 from bert_serving.cli.options import SavedModelArgument
+from bert_serving.console import command_observer, console, print_json, show_lines, show_table
 from bert_serving.saved_model.manifest import Manifest, load_manifest
 from bert_serving.wording import score_name
 

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from bert_serving.cli.display import ConsoleObserver, show_lines
 from bert_serving.cli.options import RunArgument
+from bert_serving.console import ConsoleObserver, show_lines
 
 
 class Shared(StrEnum):

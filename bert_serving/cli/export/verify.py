@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from bert_serving.cli.display import command_observer, print_json, show_lines
 from bert_serving.cli.options import SavedModelArgument
+from bert_serving.console import command_observer, print_json, show_lines
 
 
 def verify(

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from bert_serving import contract
-from bert_serving.cli.display import show_lines
+from bert_serving.console import show_lines
 
 
 def warmup(

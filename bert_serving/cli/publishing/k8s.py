@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bert_serving.cli.display import ConsoleObserver, show_lines
+from bert_serving.console import ConsoleObserver, show_lines
 
 if TYPE_CHECKING:
     from bert_serving.publishing.kubernetes.deployment import Deployment

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bert_serving.cli.display import ConsoleObserver, show_lines
 from bert_serving.cli.options import MODEL_NAME_HELP, LoadTimeout, ModelsConfigOption, PublishedAt, Servers
+from bert_serving.console import ConsoleObserver, show_lines
 
 if TYPE_CHECKING:
     from bert_serving.publishing.rollout.models_config import ServedVersions

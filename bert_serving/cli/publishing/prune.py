@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from bert_serving.cli.display import ConsoleObserver, show_lines
 from bert_serving.cli.options import MODEL_NAME_HELP, PublishedArgument
+from bert_serving.console import ConsoleObserver, show_lines
 
 
 def prune(

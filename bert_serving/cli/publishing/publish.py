@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bert_serving.cli.display import command_observer, print_json, show_lines, show_table
 from bert_serving.cli.options import MODEL_HELP
+from bert_serving.console import command_observer, print_json, show_lines, show_table
 
 if TYPE_CHECKING:
     from bert_serving.publishing.rollout.gate import GateReport

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from bert_serving.cli.display import print_json, show_table
 from bert_serving.cli.options import MODEL_NAME_HELP, PublishedArgument, Servers
+from bert_serving.console import print_json, show_table
 
 _SHOWN_SCORES = ("accuracy", "macro_f1", "micro_f1", "pearson", "log_loss")
 

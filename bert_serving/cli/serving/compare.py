@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
-from bert_serving.cli.display import command_observer, print_json, show_lines, show_table
 from bert_serving.cli.options import (
     MODEL_HELP,
     LabelColumn,
@@ -17,6 +16,7 @@ from bert_serving.cli.options import (
     label_columns,
     labels_option,
 )
+from bert_serving.console import command_observer, print_json, show_lines, show_table
 
 if TYPE_CHECKING:
     from bert_serving.publishing.rollout.comparison import ModelComparison

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from bert_serving.cli.display import (
+from bert_serving.cli.options import ModelArgument, TextPairColumn, UnlabeledTextColumn
+from bert_serving.console import (
     command_observer,
     console,
     error_console,
@@ -15,7 +16,6 @@ from bert_serving.cli.display import (
     show_lines,
     show_predictions,
 )
-from bert_serving.cli.options import ModelArgument, TextPairColumn, UnlabeledTextColumn
 from bert_serving.contract import TEXT_PAIR
 from bert_serving.observer import Observer
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from bert_serving.cli.display import ConsoleObserver, print_json, show_lines, show_table
 from bert_serving.cli.options import Offline
+from bert_serving.console import ConsoleObserver, print_json, show_lines, show_table
 
 if TYPE_CHECKING:
     from bert_serving.encoders.catalog.catalog import CatalogEntry

@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from bert_serving.cli.display import command_observer, print_json, show_classes, show_metrics, show_reading
 from bert_serving.cli.options import (
     LabelColumn,
     ModelArgument,
@@ -15,6 +14,7 @@ from bert_serving.cli.options import (
     label_columns,
     labels_option,
 )
+from bert_serving.console import command_observer, print_json, show_classes, show_metrics, show_reading
 
 
 def evaluate(

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from bert_serving.cli.display import (
+from bert_serving.cli.options import Offline, Overrides
+from bert_serving.console import (
     command_observer,
     print_json,
     resumable,
@@ -14,7 +15,6 @@ from bert_serving.cli.display import (
     show_lines,
     show_metrics,
 )
-from bert_serving.cli.options import Offline, Overrides
 from bert_serving.wording import score_name
 
 

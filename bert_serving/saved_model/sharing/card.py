@@ -15,7 +15,7 @@ from bert_serving.evaluation.intervals import share_interval
 from bert_serving.saved_model.manifest import EncoderOrigin, Manifest
 from bert_serving.saved_model.sharing.calling import calling_guide, encoder_guide
 from bert_serving.saved_model.sharing.markdown import code, plain, table
-from bert_serving.saved_model.sharing.provenance import AdoptedProvenance, Provenance
+from bert_serving.saved_model.sharing.provenance import AdoptedProvenance, FittedProvenance, Provenance
 
 LISTED_LABELS = 100
 LISTED_MISTAKES = 5
@@ -55,19 +55,21 @@ def classifier_card(manifest: Manifest, provenance: Provenance) -> str:
     return _page(metadata, sections)
 
 
-def adopted_card(manifest: Manifest, provenance: AdoptedProvenance) -> str:
-    """The card of a classifier that was fine-tuned elsewhere and exported without training."""
+def unmeasured_card(manifest: Manifest, provenance: AdoptedProvenance | FittedProvenance) -> str:
+    """The card of a classifier that was exported without being trained or evaluated by `train`."""
     encoder = provenance.encoder
-    writer = f" with transformers {plain(provenance.transformers)}" if provenance.transformers else ""
     license = plain(encoder.license) if encoder.license else "unknown"
-    origin = [
-        (
-            "made of",
-            f"{plain(encoder.name)}, a {plain(provenance.architecture)} saved{writer}; sha256 `{encoder.sha256}`",
-        ),
-        ("license", license),
-    ]
-    limit = "it was not evaluated here: its scores, its data and its limits are those of the model that it was made of"
+    if isinstance(provenance, AdoptedProvenance):
+        writer = f" with transformers {plain(provenance.transformers)}" if provenance.transformers else ""
+        made = f"{plain(encoder.name)}, a {plain(provenance.architecture)} saved{writer}; sha256 `{encoder.sha256}`"
+        origin = [("made of", made), ("license", license)]
+        limit = (
+            "it was not evaluated here: its scores, its data and its limits are those of the model that it was made of"
+        )
+    else:
+        made = f"{plain(encoder.name)}; sha256 of its variables before training `{encoder.sha256}`"
+        origin = [("encoder", made), ("license", f"of the encoder: {license}; of the data: unknown")]
+        limit = "it was fitted by a program, which kept no record here: its scores and its data are not known"
     sections = [
         [f"# {manifest.name}", "", *_summary(manifest, origin)],
         calling_guide(manifest),

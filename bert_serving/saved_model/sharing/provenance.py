@@ -72,6 +72,25 @@ class AdoptedProvenance:
         return {}
 
 
+@dataclass(frozen=True)
+class FittedProvenance:
+    """The facts of a classifier that a program fitted in memory.
+
+    Attributes:
+        encoder: the pretrained encoder.
+    """
+
+    encoder: EncoderOrigin
+
+    @property
+    def scores(self) -> dict[str, Any]:
+        """Empty: the program measured them itself."""
+        return {}
+
+
+AnyProvenance = Provenance | AdoptedProvenance | FittedProvenance
+
+
 def provenance_of(run: RunFolder) -> Provenance:
     """Reads the facts of a run.
 

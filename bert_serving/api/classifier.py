@@ -1,0 +1,393 @@
+"""A classifier to build, fit and ask in memory: TensorFlow's tutorial "Classify text with BERT" as one object."""
+
+import dataclasses
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bert_serving import notebook
+from bert_serving.api.predictor import Predictor
+from bert_serving.api.progress import observer_of
+from bert_serving.config import EncoderConfig, OptimizerConfig, RunConfig, is_address
+from bert_serving.contract import Head, Pooling
+from bert_serving.data.in_memory import labeled_table
+from bert_serving.data.splits import check_labels, take_validation
+from bert_serving.data.table import LabeledTable
+from bert_serving.errors import InputError
+from bert_serving.model.model import Model, classifier_model
+from bert_serving.observer import Observer
+from bert_serving.run_file import parse_tables
+from bert_serving.saved_model.manifest import EncoderOrigin
+
+if TYPE_CHECKING:
+    import tf_keras
+
+    from bert_serving.classifier import Classifier
+    from bert_serving.training.loop import Examples
+
+# ruff: noqa: PLC0415
+# TensorFlow is imported when something needs it.
+
+
+class TextClassifier(Predictor):
+    """Strings in, labels and probabilities out: preprocessing, a BERT encoder, dropout and a dense head.
+
+    `build_classifier` makes one; `model` is its Keras model, for a program that compiles and fits it itself.
+
+    Attributes:
+        encoder: name, digest and license of the pretrained encoder.
+    """
+
+    def __init__(self, classifier: "Classifier", encoder: EncoderOrigin, frozen_layers: int = 0):
+        """Wraps a classifier; use `build_classifier`."""
+        self.encoder = encoder
+        self._classifier = classifier
+        self._frozen_layers = frozen_layers
+        self._validation: LabeledTable | None = None
+
+    @property
+    def model(self) -> "tf_keras.Model":
+        """The Keras model (`tf_keras`): strings [B], or a list of two for pairs, to logits [B, outputs].
+
+        Compile it with `loss`, or any loss `from_logits`, and an optimizer of `tf_keras` or `create_optimizer`.
+
+        ```python
+        import tensorflow as tf
+
+        import bert_serving as bs
+
+        classifier = bs.build_classifier("encoders/tiny", labels=["neg", "pos"])
+        optimizer = bs.create_optimizer(3e-5, train_steps=100)
+        classifier.model.compile(optimizer, loss=classifier.loss, metrics=["accuracy"])
+        print(classifier.model(tf.constant(["a good film"])).shape)
+        ```
+        """
+        return self._classifier.model
+
+    @property
+    def loss(self) -> "tf_keras.losses.Loss":
+        """The loss between labels and logits that fits the head: softmax takes class numbers, int [B]; others float [B, outputs]."""
+        from bert_serving.classifier import loss_of
+
+        return loss_of(self.head)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the probabilities in order; empty for a regression."""
+        return self._classifier.options.labels
+
+    @property
+    def head(self) -> Head:
+        """What the dense layer predicts."""
+        return self._classifier.options.head
+
+    @property
+    def sequence_length(self) -> int:
+        """Number of tokens at which texts are truncated."""
+        return self._classifier.options.sequence_length
+
+    @property
+    def classifier(self) -> "Classifier":
+        """Its parts: encoder, preprocessing and the Keras model of token ids."""
+        return self._classifier
+
+    @property
+    def validation(self) -> LabeledTable | None:
+        """The validation rows of the last `fit`, on which an export is compared with this model; None before."""
+        return self._validation
+
+    def fit(
+        self,
+        data: Any,
+        validation: Any = None,
+        *,
+        text: str = "text",
+        label: str | Sequence[str] = "label",
+        text_pair: str | None = None,
+        epochs: int = 3,
+        batch_size: int = 32,
+        learning_rate: float | None = None,
+        validation_fraction: float = 0.2,
+        progress: bool | Observer | None = None,
+        **settings: Any,
+    ) -> list[dict[str, Any]]:
+        """Fine-tunes the classifier: AdamW with warmup, batches of texts of similar length, the best epoch's weights are kept.
+
+        Args:
+            data: labeled rows, in any form that `evaluate` takes.
+            validation: the rows that decide which epoch is the best; None for a part of `data`.
+            text: name of the text column, where the data has names.
+            label: name of the label column, or names of columns of 0 and 1 for a multilabel head.
+            text_pair: name of the second text column, for pairs.
+            epochs: passes over the data; the learning rate decays to zero at the end of the last.
+            batch_size: rows of a step.
+            learning_rate: its peak; None for a value that fits the encoder's size.
+            validation_fraction: part of `data` that is held out where `validation` is None.
+            progress: whether to print the progress, or an observer; None prints it in a notebook and on a terminal.
+            settings: further keys of a run file's [training], such as `weight_decay`, `class_weights` or `early_stopping`.
+
+        Returns:
+            a row for each epoch: loss, validation scores, seconds, rows per second.
+
+        Raises:
+            DataError: the rows cannot be read, or a label is not among `labels`.
+            InputError: a setting is wrong.
+            TrainingError: the loss is not a finite number.
+
+        ```python
+        import bert_serving as bs
+
+        rows = [("a good film", "pos"), ("a bad film", "neg")] * 20
+        classifier = bs.build_classifier("encoders/tiny", labels=["neg", "pos"], sequence_length=16)
+        history = classifier.fit(rows, epochs=2, batch_size=8)
+        print(history[-1]["val_accuracy"])
+        ```
+        """
+        training = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, **settings}
+        config = self._config(training, validation_fraction)
+        observer = observer_of(progress)
+        if text_pair is None and self._classifier.options.pairs:
+            text_pair = "text_pair"
+        names = {"text": text, "label": label, "text_pair": text_pair}
+        with observer.stage("Reading the data"):
+            train = self._table(data, names)
+            if validation is not None:
+                held_out = self._table(validation, names)
+            else:
+                train, held_out = take_validation(train, config.data, self.head, config.training.seed)
+        history = self._fit(train, held_out, config, observer)
+        self._validation = held_out
+        return history
+
+    def _config(self, training: dict[str, Any], validation_fraction: float) -> RunConfig:
+        """The settings as a run file has them, which checks that they fit each other and the classifier."""
+        if other := [key for key in ("strategy", "mixed_precision", "devices", "tpu") if key in training]:
+            raise InputError(
+                f"fit trains on one device in float32, got {other[0]}={training[other[0]]!r}; use train, or leave it out"
+            )
+        tables = {
+            "data": {"train": ["memory"], "validation_fraction": validation_fraction},
+            "encoder": {
+                "name": self.encoder.name,
+                "trainable": bool(self._classifier.encoder.layer.trainable),
+                "frozen_layers": self._frozen_layers,
+            },
+            "head": {"kind": self.head, "pooling": self._classifier.options.pooling},
+            "training": training,
+        }
+        return parse_tables(tables, RunConfig, "fit")
+
+    def _table(self, data: Any, names: dict[str, Any]) -> LabeledTable:
+        table = labeled_table(data, self.head, self.labels, **names)
+        check_labels(table, self.labels, self.head)
+        return table
+
+    def _fit(
+        self, train: LabeledTable, held_out: LabeledTable, config: RunConfig, observer: Observer
+    ) -> list[dict[str, Any]]:
+        from bert_serving.training.frozen_layers import with_layer_outputs
+        from bert_serving.training.learning_model import learning_classifier
+        from bert_serving.training.loop import fit
+        from bert_serving.training.run_folder import RunFolder
+        from bert_serving.training.strategy import create_strategy
+
+        classifier, frozen = self._classifier, self._frozen_layers
+        with observer.stage("Tokenizing"):
+            rows = {"train": self._examples(train, config), "validation": self._examples(held_out)}
+        with tempfile.TemporaryDirectory(prefix="bert-serving-") as folder:
+            if frozen:
+                tokens = {name: examples.rows for name, examples in rows.items()}
+                outputs = with_layer_outputs(classifier, tokens, frozen, Path(folder), observer)
+                rows = {name: dataclasses.replace(rows[name], rows=outputs[name]) for name in rows}
+            return fit(
+                classifier,
+                train=rows["train"],
+                validation=rows["validation"],
+                config=config.training,
+                best_metric=config.best_metric,
+                run=RunFolder(Path(folder)),
+                strategy=create_strategy(config.training),
+                observer=observer,
+                learning=learning_classifier(classifier, frozen),
+            )
+
+    def _examples(self, table: LabeledTable, config: RunConfig | None = None) -> "Examples":
+        from bert_serving.classifier import targets_of
+        from bert_serving.training.loop import Examples, class_weights
+
+        tokens, _ = self._classifier.tokenize(table.texts, table.pairs)
+        targets = targets_of(self.head, self.labels, table.labels)
+        is_weighted = config is not None and config.training.class_weights
+        return Examples(tokens, targets, class_weights(targets, len(self.labels)) if is_weighted else None)
+
+    def _opened(self) -> Model:
+        return classifier_model("the classifier", self._classifier)
+
+    def __repr__(self) -> str:
+        """Encoder, labels and head."""
+        return f"TextClassifier({self.encoder.name!r}, labels={list(self.labels)}, head={self.head.value!r})"
+
+    def _repr_html_(self) -> str:
+        facts = [
+            ("encoder", self.encoder.name),
+            ("labels", ", ".join(self.labels) or "none: it predicts a number"),
+            ("head", self.head.value),
+            ("sequence length", self.sequence_length),
+            ("parameters", f"{self._classifier.token_model.count_params():,}"),
+        ]
+        return notebook.facts(facts, "TextClassifier")
+
+
+def build_classifier(
+    encoder: str | os.PathLike[str],
+    labels: Sequence[str] = (),
+    *,
+    head: Head | str = Head.SOFTMAX,
+    sequence_length: int = 128,
+    pairs: bool = False,
+    pooling: Pooling | str = Pooling.POOLER,
+    dropout: float = 0.1,
+    trainable: bool = True,
+    frozen_layers: int = 0,
+    preprocessing: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    progress: bool | Observer | None = None,
+) -> TextClassifier:
+    """Builds a text classifier on a pretrained encoder: preprocessing, encoder, dropout, dense head.
+
+    Args:
+        encoder: a name of the catalog (`bert-serving encoders list`), an address (`hf://owner/name`, TF Hub, Kaggle), or a path of
+            an encoder, a Hugging Face folder, a run folder or an archive.
+        labels: names of the outputs in order; empty for a regression.
+        head: `softmax` (one of the labels), `binary` (two labels, one logit), `multilabel` or `regression`.
+        sequence_length: texts are truncated to this many tokens.
+        pairs: whether a row has two texts.
+        pooling: what the head sees: `pooler`, `cls`, `mean` or `max`.
+        dropout: rate between the pooled output and the dense layer.
+        trainable: fine-tune the encoder; False trains the head alone.
+        frozen_layers: the embeddings and this many first layers are not trained.
+        preprocessing: SavedModel of the preprocessing, where the encoder comes without one.
+        seed: of the head's initial weights and of dropout.
+        progress: whether to print the progress, or an observer; None prints it in a notebook and on a terminal.
+
+    Raises:
+        InputError: an argument is wrong.
+        EncoderError: the encoder is unknown, damaged, or too short for `sequence_length`.
+        SourceError: no source of the encoder could deliver it.
+
+    ```python
+    import bert_serving as bs
+
+    classifier = bs.build_classifier("encoders/tiny", labels=["neg", "pos"])
+    print(classifier.labels)
+    ```
+    """
+    kind, chosen = _member(Head, head, "head"), _member(Pooling, pooling, "pooling")
+    names = _checked_labels(labels, kind)
+    observer = observer_of(progress)
+    config = _encoder_config(encoder, preprocessing, sequence_length)
+    with observer.stage("Starting TensorFlow"):
+        import tf_keras
+
+        from bert_serving import classifier as parts
+        from bert_serving.encoders.loading import load_encoder
+        from bert_serving.encoders.lookup import find_encoder_folder
+        from bert_serving.text.preprocessing import load_preprocessing
+        from bert_serving.training.frozen_layers import freeze
+    with observer.stage("Preparing the encoder"):
+        folder = find_encoder_folder(config, passed_over=observer.note, progress=observer.download)
+        tf_keras.utils.set_random_seed(seed)
+        loaded = load_encoder(folder, trainable=trainable)
+        if frozen_layers:
+            freeze(loaded, frozen_layers)
+        options = parts.ClassifierOptions(
+            labels=names,
+            head=kind,
+            sequence_length=sequence_length,
+            pairs=pairs,
+            pooling=chosen,
+            dropout=dropout,
+            seed=seed,
+        )
+        built = parts.build_classifier(loaded, load_preprocessing(folder.preprocessing), options)
+    licensing = folder.licensing
+    origin = EncoderOrigin(
+        name=folder.name, sha256=folder.sha256, license=licensing.license, languages=licensing.languages
+    )
+    return TextClassifier(built, origin, frozen_layers)
+
+
+def create_optimizer(
+    learning_rate: float,
+    *,
+    train_steps: int,
+    warmup_steps: int | None = None,
+    weight_decay: float = 0.01,
+    max_grad_norm: float = 1.0,
+) -> "tf_keras.optimizers.legacy.Optimizer":
+    """AdamW as BERT was fine-tuned with: linear warmup, linear decay to zero, decoupled weight decay, gradient clipping.
+
+    Args:
+        learning_rate: its peak.
+        train_steps: optimizer steps of the whole training: batches of an epoch times epochs.
+        warmup_steps: steps in which the learning rate rises from zero; None for a tenth of all.
+        weight_decay: of kernels and embeddings; biases and layer normalizations have none.
+        max_grad_norm: gradients are scaled down to this global norm; 0 switches it off.
+
+    Raises:
+        InputError: a number is out of its range.
+
+    ```python
+    import bert_serving as bs
+
+    optimizer = bs.create_optimizer(3e-5, train_steps=1_000, warmup_steps=100)
+    ```
+    """
+    if train_steps < 1:
+        raise InputError(f"train_steps is {train_steps}; give the number of batches of an epoch times the epochs")
+    warmup = train_steps // 10 if warmup_steps is None else warmup_steps
+    if not 0 <= warmup < train_steps:
+        raise InputError(f"warmup_steps is {warmup}; give a number from 0 to below train_steps, {train_steps}")
+    tables = {"learning_rate": learning_rate, "weight_decay": weight_decay, "max_grad_norm": max_grad_norm}
+    config = parse_tables(tables, OptimizerConfig, "create_optimizer")
+    from bert_serving.training import optimizer
+
+    return optimizer.create_optimizer(optimizer.Schedule(train_steps, warmup, learning_rate), config)
+
+
+def _encoder_config(
+    encoder: str | os.PathLike[str], preprocessing: str | os.PathLike[str] | None, sequence_length: int
+) -> EncoderConfig:
+    given = os.fspath(encoder)
+    is_path = not is_address(given) and (not isinstance(encoder, str) or Path(given).exists() or os.sep in given)
+    source = {"path" if is_path else "name": given}
+    other = None if preprocessing is None else os.fspath(preprocessing)
+    tables = {**source, "preprocessing": other, "sequence_length": sequence_length}
+    return parse_tables(tables, EncoderConfig, "build_classifier")
+
+
+def _member(kind: Any, value: str, name: str) -> Any:
+    try:
+        return kind(value)
+    except ValueError:
+        raise InputError(f"{name} is {value!r}; give one of {', '.join(kind)}") from None
+
+
+def _checked_labels(labels: Sequence[str], head: Head) -> tuple[str, ...]:
+    if isinstance(labels, str):
+        raise InputError(f"labels is {labels!r}; give a list of names")
+    names = tuple(labels)
+    if wrong := [name for name in names if not isinstance(name, str) or not name.strip()]:
+        raise InputError(f"labels has {wrong[0]!r}; give names")
+    if len(set(names)) < len(names):
+        raise InputError(f"labels names one twice: {', '.join(names)}")
+    fewest = {Head.REGRESSION: 0, Head.MULTILABEL: 1}.get(head, 2)
+    most = {Head.REGRESSION: 0, Head.BINARY: 2}.get(head, len(names))
+    if not fewest <= len(names) <= most:
+        needed = (
+            "none" if not most and head is Head.REGRESSION else "2" if head is Head.BINARY else f"at least {fewest}"
+        )
+        raise InputError(f"a {head} head needs {needed} labels, got {len(names)}")
+    return names

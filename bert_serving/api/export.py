@@ -1,0 +1,239 @@
+"""A verified SavedModel version, and how one is made of a run, a classifier or a Hugging Face model."""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import fields
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bert_serving import notebook
+from bert_serving.api.classifier import TextClassifier
+from bert_serving.api.predictor import Predictor
+from bert_serving.api.progress import observer_of
+from bert_serving.api.run import Run
+from bert_serving.config import ExportConfig
+from bert_serving.contract import RUN_FILE, SIGNATURES, Graph, Precision
+from bert_serving.data.in_memory import labeled_table
+from bert_serving.errors import ExportError, InputError
+from bert_serving.model.model import Model, export_model
+from bert_serving.observer import Observer
+from bert_serving.run_file import parse_tables
+from bert_serving.saved_model.manifest import Manifest, load_manifest
+from bert_serving.saved_model.options import ExportOptions, check_target
+from bert_serving.saved_model.versions import latest_version
+from bert_serving.training.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from bert_serving.saved_model.reader import ExportedModel
+
+# ruff: noqa: PLC0415
+# TensorFlow is imported when something needs it.
+
+_HUGGING_FACE = "hf://"
+_OF_HUGGING_FACE = "config.json"
+
+
+class Export(Predictor):
+    """A version folder: a SavedModel that takes strings, ready for TensorFlow Serving.
+
+    `export` and `load` make one.
+
+    Attributes:
+        path: the version folder.
+        manifest: its origin, labels, settings, and the result of its verification.
+    """
+
+    def __init__(self, path: Path):
+        """Opens a version folder, or the highest version in a folder of versions.
+
+        Raises:
+            ExportError: there is no SavedModel, or it was not exported by this project.
+        """
+        self.path = latest_version(path)
+        manifest = load_manifest(self.path)
+        if manifest is None:
+            raise ExportError(f"{self.path}: has no manifest (assets.extra/bert_serving.json); give what export wrote")
+        self.manifest: Manifest = manifest
+
+    @property
+    def name(self) -> str:
+        """Name of the model on a server."""
+        return self.manifest.name
+
+    @property
+    def version(self) -> int:
+        """The version number."""
+        return self.manifest.version
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the probabilities in order; empty for a regression."""
+        return self.manifest.labels
+
+    @cached_property
+    def saved_model(self) -> "ExportedModel":
+        """The SavedModel in this process; `saved_model.call("tokens", input_word_ids=...)` calls any signature."""
+        from bert_serving.saved_model.reader import ExportedModel
+
+        return ExportedModel(self.path)
+
+    def _opened(self) -> Model:
+        return export_model(str(self.path), self.saved_model, self.manifest)
+
+    def __repr__(self) -> str:
+        """Path, graph and precision."""
+        return f"Export({str(self.path)!r}, graph={self.manifest.graph.value!r}, precision={self.manifest.precision.value!r})"
+
+    def _repr_html_(self) -> str:
+        manifest, verification = self.manifest, self.manifest.verification
+        verified = "no"
+        if verification is not None and verification.passed:
+            difference = verification.max_probability_difference or 0
+            verified = f"{verification.golden_texts} golden texts, largest difference of a probability {difference:.1e}"
+        text = "text, text_pair" if manifest.pairs else "text"
+        takes = (text, "input_word_ids, input_mask, input_type_ids", "inputs (tf.Example)", text, text)
+        signatures = notebook.table(
+            ("signature", "inputs"),
+            [(notebook.text(name), notebook.text(given)) for name, given in zip(SIGNATURES, takes, strict=True)],
+        )
+        facts = [
+            ("model", f"{manifest.name}, version {manifest.version}"),
+            ("labels", ", ".join(manifest.labels) or "none: it predicts a number"),
+            ("graph", f"{manifest.graph}, {manifest.precision}"),
+            ("needs", f"TensorFlow Serving {manifest.oldest_tf_serving or manifest.minimum_tf_serving} or later"),
+            ("verified", verified),
+            ("path", self.path),
+        ]
+        return notebook.facts(facts, "Export") + signatures
+
+
+def export(
+    source: Run | TextClassifier | str | os.PathLike[str],
+    to: str | os.PathLike[str],
+    *,
+    name: str | None = None,
+    version: int | None = None,
+    graph: Graph | str | None = None,
+    precision: Precision | str | None = None,
+    validation: Any = None,
+    sequence_length: int | None = None,
+    pairs: bool = False,
+    texts: Sequence[str | os.PathLike[str]] = (),
+    progress: bool | Observer | None = None,
+    **settings: Any,
+) -> Export:
+    """Writes a SavedModel version and verifies it in a fresh process; nothing is left of one that fails.
+
+    Args:
+        source: a `Run` or its folder; a `TextClassifier`, however it was fitted; or a fine-tuned Hugging Face classifier: its
+            folder, or hf://owner/name.
+        to: folder of models; the version is written to TO/NAME/VERSION.
+        name: name of the model on the server; None for export.name of the run file, or the folder's name.
+        version: a positive integer; None for the next one.
+        graph: `ragged` (no padding outside attention), `trimmed` or `padded`.
+        precision: `float32`, `bfloat16`, `int8`, or `auto` for the fastest on this machine that agrees.
+        validation: labeled rows on which a `TextClassifier`'s export is compared with the model in memory; None for those of its
+            `fit`.
+        sequence_length: number of tokens at which a Hugging Face classifier truncates; None for that of its tokenizer.
+        pairs: whether a Hugging Face classifier takes pairs of texts.
+        texts: files of texts on which a Hugging Face classifier's export is compared, and int8 ranges are measured.
+        progress: whether to print the progress, or an observer; None prints it in a notebook and on a terminal.
+        settings: further keys of a run file's [export], such as `max_metric_loss` or `minimum_tf_serving`.
+
+    Raises:
+        ExportError: the version exists, an option does not fit, or the folder cannot be written.
+        VerificationError: the SavedModel answers differently from the model in memory; nothing was published.
+
+    ```python
+    import bert_serving as bs
+
+    run = bs.load("runs/tiny")
+    exported = bs.export(run, to="models", name="another")
+    print(exported.path, exported.predict("a good film")[0].label)
+    ```
+    """
+    given = {"name": name, "graph": graph, "precision": precision, **settings}
+    observer = observer_of(progress)
+    is_run = isinstance(source, Run) or (not isinstance(source, TextClassifier) and (Path(source) / RUN_FILE).is_file())
+    _check_options_of(source, is_run=is_run, validation=validation, hugging_face=(sequence_length, pairs, texts))
+    if is_run:
+        run = source if isinstance(source, Run) else Run(RunFolder(Path(os.fspath(source))))  # type: ignore[arg-type]
+        options = _options(run.config.export, given, to, version)
+        from bert_serving.saved_model.export import export_run
+
+        return Export(export_run(run.folder, options, classifier=run.classifier.classifier, observer=observer))
+    if isinstance(source, TextClassifier):
+        options = _options(ExportConfig(name="classifier"), given, to, version)
+        return _export_classifier(source, options, validation, observer)
+    folder = _hugging_face_folder(os.fspath(source), observer)  # type: ignore[arg-type]
+    options = _options(ExportConfig(name=model_name(os.fspath(source))), given, to, version)  # type: ignore[arg-type]
+    from bert_serving.saved_model.export import export_hugging_face
+
+    files = [Path(path) for path in texts]
+    return Export(
+        export_hugging_face(
+            folder, options, sequence_length=sequence_length, pairs=pairs, texts=files, observer=observer
+        )
+    )
+
+
+def model_name(source: str) -> str:
+    """A model name derived from a folder's name or an address."""
+    name = source.split("@")[0].rpartition("/")[2] if source.startswith(_HUGGING_FACE) else Path(source).resolve().name
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).lstrip("-._") or "classifier"
+
+
+def _check_options_of(source: Any, *, is_run: bool, validation: Any, hugging_face: tuple[Any, ...]) -> None:
+    """Refuses options of another kind of source, which would be ignored."""
+    if validation is not None and not isinstance(source, TextClassifier):
+        raise InputError("validation is for a TextClassifier; a run has its own, a Hugging Face classifier takes texts")
+    if any(hugging_face) and (is_run or isinstance(source, TextClassifier)):
+        raise InputError("sequence_length, pairs and texts are for a Hugging Face classifier; leave them out")
+
+
+def _options(
+    config: ExportConfig, given: dict[str, Any], to: str | os.PathLike[str], version: int | None
+) -> ExportOptions:
+    """The options, of which those that were given stand in place of the run file's keys of the same names."""
+    tables = config.model_dump() | {key: value for key, value in given.items() if value is not None}
+    checked = parse_tables(tables, ExportConfig, "export")
+    known = {field.name for field in fields(ExportOptions)}
+    options = ExportOptions(base=Path(to), version=version, **{key: value for key, value in checked if key in known})
+    check_target(options)
+    return options
+
+
+def _export_classifier(source: TextClassifier, options: ExportOptions, validation: Any, observer: Observer) -> Export:
+    from bert_serving.saved_model.export import export_classifier
+
+    table = source.validation
+    if validation is not None:
+        pair = "text_pair" if source.classifier.options.pairs else None
+        table = labeled_table(validation, source.head, source.labels, text_pair=pair)
+    return Export(
+        export_classifier(source.classifier, options, encoder=source.encoder, validation=table, observer=observer)
+    )
+
+
+def _hugging_face_folder(source: str, observer: Observer) -> Path:
+    if source.startswith(_HUGGING_FACE):
+        from bert_serving.encoders.catalog.handles import find_handle
+        from bert_serving.encoders.download.sources import fetch_first
+        from bert_serving.io.cache import cached
+
+        handle = find_handle(source)
+        with observer.stage(f"Fetching {source}"):
+            return cached(
+                f"{handle.key}-classifier",
+                lambda target: fetch_first(
+                    handle.name, handle.sources, target, progress=observer.download, passed_over=observer.note
+                ),
+            )
+    if not (Path(source) / _OF_HUGGING_FACE).is_file():
+        raise ExportError(
+            f"{source}: neither a run folder ({RUN_FILE}) nor a Hugging Face classifier ({_OF_HUGGING_FACE}); "
+            "give what train or save_pretrained wrote"
+        )
+    return Path(source)
