@@ -291,7 +291,25 @@ class ExportConfig(Table):
 
 
 class RunConfig(RunFile):
-    """A whole run file."""
+    """A whole run file.
+
+    ```python
+    import bert_serving as bs
+
+    config = bs.RunConfig.model_validate(
+        {"data": {"train": ["train.tsv"]}, "encoder": {"name": "all-MiniLM-L6-v2"}, "training": {"epochs": 2}}
+    )
+    print(config.training.epochs, config.head.kind)
+    ```
+
+    It is read from TOML by `bert_serving.config.load_run_file`, which names every problem at once:
+
+    ```python
+    from bert_serving.config import load_run_file
+
+    config = load_run_file("tiny.toml", ["training.epochs=3"])
+    ```
+    """
 
     page: ClassVar[str] = "docs/reference/run_files.md"
 

@@ -18,6 +18,7 @@ from nbclient import NotebookClient
 
 NOTEBOOKS = Path(__file__).parent.parent / "docs" / "tutorials"
 _SECONDS_OF_A_CELL = 1200
+_LOGS = ("INFO:tensorflow:", "WARNING:tensorflow:")
 
 
 def execute(path: Path, folder: Path) -> nbformat.NotebookNode:
@@ -46,7 +47,7 @@ def without_traces(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def _is_log(output: nbformat.NotebookNode) -> bool:
-    return output.get("name") == "stderr" or output.get("text", "").startswith("INFO:tensorflow:")
+    return output.get("name") == "stderr" or output.get("text", "").startswith(_LOGS)
 
 
 def main(arguments: list[str]) -> int:

@@ -1,15 +1,18 @@
 """Every Python block of the docs runs, with a tiny encoder in the place of the one that they name."""
 
+import re
 import shutil
 from pathlib import Path
 
 import pytest
-from support.pages import Block, page_blocks, run_blocks
+from support.pages import Block, docstring_blocks, page_blocks, run_blocks
 from support.paths import ROOT
 from support.reader import NAMES, encoder_by_name, write_place
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCKS = {str(page.relative_to(ROOT)): page_blocks(page, ROOT) for page in PAGES}
+REFERENCE = [name for page in PAGES for name in re.findall(r"^::: (\S+)", page.read_text("utf-8"), re.MULTILINE)]
+DOCSTRINGS = {each: blocks for name in REFERENCE for each, blocks in docstring_blocks(name).items()}
 # Blocks that no test can run; each says why in a comment before it.
 NOT_RUN = 0
 
@@ -33,9 +36,19 @@ def addresses(place: Path):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _encoder(tmp_path_factory: pytest.TempPathFactory):
-    with encoder_by_name(tmp_path_factory.mktemp("encoders")):
+def _encoder(place: Path, tmp_path_factory: pytest.TempPathFactory):
+    with encoder_by_name(place / "encoders" / "tiny", tmp_path_factory.mktemp("cache")):
         yield
+
+
+@pytest.fixture(autouse=True)
+def _verified_in_this_process(monkeypatch: pytest.MonkeyPatch):
+    """What a fresh process sees is tested elsewhere; here it would be most of the time."""
+    from bert_serving.saved_model import writer
+    from bert_serving.saved_model.verification import verify
+
+    monkeypatch.setattr(writer, "verify_in_fresh_process", verify.verify)
+    monkeypatch.setattr(verify, "verify_in_fresh_process", verify.verify)
 
 
 @pytest.fixture
@@ -47,13 +60,29 @@ def here(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("page", [page for page, blocks in BLOCKS.items() if blocks])
+# Pages that train on a thousand texts.
+SLOW = {"docs/quickstart.md"}
+
+
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=[pytest.mark.slow] if page in SLOW else []) for page, blocks in BLOCKS.items() if blocks],
+)
 def test_the_python_of_a_page_runs(page: str, here: Path, addresses: dict[str, str]):
     run_blocks(BLOCKS[page], addresses)
 
 
+@pytest.mark.parametrize("name", [name for name, blocks in DOCSTRINGS.items() if blocks])
+def test_the_example_of_a_docstring_runs(name: str, here: Path, addresses: dict[str, str]):
+    run_blocks(DOCSTRINGS[name], addresses)
+
+
+def test_everything_that_the_reference_shows_has_an_example():
+    assert not [name for name in REFERENCE if not DOCSTRINGS[name]]
+
+
 def test_few_blocks_are_not_run():
-    left_out = [block for blocks in BLOCKS.values() for block in blocks if block.not_run]
+    left_out = [block for blocks in [*BLOCKS.values(), *DOCSTRINGS.values()] for block in blocks if block.not_run]
     assert len(left_out) == NOT_RUN, left_out
 
 

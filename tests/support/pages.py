@@ -1,9 +1,11 @@
 """Python examples of pages and docstrings, run as a reader would: each after the other in one namespace."""
 
-import doctest
+import importlib
+import inspect
 import re
 import textwrap
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -52,15 +54,6 @@ def run_blocks(blocks: list[Block], addresses: dict[str, str]) -> dict[str, Any]
     return namespace
 
 
-def run_doctest(text: str, name: str, addresses: dict[str, str]) -> None:
-    """Runs the examples of a docstring that stand after >>>, and compares what they print."""
-    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-    test = doctest.DocTestParser().get_doctest(_with(text, addresses), {"__name__": "__example__"}, name, name, 0)
-    report: list[str] = []
-    failed = doctest.DocTestRunner(optionflags=flags).run(test, out=report.append).failed
-    assert not failed, "".join(report)
-
-
 def _with(code: str, addresses: dict[str, str]) -> str:
     for written, real in addresses.items():
         code = code.replace(written, real)
@@ -70,3 +63,24 @@ def _with(code: str, addresses: dict[str, str]) -> str:
 def page_blocks(path: Path, root: Path) -> list[Block]:
     """The Python blocks of a page of the repository."""
     return blocks_of(path.read_text("utf-8"), str(path.relative_to(root)))
+
+
+def docstring_blocks(name: str) -> dict[str, list[Block]]:
+    """The Python blocks of an object's docstring, and of those of a class's public members, by qualified name.
+
+    Args:
+        name: such as "bert_serving.Run".
+    """
+    module, _, attribute = name.rpartition(".")
+    value = getattr(importlib.import_module(module), attribute)
+    found = {name: blocks_of(inspect.getdoc(value) or "", name)}
+    if inspect.isclass(value):
+        members = [each for each in vars(value) if not each.startswith("_")]
+        found |= {f"{name}.{each}": blocks_of(_own_text(vars(value)[each]), f"{name}.{each}") for each in members}
+    return found
+
+
+def _own_text(member: object) -> str:
+    # A constant of a class has the docstring of its type.
+    is_documented = callable(member) or isinstance(member, property | cached_property | classmethod | staticmethod)
+    return (inspect.getdoc(member) or "") if is_documented else ""

@@ -1,4 +1,4 @@
-"""What the docs take for granted: data, a run, its export, a server, and an encoder by its name. All of it tiny."""
+"""What the docs take for granted: data, a run, its export, a server, and encoders. All of it tiny."""
 
 import os
 import shutil
@@ -10,7 +10,29 @@ from support.tiny import Rows, write_hugging_face_folder, write_tsv_file
 
 # The encoder that the docs name.
 ENCODER = "all-MiniLM-L6-v2"
-NAMES = ("emotion", "bike_shop")
+# Names of runs and models in the docs and in docstrings.
+NAMES = ("emotion", "bike_shop", "tiny")
+_RUN_FILE = """\
+[data]
+train = "train.tsv"
+validation = "validation.tsv"
+test = "test.tsv"
+[encoder]
+path = "encoders/tiny"
+sequence_length = 16
+[training]
+epochs = 2
+"""
+_MODELS_CONFIG = """\
+model_config_list {
+  config {
+    name: "tiny"
+    base_path: "models/tiny"
+    model_platform: "tensorflow"
+    model_version_policy { specific { versions: 1 } }
+  }
+}
+"""
 
 
 def write_place(folder: Path, rows: Rows, run: Path, exported: Path) -> None:
@@ -29,25 +51,29 @@ def write_place(folder: Path, rows: Rows, run: Path, exported: Path) -> None:
     for name in NAMES:
         shutil.copytree(run, folder / "runs" / name)
         shutil.copytree(exported, folder / "models" / name / "1")
+    shutil.copytree(exported, folder / "demo" / "models" / "bike_shop" / "1")
+    # As long as real ones.
+    write_hugging_face_folder(folder / "encoders" / "tiny", positions=512)
+    (folder / "tiny.toml").write_text(_RUN_FILE, "utf-8")
+    (folder / "models.config").write_text(_MODELS_CONFIG, "utf-8")
 
 
 @contextmanager
-def encoder_by_name(folder: Path) -> Iterator[None]:
-    """A cache in which the encoder that the docs name is there, and is a tiny one of the usual length.
+def encoder_by_name(source: Path, cache: Path) -> Iterator[None]:
+    """A cache in which the encoder that the docs name is there, and is a tiny one.
 
     Args:
-        folder: an empty folder.
+        source: the tiny one, a Hugging Face folder.
+        cache: an empty folder.
     """
     from bert_serving.encoders.catalog.handles import cache_key, find_handle
     from bert_serving.encoders.conversion.hugging_face import convert_hugging_face
     from bert_serving.io.cache import cached_intact
 
-    write_hugging_face_folder(folder / "hugging_face", positions=512)
     before = os.environ["BERT_SERVING_CACHE"]
-    os.environ["BERT_SERVING_CACHE"] = str(folder / "cache")
+    os.environ["BERT_SERVING_CACHE"] = str(cache)
     try:
-        key = cache_key(find_handle(ENCODER, None))
-        cached_intact(key, lambda target: convert_hugging_face(folder / "hugging_face", target))
+        cached_intact(cache_key(find_handle(ENCODER, None)), lambda target: convert_hugging_face(source, target))
         yield
     finally:
         os.environ["BERT_SERVING_CACHE"] = before
