@@ -60,19 +60,28 @@ def here(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-# Pages that train on a thousand texts.
-SLOW = {"docs/quickstart.md"}
+# They train on a thousand texts, or start a server: half a minute each.
+SLOW = {
+    "README.md",
+    "docs/quickstart.md",
+    "docs/how_to/export.md",
+    "docs/how_to/server.md",
+    "docs/how_to/training.md",
+    "bert_serving.export",
+    "bert_serving.serve",
+}
 
 
-@pytest.mark.parametrize(
-    "page",
-    [pytest.param(page, marks=[pytest.mark.slow] if page in SLOW else []) for page, blocks in BLOCKS.items() if blocks],
-)
+def _cases(blocks: dict[str, list[Block]]) -> list[object]:
+    return [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in blocks if blocks[name]]
+
+
+@pytest.mark.parametrize("page", _cases(BLOCKS))
 def test_the_python_of_a_page_runs(page: str, here: Path, addresses: dict[str, str]):
     run_blocks(BLOCKS[page], addresses)
 
 
-@pytest.mark.parametrize("name", [name for name, blocks in DOCSTRINGS.items() if blocks])
+@pytest.mark.parametrize("name", _cases(DOCSTRINGS))
 def test_the_example_of_a_docstring_runs(name: str, here: Path, addresses: dict[str, str]):
     run_blocks(DOCSTRINGS[name], addresses)
 
