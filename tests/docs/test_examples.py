@@ -90,6 +90,13 @@ def test_everything_that_the_reference_shows_has_an_example():
     assert not [name for name in REFERENCE if not DOCSTRINGS[name]]
 
 
+def test_the_reference_shows_every_public_name():
+    import bert_serving
+
+    public = {f"bert_serving.{name}" for name in bert_serving.__all__ if not name.startswith("__")}
+    assert public == {name for name in REFERENCE if name.count(".") == 1}
+
+
 def test_few_blocks_are_not_run():
     left_out = [block for blocks in [*BLOCKS.values(), *DOCSTRINGS.values()] for block in blocks if block.not_run]
     assert len(left_out) == NOT_RUN, left_out
