@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.paths import SHARED
+from support.runs import in_process_verification
 from support.tiny import Ended, Rows, write_hugging_face_folder, write_run_file, write_tsv_file
 
 
@@ -105,18 +106,14 @@ def bert_serving(
     Exports are verified in this process, too; what a fresh process sees is tested in one.
     """
     from bert_serving.cli.main import main
-    from bert_serving.saved_model import writer
-    from bert_serving.saved_model.verification import verify
 
-    monkeypatch.setattr(writer, "verify_in_fresh_process", verify.verify)
-    monkeypatch.setattr(verify, "verify_in_fresh_process", verify.verify)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BERT_SERVING_OFFLINE", "")  # which --offline sets; restored after the test
 
     def run(*arguments: object) -> Ended:
         monkeypatch.setattr(sys, "argv", ["bert-serving", *map(str, arguments)])
         capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
+        with in_process_verification(), pytest.raises(SystemExit) as ended:
             main()
         return Ended(ended.value.code, *capsys.readouterr())
 

@@ -71,9 +71,14 @@ def test_a_key_under_both_of_its_names_is_refused(former):
         load_run_file(former / "finished" / "run.toml", ["training.warmup_ratio=0.1"])
 
 
-def test_a_finished_run_answers_and_exports(former, answers, tmp_path):
+def test_a_finished_run_answers(former, answers):
     run = RunFolder(former / "finished" / "run")
     np.testing.assert_allclose(load_classifier(run).predict(answers["texts"]), answers["probabilities"], atol=1e-6)
+
+
+@pytest.mark.slow
+def test_a_finished_run_exports(former, tmp_path):
+    run = RunFolder(former / "finished" / "run")
     exported = export_run(run, ExportOptions(tmp_path, "again"))
     assert load_manifest(exported).verification.passed
 

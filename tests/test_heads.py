@@ -136,6 +136,7 @@ def test_unfreezing_does_not_fit_a_frozen_encoder(encoder_folder, rows, tmp_path
 # === The dense head on cached features ===
 
 
+@pytest.mark.slow
 def test_a_head_learns_from_features_that_are_computed_once(encoder_folder, rows, tmp_path, monkeypatch):
     path = write_run_file(tmp_path, encoder_folder, rows, epochs=3, best_metric="loss")
     settings = ["encoder.trainable=false", "encoder.cache_features=true", "head.pooling=mean", "head.dropout=0"]

@@ -395,7 +395,7 @@ def _checked_labels(labels: Sequence[str], head: Head) -> tuple[str, ...]:
     most = {Head.REGRESSION: 0, Head.BINARY: 2}.get(head, len(names))
     if not fewest <= len(names) <= most:
         needed = (
-            "none" if not most and head is Head.REGRESSION else "2" if head is Head.BINARY else f"at least {fewest}"
+            "no" if not most and head is Head.REGRESSION else "2" if head is Head.BINARY else f"at least {fewest}"
         )
         raise InputError(f"a {head} head needs {needed} labels, got {len(names)}")
     return names

@@ -122,6 +122,7 @@ def useless(trained, tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_a_model_that_is_no_better_than_chance_is_told_first(useless, bert_serving, tmp_path):
     said = "The model is no better than chance on its test rows: accuracy 0.500"
     ended = bert_serving("explain", useless, TEXT, "--page", "page.html")
@@ -148,6 +149,7 @@ def test_an_empty_text_has_nothing_to_explain(trained, bert_serving):
     )
 
 
+@pytest.mark.slow
 def test_a_run_whose_encoder_stayed_a_tf_hub_module_is_refused(run_file, encoder_folder, bert_serving, tmp_path):
     write_bag_of_words(tmp_path / "encoder")
     sets = (

@@ -35,6 +35,7 @@ def json_of(ended) -> dict:
 # === A run ===
 
 
+@pytest.mark.slow
 def test_a_run_is_measured_on_its_own_rows_with_its_own_pooling(trained, bert_serving):
     found = json_of(bert_serving("map", trained.run.path, "--method", "pca", "--json"))
     assert (found["pooling"], found["method"]) == ("pooler", "pca")
@@ -96,6 +97,7 @@ def test_one_file_is_divided_by_label_and_seed(encoder_folder, data, bert_servin
     assert other["metrics"]["logistic regression"]["log_loss"] != found["metrics"]["logistic regression"]["log_loss"]
 
 
+@pytest.mark.slow
 def test_rows_to_measure_on_can_be_named_and_the_number_of_rows_limited(
     encoder_folder,
     run_file,

@@ -56,6 +56,7 @@ def test_what_fails_verification_is_not_published(bert_serving, exported, tmp_pa
     assert not (tmp_path / "served").exists()
 
 
+@pytest.mark.slow
 def test_the_gate_says_why_not_and_force_is_recorded(bert_serving, exported, gate, tmp_path):
     assert bert_serving("publish", exported, "--to", "served").status == 0
     path = gate(minimum={"accuracy": 1.01, "macro_f1": 0.0}, largest_class_loss=0.0, largest_latency_ms=60000)
@@ -91,6 +92,7 @@ def test_a_gate_compares_with_a_server_too(bert_serving, exported, gate):
         assert (ended.status, "largest_slowdown compares on this machine" in ended.err) == (2, True)
 
 
+@pytest.mark.slow
 def test_versions_shows_scores_of_a_storage(bert_serving, exported, monkeypatch):
     with object_storage.running_storage():
         place = f"s3://{object_storage.BUCKET}/production"

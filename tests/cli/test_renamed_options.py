@@ -11,6 +11,7 @@ def vocabulary(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_former_options_make_the_same_encoder_and_name_the_new_ones(bert_serving, vocabulary, tmp_path):
     former = ("--layers", 1, "--width=8", "--heads", 2, "--inner-width", 12, "--positions", 16)
     ended = bert_serving("encoders", "new", "--vocabulary", vocabulary, *former, "--to", "former")

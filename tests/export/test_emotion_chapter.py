@@ -53,6 +53,7 @@ def test_a_run_gives_all_pictures_and_its_figures_beside_the_books(chapter, trai
     assert f"{trained.metrics['test']['accuracy']:.4f}" in line
 
 
+@pytest.mark.slow
 def test_rows_are_listed_from_the_highest_loss_and_from_the_lowest(chapter, trained, tmp_path):
     chapter.main([str(trained.run.path), str(tmp_path)])
     lines = [line.split("\t") for line in (tmp_path / "rows_by_loss.tsv").read_text("utf-8").splitlines()]

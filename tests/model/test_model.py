@@ -15,6 +15,7 @@ from bert_serving.observer import Observer
 TEXTS = ["good film", "bad bike"]
 
 
+@pytest.mark.slow
 def test_a_run_and_its_export_open_as_the_same_model(trained, exported):
     run, saved = open_model(str(trained.run.path)), open_model(str(exported.parent))
     assert (run.head, run.labels, run.pairs) == (saved.head, saved.labels, saved.pairs)

@@ -177,6 +177,7 @@ def test_pretraining_goes_on_with_the_preprocessing_that_the_encoder_has(encoder
     assert (tmp_path / "target" / "LICENSE").read_text() == "Do what you like."
 
 
+@pytest.mark.slow
 def test_the_head_starts_the_same_with_a_converted_or_a_cached_encoder(hugging_face_folder, tmp_path, monkeypatch):
     monkeypatch.setenv("BERT_SERVING_CACHE", str(tmp_path / "cache"))
     config = StartConfig(path=hugging_face_folder)
@@ -188,6 +189,7 @@ def test_the_head_starts_the_same_with_a_converted_or_a_cached_encoder(hugging_f
     assert heads[0] == heads[1]
 
 
+@pytest.mark.slow
 def test_an_encoder_without_wordpiece_vocabulary_cannot_be_pretrained(tmp_path):
     write_fine_tuned(tmp_path / "albert", "albert")
     with pytest.raises(EncoderError, match=r"no WordPiece vocabulary .*; take a BERT, DistilBERT or ELECTRA"):
@@ -231,6 +233,7 @@ def test_between_sinusoids_a_step_is_the_same_from_every_position(tmp_path, widt
     assert (np.diagonal(products, 1) < np.diagonal(products)[:-1]).all()
 
 
+@pytest.mark.slow
 def test_a_new_encoder_gets_the_position_embeddings_that_were_asked_for(tmp_path, bert_serving):
     (tmp_path / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n", "utf-8")
     size = ("--vocabulary", tmp_path / "vocab.txt", "--num-hidden-layers", 1, "--num-attention-heads", 1)

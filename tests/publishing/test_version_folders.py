@@ -221,6 +221,7 @@ def test_commands_work_on_a_padded_folder(bert_serving, tmp_path):
     assert [path.name for path in (tmp_path / "models" / "tiny").iterdir()] == ["00000123"]
 
 
+@pytest.mark.slow
 def test_a_storage_with_padded_folders_is_read_and_pruned(tmp_path):
     export = write_export(tmp_path / "export" / "1", version=1)
     with object_storage.running_storage():

@@ -262,6 +262,7 @@ def test_an_export_moved_elsewhere_answers_as_the_model_in_memory(graph, trained
     np.testing.assert_allclose(ExportedModel(moved).predict(texts), trained.classifier.predict(texts), atol=2e-6)
 
 
+@pytest.mark.slow
 def test_a_bfloat16_export_is_near_the_model_in_memory_and_says_what_it_is(trained, export):
     exported = export(precision=Precision.BFLOAT16)
     manifest = load_manifest(exported)

@@ -1,6 +1,10 @@
 """What tests of training look at."""
 
+import contextlib
+from collections.abc import Iterator
+
 import numpy as np
+import pytest
 
 from bert_serving.encoders.safetensors_file import read_safetensors
 from bert_serving.observer import Observer
@@ -24,6 +28,18 @@ class Recorder(Observer):
 
     def epoch(self, row) -> None:
         self.epochs.append(row)
+
+
+@contextlib.contextmanager
+def in_process_verification() -> Iterator[None]:
+    """Verifies exports in this process; what a fresh process sees is tested in one."""
+    from bert_serving.saved_model import writer
+    from bert_serving.saved_model.verification import verify
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (writer, verify):
+            patch.setattr(module, "verify_in_fresh_process", verify.verify)
+        yield
 
 
 def interrupt() -> None:

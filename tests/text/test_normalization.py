@@ -139,6 +139,7 @@ def test_a_name_without_module_or_function_is_told(encoder_folder, rows, tmp_pat
         load_run_file(path, [f"encoder.normalizer={name}"])
 
 
+@pytest.mark.slow
 def test_a_run_in_python_normalizes_and_is_not_exported(module, encoder_folder, rows, tmp_path):
     (tmp_path / "cleaning.py").write_bytes(module.read_bytes())
     tagged = [(f"<i>{text}</i>", label) for text, label in rows]

@@ -37,6 +37,7 @@ def averaged(config, tmp_path_factory):
     return run, weights, recorder.notes
 
 
+@pytest.mark.slow
 def test_the_better_of_best_epoch_and_mean_is_kept(averaged):
     run, weights, notes = averaged
     found = run.read_json("average.json")
@@ -52,6 +53,7 @@ def test_the_better_of_best_epoch_and_mean_is_kept(averaged):
         np.testing.assert_allclose(kept[name], expected, rtol=1e-6, atol=1e-9, err_msg=name)
 
 
+@pytest.mark.slow
 def test_the_kept_weights_have_the_score_that_is_told(averaged):
     run, _, _ = averaged
     classifier = load_classifier(run)

@@ -69,10 +69,10 @@ def kept(whole: Classifier, layers: int, folder, *, budget=MEMORY_BUDGET, texts=
     ("layers", "options"),
     [
         (1, {}),
-        (2, {"pooling": Pooling.MEAN, "head": Head.MULTILABEL}),
-        (3, {"pooling": Pooling.CLS, "head": Head.BINARY}),
+        pytest.param(2, {"pooling": Pooling.MEAN, "head": Head.MULTILABEL}, marks=pytest.mark.slow),
+        pytest.param(3, {"pooling": Pooling.CLS, "head": Head.BINARY}, marks=pytest.mark.slow),
         (2, {"pooling": Pooling.MAX, "head": Head.REGRESSION, "pairs": True}),
-        (1, {"pooling": Pooling.MEAN, "blocks": 2}),
+        pytest.param(1, {"pooling": Pooling.MEAN, "blocks": 2}, marks=pytest.mark.slow),
     ],
 )
 def test_kept_outputs_give_the_logits_of_the_whole_network(layers, options, deep, tmp_path):
@@ -172,6 +172,7 @@ def test_frozen_weights_stay_bit_for_bit_and_all_others_move(settings, rows, dee
         assert same is (name not in learning), name
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_with_the_same_weights(run_file, tmp_path):
     class Stop(Observer):
         def batch(self, *, epoch: int, done: int, **_: object) -> None:

@@ -48,6 +48,7 @@ def test_the_labels_of_a_run_are_the_columns_in_their_order(marked, table):
     assert counts == {name: sum(name in label for split in tables for label in split.labels) for name in COLUMNS}
 
 
+@pytest.mark.slow
 def test_scores_of_the_run_and_of_its_export_are_those_of_the_columns(marked, table, bert_serving, tmp_path):
     exported = export_run(marked.run, ExportOptions(tmp_path / "models", "m"), classifier=marked.classifier)
     with table.open() as file:

@@ -170,6 +170,7 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(trained, run_file, t
     np.testing.assert_allclose(resumed.classifier.predict(texts), trained.classifier.predict(texts), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_run_whose_data_changed_cannot_be_resumed(encoder_folder, rows, tmp_path):
     run_file = tiny.write_run_file(tmp_path, encoder_folder, rows)
     with pytest.raises(KeyboardInterrupt):

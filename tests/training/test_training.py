@@ -190,6 +190,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_last_one_usable(config, 
     assert_same_weights(run, whole)
 
 
+@pytest.mark.slow
 def test_weights_that_cannot_be_written_give_one_line(config, whole, tmp_path):
     run = RunFolder(tmp_path / "run")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -301,6 +302,7 @@ def test_the_best_epochs_weights_are_kept_and_not_the_last(make, misled, tmp_pat
     np.testing.assert_allclose(found, losses[best - 1], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_training_stops_when_nothing_gets_better(make, tmp_path):
     recorder = Recorder()
     config = make(early_stopping=2, epochs=9, learning_rate=1e-12)
@@ -343,6 +345,7 @@ def test_rows_of_rare_labels_weigh_more(targets, classes, expected):
     np.testing.assert_allclose(found.sum(), len(targets), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_class_weights_of_the_run_file_arrive(make, rows, encoder_without_dropout, tmp_path):
     """With weights that hardly move, the epoch's loss is the weighted mean of the losses of all rows."""
     uneven = [*rows[:20], *[row for row in rows[:40] if row[1] == "praise"], *rows[40:]]

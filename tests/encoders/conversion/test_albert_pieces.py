@@ -67,6 +67,7 @@ def rows(tokenizer: Tokenizer, scratch: Path) -> list[list[int]]:
     return [row.tolist() for row in np.split(words, offsets[1:-1])]
 
 
+@pytest.mark.slow
 def test_tokenizer_json_gives_the_same_ids_as_its_model(tmp_path, model):
     alone = read(write(tmp_path / "model", model=model))
     both = read(write(tmp_path / "both", model=model, rules=albert(model)))

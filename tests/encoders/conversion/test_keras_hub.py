@@ -97,6 +97,7 @@ def write_preset(folder, *, attention_prefix):
                 file[f"layers/{layer}/vars/{place}"] = random.normal(size=shape).astype(np.float32)
 
 
+@pytest.mark.slow
 def test_attention_is_found_under_the_names_of_old_and_new_keras(tmp_path):
     outputs = []
     for name, prefix in {"old": "_", "new": ""}.items():

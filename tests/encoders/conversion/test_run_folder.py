@@ -33,6 +33,7 @@ def test_a_run_folder_is_known_by_what_training_writes(trained, encoder_folder):
     assert not is_run_folder(encoder_folder)
 
 
+@pytest.mark.slow
 def test_a_runs_encoder_has_its_weights_and_gives_its_pooled_output(trained, encoder_folder):
     folder = find_encoder_folder(EncoderConfig(path=trained.run.path))
     loaded = load_encoder(folder)
@@ -71,6 +72,7 @@ def test_it_is_converted_once_and_again_when_the_weights_change(trained, tmp_pat
     assert changed.sha256 != first.sha256
 
 
+@pytest.mark.slow
 def test_training_starts_with_the_weights_of_the_run_in_encoder_path(trained, rows, tmp_path):
     run_file = tiny.write_run_file(tmp_path, trained.run.path, rows, epochs=1)
     config = load_run_file(run_file, ["encoder.trainable=false"])

@@ -159,6 +159,7 @@ def test_hostile_texts_labels_and_columns_stay_text():
         json.loads(block)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", slow_but([2, 77], kept=[77]))
 def test_a_page_of_25000_long_reviews_is_small(classes, tmp_path):
     random = np.random.default_rng(0)

@@ -119,6 +119,7 @@ def closed_port():
         return listener.getsockname()[1]
 
 
+@pytest.mark.slow
 def test_a_step_that_would_fail_changes_nothing(bert_serving, servers, base, tmp_path):
     before = (tmp_path / "models.config").read_text(), [served_by(server) for server in servers]
     unreachable = f"127.0.0.1:{closed_port()}"

@@ -244,6 +244,7 @@ def test_an_int8_export_agrees_and_says_what_it_needs(export, trained):
     np.testing.assert_allclose(alone, answers, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_an_export_whose_kernels_may_saturate_is_refused(export, monkeypatch):
     """As exports were before: the greatest value of a column stood for 127."""
     monkeypatch.setattr(quantized, "largest_pair", lambda kernel: np.abs(kernel).max(axis=0))
@@ -254,6 +255,7 @@ def test_an_export_whose_kernels_may_saturate_is_refused(export, monkeypatch):
     assert re.match(r"\d+ int8 kernels saturate on processors without VNNI", result.problems[0])
 
 
+@pytest.mark.slow
 def test_an_int8_export_runs_in_a_session_as_in_tensorflow_serving(export, trained):
     folder = export(minimum_tf_serving="2.17")
     texts = ["good film", *trained.splits.test.texts[:5]]

@@ -328,6 +328,7 @@ def check_calls(card, version, expected, label, capsys):
         np.testing.assert_allclose(row["probabilities"], expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_everything_that_the_card_tells_to_run_gives_the_models_answer(exported, trained, capsys):
     expected = trained.classifier.predict([READ])[0]
     label = trained.classifier.options.labels[int(expected.argmax())]

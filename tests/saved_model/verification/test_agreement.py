@@ -155,12 +155,14 @@ def test_no_training_data_is_published(exported, rows):
     assert not [text for text in texts for file in files if text in file]
 
 
+@pytest.mark.slow
 def test_an_export_beyond_the_limits_of_the_run_file_is_not_published(export, tmp_path):
     with pytest.raises(VerificationError, match=r"differ from the model in memory by .*, limit 1e-12"):
         export(precision=Precision.BFLOAT16, max_probability_difference=1e-12)
     assert list((tmp_path / "models" / "tiny").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_changed_answers_beyond_the_limit_stop_an_export(export, monkeypatch, tmp_path):
     monkeypatch.setattr(agreement, "predicted_labels", lambda head, values: np.random.default_rng().random(len(values)))
     with pytest.raises(VerificationError, match="10 of 10 validation texts get another label"):
@@ -168,6 +170,7 @@ def test_changed_answers_beyond_the_limit_stop_an_export(export, monkeypatch, tm
     assert list((tmp_path / "models" / "tiny").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_limits_travel_with_the_export(export):
     folder = export(max_probability_difference=0.5, max_label_change_rate=0.25)
     assert load_manifest(folder).limits == AgreementLimits(max_probability_difference=0.5, max_label_change_rate=0.25)
