@@ -1,6 +1,6 @@
 """The keys of training's run files: everything that decides a training run, checked before any work starts.
 
-A run file holds the tables `[data]`, `[encoder]`, `[head]`, `[training]` and `[export]`; `docs/run_files.md` lists the
+A run file holds the tables `[data]`, `[encoder]`, `[head]`, `[training]` and `[export]`; `docs/reference/run_files.md` lists the
 keys and is generated from the docstrings here. Paths are relative to the run file, or to `data.folder` for data files.
 """
 
@@ -161,7 +161,7 @@ class EncoderConfig(EncoderSource):
     """feature extraction with a frozen encoder: run it over each text once, without dropout, cache its features on disk and
     train only the head on them"""
     normalizer: str | None = None
-    """text normalization before tokenization: a function, as `module:function` or `file.py:function` (docs/training.md)"""
+    """text normalization before tokenization: a function, as `module:function` or `file.py:function` (docs/how_to/training.md)"""
 
     @field_validator("normalizer")
     @classmethod
@@ -291,9 +291,27 @@ class ExportConfig(Table):
 
 
 class RunConfig(RunFile):
-    """A whole run file."""
+    """A whole run file.
 
-    page: ClassVar[str] = "docs/run_files.md"
+    ```python
+    import bert_serving as bs
+
+    config = bs.RunConfig.model_validate(
+        {"data": {"train": ["train.tsv"]}, "encoder": {"name": "all-MiniLM-L6-v2"}, "training": {"epochs": 2}}
+    )
+    print(config.training.epochs, config.head.kind)
+    ```
+
+    It is read from TOML by `bert_serving.config.load_run_file`, which names every problem at once:
+
+    ```python
+    from bert_serving.config import load_run_file
+
+    config = load_run_file("tiny.toml", ["training.epochs=3"])
+    ```
+    """
+
+    page: ClassVar[str] = "docs/reference/run_files.md"
 
     data: DataConfig
     encoder: EncoderConfig

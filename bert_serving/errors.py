@@ -42,6 +42,15 @@ class BertServingError(Exception):
     Attributes:
         grpc_code: name of the canonical gRPC status code.
         exit_status: status of the command line when the error ends a command.
+
+    ```python
+    import bert_serving as bs
+
+    try:
+        bs.load("runs/missing")
+    except bs.BertServingError as error:
+        print(error)  # one line: what is wrong, the value received, what to do
+    ```
     """
 
     grpc_code = "INTERNAL"

@@ -9,7 +9,20 @@ from typing import Any
 
 
 class Observer:
-    """Ignores all progress; subclasses override the calls that they need."""
+    """Ignores all progress; subclasses override the calls that they need.
+
+    ```python
+    import bert_serving as bs
+
+
+    class Epochs(bs.Observer):
+        def epoch(self, row):
+            print(row["epoch"], row["loss"])
+
+
+    bs.train("tiny.toml", out="runs/observed", progress=Epochs())
+    ```
+    """
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:

@@ -13,15 +13,29 @@ from bert_serving.cli.main import app
 from bert_serving.config import RunConfig, load_run_file
 from bert_serving.pretraining.config import PretrainingConfig, load_pretraining_file
 
+DOCS = ROOT / "docs"
 
-def test_the_page_of_run_files_is_up_to_date():
-    sys.path.insert(0, str(ROOT / "docs"))
+GENERATED = ("run_files.md", "pretraining_files.md", "commands.md", "flags.md", "errors.md")
+
+
+@pytest.mark.parametrize("page", GENERATED)
+def test_the_generated_pages_are_up_to_date(page: str, generated: dict[str, str]):
+    assert (DOCS / "reference" / page).read_text("utf-8") == generated[page]
+
+
+def test_every_generated_page_is_checked(generated: dict[str, str]):
+    assert set(generated) == set(GENERATED)
+
+
+@pytest.fixture(scope="module")
+def generated() -> dict[str, str]:
+    """Text of each generated page by its file's name."""
+    sys.path.insert(0, str(ROOT / "scripts"))
     try:
-        import generate_run_files
+        import generate_reference
     finally:
-        sys.path.remove(str(ROOT / "docs"))
-    assert (ROOT / "docs" / "run_files.md").read_text("utf-8") == generate_run_files.page()
-    assert (ROOT / "docs" / "pretraining_files.md").read_text("utf-8") == generate_run_files.pretraining_page()
+        sys.path.remove(str(ROOT / "scripts"))
+    return generate_reference.pages()
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "export").glob("*.toml")), ids=lambda path: path.name)
@@ -34,9 +48,8 @@ def test_every_run_file_of_pretraining_is_valid(path: Path):
     assert load_pretraining_file(path).training.epochs
 
 
-PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
-GENERATED = {"run_files.md", "pretraining_files.md"}
-WRITTEN_PAGES = [page for page in PAGES if page.name not in GENERATED | {"CHANGELOG.md"}]
+PAGES = [*ROOT.glob("*.md"), *DOCS.rglob("*.md")]
+WRITTEN_PAGES = [page for page in PAGES if page.name not in {*GENERATED, "CHANGELOG.md"}]
 
 
 @pytest.mark.parametrize("page", [str(page.relative_to(ROOT)) for page in PAGES])
@@ -71,7 +84,8 @@ def test_every_page_of_the_docs_is_linked():
         for page in PAGES
         for target in re.findall(r"\]\(([^)]+)\)", page.read_text("utf-8"))
     }
-    assert not {page for page in (ROOT / "docs").glob("*.md") if page.resolve() not in linked}
+    # The site begins at docs/index.md.
+    assert not {page for page in DOCS.rglob("*.md") if page.resolve() not in linked} - {DOCS / "index.md"}
 
 
 # --- What pages mention ---
@@ -87,10 +101,11 @@ def test_every_path_of_the_repository_exists(page: str):
 @pytest.mark.parametrize("page", [str(page.relative_to(ROOT)) for page in WRITTEN_PAGES])
 def test_every_import_of_the_examples_exists(page: str):
     blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text("utf-8"), re.MULTILINE | re.DOTALL)
-    nodes = [node for block in blocks for node in ast.walk(ast.parse(block)) if isinstance(node, ast.ImportFrom)]
+    nodes = [node for block in blocks for node in ast.walk(ast.parse(block)) if _is_ours(node)]
     missing = []
     for node in nodes:
-        file = ROOT / f"{(node.module or '').replace('.', '/')}.py"
+        path = ROOT / (node.module or "").replace(".", "/")
+        file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
         text = file.read_text("utf-8") if file.is_file() else ""
         missing += [f"{file}: {name.name}" for name in node.names if not _defines(text, name.name)]
     assert not missing
@@ -130,7 +145,7 @@ def test_every_key_of_run_files_exists(page: str):
 
 # --- The architecture ---
 
-ARCHITECTURE = ROOT / "docs" / "architecture.md"
+ARCHITECTURE = DOCS / "explanation" / "architecture.md"
 PACKAGE = ROOT / "bert_serving"
 
 
@@ -158,6 +173,10 @@ def test_every_name_of_the_architecture_is_in_its_file():
 def test_every_folder_of_the_package_is_in_the_architecture():
     folders = {path.parent.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py")} - {Path()}
     assert not {f"{folder}/" for folder in folders} - set(_codes(ARCHITECTURE.read_text("utf-8")))
+
+
+def _is_ours(node: ast.AST) -> bool:
+    return isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "bert_serving"
 
 
 def _defines(module: str, name: str) -> bool:
@@ -253,9 +272,8 @@ def _prose(page: str) -> list[str]:
 
 
 def _anchors(page: Path) -> set[str]:
-    """Anchors of a page: those that GitHub makes of its headings, and those that it names itself."""
+    """Anchors of a page: those that GitHub makes of its headings, those that it names itself, and those of docstrings."""
     text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
-    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings} | set(
-        re.findall(r'<a id="([^"]+)"', text)
-    )
+    named = re.findall(r'<a id="([^"]+)"', text) + re.findall(r"^::: (\S+)", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings} | set(named)

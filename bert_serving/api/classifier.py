@@ -38,6 +38,14 @@ class TextClassifier(Predictor):
 
     Attributes:
         encoder: name, digest and license of the pretrained encoder.
+
+    ```python
+    import bert_serving as bs
+
+    classifier = bs.build_classifier("encoders/tiny", labels=["neg", "pos"], sequence_length=16)
+    print(classifier.labels, classifier.head, classifier.encoder.name)
+    print(classifier.predict(["a good film"])[0].probabilities)
+    ```
     """
 
     def __init__(self, classifier: "Classifier", encoder: EncoderOrigin, frozen_layers: int = 0):

@@ -43,6 +43,13 @@ class Export(Predictor):
     Attributes:
         path: the version folder.
         manifest: its origin, labels, settings, and the result of its verification.
+
+    ```python
+    import bert_serving as bs
+
+    exported = bs.load("models/tiny")
+    print(exported.path, exported.labels, exported.manifest.graph, exported.manifest.verification.passed)
+    ```
     """
 
     def __init__(self, path: Path):

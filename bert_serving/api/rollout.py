@@ -27,6 +27,13 @@ class Publication:
         url: where servers load it from.
         gate: the report of the gate; None without a gate, and for a version that was there already.
         is_new: whether it was copied; False where the target held this export already.
+
+    ```python
+    import bert_serving as bs
+
+    publication = bs.publish("models/tiny", to="published")
+    print(publication.url, publication.is_new)
+    ```
     """
 
     url: str
@@ -140,6 +147,12 @@ def label(
     Raises:
         PublishError: a version is not published, or a server would refuse a step; nothing has changed.
         RolloutError: a server failed; everything is as before.
+
+    ```python
+    import bert_serving as bs
+
+    print(bs.label({"stable": 1}, "models.config", at="models/tiny").labels)
+    ```
     """
     changes = [f"{name}={'' if version is None else version}" for name, version in labels.items()]
     rollout = Rollout(Path(config), ServerGroup(servers, timeout), model, at, observer_of(progress))
@@ -158,6 +171,13 @@ def rollback(
     """Reverts the last change of version labels; the next call reverts the one before it.
 
     Arguments, result and errors are those of `label`.
+
+    ```python
+    import bert_serving as bs
+
+    bs.label({"stable": 1}, "models.config", at="models/tiny")
+    print(bs.rollback("models.config", at="models/tiny").labels)
+    ```
     """
     rollout = Rollout(Path(config), ServerGroup(servers, timeout), model, at, observer_of(progress))
     return rollout.roll_back()[1]

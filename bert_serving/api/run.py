@@ -36,6 +36,14 @@ class Run(Predictor):
 
     Attributes:
         folder: the run folder.
+
+    ```python
+    import bert_serving as bs
+
+    run = bs.load("runs/tiny")
+    print(run.labels, run.scores["accuracy"], run.config.training.epochs)
+    print([(row["epoch"], row["loss"]) for row in run.history])
+    ```
     """
 
     def __init__(self, folder: RunFolder, trained: "Trained | None" = None):

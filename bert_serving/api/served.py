@@ -17,6 +17,13 @@ class ServedModel(Predictor):
 
     Attributes:
         address: its address.
+
+    ```python
+    import bert_serving as bs
+
+    model = bs.load("http://localhost:8501/tiny")
+    print(model.labels, model.predict("a good film")[0].scores)
+    ```
     """
 
     def __init__(self, address: str, labels: Sequence[str] | None = None):

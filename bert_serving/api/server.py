@@ -22,6 +22,24 @@ class Server:
         name: name of the model in requests.
         grpc_address: host:port for gRPC clients.
         rest_url: base URL for REST clients.
+
+    In a test a fixture holds it:
+
+    ```python
+    import bert_serving as bs
+    import pytest
+
+
+    @pytest.fixture(scope="session")
+    def server():
+        with bs.serve("models/tiny") as running:
+            yield running
+
+
+    def test_the_model_answers(server):
+        with bs.Client(server.rest_address) as client:
+            assert client.predict("a good film")[0].label in client.describe().labels
+    ```
     """
 
     def __init__(self, process: ModelServerProcess, name: str, folder: "tempfile.TemporaryDirectory[str]"):

@@ -11,7 +11,15 @@ from bert_serving.clients.tls import ClientTls
 
 
 class GrpcClient(Client):
-    """A gRPC client that waits for its answers; threads may share it."""
+    """A gRPC client that waits for its answers; threads may share it.
+
+    ```python
+    from bert_serving.clients.grpc_client import GrpcClient
+
+    with GrpcClient("localhost:8500") as client:
+        print(client.predict("tiny", ["a good film"])[0].label, client.describe("tiny").labels)
+    ```
+    """
 
     _wire: wire.GrpcWire
 
@@ -75,7 +83,22 @@ class GrpcClient(Client):
 
 
 class AsyncGrpcClient(AsyncClient):
-    """A gRPC client for programs on an event loop; make it there."""
+    """A gRPC client for programs on an event loop; make it there.
+
+    ```python
+    import asyncio
+
+    from bert_serving.clients.grpc_client import AsyncGrpcClient
+
+
+    async def main() -> None:
+        async with AsyncGrpcClient("localhost:8500") as client:
+            print((await client.predict("tiny", ["a good film"]))[0].label)
+
+
+    asyncio.run(main())
+    ```
+    """
 
     _wire: wire.GrpcWire
 

@@ -11,7 +11,15 @@ from bert_serving.clients.tls import ClientTls
 
 
 class RestClient(Client):
-    """A REST client that waits for its answers; threads may share it."""
+    """A REST client that waits for its answers; threads may share it.
+
+    ```python
+    from bert_serving.clients.rest_client import RestClient
+
+    with RestClient("http://localhost:8501") as client:
+        print(client.predict("tiny", ["a good film"])[0].label, client.status("tiny")[0].state)
+    ```
+    """
 
     _wire: wire.RestWire
 
@@ -58,7 +66,22 @@ class RestClient(Client):
 
 
 class AsyncRestClient(AsyncClient):
-    """A REST client for programs on an event loop."""
+    """A REST client for programs on an event loop.
+
+    ```python
+    import asyncio
+
+    from bert_serving.clients.rest_client import AsyncRestClient
+
+
+    async def main() -> None:
+        async with AsyncRestClient("http://localhost:8501", at_once=8) as client:
+            print((await client.predict("tiny", ["a good film"]))[0].label)
+
+
+    asyncio.run(main())
+    ```
+    """
 
     _wire: wire.RestWire
 

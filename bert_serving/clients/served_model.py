@@ -26,6 +26,13 @@ class VersionStatus:
         state: START, LOADING, AVAILABLE, UNLOADING or END.
         error_code: name of the canonical status code, "OK" without an error.
         error_message: the error, empty without one.
+
+    ```python
+    import bert_serving as bs
+
+    with bs.Client("grpc://localhost:8500/tiny") as client:
+        print([status.version for status in client.status() if status.state == "AVAILABLE"])
+    ```
     """
 
     version: int

@@ -20,6 +20,14 @@ class ClientTls:
             this machine.
         certificate: the client's own certificate, where the server asks for one.
         key: private key of that certificate.
+
+    ```python
+    from pathlib import Path
+
+    from bert_serving.clients.tls import ClientTls
+
+    tls = ClientTls(authority=Path("ca.pem"))  # for Client("grpcs://host:8500/tiny", tls=tls)
+    ```
     """
 
     authority: Path | None = None

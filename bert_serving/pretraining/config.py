@@ -1,6 +1,6 @@
 """The keys of pretraining's run files: unlabeled text, an encoder to start from or a size, masking, training.
 
-`docs/pretraining_files.md` lists the keys and is generated from the docstrings here.
+`docs/reference/pretraining_files.md` lists the keys and is generated from the docstrings here.
 """
 
 from collections.abc import Mapping, Sequence
@@ -142,7 +142,7 @@ class LearningConfig(OptimizerConfig):
 class PretrainingConfig(RunFile):
     """A whole run file of pretraining."""
 
-    page: ClassVar[str] = "docs/pretraining_files.md"
+    page: ClassVar[str] = "docs/reference/pretraining_files.md"
 
     data: TextConfig
     encoder: StartConfig

@@ -38,7 +38,7 @@ def test_flipped_labels_come_to_the_top(made):
 
 
 def test_half_of_the_flipped_labels_of_real_tweets_are_in_the_top_tenth(shared_data):
-    """Out-of-sample probabilities of a plain linear model; a fine-tuned encoder's find more (docs/report.md)."""
+    """Out-of-sample probabilities of a plain linear model; a fine-tuned encoder's find more (docs/how_to/report.md)."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import SGDClassifier
     from sklearn.model_selection import cross_val_predict

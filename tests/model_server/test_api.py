@@ -34,7 +34,7 @@ TF1_MODEL_WITH_AN_ASSET = "half_plus_three"
 
 # "host:8500,http://host:8501": ask a stock server instead, started with what `python tests/support/serving_models.py FOLDER` writes.
 STOCK = os.environ.get("TF_SERVING", "")
-ours = pytest.mark.skipif(bool(STOCK), reason="the stock server does otherwise (docs/server.md)")
+ours = pytest.mark.skipif(bool(STOCK), reason="the stock server does otherwise (docs/how_to/server.md)")
 
 
 class StockServer:

@@ -12,7 +12,9 @@ from bert_serving.console import command_observer, print_json, resumable, show_l
 def pretrain(
     run_file: Annotated[
         Path,
-        typer.Argument(help="Pretraining run file (TOML); its keys are in docs/pretraining.md.", metavar="RUN.toml"),
+        typer.Argument(
+            help="Pretraining run file (TOML); its keys are in docs/how_to/pretraining.md.", metavar="RUN.toml"
+        ),
     ],
     overrides: Overrides = None,
     out: Annotated[

@@ -20,7 +20,7 @@ from bert_serving.wording import score_name
 
 def train(
     run_file: Annotated[
-        Path, typer.Argument(help="Run file (TOML); its keys are in docs/run_files.md.", metavar="RUN.toml")
+        Path, typer.Argument(help="Run file (TOML); its keys are in docs/reference/run_files.md.", metavar="RUN.toml")
     ],
     overrides: Overrides = None,
     out: Annotated[

@@ -8,7 +8,7 @@ padded to a long one and a server's threads can run in parallel.
 Weights are variables, which all chains and signatures share in memory. As constants of the graph they would be held three times
 for each signature: in its optimized graph, by its kernels, and in the order in which oneDNN keeps a constant. The encoder is a
 function that is traced once, and so is a chain within it.
-docs/serving_graphs.md has the measurements behind each choice.
+docs/explanation/serving_graphs.md has the measurements behind each choice.
 """
 
 import contextlib

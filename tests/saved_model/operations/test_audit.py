@@ -534,7 +534,7 @@ def test_every_unsafe_operation_exists_or_existed():
 
 def test_our_own_export_needs_nothing_newer_than_the_default_floor(exported):
     audit = audit_operations(exported)
-    # Loaded and run under TensorFlow 2.10, 2.12, 2.15 and 2.18; 2.9 refuses it for this operation (docs/export.md).
+    # Loaded and run under TensorFlow 2.10, 2.12, 2.15 and 2.18; 2.9 refuses it for this operation (docs/how_to/export.md).
     assert [(need.what, need.version) for need in audit.newest()] == [("DisableCopyOnRead", "2.10")]
     assert audit.needs_newer_than("2.12") == ()
     assert audit.missing == ()
