@@ -1,5 +1,6 @@
 """The wheel of this project, and environments that it is installed in."""
 
+import os
 import subprocess
 import sys
 import venv
@@ -58,4 +59,6 @@ class Environment:
 
     def _pip(self, *arguments: object) -> subprocess.CompletedProcess[str]:
         command = [str(self.bin / "pip"), "--disable-pip-version-check", *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+        # With PYTHONPATH pip would find the checkout installed; its own settings and proxies stay.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
