@@ -394,8 +394,6 @@ def _checked_labels(labels: Sequence[str], head: Head) -> tuple[str, ...]:
     fewest = {Head.REGRESSION: 0, Head.MULTILABEL: 1}.get(head, 2)
     most = {Head.REGRESSION: 0, Head.BINARY: 2}.get(head, len(names))
     if not fewest <= len(names) <= most:
-        needed = (
-            "no" if not most and head is Head.REGRESSION else "2" if head is Head.BINARY else f"at least {fewest}"
-        )
+        needed = "no" if not most and head is Head.REGRESSION else "2" if head is Head.BINARY else f"at least {fewest}"
         raise InputError(f"a {head} head needs {needed} labels, got {len(names)}")
     return names
