@@ -14,7 +14,8 @@ clients start in no time.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from bert_serving.extras import naming_extras
+from bert_serving.version import __version__
 
 if TYPE_CHECKING:
     from bert_serving.api.classifier import TextClassifier, build_classifier, create_optimizer
@@ -70,13 +71,16 @@ _MODULES = {
     "bert_serving.observer": ("Observer",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+# Modules that need more than the extra `tensorflow`, or less, and the extra that has all of it.
+_EXTRAS = {"bert_serving.api.server": "server", "bert_serving.api.rollout": "publish"}
 
 
 def __getattr__(name: str) -> Any:
     """Imports a public name with its first use."""
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_MODULE_OF[name]), name)
+    with naming_extras(f"bert_serving.{name}", _EXTRAS.get(_MODULE_OF[name])):
+        value = getattr(import_module(_MODULE_OF[name]), name)
     globals()[name] = value
     return value
 

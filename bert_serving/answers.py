@@ -3,11 +3,18 @@
 `classifier.py` has the same for graphs.
 """
 
-from collections.abc import Sequence
+from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from bert_serving.contract import LABEL_SEPARATOR, MULTILABEL_THRESHOLD, Head, Scaling, joined_labels
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# ruff: noqa: PLC0415
+# A client's answers are named without numpy, which the base package does not install.
 
 
 def scaled_probabilities(head: Head, logits: np.ndarray, scaling: Scaling) -> np.ndarray:
@@ -21,7 +28,8 @@ def scaled_probabilities(head: Head, logits: np.ndarray, scaling: Scaling) -> np
     Returns:
         float64 [N, C]; `classifier.probabilities` gives the same in float32.
     """
-    from scipy.special import expit, softmax  # noqa: PLC0415  heavy, and most callers only need labels
+    import numpy as np
+    from scipy.special import expit, softmax
 
     logits = np.asarray(logits, np.float64)
     if head is Head.SOFTMAX:
@@ -42,6 +50,8 @@ def predicted_labels(head: Head | None, values: np.ndarray) -> np.ndarray:
         int64 [N], index of the likeliest label; multilabel: int64 [N, C], 1 from a probability of 0.5 on; regression:
         the numbers, float64 [N].
     """
+    import numpy as np
+
     if head is Head.REGRESSION:
         return np.asarray(values, np.float64).reshape(-1)
     if head is Head.MULTILABEL:
@@ -49,21 +59,29 @@ def predicted_labels(head: Head | None, values: np.ndarray) -> np.ndarray:
     return np.asarray(values.argmax(axis=1))
 
 
-def answer_texts(head: Head | None, labels: Sequence[str], values: np.ndarray) -> list[str]:
+def answer_texts(head: Head | None, labels: Sequence[str], values: np.ndarray | Sequence[Sequence[float]]) -> list[str]:
     """The answers as text, one per row: the likeliest label, all predicted labels (`joined_labels`), or the number.
 
     Args:
         head: as for `predicted_labels`.
         labels: C names, in the order of the columns.
-        values: as for `predicted_labels`.
+        values: as for `predicted_labels`; N rows of C numbers will do, too.
     """
-    predicted = predicted_labels(head, values)
     if head is Head.REGRESSION:
-        return [f"{number:.6g}" for number in predicted]
+        return [f"{row[0]:.6g}" for row in values]
     if head is Head.MULTILABEL:
         beginning, names, end = joined_labels(labels)
         return [
-            beginning + LABEL_SEPARATOR.join(name for name, chosen in zip(names, row, strict=True) if chosen) + end
-            for row in predicted
+            beginning
+            + LABEL_SEPARATOR.join(
+                name for name, value in zip(names, row, strict=True) if value >= MULTILABEL_THRESHOLD
+            )
+            + end
+            for row in values
         ]
-    return [labels[index] for index in predicted]
+    return [labels[_likeliest(row)] for row in values]
+
+
+def _likeliest(row: Sequence[float]) -> int:
+    """Position of the greatest value, as numpy's `argmax` finds it: of several the first, and NaN before all."""
+    return max(range(len(row)), key=lambda position: (row[position] != row[position], row[position]))

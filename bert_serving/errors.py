@@ -6,7 +6,8 @@
     │   ├── DataError              a data file, a column, a label, a split
     │   ├── EncoderError           an encoder folder, archive, weight file or vocabulary
     │   ├── RunFolderError         a run folder that is incomplete, in use or not writable
-    │   └── ExportError            a version that exists, a folder that cannot be written
+    │   ├── ExportError            a version that exists, a folder that cannot be written
+    │   └── MissingExtraError      packages of an extra are not installed; is an ImportError, too
     ├── SourceError                a download failed from every source: exit 2
     ├── HubError                   a model hub cannot be reached or refuses an upload: exit 2
     ├── PublishError               a version cannot be published, labeled or removed: exit 2
@@ -89,6 +90,10 @@ class RunFolderError(InputError):
 
 class ExportError(InputError):
     """A SavedModel cannot be written."""
+
+
+class MissingExtraError(InputError, ImportError):
+    """Something needs packages of an extra that is not installed."""
 
 
 class SourceError(BertServingError):

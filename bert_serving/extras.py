@@ -1,9 +1,36 @@
-"""Optional packages (extras) that only some commands need."""
+"""Extras: packages that only some commands and functions need, and what is said where one is missing."""
 
+import contextlib
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from bert_serving.errors import InputError
+from bert_serving.errors import InputError, MissingExtraError
+
+MODULES: Mapping[str, tuple[str, ...]] = {
+    "tensorflow": (
+        *("matplotlib", "ml_dtypes", "numpy", "official", "pandas", "pip", "pkg_resources", "pyarrow"),
+        *("safetensors", "scipy", "sentencepiece", "setuptools", "sklearn", "tensorflow", "tensorflow_hub"),
+        *("tensorflow_serving", "tensorflow_text", "tf_keras", "yaml"),
+    ),
+    "server": (
+        *(
+            "grpc_health",
+            "grpc_reflection",
+            "numpy",
+            "prometheus_client",
+            "starlette",
+            "tensorflow",
+            "tensorflow_serving",
+        ),
+        *("tensorflow_text", "tf_keras", "uvicorn", "uvloop"),
+    ),
+    "report": ("altair", "cleanlab", "datasketch", "jinja2", "vl_convert"),
+    "map": ("umap",),
+    "hub": ("huggingface_hub",),
+    "publish": ("fsspec", "gcsfs", "s3fs"),
+}
+"""top-level modules by the extra of setup.cfg that installs them; all other ones are there in the base package"""
+_EXTENDING_TENSORFLOW = ("report", "map", "hub", "publish")
 
 
 def require(what: str, modules: Sequence[str], extra: str) -> None:
@@ -19,6 +46,39 @@ def require(what: str, modules: Sequence[str], extra: str) -> None:
     """
     missing = [module for module in modules if importlib.util.find_spec(module) is None]
     if missing:
-        raise InputError(
-            f"{what} need {', '.join(modules)}; missing: {', '.join(missing)}; pip install 'bert-serving[{extra}]'"
-        )
+        raise InputError(f"{what} need {', '.join(modules)}; missing: {', '.join(missing)}; {_advice(extra)}")
+
+
+@contextlib.contextmanager
+def naming_extras(what: str = "this", extra: str | None = None) -> Iterator[None]:
+    """Names the extra that has a module, where its import fails; around statements, or as a decorator.
+
+    Args:
+        what: what needs the module, such as "bert-serving train".
+        extra: the extra to name if it has the module; None for the first one that has it.
+
+    Raises:
+        MissingExtraError: instead of the ImportError of a module of an extra that is not installed.
+
+    Example:
+        >>> with naming_extras("the map"):
+        ...     import umap
+    """
+    try:
+        yield
+    except ImportError as error:
+        module = (error.name or "").partition(".")[0]
+        found = next((name for name in (extra, *MODULES) if name and _has(name, module)), None)
+        # A module that is there failed for another reason.
+        if found is None or importlib.util.find_spec(module) is not None:
+            raise
+        message = f"{what} needs {module}, which is not installed; {_advice(found)}"
+        raise MissingExtraError(message, name=module) from None
+
+
+def _has(extra: str, module: str) -> bool:
+    return module in MODULES[extra] or (extra in _EXTENDING_TENSORFLOW and module in MODULES["tensorflow"])
+
+
+def _advice(extra: str) -> str:
+    return f"pip install 'bert-serving[{extra}]'"

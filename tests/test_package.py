@@ -1,7 +1,9 @@
 """What is installed, what importing it costs, and which module may import which."""
 
+import email
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -11,6 +13,9 @@ from pathlib import Path
 
 import pytest
 from support.paths import ROOT
+from support.wheels import build_wheel
+
+from bert_serving.version import __version__
 
 HEAVY = ("tensorflow", "tf_keras", "keras", "pandas", "sklearn", "matplotlib", "pyarrow", "grpc")
 
@@ -116,18 +121,7 @@ def test_every_run_file_of_the_export_folder_loads(path):
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    pytest.importorskip("build", reason="needs build to build the wheel")
-    pytest.importorskip("setuptools")
-    target = tmp_path_factory.mktemp("wheel")
-    # From a copy: building in place would leave build/ and egg-info behind.
-    source = tmp_path_factory.mktemp("source")
-    names = ["setup.cfg", "setup.py", "MANIFEST.in", "pyproject.toml", "README.md", "LICENSE"]
-    subprocess.run(["cp", "-r", *names, "bert_serving", "export", "k8s", str(source)], cwd=ROOT, check=True)
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--skip-dependency-check", "-o", str(target)]
-    result = subprocess.run(command, cwd=source, capture_output=True, text=True, timeout=300)
-    assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-2000:]
-    (path,) = target.glob("*.whl")
-    return path
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 def test_the_wheel_holds_one_package_with_its_types_and_its_sample(wheel):
@@ -151,6 +145,28 @@ def test_the_wheel_holds_one_package_with_its_types_and_its_sample(wheel):
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "bert_serving").rglob("*.py")}
     assert sorted(modules - set(names)) == []
     assert not [name for name in names if "__pycache__" in name or name.endswith(".pyc")]
+
+
+def test_the_wheel_tells_what_it_is_and_where_it_runs(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        told = email.message_from_bytes(archive.read(name))
+    assert (told["Version"], told["Requires-Python"]) == (__version__, ">=3.11")
+    assert told["Author"]
+    assert {url.partition(",")[0] for url in told.get_all("Project-URL")} >= {"Documentation", "Source", "Changelog"}
+    classifiers = told.get_all("Classifier")
+    for wanted in (
+        "Development Status",
+        "Intended Audience",
+        "Programming Language :: Python :: 3.13",
+        "Typing :: Typed",
+    ):
+        assert [each for each in classifiers if each.startswith(wanted)], wanted
+    extras = set(told.get_all("Provides-Extra"))
+    assert extras >= {"tensorflow", "server", "report", "map", "hub", "publish", "all"}
+    # Without an extra, nothing that trains or draws.
+    needed = {re.match(r"[\w.-]+", each)[0] for each in told.get_all("Requires-Dist") if "extra ==" not in each}
+    assert needed == {"filelock", "grpcio", "httpx", "protobuf", "pydantic", "rich", "typer"}
 
 
 def test_the_wheel_works_from_an_empty_folder(wheel, tmp_path):

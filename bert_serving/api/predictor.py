@@ -94,7 +94,7 @@ class Predictor(ABC):
             first,
             [
                 Prediction(label, tuple(values), answers.labels)
-                for label, values in zip(answers.predicted, answers.values.tolist(), strict=True)
+                for label, values in zip(answers.predicted, answers.rows, strict=True)
             ],
         )
 

@@ -11,7 +11,7 @@ from typing import Any
 import typer
 from rich.markup import escape
 
-from bert_serving import __version__
+import bert_serving
 from bert_serving.cli.analysis.explain import explain
 from bert_serving.cli.analysis.report import report
 from bert_serving.cli.data.explore import explore
@@ -39,8 +39,15 @@ from bert_serving.cli.training.pretrain import pretrain
 from bert_serving.cli.training.train import train
 from bert_serving.console import error_console
 from bert_serving.errors import BertServingError, RenamedWarning, RunFileError, VerificationError, exit_status
+from bert_serving.extras import naming_extras
+from bert_serving.version import __version__
 
 _INTERRUPTED = 130
+# Commands and clients do without that file; `import bert_serving` offers nothing then.
+_REPLACED = (
+    "bert_serving/__init__.py is missing or that of another package, such as bert-serving-client; "
+    "install this one last: pip install --force-reinstall --no-deps bert-serving"
+)
 # Former names of options and their present names, by command.
 _RENAMED_OPTIONS = {
     ("predict",): {"--patience": "--retry-timeout"},
@@ -64,6 +71,8 @@ _PANELS: dict[str, dict[str, Callable[..., None]]] = {
     "Publishing": {"publish": publish, "versions": versions, "label": label, "rollback": rollback, "prune": prune},
     "Analysis": {"report": report, "explain": explain},
 }
+# Commands that need more than the extra `tensorflow`, or less, and the extra that has all of it.
+_EXTRAS = {"serve": "server"} | dict.fromkeys(_PANELS["Publishing"], "publish")
 # `serve` passes all its arguments on to the model server, --help included.
 _SERVE: dict[str, Any] = {
     "context_settings": {"allow_extra_args": True, "ignore_unknown_options": True},
@@ -92,6 +101,8 @@ def _options(
 ) -> None:
     if version:
         print(f"bert-serving {__version__}")
+        if not hasattr(bert_serving, "__version__"):
+            _show_warning(_REPLACED)
         raise typer.Exit
 
 
@@ -101,7 +112,10 @@ def main() -> None:
     warnings.showwarning = _show_warning
     warnings.filterwarnings("always", category=RenamedWarning)
     try:
-        app(_with_new_options(sys.argv[1:]), prog_name="bert-serving")
+        arguments = _with_new_options(sys.argv[1:])
+        command = next((argument for argument in arguments if not argument.startswith("-")), "")
+        with naming_extras(f"bert-serving {command}", _EXTRAS.get(command)):
+            app(arguments, prog_name="bert-serving")
     except (RunFileError, VerificationError) as error:
         # Several problems: one line each, so that all can be fixed at once.
         subject = str(error).removesuffix("; ".join(error.problems))

@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from bert_serving import contract
+from bert_serving.answers import answer_texts
 from bert_serving.clients.prediction import Prediction
 from bert_serving.contract import Head
 from bert_serving.errors import InvalidRequest
-
-# ruff: noqa: PLC0415
-# numpy takes longer to import than a client, which needs it only for exports of earlier versions.
 
 PROBES = (
     *("a", "good", "bad", "no", "why?", "123", "I love it", "where is my order?", "it rains in Paris", "thank you"),
@@ -173,14 +171,10 @@ def _head(labels: Sequence[str], predictions: Sequence[Prediction]) -> Head | No
     """The head whose answers these are."""
     if labels == (contract.REGRESSION_CLASS,) and all(_is_number(prediction.label) for prediction in predictions):
         return Head.REGRESSION
-    import numpy as np
-
-    from bert_serving.answers import answer_texts
-
     sums = [sum(prediction.probabilities) for prediction in predictions]
     # A binary head with one logit answers like a softmax of two.
     head = Head.SOFTMAX if all(abs(total - 1) < 0.01 for total in sums) else Head.MULTILABEL
-    answers = answer_texts(head, labels, np.array([each.probabilities for each in predictions], np.float32))
+    answers = answer_texts(head, labels, [each.probabilities for each in predictions])
     return head if answers == [each.label for each in predictions] else None
 
 

@@ -12,7 +12,8 @@ from bert_serving.data.splits import Splits, label_array
 from bert_serving.data.table import LabeledTable
 from bert_serving.evaluation.predictions import Predictions
 from bert_serving.features.frozen import FrozenEncoder, classify_features, features_of, majority_of
-from bert_serving.features.projection import Method, Projection, densities, project
+from bert_serving.features.method import Method
+from bert_serving.features.projection import Projection, densities, project
 from bert_serving.observer import Observer
 
 MOST_POINTS = 16_000

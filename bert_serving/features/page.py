@@ -9,7 +9,8 @@ from bert_serving.contract import Pooling
 from bert_serving.data.table import LabeledTable
 from bert_serving.evaluation.page.rows import confusion_matrix
 from bert_serving.features.map import FeatureMap
-from bert_serving.features.projection import DENSITY_BINS, UMAP_NEIGHBORS, Method
+from bert_serving.features.method import Method
+from bert_serving.features.projection import DENSITY_BINS, UMAP_NEIGHBORS
 from bert_serving.html import charts
 from bert_serving.html.page import Page, Section
 from bert_serving.html.parts import Chart, Facts, Field, Paragraph, table_of

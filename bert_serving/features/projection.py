@@ -6,29 +6,18 @@
 import importlib.util
 import warnings
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 
 from bert_serving.errors import InputError
 from bert_serving.extras import require
+from bert_serving.features.method import Method
 from bert_serving.observer import Observer
 
 DENSITY_BINS = 40
 """in each direction of a density"""
 UMAP_NEIGHBORS = 15
 FEWEST_UMAP_ROWS = 10
-
-
-class Method(StrEnum):
-    """How features become points."""
-
-    AUTO = "auto"
-    """UMAP where it is installed and there are enough rows, else PCA"""
-    UMAP = "umap"
-    """keeps neighbors close (McInnes, Healy and Melville 2018); distances between groups mean little"""
-    PCA = "pca"
-    """the two directions of greatest variance; linear and fast"""
 
 
 @dataclass(frozen=True)

@@ -34,10 +34,12 @@ def precision_and_recall(
         color=_curve_color(("precision", "recall")),
         tooltip=tooltips("label", "curve", *_THRESHOLD_TIPS),
     )
-    rule = base.mark_rule(strokeDash=[4, 4], color=GRAY).encode(x="mean(best):Q")
+    # The mean of no numbers has no place on the axis, and the browser warns of it.
+    marked = base.transform_filter("isValid(datum.best)").mark_rule(strokeDash=[4, 4], color=GRAY)
+    rules = [marked.encode(x="mean(best):Q")] if any(curve[4] is not None for curve in curves) else []
     header = alt.Header(labelFontSize=13)
     facet = alt.Facet("label:N", title=None, sort=[curve[0] for curve in curves], header=header)
-    return alt.layer(rule, lines, data=many_rows(data)).facet(facet=facet, columns=_COLUMNS)
+    return alt.layer(*rules, lines, data=many_rows(data)).facet(facet=facet, columns=_COLUMNS)
 
 
 def coverage_and_accuracy(thresholds: np.ndarray, coverage: np.ndarray, accuracy: np.ndarray) -> alt.Chart:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import jinja2
 
-from bert_serving import __version__
 from bert_serving.errors import InputError
 from bert_serving.html.parts import Chart, Part
 from bert_serving.io.files import check_writable, write_whole
+from bert_serving.version import __version__
 
 
 @dataclass(frozen=True)

@@ -190,4 +190,12 @@ def export_model(name: str, model: "ExportedModel", manifest: "Manifest") -> Mod
 
 def _served_model(name: str, labels: Sequence[str] | None) -> Model:
     served = RemoteModel.open(name, labels)
-    return Model(name, served.predict, served.head, served.labels, served.pairs, answers=served.answers)
+
+    def predict(texts: Sequence[str], pairs: Sequence[str] | None) -> np.ndarray:
+        return np.array(served.predict(texts, pairs), np.float32)
+
+    def answers(texts: Sequence[str], pairs: Sequence[str] | None) -> tuple[np.ndarray, list[str]]:
+        values, answered = served.answers(texts, pairs)
+        return np.array(values, np.float32), answered
+
+    return Model(name, predict, served.head, served.labels, served.pairs, answers=answers)

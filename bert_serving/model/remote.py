@@ -1,11 +1,10 @@
 """A model on a server, with the names of its probabilities: as the model tells them, or as given and checked against its answers."""
 
+import math
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Self
 
 from bert_serving.answers import answer_texts
 from bert_serving.clients.model_address import ModelAddress
@@ -14,6 +13,11 @@ from bert_serving.data.cells import label_name
 from bert_serving.errors import InputError, ServableNotFound
 from bert_serving.io.proxies import without_password
 
+if TYPE_CHECKING:
+    import numpy as np
+
+Rows = Sequence[Sequence[float]]
+"""C numbers for each text; the base package, which asks servers, has no numpy"""
 GIVEN = "--labels"
 """source of labels that the user gave"""
 _TOLD = "the model"
@@ -80,8 +84,8 @@ class RemoteModel:
         weakref.finalize(model, client.close)
         return model
 
-    def answers(self, texts: Sequence[str], pairs: Sequence[str] | None) -> tuple[np.ndarray, list[str]]:
-        """Probabilities, float32 [N, C], and the answered labels; neither is checked.
+    def answers(self, texts: Sequence[str], pairs: Sequence[str] | None) -> tuple[Rows, list[str]]:
+        """Probabilities, N rows of C, and the answered labels; neither is checked.
 
         Raises:
             InputError: the answers differ in the number of probabilities.
@@ -96,11 +100,11 @@ class RemoteModel:
         if len(widths := {len(prediction.probabilities) for prediction in predictions}) > 1:
             numbers = " and ".join(map(str, sorted(widths)))
             raise InputError(f"{self.name} returns {numbers} probabilities: were versions replaced? start again")
-        values = np.array([prediction.probabilities for prediction in predictions], np.float32)
+        values = [prediction.probabilities for prediction in predictions]
         return values, [prediction.label for prediction in predictions]
 
-    def predict(self, texts: Sequence[str], pairs: Sequence[str] | None) -> np.ndarray:
-        """Probabilities, float32 [N, C], checked against the labels where these are known.
+    def predict(self, texts: Sequence[str], pairs: Sequence[str] | None) -> Rows:
+        """Probabilities, N rows of C, checked against the labels where these are known.
 
         Raises:
             InputError: they do not fit.
@@ -130,7 +134,7 @@ def check_answers(
     name: str,
     head: Head | None,
     labels: tuple[str, ...],
-    values: np.ndarray,
+    values: "np.ndarray | Rows",
     answered: Sequence[str] | None,
     *,
     source: str = "the data",
@@ -141,7 +145,7 @@ def check_answers(
         name: the model, for messages.
         head: what it predicts; None is taken for softmax.
         labels: names in the order that is taken.
-        values: probabilities, float32 [N, C].
+        values: probabilities, N rows of C.
         answered: the label that came with each row of them; None for a model that gives none.
         source: where the names are from.
 
@@ -150,10 +154,10 @@ def check_answers(
     """
     if head is Head.REGRESSION or not len(values):
         return
-    if values.shape[1] != len(labels):
+    if (width := len(values[0])) != len(labels):
         verb = "names" if source == GIVEN else "has"
         raise InputError(
-            f"{name} returns {values.shape[1]} probabilities, {source} {verb} {len(labels)} labels; "
+            f"{name} returns {width} probabilities, {source} {verb} {len(labels)} labels; "
             f"name all in order with {GIVEN}"
         )
     if answered is None:
@@ -163,10 +167,10 @@ def check_answers(
     names = tuple(map(name_of, labels))
     for answer, expected, row in zip(answered, answer_texts(head, names, values), values, strict=True):
         found = name_of(answer)
-        if found == expected or not np.isfinite(row).all():
+        if found == expected or not all(map(math.isfinite, row)):
             continue
         # Either label is right where both have the same probability; and a user may rename a model's labels.
-        is_tie = head is not Head.MULTILABEL and found in names and row[names.index(found)] == row.max()
+        is_tie = head is not Head.MULTILABEL and found in names and row[names.index(found)] == max(row)
         is_renamed = source == GIVEN and found not in names
         if not is_tie and not is_renamed:
             remedy = _REMEDIES.get(source, f"name all in the model's order with {GIVEN}")

@@ -4,16 +4,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from bert_serving.answers import answer_texts
 from bert_serving.contract import LABEL, PROBABILITIES, TEXT, TEXT_PAIR, Head
 from bert_serving.errors import DataError, InputError
 from bert_serving.io.files import write_whole
 from bert_serving.io.table_lines import TableFormat, distinct
-from bert_serving.model.model import Model
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from bert_serving.model.model import Model
+    from bert_serving.model.remote import RemoteModel, Rows
 
 
 class PredictionLines:
@@ -72,7 +75,7 @@ class TextPredictions:
         pairs: N second texts; None for single texts.
         head: what the model predicts; None if it does not tell.
         labels: names of the C columns.
-        values: probabilities, float32 [N, C]; for regression the predicted values, [N, 1].
+        values: probabilities, N rows of C; for regression the predicted values, [N, 1].
         answered: labels that a server answered, where the names of its probabilities are unknown.
     """
 
@@ -80,7 +83,7 @@ class TextPredictions:
     pairs: Sequence[str] | None
     head: Head | None
     labels: tuple[str, ...]
-    values: np.ndarray
+    values: "np.ndarray | Rows"
     answered: Sequence[str] | None = None
 
     @cached_property
@@ -89,6 +92,11 @@ class TextPredictions:
         if self.answered is not None:
             return list(self.answered)
         return answer_texts(self.head, self.labels, self.values)
+
+    @cached_property
+    def rows(self) -> list[list[float]]:
+        """The values as lists."""
+        return [list(map(float, row)) for row in self.values]
 
     def to_json(self) -> list[dict[str, Any]]:
         """Each text with its predicted label and its probabilities, as JSON values."""
@@ -118,10 +126,12 @@ class TextPredictions:
 
     def _rows(self) -> Iterator[tuple[str, str | None, str, list[float]]]:
         pairs: Sequence[str | None] = self.pairs or [None] * len(self.texts)
-        yield from zip(self.texts, pairs, self.predicted, self.values.tolist(), strict=True)
+        yield from zip(self.texts, pairs, self.predicted, self.rows, strict=True)
 
 
-def predict_texts(model: Model, texts: Sequence[str], pairs: Sequence[str] | None = None) -> TextPredictions:
+def predict_texts(
+    model: "Model | RemoteModel", texts: Sequence[str], pairs: Sequence[str] | None = None
+) -> TextPredictions:
     """Predictions of a model for texts, or pairs of texts.
 
     Raises:
@@ -133,6 +143,7 @@ def predict_texts(model: Model, texts: Sequence[str], pairs: Sequence[str] | Non
             if model.pairs
             else f"{model.name} takes single texts; leave out --text-pair"
         )
+    values: np.ndarray | Rows
     answered = None
     if model.labels is None and model.answers is not None:
         values, answered = model.answers(texts, pairs)
@@ -141,7 +152,7 @@ def predict_texts(model: Model, texts: Sequence[str], pairs: Sequence[str] | Non
     if model.head is Head.REGRESSION:
         labels: tuple[str, ...] = ("value",)
     else:
-        labels = model.labels or numbered(values.shape[1])
+        labels = model.labels or numbered(len(values[0]) if len(values) else 0)
     return TextPredictions(texts, pairs, model.head, labels, values, answered)
 
 

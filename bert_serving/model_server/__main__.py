@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import TYPE_CHECKING, NoReturn
 
-from bert_serving import __version__, errors
+from bert_serving import errors
 from bert_serving.model_server.config.flags import Flags, parse_flags
 from bert_serving.model_server.config.options import ServerOptions
 from bert_serving.model_server.event_loop import new_event_loop
 from bert_serving.model_server.models import memory
 from bert_serving.model_server.models.folders import lacks_version
+from bert_serving.version import __version__
 
 if TYPE_CHECKING:
     from bert_serving.model_server.server import ModelServer

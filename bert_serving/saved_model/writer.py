@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from bert_serving import __version__, contract
+from bert_serving import contract
 from bert_serving.classifier import Classifier
 from bert_serving.contract import Graph, Precision
 from bert_serving.errors import ExportError, VerificationError
@@ -40,6 +40,7 @@ from bert_serving.saved_model.verification.golden import TEXTS, Golden
 from bert_serving.saved_model.verification.judgment import undecided
 from bert_serving.saved_model.verification.verify import verify_in_fresh_process
 from bert_serving.saved_model.warmup import write_warmup
+from bert_serving.version import __version__
 
 _REFERENCE_FILE = "reference.json"
 _UNLABELED = (

@@ -14,7 +14,6 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from bert_serving import __version__
 from bert_serving.classifier import Classifier, build_classifier, probabilities, targets_of
 from bert_serving.config import RunConfig
 from bert_serving.contract import RUN_FILE, Head
@@ -47,6 +46,7 @@ from bert_serving.training.loading import classifier_options, load_classifier, l
 from bert_serving.training.loop import Examples, class_weights, fit
 from bert_serving.training.run_folder import AUDIT, HISTORY, LOCK, METRICS, PREPROCESSING, RunFolder
 from bert_serving.training.strategy import create_strategy, mixed_precision
+from bert_serving.version import __version__
 
 _PICTURED_TEXTS = 8
 # In run.json: whether the last layer is computed for [CLS] alone where the head sees nothing else.

@@ -18,7 +18,7 @@ from support import tiny
 from support.paths import ROOT
 from support.tiny import Ended
 
-from bert_serving import __version__, console
+from bert_serving import console
 from bert_serving.cli.main import app
 from bert_serving.cli.training.encoders import _new_folder
 from bert_serving.config import DataConfig
@@ -29,6 +29,7 @@ from bert_serving.errors import EncoderError
 from bert_serving.model_server.config.options import ModelConfig, ServerOptions
 from bert_serving.model_server.server import ServerThread
 from bert_serving.saved_model.manifest import load_manifest
+from bert_serving.version import __version__
 
 CHATTER = re.compile(r"WARNING|tensorflow/|cuda|E0000|I0000|computation_placer|Traceback|Warning:", re.IGNORECASE)
 

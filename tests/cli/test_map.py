@@ -16,8 +16,9 @@ from bert_serving.evaluation.predictions import Predictions
 from bert_serving.features import map as feature_map
 from bert_serving.features.frozen import classify_features, encode
 from bert_serving.features.map import MOST_POINTS, FeatureMap
+from bert_serving.features.method import Method
 from bert_serving.features.page import MapNames, map_page
-from bert_serving.features.projection import Method, Projection
+from bert_serving.features.projection import Projection
 from bert_serving.metrics import measure
 
 

@@ -11,8 +11,9 @@ from bert_serving.explanation.integrated_gradients import explain
 from bert_serving.explanation.page import explain_page
 from bert_serving.features.frozen import classify_features, majority_of
 from bert_serving.features.map import MOST_POINTS, FeatureMap
+from bert_serving.features.method import Method
 from bert_serving.features.page import MapNames, map_page
-from bert_serving.features.projection import Method, project
+from bert_serving.features.projection import project
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from bert_serving.errors import InputError
-from bert_serving.features.projection import DENSITY_BINS, FEWEST_UMAP_ROWS, Method, densities, project
+from bert_serving.features.method import Method
+from bert_serving.features.projection import DENSITY_BINS, FEWEST_UMAP_ROWS, densities, project
 
 FEATURES = np.random.default_rng(0).normal(size=(60, 6)) * [9, 5, 1, 1, 1, 1]
 

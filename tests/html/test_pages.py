@@ -14,7 +14,7 @@ from support.hostile import HOSTILE
 
 from bert_serving import extras
 from bert_serving.errors import InputError
-from bert_serving.html import charts
+from bert_serving.html import charts, curves
 from bert_serving.html.page import Page, Section, writable
 from bert_serving.html.parts import (
     Bars,
@@ -263,3 +263,17 @@ def test_the_templates_travel_with_the_package():
     assert sorted(path.name for path in folder.iterdir()) == ["page.css", "page.html", "page.js"]
     Environment(autoescape=True).parse((folder / "page.html").read_text("utf-8"))
     assert isinstance(Paragraph("x").html(), Markup)
+
+
+@pytest.mark.parametrize(("bests", "is_marked"), [([None, None], False), ([0.25, None], True)])
+def test_a_best_threshold_is_marked_where_there_is_one(bests, is_marked):
+    line = np.array([0.0, 0.5, 1.0])
+    chart = curves.precision_and_recall([(str(number), line, line, line, best) for number, best in enumerate(bests)])
+    assert ("mean_best" in json.dumps(vega_of(chart))) is is_marked
+
+
+def vega_of(chart):
+    """The chart as the browser gets it."""
+    import vl_convert
+
+    return vl_convert.vegalite_to_vega(chart.to_dict())

@@ -8,7 +8,7 @@ import typer
 from bert_serving.cli.options import RunLabelColumn, RunTextColumn, RunTextPairColumn, label_columns
 from bert_serving.console import command_observer, print_json, show_classes, show_lines, show_metrics, show_reading
 from bert_serving.contract import Head, Pooling
-from bert_serving.features.projection import Method
+from bert_serving.features.method import Method
 
 if TYPE_CHECKING:
     from bert_serving.features.map import FeatureMap

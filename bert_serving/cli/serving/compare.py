@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 
 from bert_serving.cli.options import (
@@ -19,6 +18,8 @@ from bert_serving.cli.options import (
 from bert_serving.console import command_observer, print_json, show_lines, show_table
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from bert_serving.publishing.rollout.comparison import ModelComparison
 
 _SHOWN_CHARACTERS = 200
@@ -97,6 +98,6 @@ def _show(comparison: "ModelComparison", names: Sequence[str], models: tuple[str
     )
 
 
-def _best(probabilities: np.ndarray, names: Sequence[str]) -> str:
+def _best(probabilities: "np.ndarray", names: Sequence[str]) -> str:
     best = sorted(zip(probabilities, names, strict=True), reverse=True)[:3]
     return ", ".join(f"{name} {value:.3f}" for value, name in best)

@@ -21,6 +21,8 @@ from bert_serving.observer import Observer
 
 if TYPE_CHECKING:
     from bert_serving.data.unlabeled import TextSource
+    from bert_serving.model.model import Model
+    from bert_serving.model.remote import RemoteModel
 
 
 def predict(
@@ -65,11 +67,10 @@ def predict(
     rows = [] if source is None else list(source)
     if not rows and not texts:
         raise InputError("nothing to classify; give texts as arguments or a file with --input")
-    from bert_serving.model.model import open_model
     from bert_serving.model.texts import predict_texts
 
     with observer.stage("Loading the model"):
-        opened = open_model(model)
+        opened = _open(model)
     if opened.pairs and source is not None and source.is_table and text_pair is None:
         source = TextSource(source.path, replace(columns, text_pair=TEXT_PAIR))
         rows = list(source)
@@ -89,7 +90,18 @@ def predict(
         _tell_cleaned(cleaned, observer)
         show_lines(f"  predictions: {output_file}")
     else:
-        show_predictions(firsts, predictions.labels, predictions.values.tolist())
+        show_predictions(firsts, predictions.labels, predictions.rows)
+
+
+def _open(name: str) -> "Model | RemoteModel":
+    """Opens a model; a server is asked without numpy and TensorFlow, which the base package does not install."""
+    if "://" in name:
+        from bert_serving.model.remote import RemoteModel
+
+        return RemoteModel.open(name)
+    from bert_serving.model.model import open_model
+
+    return open_model(name)
 
 
 def _tell(source: "TextSource", empty: int, observer: Observer) -> None:

@@ -11,11 +11,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from bert_serving import __version__
 from bert_serving.model_server.batching.executor import Executor
 from bert_serving.model_server.batching.run import BatchRun
 from bert_serving.model_server.models.store import ModelStore, State, VersionRecord
 from bert_serving.model_server.observability.events import RequestEvent
+from bert_serving.version import __version__
 
 # servables/tensorflow/util.cc: 33 buckets of microseconds, each 1.8 times the one before.
 _MICROSECONDS = [10 * 1.8**power for power in range(33)]

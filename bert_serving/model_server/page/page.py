@@ -10,10 +10,10 @@ from typing import Any
 
 from starlette.responses import HTMLResponse, Response
 
-from bert_serving import __version__
 from bert_serving.model_server.inference.tensors import type_name
 from bert_serving.model_server.models.store import ModelStore, State
 from bert_serving.model_server.models.versions import VersionRecord
+from bert_serving.version import __version__
 
 MODELS_PATH = "/page/models"
 

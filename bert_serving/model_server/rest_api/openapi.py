@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from tensorflow.core.framework import types_pb2
 
-from bert_serving import __version__, contract
+from bert_serving import contract
 from bert_serving.model_server.inference.examples import fitting_signatures
 from bert_serving.model_server.inference.servable import Servable
 from bert_serving.model_server.inference.tensors import type_name
@@ -17,6 +17,7 @@ from bert_serving.model_server.rest_api.json_tensors import (
     TensorInfos,
     number_limits,
 )
+from bert_serving.version import __version__
 
 # A JSON document, and a schema in it.
 Document = dict[str, Any]

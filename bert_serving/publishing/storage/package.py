@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bert_serving import __version__
 from bert_serving.publishing.storage.file_sums import GRAPH_FILE, PUBLICATION_FILE, SUMS_FILE, FileSums, sums_of
 from bert_serving.publishing.storage.location import Progress
+from bert_serving.version import __version__
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ import tensorflow as tf
 from prometheus_client.parser import text_string_to_metric_families
 from support import serving_models
 
-from bert_serving import __version__
 from bert_serving.model_server.config.monitoring import DEFAULT_PATH
 from bert_serving.model_server.config.options import ModelConfig, ServerOptions
 from bert_serving.model_server.server import ServerThread
+from bert_serving.version import __version__
 
 ODD = 'a "b"\\ \n{c="d"} ä'
 

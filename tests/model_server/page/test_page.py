@@ -9,10 +9,10 @@ import httpx
 import pytest
 from support import serving_models
 
-from bert_serving import __version__
 from bert_serving.model_server.config.options import ModelConfig, ServerOptions, VersionPolicy
 from bert_serving.model_server.page.page import MODELS_PATH
 from bert_serving.model_server.server import ServerThread
+from bert_serving.version import __version__
 
 
 @pytest.fixture(scope="module")
