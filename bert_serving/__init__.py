@@ -18,7 +18,8 @@ from bert_serving.extras import naming_extras
 from bert_serving.version import __version__
 
 if TYPE_CHECKING:
-    from bert_serving.api.classifier import TextClassifier, build_classifier, create_optimizer
+    from bert_serving.api.building import build_classifier, create_optimizer
+    from bert_serving.api.classifier import TextClassifier
     from bert_serving.api.export import Export, export
     from bert_serving.api.rollout import Publication, label, prune, publish, rollback, versions
     from bert_serving.api.run import Run, train
@@ -58,7 +59,8 @@ __all__ = [
 ]
 
 _MODULES = {
-    "bert_serving.api.classifier": ("TextClassifier", "build_classifier", "create_optimizer"),
+    "bert_serving.api.building": ("build_classifier", "create_optimizer"),
+    "bert_serving.api.classifier": ("TextClassifier",),
     "bert_serving.api.export": ("Export", "export"),
     "bert_serving.api.rollout": ("Publication", "label", "prune", "publish", "rollback", "versions"),
     "bert_serving.api.run": ("Run", "train"),

@@ -1,6 +1,7 @@
 """Output of the commands: progress bars, tables, and one line for each finished step."""
 
 import contextlib
+import importlib.util
 import re
 import shlex
 import time
@@ -128,10 +129,15 @@ class ConsoleObserver(Observer):
         console.print(f"  {escape(name)} [dim]({time.monotonic() - started:.1f} s)[/]", soft_wrap=True)
 
     def _open(self, *columns: Any) -> Progress:
-        self._progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._progress = Progress(*columns, console=console, transient=True, disable=not _has_bars())
         self._progress.start()
         self._task = None
         return self._progress
+
+
+def _has_bars() -> bool:
+    """Whether bars can be drawn: on a terminal, and in a notebook with widgets."""
+    return console.is_terminal or (console.is_jupyter and importlib.util.find_spec("ipywidgets") is not None)
 
 
 def command_observer(*, as_json: bool) -> Observer:

@@ -128,6 +128,13 @@ class Run(Predictor):
         Raises:
             InputError: the extra `report` is not installed, or the models cannot be compared.
             DataError: the rows cannot be read.
+
+        ```python
+        import bert_serving as bs
+
+        report = bs.load("runs/tiny").report(to="report.html")
+        print(report.report.intervals.scores["accuracy"])
+        ```
         """
         require("reports", ("altair", "cleanlab", "jinja2", "vl_convert"), "report")
         from bert_serving.html.page import writable
@@ -160,6 +167,13 @@ class Run(Predictor):
 
         Raises:
             InputError: the label is unknown, or the classifier takes pairs and got a single text, or the other way round.
+
+        ```python
+        import bert_serving as bs
+
+        explanation = bs.load("runs/tiny").explain("a good film")
+        print([(word.text, word.attribution) for word in explanation.ranking])
+        ```
         """
         from bert_serving.explanation.integrated_gradients import explain
 

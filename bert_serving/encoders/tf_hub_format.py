@@ -16,6 +16,7 @@ import tf_keras
 
 from bert_serving import contract
 from bert_serving.errors import EncoderError
+from bert_serving.io.saved_models import write_saved_model
 
 
 class ReusableEncoder(tf.train.Checkpoint):
@@ -43,7 +44,7 @@ class ReusableEncoder(tf.train.Checkpoint):
 
 def write_encoder(network: tf_keras.Model, target: Path) -> None:
     """Writes a network as trainable SavedModel."""
-    tf.saved_model.save(ReusableEncoder(network), str(target))
+    write_saved_model(ReusableEncoder(network), target)
 
 
 def read_encoder(network: tf_keras.Model, source: Path) -> None:

@@ -26,6 +26,7 @@ from bert_serving.encoders.lookup import find_encoder_folder
 from bert_serving.encoders.safetensors_file import read_safetensors
 from bert_serving.encoders.tf_hub_format import ReusableEncoder, write_encoder
 from bert_serving.errors import EncoderError
+from bert_serving.io.saved_models import write_saved_model
 from bert_serving.pretraining.config import PositionInitializer, StartConfig
 from bert_serving.pretraining.masking import POSITIONS
 from bert_serving.text.preprocessing import VOCABULARY_FILE, write_preprocessing
@@ -197,7 +198,7 @@ def write_pretrained(model: MaskedLanguageModel, target: Path) -> None:
     fresh.load_head(target / HEAD)
     root = ReusableEncoder(network)
     root.mlm = _Mlm(fresh.pretrainer)
-    tf.saved_model.save(root, str(target / WITH_HEAD))
+    write_saved_model(root, target / WITH_HEAD)
     model.architecture.save(target / DESCRIPTION)
 
 

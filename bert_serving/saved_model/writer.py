@@ -24,6 +24,7 @@ from bert_serving.classifier import Classifier
 from bert_serving.contract import Graph, Precision
 from bert_serving.errors import ExportError, VerificationError
 from bert_serving.io.files import TEMPORARY, flush_tree
+from bert_serving.io.saved_models import write_saved_model
 from bert_serving.observer import Observer
 from bert_serving.saved_model.graphs.calibration import arithmetic_of
 from bert_serving.saved_model.graphs.input_checks import TokenLimits
@@ -258,7 +259,7 @@ def _save(classifier: Classifier, options: ExportOptions, reference: Reference |
     labels_file.write_text(contract.labels_text(classifier.options.labels), "utf-8")
     arithmetic = arithmetic_of(options.precision, classifier, reference)
     graph = build_serving_graph(classifier, options.graph, labels_file, arithmetic)
-    tf.saved_model.save(graph.module, str(target), signatures=graph.signatures)
+    write_saved_model(graph.module, target, graph.signatures)
     labels_file.unlink()
     (target / contract.EXTRA_FOLDER).mkdir()
 

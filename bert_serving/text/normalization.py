@@ -17,6 +17,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
 
 from bert_serving.errors import RunFileError
+from bert_serving.io.saved_models import write_saved_model
 from bert_serving.text.preprocessing import NormalizedPreprocessing, load_preprocessing
 from bert_serving.unsafe_operations import unsafe_operations
 
@@ -87,7 +88,7 @@ def write_normalized(preprocessing: Path, normalization: Normalization, target: 
         EncoderError: `preprocessing` cannot be loaded.
     """
     inner = load_preprocessing(preprocessing)
-    tf.saved_model.save(NormalizedPreprocessing(inner.model, normalization.function), str(target))
+    write_saved_model(NormalizedPreprocessing(inner.model, normalization.function), target)
     record = {"function": normalization.name, "preprocessing_sha256": sha256}
     (target / RECORD).write_text(json.dumps(record, indent=2) + "\n", "utf-8")
 

@@ -21,6 +21,7 @@ from tensorflow_text.python.ops.bert_tokenizer import BasicTokenizer
 from bert_serving import contract
 from bert_serving.errors import EncoderError
 from bert_serving.io.cache import folder_sha256
+from bert_serving.io.saved_models import write_saved_model
 from bert_serving.text.packing import combine_segments, pad
 from bert_serving.text.sentencepieces import TextRules, read_sentencepiece
 from bert_serving.text.vocabulary import TOKENS_BY_NAME, SpecialIds
@@ -47,7 +48,7 @@ def write_preprocessing(vocabulary: Path, target: Path, *, lower_case: bool) -> 
         target: folder to create.
         lower_case: lower-case and strip accents first, for an uncased encoder.
     """
-    tf.saved_model.save(_Preprocessing(_Tokenize(str(vocabulary), lower_case)), str(target))
+    write_saved_model(_Preprocessing(_Tokenize(str(vocabulary), lower_case)), target)
 
 
 def write_sentencepiece_preprocessing(model: Path, target: Path, *, rules: TextRules) -> None:
@@ -61,7 +62,7 @@ def write_sentencepiece_preprocessing(model: Path, target: Path, *, rules: TextR
     Raises:
         EncoderError: the file cannot be read, or lacks a special token.
     """
-    tf.saved_model.save(_Preprocessing(_SentencePieceTokenize(model, rules)), str(target))
+    write_saved_model(_Preprocessing(_SentencePieceTokenize(model, rules)), target)
 
 
 def normalize(texts: tf.Tensor, *, lower_case: bool) -> tf.Tensor:

@@ -48,6 +48,11 @@ def write_place(folder: Path, rows: Rows, run: Path, exported: Path) -> None:
         part.mkdir(parents=True)
         for name, some in (("train", rows[:40]), ("validation", rows[40:50]), ("test", rows[50:])):
             write_tsv_file(part / f"{name}.tsv", some)
+    for split, some in (("train", rows[:40]), ("test", rows[50:])):
+        for number, (text, label) in enumerate(some):
+            file = folder / "aclImdb" / split / {"praise": "pos", "blame": "neg"}[label] / f"{number}.txt"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, "utf-8")
     for name in NAMES:
         shutil.copytree(run, folder / "runs" / name)
         shutil.copytree(exported, folder / "models" / name / "1")
