@@ -79,8 +79,8 @@ def _html(text: str | list[str]) -> str:
 
 def _plain(text: str | list[str]) -> str:
     # A progress bar returns to the start of its line: what was written last remains.
-    lines = _COLORS.sub("", "".join(text)).splitlines()
-    return "\n".join(line.rpartition("\r")[2] for line in lines).strip("\n")
+    lines = _COLORS.sub("", "".join(text)).split("\n")
+    return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines).strip("\n")
 
 
 def _fence(language: str, text: str) -> str:

@@ -48,6 +48,7 @@ def test_a_public_name_says_what_it_is_and_shows_it(name):
     documentation = inspect.getdoc(getattr(bs, name))
     assert documentation
     assert re.match(r"[A-Z].*[.:]$", documentation.splitlines()[0])
+    # tests/docs/test_examples.py runs it.
     assert "```python" in documentation
 
 

@@ -57,12 +57,13 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
     built = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, env=os.environ | {"NO_MKDOCS_2_WARNING": "1"}, check=False
     )
-    # Neither a warning nor an error.
-    assert (built.returncode, built.stdout + built.stderr) == (0, "")
+    said = built.stdout + built.stderr
+    assert built.returncode == 0, said
+    assert not re.search("WARNING|ERROR", said), said
     return folder
 
 
