@@ -272,7 +272,9 @@ def test_a_mistake_is_one_line_and_leaves_nothing(
 # === Tokenizer and weights ===
 
 
-@pytest.mark.parametrize(("changes", "lower_case"), [({"do_lower_case": False}, False), ({}, True)])
+@pytest.mark.parametrize(
+    ("changes", "lower_case"), [({"do_lower_case": False}, False), pytest.param({}, True, marks=pytest.mark.slow)]
+)
 def test_a_vocabulary_in_tokenizer_json_alone_is_enough(bert, tmp_path, changes, lower_case):
     (bert / "vocab.txt").unlink()
     (bert / "tokenizer.json").write_text(json.dumps(rules(VOCABULARY, lowercase=not lower_case)))

@@ -156,6 +156,7 @@ def test_other_heads_are_reported_too(head, label, encoder_folder, rows, bert_se
 # === calibrate ===
 
 
+@pytest.mark.slow
 def test_a_temperature_is_fitted_written_and_carried_into_every_answer(run, bert_serving, monkeypatch, tmp_path):
     folder = RunFolder(run)
     texts = ["good film", "bad bike", "the wheel is not very good"]

@@ -60,15 +60,24 @@ def here(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-# They train on a thousand texts, or start a server: half a minute each.
+# They train, export or start a server: from some seconds to half a minute each.
 SLOW = {
     "README.md",
     "docs/quickstart.md",
     "docs/how_to/export.md",
     "docs/how_to/server.md",
     "docs/how_to/training.md",
+    "docs/how_to/publishing.md",
+    "bert_serving.Observer",
+    "bert_serving.Publication",
+    "bert_serving.Run.explain",
+    "bert_serving.Run.report",
+    "bert_serving.TextClassifier.fit",
+    "bert_serving.build_classifier",
     "bert_serving.export",
+    "bert_serving.publish",
     "bert_serving.serve",
+    "bert_serving.train",
 }
 
 

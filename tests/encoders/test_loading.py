@@ -15,7 +15,6 @@ from official.legacy.bert import configs
 from official.modeling import tf_utils
 from official.nlp.modeling import models
 from official.nlp.tools import export_tfhub_lib
-from support.cases import slow_but
 from support.other_encoders import write_bag_of_words
 from support.tiny import POSITIONS, VOCABULARY
 
@@ -156,6 +155,7 @@ def test_a_hugging_face_folder_is_converted_once(hugging_face_folder, tmp_path, 
     ]
 
 
+@pytest.mark.slow
 def test_an_encoder_in_the_cache_whose_bytes_changed_is_made_anew(hugging_face_folder, tmp_path, monkeypatch):
     """As on a disk that rots: the file's size is the same."""
     monkeypatch.setenv("BERT_SERVING_CACHE", str(tmp_path))
@@ -274,7 +274,8 @@ def test_cached_variables_that_do_not_fit_are_told_in_one_line(encoder_folder, t
     assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize("activation", slow_but(ACTIVATIONS, kept=["relu"]))
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.slow
 def test_an_official_encoder_becomes_a_keras_network_with_its_activation(official, activation):
     folder = official[activation]
     loaded = load_encoder(folder)
@@ -287,7 +288,8 @@ def test_an_official_encoder_becomes_a_keras_network_with_its_activation(officia
         np.testing.assert_allclose(found[name], expected[name], atol=1e-5)
 
 
-@pytest.mark.parametrize("activation", slow_but(ACTIVATIONS, kept=["relu"]))
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.slow
 def test_the_activation_is_found_under_mixed_precision_too(official, activation):
     with mixed_precision("bfloat16"):
         loaded = load_encoder(official[activation])
@@ -296,6 +298,7 @@ def test_the_activation_is_found_under_mixed_precision_too(official, activation)
     assert loaded.layer(INPUTS)[contract.POOLED_OUTPUT].dtype == tf.bfloat16
 
 
+@pytest.mark.slow
 def test_preprocessing_of_tf_models_official_gives_our_token_ids(official, encoder_folder):
     texts = ["good film", "", "the bike is VERY badly not good " * 3, "good!"]
     pairs = ["bad", "wheel", "is it very good " * 4, ""]

@@ -253,6 +253,7 @@ def test_a_version_folder_holds_what_the_contract_names(exported):
     assert manifest.versions["tensorflow"] == tf.__version__
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("graph", slow_but(Graph, kept=[Graph.RAGGED]))
 def test_an_export_moved_elsewhere_answers_as_the_model_in_memory(graph, trained, export, tmp_path):
     original = export(base=tmp_path / "built", graph=graph)

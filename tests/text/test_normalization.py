@@ -112,6 +112,7 @@ def test_functions_of_modules_and_files_are_found_and_told_apart(module, monkeyp
     assert not find_normalization(f"{module}:python_without_tags").in_graph
 
 
+@pytest.mark.slow
 def test_a_preprocessing_normalizes_first_and_its_word_pieces_are_cached(module, encoder_folder, tmp_path, monkeypatch):
     inner = load_preprocessing(encoder_folder / "preprocessing")
     found = find_normalization(f"{module}:without_tags")

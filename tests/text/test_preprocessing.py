@@ -67,6 +67,7 @@ def rows_of(preprocessing: Preprocessing, texts, pairs=None, length=128) -> list
 # === TF Hub's interface ===
 
 
+@pytest.mark.slow
 def test_the_tutorials_calls_work_through_hub_keras_layers(folders):
     inputs = tf_keras.layers.Input((), dtype=tf.string)
     whole = tf_keras.Model(inputs, hub.KerasLayer(str(folders[True]))(inputs))

@@ -169,6 +169,7 @@ def test_a_run_killed_while_it_writes_a_checkpoint_ends_the_same(config, whole, 
     assert_same_weights(run, whole)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_cannot_be_written_leaves_the_last_one_usable(config, whole, tmp_path):
     run = RunFolder(tmp_path / "run")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

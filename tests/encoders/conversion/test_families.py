@@ -74,7 +74,8 @@ def renamed(bert, model_type, *, prefix=""):
     return {f"{prefix}{theirs}": bert[ours[name]] for theirs, name in names.items()}
 
 
-@pytest.mark.parametrize("model_type", [pytest.param("distilbert", marks=pytest.mark.slow), "electra"])
+@pytest.mark.slow
+@pytest.mark.parametrize("model_type", ["distilbert", "electra"])
 def test_the_same_weights_under_other_names_give_berts_outputs(model_type, bert, hugging_face_folder, tmp_path):
     config = json.loads((hugging_face_folder / "config.json").read_text())
     expected = converted(write(tmp_path / "bert", config, bert)).layer(sample_inputs(len(VOCABULARY)))

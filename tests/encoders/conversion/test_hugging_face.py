@@ -286,7 +286,7 @@ def test_the_rules_of_a_real_encoder_are_ours(minilm_folder):
     assert (pieces.size, pieces.lower_case) == (30522, True)
 
 
-@pytest.mark.parametrize("source", ["vocab.txt", "tokenizer.json"])
+@pytest.mark.parametrize("source", ["vocab.txt", pytest.param("tokenizer.json", marks=pytest.mark.slow)])
 def test_an_albert_with_berts_vocabulary_has_its_texts_cut_by_wordpiece(tmp_path, source):
     """As the Chinese ones have."""
     folder = tmp_path / "albert"
@@ -338,6 +338,7 @@ def test_a_vocabulary_that_is_larger_than_the_table_is_refused(folder, tmp_path)
     assert refusal(folder, tmp_path / "out").startswith(expected)
 
 
+@pytest.mark.slow
 def test_a_vocabulary_may_be_smaller_than_the_table(folder, tmp_path):
     (folder / "vocab.txt").write_text("\n".join(VOCABULARY[:-2]) + "\n", "utf-8")
     convert_hugging_face(folder, tmp_path / "out")
@@ -405,7 +406,7 @@ def test_tensors_under_the_names_of_the_first_checkpoints_are_the_same(hugging_f
     assert all(np.array_equal(old[name], new[name]) for name in new)
 
 
-@pytest.mark.parametrize("model_type", ["bert", "albert"])
+@pytest.mark.parametrize("model_type", ["bert", pytest.param("albert", marks=pytest.mark.slow)])
 def test_an_encoder_that_was_saved_without_its_pooler_gets_a_neutral_one(tmp_path, model_type):
     folder = tmp_path / "masked"
     tensors = write_fine_tuned(folder, model_type, architectures=["BertForMaskedLM"])

@@ -101,6 +101,7 @@ def test_capitals_in_the_vocabulary_make_it_a_cased_encoder(copy):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_of_several_fine_tuned_checkpoints_the_last_step_is_taken(hugging_face_folder, tmp_path):
     for step in (100, 20):
         write_checkpoint(hugging_face_folder, tmp_path / "fine-tuned", f"model.ckpt-{step}")

@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pytest
 import tensorflow as tf
+from support.cases import slow_but
 
 from bert_serving import contract
 from bert_serving.classifier import pool
@@ -102,7 +103,7 @@ def operations_of(graph_def):
 
 
 @pytest.mark.parametrize("sequence_length", [128, 300], ids=["two chains", "four chains"])
-@pytest.mark.parametrize("pooling", list(Pooling))
+@pytest.mark.parametrize("pooling", slow_but(Pooling, kept=[Pooling.POOLER, Pooling.MEAN]))
 @pytest.mark.parametrize("lengths", list(BATCHES.values()), ids=list(BATCHES))
 def test_every_pooling_and_shape_equals_the_padded_network(lengths, pooling, sequence_length, network, traced):
     flat, padded = batch_of(lengths)

@@ -194,6 +194,7 @@ class Stages(Observer):
         yield
 
 
+@pytest.mark.slow
 def test_without_validation_data_golden_texts_decide_and_a_note_says_so(export, monkeypatch, trained):
     notes = Notes()
     validation = trained.run.config().data.folder / "validation.tsv"
