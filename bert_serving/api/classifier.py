@@ -195,7 +195,7 @@ class TextClassifier(Predictor):
         self, train: LabeledTable, held_out: LabeledTable, config: RunConfig, observer: Observer
     ) -> list[dict[str, Any]]:
         from bert_serving.training.frozen_layers import with_layer_outputs
-        from bert_serving.training.learning_model import learning_classifier
+        from bert_serving.training.learning_model import plan_learning
         from bert_serving.training.loop import fit
         from bert_serving.training.run_folder import RunFolder
         from bert_serving.training.strategy import create_strategy
@@ -217,7 +217,7 @@ class TextClassifier(Predictor):
                 run=RunFolder(Path(folder)),
                 strategy=create_strategy(config.training),
                 observer=observer,
-                learning=learning_classifier(classifier, frozen),
+                learning=plan_learning(classifier, rows["train"].rows, config.training, frozen),
             )
 
     def _examples(self, table: LabeledTable, config: RunConfig | None = None) -> "Examples":

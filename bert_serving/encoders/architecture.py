@@ -12,10 +12,11 @@ import tensorflow as tf
 import tf_keras
 from official.nlp.modeling import networks
 
+from bert_serving.encoders.gelu import gelu
 from bert_serving.errors import EncoderError
 
 ACTIVATIONS = {
-    "gelu": lambda x: tf_keras.activations.gelu(x, approximate=False),
+    "gelu": gelu,
     "gelu_tanh": lambda x: tf_keras.activations.gelu(x, approximate=True),
     "relu": tf_keras.activations.relu,
 }

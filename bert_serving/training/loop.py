@@ -25,6 +25,7 @@ from bert_serving.observer import Observer
 from bert_serving.training.adversarial import adversarial_train_step
 from bert_serving.training.averaging import assign_average
 from bert_serving.training.checkpoints import read, restore, save
+from bert_serving.training.learning_model import Learning
 from bert_serving.training.optimizer import check_decay_exclusions, create_optimizer, plan_schedule
 from bert_serving.training.run_folder import AVERAGE, HISTORY, RunFolder
 from bert_serving.training.unfreezing import unfreeze
@@ -62,7 +63,7 @@ def fit(
     run: RunFolder,
     strategy: tf.distribute.Strategy,
     observer: Observer,
-    learning: Classifier | None = None,
+    learning: Learning | None = None,
 ) -> list[dict[str, Any]]:
     """Trains the classifier, writes its best epoch's weights into the run folder, and returns the history.
 
@@ -71,21 +72,21 @@ def fit(
 
     Args:
         classifier: whose weights are kept.
-        train: rows to learn from, for the token model of `learning`.
+        train: rows to learn from.
         validation: rows that decide which epoch is the best.
         config: how to train.
         best_metric: name of the validation metric that decides it.
         run: the run folder.
         strategy: of distribution.
         observer: told of the progress.
-        learning: the classifier as it is trained, with the same variables; None for `classifier` itself.
+        learning: the classifier as it is trained and validated, with the same variables; None for `classifier` itself.
 
     Raises:
         TrainingError: the loss is not a finite number.
         RunFolderError: the folder cannot be written.
     """
-    learning = learning or classifier
-    model = classifier.token_model
+    learning = learning or Learning(classifier, classifier)
+    model, trained, rows = classifier.token_model, learning.trained, learning.rows(train.rows)
     plan = _batch_plan(config, classifier)
     steps = len(plan.order(train.rows.lengths, 0))
     trainable = bool(classifier.encoder.layer.trainable)
@@ -94,12 +95,12 @@ def fit(
     with strategy.scope():
         optimizer = create_optimizer(schedule, config)
         check_decay_exclusions(optimizer, model.trainable_variables)
-        _compile(learning, optimizer, config)
+        _compile(trained, optimizer, config)
         if config.adversarial_epsilon:
-            learning.token_model.train_step = adversarial_train_step(learning.token_model, config.adversarial_epsilon)
+            trained.token_model.train_step = adversarial_train_step(trained.token_model, config.adversarial_epsilon)
         # For all variables at once: earlier checkpoints would lack those that gradual unfreezing adds later.
-        optimizer._create_all_weights(model.trainable_variables)  # noqa: SLF001  Keras has no public call for it
-        checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer)
+        optimizer._create_all_weights(learning.variables(model))  # noqa: SLF001  Keras has no public call for it
+        checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer, **learning.tables)
     history = restore(checkpoint, run)
     for epoch in range(len(history) + 1, config.epochs + 1):
         if _patience_is_over(history, best_metric, config.early_stopping):
@@ -108,19 +109,20 @@ def fit(
         if config.gradual_unfreezing is not None:
             unfreeze(classifier.encoder, epoch, config.gradual_unfreezing)
             with strategy.scope():
-                _compile(learning, optimizer, config)
+                _compile(trained, optimizer, config)
         reseed_dropout(model, (config.seed, epoch))
-        dataset = epoch_dataset(train.rows, train.targets, train.weights, plan, epoch)
+        dataset = epoch_dataset(rows, train.targets, train.weights, plan, epoch)
         started = time.monotonic()
         callback = _Progress(observer, epoch, config.epochs, steps, config.batch_size)
-        result = learning.token_model.fit(
-            dataset, epochs=epoch, initial_epoch=epoch - 1, verbose=0, callbacks=[callback], shuffle=False
-        )
+        with learning.training():
+            result = trained.token_model.fit(
+                dataset, epochs=epoch, initial_epoch=epoch - 1, verbose=0, callbacks=[callback], shuffle=False
+            )
         seconds = time.monotonic() - started
         row = {
             "epoch": epoch,
             **{name: float(values[0]) for name, values in result.history.items()},
-            **_validate(learning, validation),
+            **_validate(learning.validated, validation),
             "seconds": round(seconds, 2),
             "rows_per_second": round(len(train.rows) / seconds, 1),
         }
@@ -138,7 +140,7 @@ def fit(
     if config.average_last_epochs > 1:
         epochs = [row["epoch"] for row in history[-config.average_last_epochs :]]
         assign_average(model, epochs, lambda epoch: read(checkpoint, run.checkpoint(epoch)))
-        scores = _validate(learning, validation)
+        scores = _validate(learning.validated, validation)
         is_better = _goodness(scores, best_metric) > _goodness(history[best - 1], best_metric)
         run.write_json(AVERAGE, {"epochs": epochs, **scores, "kept": is_better})
         observer.note(

@@ -41,7 +41,7 @@ from bert_serving.text.normalization import find_normalization, write_normalized
 from bert_serving.text.preprocessing import Preprocessing
 from bert_serving.training.feature_head import feature_rows, over_features
 from bert_serving.training.frozen_layers import freeze, with_layer_outputs
-from bert_serving.training.learning_model import learning_classifier
+from bert_serving.training.learning_model import plan_learning
 from bert_serving.training.loading import classifier_options, load_classifier, load_run_preprocessing
 from bert_serving.training.loop import Examples, class_weights, fit
 from bert_serving.training.run_folder import AUDIT, HISTORY, LOCK, METRICS, PREPROCESSING, RunFolder
@@ -51,6 +51,8 @@ from bert_serving.version import __version__
 _PICTURED_TEXTS = 8
 # In run.json: whether the last layer is computed for [CLS] alone where the head sees nothing else.
 _FIRST_TOKEN = "last_layer_for_first_token"
+# In run.json: whether a step has the embeddings of occurring word pieces alone, and GELU's gradient in fewer operations.
+_SHORT_STEP = "short_training_step"
 
 
 @dataclass(frozen=True)
@@ -229,6 +231,7 @@ def _start(
         "rows": {name: len(table) for name, table in splits.named().items()},
         "data_sha256": data_sha256,
         _FIRST_TOKEN: True,
+        _SHORT_STEP: True,
         "versions": {"bert-serving": __version__, "tensorflow": importlib.metadata.version("tensorflow")},
     }
     run.start(config, classifier.options.labels, facts)
@@ -288,8 +291,15 @@ def _fit(
     if not config.encoder.cache_features:
         with strategy.scope():
             # Runs of earlier versions go on as they began.
-            first_token = bool(run.facts().get(_FIRST_TOKEN))
-            learning = learning_classifier(classifier, config.encoder.frozen_layers, first_token=first_token)
+            facts = run.facts()
+            learning = plan_learning(
+                classifier,
+                tokens["train"],
+                config.training,
+                config.encoder.frozen_layers,
+                first_token=bool(facts.get(_FIRST_TOKEN)),
+                is_short=bool(facts.get(_SHORT_STEP)),
+            )
     fit(
         classifier,
         train=Examples(tokens["train"], targets, weights),
