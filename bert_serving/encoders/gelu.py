@@ -13,7 +13,7 @@ _training = False
 
 @contextlib.contextmanager
 def short_gelu_gradient() -> Iterator[None]:
-    """Functions traced inside compute GELU's gradient from what the forward pass has at hand; the values are the same.
+    """Functions traced inside compute GELU's gradient from what the forward pass has at hand; the same but for rounding.
 
     Only while training: whoever fine-tunes an exported encoder shall find plain operations.
     """

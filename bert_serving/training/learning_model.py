@@ -21,6 +21,7 @@ from bert_serving.contract import Pooling
 from bert_serving.data.batches import LAYER_OUTPUT, TokenRows
 from bert_serving.encoders.gelu import short_gelu_gradient
 from bert_serving.training.occurring_words import OccurringWords, find_occurring_words
+from bert_serving.training.unfreezing import unfreeze
 
 _LAYER = "transformer/layer_{}"
 _TYPES = "type_embeddings"
@@ -57,6 +58,12 @@ class Learning:
     def tables(self) -> dict[str, tf_keras.layers.Layer]:
         """What a checkpoint has to hold beside the classifier, by name."""
         return {} if self.words is None else {"words": self.words.layer}
+
+    def unfreeze(self, epoch: int, layers_per_epoch: int) -> None:
+        """Gradual unfreezing, before the training step of an epoch is compiled, where Keras notes what is trainable."""
+        unfreeze(self.trained.encoder, epoch, layers_per_epoch)
+        if self.words is not None:
+            self.words.layer.trainable = self.words.whole.trainable
 
     @contextlib.contextmanager
     def training(self) -> Iterator[None]:

@@ -28,7 +28,6 @@ from bert_serving.training.checkpoints import read, restore, save
 from bert_serving.training.learning_model import Learning
 from bert_serving.training.optimizer import check_decay_exclusions, create_optimizer, plan_schedule
 from bert_serving.training.run_folder import AVERAGE, HISTORY, RunFolder
-from bert_serving.training.unfreezing import unfreeze
 
 
 @dataclass(frozen=True)
@@ -107,7 +106,7 @@ def fit(
             observer.note(f"stopped early: no better {best_metric} for {config.early_stopping} epochs")
             break
         if config.gradual_unfreezing is not None:
-            unfreeze(classifier.encoder, epoch, config.gradual_unfreezing)
+            learning.unfreeze(epoch, config.gradual_unfreezing)
             with strategy.scope():
                 _compile(trained, optimizer, config)
         reseed_dropout(model, (config.seed, epoch))

@@ -44,11 +44,10 @@ class OccurringWords:
 
     @contextlib.contextmanager
     def standing_in(self) -> Iterator[None]:
-        """Inside, the small table is trained, if the whole one is trainable; afterwards the whole one has its weights."""
+        """Inside, the small table is trained; afterwards the whole one has its weights."""
         table = self.whole.embeddings.numpy()
         # What the optimizer does to a row that never occurs is read off this one; many values, so that roundings cancel out.
         spare = np.linspace(0.5, 1.0, table.shape[1], dtype=table.dtype)
-        self.layer.trainable = self.whole.trainable
         self.layer.embeddings.assign(np.vstack([table[self.ids], spare]))
         try:
             yield
