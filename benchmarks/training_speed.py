@@ -6,7 +6,8 @@
 `--model` is a Hugging Face folder; all candidates start from its weights, with batches of 32,
 AdamW, warmup, dropout and gradients clipped to a norm of 1. The PyTorch loop shuffles, pads each
 batch to its longest text, and is tokenized in advance, too. Frozen layers run once, before the
-rounds: a line tells how long that took. Needs torch and transformers (`pip
+rounds: a line tells how long that took. `--tree before=/path/to/an/older/checkout`, once or more,
+adds its length buckets, and the median of each round's ratio to them. Needs torch and transformers (`pip
 install 'bert-serving[bench]'`, or another interpreter that has them: --torch-python). Writes
 benchmarks/results/training_speed.json.
 """
@@ -14,6 +15,7 @@ benchmarks/results/training_speed.json.
 import argparse
 import csv
 import json
+import statistics
 import sys
 from pathlib import Path
 
@@ -37,6 +39,7 @@ def main() -> None:
     parser.add_argument("--torch-python", default=sys.executable, help="interpreter that has torch and transformers")
     parser.add_argument("--frozen-layers", type=int, default=3, help="of the candidate with frozen layers")
     parser.add_argument("--without-torch", action="store_true", help="leave the PyTorch loop out")
+    parser.add_argument("--tree", action="append", default=[], help="NAME=FOLDER of another checkout, compared alone")
     parser.add_argument("--worker", choices=NAMES, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
@@ -45,6 +48,9 @@ def main() -> None:
         else:
             frozen = arguments.frozen_layers if arguments.worker == FROZEN else 0
             interleaved.work(lambda: prepare_ours(arguments.data, arguments.model, arguments.worker, frozen))
+        return
+    if arguments.tree:
+        compare_trees(arguments)
         return
     names = [name for name in NAMES if name != TORCH or not arguments.without_torch]
     subjects = [
@@ -71,6 +77,31 @@ def main() -> None:
         print(f"{name:<32} {rate:8.1f} texts/s   length buckets are {medians[OURS] / rate:.2f} times as fast")
 
 
+def compare_trees(arguments: argparse.Namespace) -> None:
+    """Length buckets of this checkout and of others, each with its own benchmark."""
+    trees = {"this checkout": Path(__file__).parent.parent}
+    trees |= {name: Path(folder) for name, folder in (tree.split("=", 1) for tree in arguments.tree)}
+    place = ["--data", str(arguments.data.resolve()), "--model", str(arguments.model.resolve())]
+    subjects = [
+        interleaved.Subject(
+            name,
+            [
+                *("env", f"PYTHONPATH={folder.resolve()}", sys.executable),
+                *(str(folder / "benchmarks" / "training_speed.py"), *place, "--worker", OURS),
+            ],
+        )
+        for name, folder in trees.items()
+    ]
+    rates = interleaved.run(subjects, rounds=arguments.rounds)["rates"]
+    ours = rates["this checkout"]
+    for name, theirs in rates.items():
+        ratio = statistics.median(mine / other for mine, other in zip(ours, theirs, strict=True))
+        print(
+            f"{name:<24} {statistics.median(theirs):8.1f} texts/s   this checkout is {ratio:.2f} times as fast "
+            f"(ratio of medians {statistics.median(ours) / statistics.median(theirs):.2f})"
+        )
+
+
 def read(path: Path) -> tuple[list[str], list[str]]:
     """Texts and labels."""
     with path.open(encoding="utf-8", newline="") as file:
@@ -95,7 +126,7 @@ def prepare_ours(data: Path, model: Path, name: str, frozen_layers: int):
     from bert_serving.observer import Observer
     from bert_serving.text.preprocessing import load_preprocessing
     from bert_serving.training.frozen_layers import freeze, with_layer_outputs
-    from bert_serving.training.learning_model import learning_classifier
+    from bert_serving.training.learning_model import plan_learning
     from bert_serving.training.optimizer import create_optimizer, plan_schedule
 
     texts, values = read(data)
@@ -123,15 +154,18 @@ def prepare_ours(data: Path, model: Path, name: str, frozen_layers: int):
         print(f"{frozen_layers} frozen layers on {len(texts):,} texts: {seconds:.1f} s", file=sys.stderr)
     targets = targets_of(Head.SOFTMAX, labels, values)
     schedule = plan_schedule(config, steps_per_epoch=len(texts) // BATCH, width=384, trainable=True)
-    keras_model = learning_classifier(classifier, frozen_layers).token_model
+    learning = plan_learning(classifier, rows, config, frozen_layers)
+    keras_model = learning.trained.token_model
     accuracy = tf_keras.metrics.SparseCategoricalAccuracy("accuracy")
     keras_model.compile(create_optimizer(schedule, config), loss_of(Head.SOFTMAX), weighted_metrics=[accuracy])
     epochs = iter(range(1, 1000))
 
     def do_round() -> int:
         # Each round takes the first batches of another epoch: a random sample of all buckets.
-        dataset: tf.data.Dataset = epoch_dataset(rows, targets, None, plan, next(epochs)).take(BATCHES[name])
-        keras_model.fit(dataset, verbose=0)
+        epoch = learning.rows(rows), targets, None, plan, next(epochs)
+        dataset: tf.data.Dataset = epoch_dataset(*epoch).take(BATCHES[name])
+        with learning.training():
+            keras_model.fit(dataset, verbose=0)
         return BATCHES[name] * BATCH
 
     return do_round
