@@ -162,8 +162,7 @@ def resumable(observer: Observer, command: Sequence[str], *, condition: str = ""
             show_lines(f"\n  stopped; {condition}resume with: {shlex.join(['bert-serving', *command, '--resume'])}")
         raise
     finally:
-        if isinstance(observer, ConsoleObserver):
-            observer.close()
+        observer.close()
 
 
 def show_lines(text: str) -> None:

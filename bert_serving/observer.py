@@ -49,3 +49,6 @@ class Observer:
 
     def epoch(self, row: Mapping[str, Any]) -> None:
         """Reports the end of an epoch; `row` is its line of the history."""
+
+    def close(self) -> None:
+        """Ends the display of what is going on, also after an interruption."""

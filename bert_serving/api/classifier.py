@@ -164,7 +164,10 @@ class TextClassifier(Predictor):
                 held_out = self._table(validation, names)
             else:
                 train, held_out = take_validation(train, config.data, self.head, config.training.seed)
-        history = self._fit(train, held_out, config, observer)
+        try:
+            history = self._fit(train, held_out, config, observer)
+        finally:
+            observer.close()
         self._validation = held_out
         return history
 

@@ -60,6 +60,10 @@ class Predictor(ABC):
     def _opened(self) -> Model:
         """The model, ready to answer."""
 
+    def _columns(self) -> dict[str, Any]:
+        """Names of the columns of labeled rows, where the model has its own."""
+        return {}
+
     def predict(self, texts: str | Iterable[str], text_pairs: str | Iterable[str] | None = None) -> list[Prediction]:
         """Predicts the labels of texts.
 
@@ -102,8 +106,8 @@ class Predictor(ABC):
         self,
         data: Any,
         *,
-        text: str = "text",
-        label: str | Sequence[str] = "label",
+        text: str | None = None,
+        label: str | Sequence[str] | None = None,
         text_pair: str | None = None,
     ) -> dict[str, Any]:
         """Measures the model on labeled rows.
@@ -111,9 +115,10 @@ class Predictor(ABC):
         Args:
             data: labeled rows: a path or several, a pandas DataFrame, a `datasets.Dataset`, a `tf.data.Dataset` of (text, label),
                 a dict of columns, or a list of (text, label).
-            text: name of the text column, where the data has names.
-            label: name of the label column, or names of columns of 0 and 1 for a multilabel head.
-            text_pair: name of the second text column, for pairs.
+            text: name of the text column, where the data has names; None for that of a run's own data, else "text".
+            label: name of the label column, or names of columns of 0 and 1 for a multilabel head; None for that of a run's own
+                data, else "label".
+            text_pair: name of the second text column, for pairs; None for that of a run's own data, else "text_pair".
 
         Returns:
             the scores that fit the head, such as accuracy, macro_f1, log_loss and per_class.
@@ -130,10 +135,11 @@ class Predictor(ABC):
         ```
         """
         model = self._opened()
-        if text_pair is None and model.pairs:
-            text_pair = "text_pair"
-        head = model.head or Head.SOFTMAX
-        table = labeled_table(data, head, model.labels or (), text=text, label=label, text_pair=text_pair)
+        given = {"text": text, "label": label, "text_pair": text_pair}
+        names = self._columns() | {name: column for name, column in given.items() if column is not None}
+        if model.pairs:
+            names.setdefault("text_pair", "text_pair")
+        table = labeled_table(data, model.head or Head.SOFTMAX, model.labels or (), **names)
         return Scores(predict_table(model, table).metrics)
 
 

@@ -179,6 +179,10 @@ class Run(Predictor):
 
         return explain(self.classifier.classifier, text, text_pair, label=label, observer=observer_of(progress))
 
+    def _columns(self) -> dict[str, Any]:
+        names = {name: getattr(self.config.data, name) for name in ("text", "label", "text_pair")}
+        return {name: column for name, column in names.items() if column is not None}
+
     def _opened(self) -> Model:
         return self.classifier._opened()  # noqa: SLF001  the same model under this run's name
 
@@ -235,7 +239,11 @@ def train(
     observer = observer_of(progress)
     with observer.stage("Starting TensorFlow"):
         from bert_serving.training import run
-    trained = run.train(config, Path("runs") / name if out is None else Path(out), resume=resume, observer=observer)
+    folder = Path("runs") / name if out is None else Path(out)
+    try:
+        trained = run.train(config, folder, resume=resume, observer=observer)
+    finally:
+        observer.close()
     return Run(trained.run, trained)
 
 

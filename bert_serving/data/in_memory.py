@@ -57,6 +57,9 @@ def labeled_table(
     )
     if (paths := _paths(data)) is not None:
         return read_table(paths, columns, head)
+    if not isinstance(columns.label, str) and (_is_a(data, "tensorflow", "DatasetV2") or _is_list_of_rows(data)):
+        # Rows without names hold their labels together.
+        columns = columns.model_copy(update={"label": "label"})
     table = _raw_table(data, columns, head, labels)
     if isinstance(columns.label, str) and columns.label not in table.class_names and head is not Head.REGRESSION:
         table.class_names[columns.label] = _class_names(table.column(columns.label), labels)
@@ -80,10 +83,15 @@ def _raw_table(data: Any, columns: DataConfig, head: Head, labels: Sequence[str]
     # A tuple may be meant as (texts, labels), which a list of rows is not.
     if not isinstance(data, list):
         raise DataError(f"cannot read labeled rows from {_described(data)}; {_FORMS}")
-    if data and all(isinstance(row, Mapping) for row in data):
+    if data and not _is_list_of_rows(data):
         names = dict.fromkeys(name for row in data for name in row)
         return _table("the list", {str(name): [row.get(name) for row in data] for name in names})
     return _rows_table(data, columns)
+
+
+def _is_list_of_rows(data: Any) -> bool:
+    """Whether this is a list of rows without names, such as (text, label)."""
+    return isinstance(data, list) and not all(isinstance(row, Mapping) for row in data)
 
 
 def _rows_table(data: list[Any], columns: DataConfig) -> RawTable:

@@ -107,6 +107,21 @@ def test_columns_have_other_names_where_these_are_given():
 
 
 @pytest.mark.parametrize(
+    "data",
+    [
+        pd.DataFrame({"text": ["a", "b"], "neg": [1, 0], "pos": [1, 0]}),
+        [{"text": "a", "neg": True, "pos": True}, {"text": "b", "neg": False, "pos": False}],
+        [("a", ["neg", "pos"]), ("b", [])],
+        tf.data.Dataset.from_tensors((["a", "b"], [[1, 1], [0, 0]])),
+    ],
+    ids=["a DataFrame", "dicts", "rows", "tf.data"],
+)
+def test_a_column_for_each_label_is_read_where_the_rows_have_names(data):
+    table = labeled_table(data, Head.MULTILABEL, LABELS, label=["neg", "pos"])
+    assert table.labels == [("neg", "pos"), ()]
+
+
+@pytest.mark.parametrize(
     ("data", "message"),
     [
         ((TEXTS, NAMES), "cannot read labeled rows from a tuple of list, list; give a path, a pandas DataFrame"),

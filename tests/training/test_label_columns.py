@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+import bert_serving as bs
 from bert_serving.config import load_run_file
 from bert_serving.model.model import open_model
 from bert_serving.saved_model.export import export_run
@@ -71,3 +72,8 @@ def test_a_column_that_is_not_named_is_not_taken_for_absence(marked, table, bert
     assert status == 2
     assert "names no column for the model's label(s): 'wheel'" in err
     assert "accuracy" not in out
+
+
+def test_a_run_in_python_knows_the_columns_of_its_data(marked, table):
+    scores = bs.load(marked.run.path).evaluate(table)
+    assert scores["accuracy"] == bs.load(marked.run.path).evaluate(table, text="comment", label=COLUMNS)["accuracy"]
