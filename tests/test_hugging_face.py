@@ -319,6 +319,7 @@ def test_a_table_padded_beyond_the_vocabulary_is_served(bert, bert_serving, tmp_
     np.testing.assert_allclose(ExportedModel(tmp_path / "models" / "bert" / "1").predict(TEXTS), expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_labels_without_names_are_told(bert, tmp_path):
     change_config(bert, id2label=...)
     converted = convert_classifier(bert, tmp_path / "scratch")

@@ -363,6 +363,7 @@ def test_inspect_prints_json_and_nothing_else(exported, bert_serving):
     assert found["sizes"]["assets/labels.txt"] == 13
 
 
+@pytest.mark.slow
 def test_verify_prints_its_verdict_as_json_and_its_status_is_the_answer(exported, bert_serving, tmp_path):
     ended = bert_serving("verify", exported, "--json")
     assert (ended.status, ended.err) == (0, "")

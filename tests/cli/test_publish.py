@@ -110,6 +110,7 @@ def test_versions_shows_scores_of_a_storage(bert_serving, exported, monkeypatch)
         assert left == {"2", "3", ".publishing-3"}
 
 
+@pytest.mark.slow
 def test_mistakes_are_one_line(bert_serving, exported, gate, tmp_path):
     assert bert_serving("publish", exported, "--to", "served").status == 0
     changed = shutil.copytree(exported, tmp_path / "changed" / "1")

@@ -89,6 +89,7 @@ def test_the_json_has_the_scores_of_training_and_no_page_is_written(noisy, bert_
     assert not list(tmp_path.rglob("*.html"))
 
 
+@pytest.mark.slow
 def test_files_columns_and_a_second_model_are_taken(noisy, exported, sliced, bert_serving, tmp_path):
     arguments = ["report", noisy, "--data", sliced, "--slice", "source", "--compare", exported, "--out", "a page.html"]
     ended = bert_serving(*arguments)
@@ -107,6 +108,7 @@ def test_files_columns_and_a_second_model_are_taken(noisy, exported, sliced, ber
     assert {each["name"] for each in found["slices"] if each["group"] == "cut"} <= {"read whole", "cut at 16 tokens"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", slow_but(["grpc", "http"], kept=["http"]))
 def test_a_server_is_reported_as_the_export_behind_it(protocol, served, exported, run_file, bert_serving, tmp_path):
     test = run_file.parent / "test.tsv"
@@ -190,6 +192,7 @@ def test_a_temperature_is_fitted_written_and_carried_into_every_answer(run, bert
     np.testing.assert_allclose(ExportedModel(exported).predict(texts), after, atol=2e-6)
 
 
+@pytest.mark.slow
 def test_a_calibrated_run_is_calibrated_again_from_its_logits(run, bert_serving):
     first = json.loads(bert_serving("calibrate", run, "--json").out)
     assert json.loads(bert_serving("calibrate", run, "--json").out) == first

@@ -214,6 +214,7 @@ def test_an_encoder_of_ours_becomes_a_keras_network_with_equal_outputs(encoder_f
         np.testing.assert_allclose(found[name], expected[name], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_an_encoder_that_conversion_cached_is_built_once_and_not_run(hugging_face_folder, tmp_path, monkeypatch):
     """What conversion wrote and nobody changed need not be compared with itself."""
     monkeypatch.setenv("BERT_SERVING_CACHE", str(tmp_path))
@@ -227,6 +228,7 @@ def test_an_encoder_that_conversion_cached_is_built_once_and_not_run(hugging_fac
         np.testing.assert_allclose(loaded.layer(INPUTS)[name], expected[name], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_cached_encoder_computes_in_bfloat16_from_the_same_weights(hugging_face_folder, tmp_path, monkeypatch):
     monkeypatch.setenv("BERT_SERVING_CACHE", str(tmp_path))
     folder = find_encoder_folder(EncoderConfig(path=hugging_face_folder))

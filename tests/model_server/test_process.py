@@ -51,6 +51,7 @@ def test_the_process_serves_until_it_is_stopped_and_ends_well(base_path):
             socket.create_connection(("127.0.0.1", port))
 
 
+@pytest.mark.slow
 def test_a_server_waits_with_closed_ports_for_the_first_version(base_path, tmp_path):
     process = ModelServerProcess(tmp_path, "texts", program=EMBEDDED)
     process.launch()

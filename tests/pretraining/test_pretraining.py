@@ -162,6 +162,7 @@ def test_pretraining_takes_an_encoder_with_preprocessing_elsewhere(encoder_folde
     assert (tmp_path / "preprocessing" / "saved_model.pb").is_file()
 
 
+@pytest.mark.slow
 def test_pretraining_goes_on_with_the_preprocessing_that_the_encoder_has(encoder_folder, tmp_path):
     """Of whatever rules: here the vocabulary looks like that of an encoder without capitals, and the graph keeps them."""
     source = tmp_path / "source"

@@ -113,6 +113,7 @@ def test_a_poller_sees_whole_and_verified_versions_only(export, tmp_path):
     assert (seen, faults) == ({"1"}, [])
 
 
+@pytest.mark.slow
 def test_during_verification_nothing_has_a_number_yet(trained, tmp_path, monkeypatch):
     seen = []
 

@@ -133,6 +133,7 @@ def test_with_equal_dropout_above_the_training_pass_is_the_same(deep, tmp_path):
     assert np.abs(results[0][0] - whole.predict_tokens(tokens)).max() > 1e-3, "dropout above is on"
 
 
+@pytest.mark.slow
 def test_outputs_over_the_budget_are_kept_on_disk_and_are_equal(deep, tmp_path):
     whole = classifier_of(deep, 1)
     random = np.random.default_rng(0)

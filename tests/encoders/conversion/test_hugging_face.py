@@ -136,6 +136,7 @@ def test_padding_changes_nothing(encoder_folder):
     np.testing.assert_allclose(model(inputs)["pooled_output"], model(short)["pooled_output"], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_gradient_step_changes_every_variable_of_a_trainable_hub_layer(encoder_folder):
     layer = hub.KerasLayer(str(encoder_folder / "encoder"), trainable=True)
     inputs = {name: tf_keras.layers.Input((None,), dtype=tf.int32, name=name) for name in contract.TOKEN_INPUTS}
@@ -172,6 +173,7 @@ def test_dropout_works_in_training_only(encoder_folder):
     assert not np.allclose(calm[0], wild[0])
 
 
+@pytest.mark.slow
 def test_a_folder_can_be_moved_after_conversion(folder, tmp_path):
     convert_hugging_face(folder, tmp_path / "first")
     [expected] = outputs(tmp_path / "first", [["good film", "bad"]])
@@ -184,6 +186,7 @@ def test_a_folder_can_be_moved_after_conversion(folder, tmp_path):
 # === Configurations ===
 
 
+@pytest.mark.slow
 def test_a_cased_encoder_gets_cased_preprocessing(folder):
     (folder / "tokenizer_config.json").write_text('{"do_lower_case": false}')
     convert_hugging_face(folder, folder / "out")

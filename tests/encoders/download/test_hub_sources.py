@@ -230,6 +230,7 @@ def test_kagglehubs_cache_is_read_when_it_is_complete(server, encoder_folder, tm
 # === Archives ===
 
 
+@pytest.mark.slow
 def test_an_archived_hugging_face_folder_is_fetched_checked_and_converted(server, hugging_face_folder):
     packed = tar_of(hugging_face_folder)
     server.files["/mini.tar.gz"] = packed
@@ -357,6 +358,7 @@ def test_a_run_with_harmful_preprocessing_is_not_loaded_for_answers(harmful_run)
         load_classifier(RunFolder(harmful_run))
 
 
+@pytest.mark.slow
 def test_preprocessing_of_our_own_passes_the_audit(trained, encoder_folder, tmp_path):
     check_harmless(encoder_folder / "preprocessing")
     check_harmless(trained.run.preprocessing)
