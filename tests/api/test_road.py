@@ -1,9 +1,12 @@
 """The whole road in Python: build, fit, export, load, serve, ask; tiny models with real forward passes."""
 
+import threading
+
 import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
+from support import download_server
 from support.hugging_face_folders import write_fine_tuned
 from support.runs import in_process_verification
 
@@ -176,6 +179,19 @@ def test_a_hugging_face_classifier_is_exported_by_its_folder(tmp_path):
     exported = bs.export(tmp_path / "tiny bert", tmp_path / "models", sequence_length=16)
     assert exported.name == "tiny-bert"
     assert len(exported.predict(["a good film"])[0].scores) == len(exported.labels)
+
+
+@pytest.mark.slow
+def test_a_hugging_face_classifier_is_exported_by_its_address(tmp_path, monkeypatch):
+    write_fine_tuned(tmp_path / "tiny", "bert")
+    with download_server.DownloadServer() as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        for path in (tmp_path / "tiny").iterdir():
+            server.files[f"/lab/mini/resolve/main/{path.name}"] = path.read_bytes()
+        monkeypatch.setenv("HF_ENDPOINT", server.address)
+        exported = bs.export("hf://lab/mini", tmp_path / "models", sequence_length=16)
+        server.shutdown()
+    assert (exported.name, exported.labels) == ("mini", ("praise", "blame", "neither"))
 
 
 @pytest.mark.parametrize(
