@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from dataclasses import dataclass
+from pathlib import Path
 
 HIGHEST_VERSION = 2**63 - 1
 """TensorFlow Serving keeps version numbers in an int64"""
@@ -122,3 +123,9 @@ AZURE_CONTAINER = NameRule(
     longest=63,
     shortest=3,
 )
+
+
+def model_name(source: str) -> str:
+    """A model name derived from a folder's path, or from hf://owner/name."""
+    name = source.split("@")[0].rpartition("/")[2] if source.startswith("hf://") else Path(source).resolve().name
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).lstrip("-._") or "classifier"

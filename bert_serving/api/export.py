@@ -1,7 +1,6 @@
 """A verified SavedModel version, and how one is made of a run, a classifier or a Hugging Face model."""
 
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import fields
 from functools import cached_property
@@ -18,6 +17,7 @@ from bert_serving.contract import RUN_FILE, SIGNATURES, Graph, Precision
 from bert_serving.data.in_memory import labeled_table
 from bert_serving.errors import ExportError, InputError
 from bert_serving.model.model import Model, export_model
+from bert_serving.names import model_name
 from bert_serving.observer import Observer
 from bert_serving.run_file import parse_tables
 from bert_serving.saved_model.manifest import Manifest, load_manifest
@@ -170,7 +170,7 @@ def export(
         options = _options(run.config.export, given, to, version)
         from bert_serving.saved_model.export import export_run
 
-        return Export(export_run(run.folder, options, classifier=run.classifier.classifier, observer=observer))
+        return Export(export_run(run.folder, options, classifier=run.in_memory, observer=observer))
     if isinstance(source, TextClassifier):
         options = _options(ExportConfig(name="classifier"), given, to, version)
         return _export_classifier(source, options, validation, observer)
@@ -184,12 +184,6 @@ def export(
             folder, options, sequence_length=sequence_length, pairs=pairs, texts=files, observer=observer
         )
     )
-
-
-def model_name(source: str) -> str:
-    """A model name derived from a folder's name or an address."""
-    name = source.split("@")[0].rpartition("/")[2] if source.startswith(_HUGGING_FACE) else Path(source).resolve().name
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).lstrip("-._") or "classifier"
 
 
 def _check_options_of(source: Any, *, is_run: bool, validation: Any, hugging_face: tuple[Any, ...]) -> None:

@@ -222,6 +222,8 @@ def prune(
     finally:
         group.close()
     numbers = pruning.prunable(published, keep, needed)
-    for number in [] if dry_run else numbers:
-        pruning.remove_version(location, number)
+    if not dry_run:
+        for number in numbers:
+            pruning.remove_version(location, number)
+        pruning.remove_leftovers(location)
     return numbers

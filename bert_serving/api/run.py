@@ -21,6 +21,7 @@ from bert_serving.training.run_folder import HISTORY, METRICS, RunFolder
 from bert_serving.wording import score_name
 
 if TYPE_CHECKING:
+    from bert_serving.classifier import Classifier
     from bert_serving.explanation.attribution import Explanation
     from bert_serving.model.report import ModelReport
     from bert_serving.training.run import Trained
@@ -106,6 +107,13 @@ class Run(Predictor):
             name: value for name, value in self.folder.facts()["encoder"].items() if name in EncoderOrigin.model_fields
         }
         return TextClassifier(classifier, EncoderOrigin(**encoder))
+
+    @property
+    def in_memory(self) -> "Classifier | None":
+        """The classifier's parts, if they are loaded already."""
+        if self._trained is not None:
+            return self._trained.classifier
+        return self.classifier.classifier if "classifier" in vars(self) else None
 
     def report(
         self,

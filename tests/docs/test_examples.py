@@ -8,6 +8,7 @@ import pytest
 from support.pages import Block, docstring_blocks, page_blocks, run_blocks
 from support.paths import ROOT
 from support.reader import NAMES, encoder_by_name, write_place
+from support.runs import in_process_verification
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCKS = {str(page.relative_to(ROOT)): page_blocks(page, ROOT) for page in PAGES}
@@ -42,13 +43,9 @@ def _encoder(place: Path, tmp_path_factory: pytest.TempPathFactory):
 
 
 @pytest.fixture(autouse=True)
-def _verified_in_this_process(monkeypatch: pytest.MonkeyPatch):
-    """What a fresh process sees is tested elsewhere; here it would be most of the time."""
-    from bert_serving.saved_model import writer
-    from bert_serving.saved_model.verification import verify
-
-    monkeypatch.setattr(writer, "verify_in_fresh_process", verify.verify)
-    monkeypatch.setattr(verify, "verify_in_fresh_process", verify.verify)
+def _verified_in_this_process():
+    with in_process_verification():
+        yield
 
 
 @pytest.fixture

@@ -114,6 +114,7 @@ def export(
     from bert_serving.config import ExportConfig
     from bert_serving.encoders.conversion.layout import check_layout
     from bert_serving.errors import InputError
+    from bert_serving.names import model_name
     from bert_serving.saved_model.options import ExportOptions, check_target
     from bert_serving.training.run_folder import RunFolder
 
@@ -127,7 +128,7 @@ def export(
         )
     if minimum_tf_serving is not None and not re.fullmatch(r"\d+\.\d+", minimum_tf_serving):
         raise InputError(f"--minimum-tf-serving {minimum_tf_serving!r} is not a version; give one such as 2.17")
-    config = ExportConfig(name=_name_of(source)) if is_hugging_face else RunFolder(source).config().export
+    config = ExportConfig(name=model_name(str(source))) if is_hugging_face else RunFolder(source).config().export
     chosen = {
         "name": name,
         "graph": graph,
@@ -154,11 +155,6 @@ def export(
     else:
         folder = export_run(RunFolder(source), options, observer=observer)
     show_export(folder)
-
-
-def _name_of(source: Path) -> str:
-    """A model name derived from a folder's name."""
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", source.resolve().name).lstrip("-._") or "classifier"
 
 
 def show_export(folder: Path) -> None:
