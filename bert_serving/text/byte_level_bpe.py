@@ -6,6 +6,7 @@ SentencePiece model of type BPE merges them.
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import tensorflow as tf
 import tensorflow_text
@@ -57,9 +58,7 @@ _NUMBERS = rf"\p{{N}}{_ranges(_NEWER_NUMBERS)}"
 # GPT-2's expression, but for `\s+(?!\S)`: white space without the last character before a word. TensorFlow's regular
 # expressions cannot look ahead, so a separator is put in its place first.
 _LAST_SPACE = rf"([{_SPACES}]+)([{_SPACES}][^{_SPACES}])"
-_WORD = (
-    rf"'s|'t|'re|'ve|'m|'ll|'d| ?[{_LETTERS}]+| ?[{_NUMBERS}]+| ?[^{_SPACES}{_LETTERS}{_NUMBERS}]+|[{_SPACES}]+"
-)
+_WORD = rf"'s|'t|'re|'ve|'m|'ll|'d| ?[{_LETTERS}]+| ?[{_NUMBERS}]+| ?[^{_SPACES}{_LETTERS}{_NUMBERS}]+|[{_SPACES}]+"
 
 
 @dataclass(frozen=True)
@@ -69,12 +68,14 @@ class WordRules:
     Attributes:
         add_prefix_space: put a space before a text that does not begin with one.
         compose: compose characters first (NFC).
+        lower_case: always False, as vocabularies of bytes are cased.
     """
 
     add_prefix_space: bool = False
     compose: bool = False
+    lower_case: ClassVar[bool] = False
 
-    def split(self, texts: tf.Tensor) -> tf.RaggedTensor:
+    def apply(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """Words of texts, string [B, (words)], in a graph; each byte is one of the characters U+0000 to U+00FF.
 
         Some words are empty.
@@ -116,7 +117,9 @@ def byte_level_model(
     model = sentencepiece_model_pb2.ModelProto()
     ranks = {pair: rank for rank, pair in enumerate(merges)}
     if missing := sorted(set(BYTES.values()) - _NEVER_IN_UTF8 - {BYTES[token] for token in tokens if token in BYTES}):
-        raise ValueError(f"it has no token for the byte 0x{missing[0]:02X}, and byte-level BPE needs one for every byte")
+        raise ValueError(
+            f"it has no token for the byte 0x{missing[0]:02X}, and byte-level BPE needs one for every byte"
+        )
     for number, token in enumerate(tokens):
         rank = _last_rank(token, ranks)
         if token in special:
