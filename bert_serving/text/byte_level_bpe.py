@@ -4,6 +4,7 @@ A text is split into words by GPT-2's regular expression; the bytes of each word
 SentencePiece model of type BPE merges them.
 """
 
+import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -176,6 +177,6 @@ def _last_rank(token: str, ranks: Mapping[tuple[str, str], int]) -> int | None:
 
 def _ranked(parts: Sequence[str], ranks: Mapping[tuple[str, str], int]) -> Iterator[tuple[int, int]]:
     """Rank and place of each pair of neighbors that has a rule."""
-    for place, pair in enumerate(zip(parts, parts[1:], strict=False)):
+    for place, pair in enumerate(itertools.pairwise(parts)):
         if pair in ranks:
             yield ranks[pair], place

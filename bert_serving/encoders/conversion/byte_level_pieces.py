@@ -146,7 +146,7 @@ def _word_rules(files: TokenizerFiles) -> WordRules:
 def _vocabulary(files: TokenizerFiles) -> tuple[list[str], list[tuple[str, str]]]:
     """Tokens by their ids, and merges: those of tokenizer.json, else of vocab.json and merges.txt."""
     path = _vocabulary_path(files)
-    listed = read_json(path)
+    listed = {} if files.rules else read_json(path)
     try:
         if files.rules:
             added = {str(token["content"]): token["id"] for token in files.rules.get("added_tokens") or []}
