@@ -170,7 +170,7 @@ RULES = {
 
 def tokenizer_of(word_rules: WordRules) -> Any:
     """Hugging Face's tokenizer with these rules; special tokens in a text are plain text."""
-    from tokenizers import Tokenizer  # noqa: PLC0415  only where it is compared
+    from tokenizers import Tokenizer
 
     changes = {"added_tokens": [], "normalizer": {"type": "NFC"} if word_rules.compose else None}
     return Tokenizer.from_str(json.dumps(rules(add_prefix_space=word_rules.add_prefix_space) | changes))
