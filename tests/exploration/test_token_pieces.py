@@ -6,7 +6,7 @@ import pytest
 from bert_serving.data.table import LabeledTable
 from bert_serving.errors import EncoderError
 from bert_serving.exploration.corpus import number_rows
-from bert_serving.exploration.token_pieces import read_pieces, split_into_pieces
+from bert_serving.exploration.token_pieces import split_into_pieces
 from bert_serving.text.preprocessing import Preprocessing, load_preprocessing
 
 TEXTS = [
@@ -114,7 +114,7 @@ class TestExamples:
 def test_an_encoder_without_a_vocabulary_is_refused(preprocessing, tmp_path):
     without = Preprocessing(preprocessing.model, preprocessing.special, tmp_path)
     with pytest.raises(EncoderError, match=r"vocab\.txt is missing"):
-        read_pieces(without)
+        split(without, TEXTS)
 
 
 def test_empty_texts_are_no_fault(preprocessing):
