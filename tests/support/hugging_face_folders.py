@@ -14,6 +14,7 @@ from bert_serving.encoders.architecture import Architecture, build_network
 from bert_serving.encoders.conversion.families import FAMILIES
 from bert_serving.encoders.conversion.families import POSITIONS as POSITION_TABLE
 from bert_serving.encoders.conversion.hugging_face import read_architecture
+from support.byte_level import TOKENS, vocabulary_files
 from support.tiny import POSITIONS, VOCABULARY, WORDS
 
 WIDTH = 8
@@ -22,7 +23,7 @@ CLASSES = {
     "distilbert": "DistilBertForSequenceClassification",
     "electra": "ElectraForSequenceClassification",
     "albert": "AlbertForSequenceClassification",
-    # roberta
+    "roberta": "RobertaForSequenceClassification",
     "xlm-roberta": "XLMRobertaForSequenceClassification",
     "camembert": "CamembertForSequenceClassification",
 }
@@ -49,7 +50,7 @@ def configuration(model_type: str) -> dict[str, Any]:
     is_roberta = CLASSES[model_type].lower().startswith(("roberta", "xlmroberta", "camembert"))
     sizes = {
         "model_type": model_type,
-        "vocab_size": {"albert": PIECES, **FAIRSEQ_PIECES}.get(model_type, len(VOCABULARY)),
+        "vocab_size": {"albert": PIECES, "roberta": len(TOKENS), **FAIRSEQ_PIECES}.get(model_type, len(VOCABULARY)),
         "hidden_size": WIDTH,
         "num_hidden_layers": 2,
         "num_attention_heads": 2,
@@ -84,7 +85,7 @@ def write_fine_tuned(
 
 
 def write_vocabulary(folder: Path, model_type: str) -> None:
-    """vocab.txt, or the SentencePiece model that the family has."""
+    """vocab.txt, or the SentencePiece model or the merges that the family has."""
     if model_type == "albert":
         (folder / "spiece.model").write_bytes(sentencepiece_model())
         settings = {"model_input_names": ["input_ids", "token_type_ids", "attention_mask"]}
@@ -92,6 +93,12 @@ def write_vocabulary(folder: Path, model_type: str) -> None:
     elif model_type in FAIRSEQ_PIECES:
         (folder / "sentencepiece.bpe.model").write_bytes(fairseq_model())
         settings = {"tokenizer_class": _TOKENIZERS[model_type], "model_max_length": POSITIONS}
+        (folder / "tokenizer_config.json").write_text(json.dumps(settings), "utf-8")
+    elif model_type == "roberta":
+        for name, content in vocabulary_files().items():
+            text = content if isinstance(content, str) else json.dumps(content)
+            (folder / name).write_text(text, "utf-8")
+        settings = {"tokenizer_class": "RobertaTokenizer", "model_max_length": POSITIONS}
         (folder / "tokenizer_config.json").write_text(json.dumps(settings), "utf-8")
     else:
         (folder / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n", "utf-8")
