@@ -121,7 +121,9 @@ def split_into_pieces(corpus: Corpus, preprocessing: "Preprocessing", groups: Se
 
     vocabulary = read_shown_pieces(preprocessing.folder)
     # Inside a text most words come after a space, which is a part of the first piece with byte-level BPE.
-    spaced = corpus.words.words if vocabulary.is_word_piece else [f" {word}" * bool(word) for word in corpus.words.words]
+    spaced = (
+        corpus.words.words if vocabulary.is_word_piece else [f" {word}" * bool(word) for word in corpus.words.words]
+    )
     ids, offsets = _tokenize(spaced, preprocessing)
     words = _Words(corpus, vocabulary, ids, offsets)
     lengths, unknown = _rows(corpus, words, preprocessing)

@@ -37,7 +37,7 @@ class ShownPieces:
     is_word_piece: bool
 
     def of_word(self, ids: Iterable[int]) -> tuple[str, ...]:
-        """The pieces of one word, each but the first with "##"; bytes that are no whole character are written as \\xNN."""
+        r"""The pieces of one word, each but the first with "##"; bytes that are no whole character are written as \xNN."""
         if self.is_word_piece:
             return tuple(self.pieces[number].decode() for number in ids)
         texts = [UNKNOWN if number == self.unknown else _readable(self.pieces[number]) for number in ids]

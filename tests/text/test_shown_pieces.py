@@ -2,24 +2,17 @@
 
 import pytest
 import tensorflow as tf
-from support.byte_level import MASK, MERGES, SPECIAL, TOKENS
+from support.byte_level import byte_level_preprocessing
 from support.hugging_face_folders import sentencepiece_model
 
-from bert_serving.text.byte_level_bpe import WordRules, byte_level_model
 from bert_serving.text.preprocessing import load_preprocessing, write_sentencepiece_preprocessing
-from bert_serving.text.sentencepieces import SentencePiece, TextRules, parse_sentencepiece
+from bert_serving.text.sentencepieces import TextRules, parse_sentencepiece
 from bert_serving.text.shown_pieces import read_shown_pieces
 
 
 @pytest.fixture(scope="module")
 def byte_level(tmp_path_factory):
-    ids = {"start_of_sequence_id": 0, "padding_id": 1, "end_of_segment_id": 2, "mask_id": len(TOKENS) - 1}
-    content = byte_level_model(TOKENS, MERGES, (*SPECIAL, MASK), "<unk>")
-    folder = tmp_path_factory.mktemp("byte_level") / "preprocessing"
-    write_sentencepiece_preprocessing(
-        SentencePiece(content, ids | {"vocab_size": len(TOKENS)}), folder, rules=WordRules()
-    )
-    return load_preprocessing(folder)
+    return byte_level_preprocessing(tmp_path_factory.mktemp("byte_level") / "preprocessing")
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +46,6 @@ def test_pieces_of_sentencepiece_are_shown_without_its_sign_for_a_space(unigram)
     ids = unigram.segment(tf.constant(["good verygood \u6211"]))[0].numpy().tolist()
     words = shown.words(ids)
     assert [shown.word(word) for word in words] == [("good", True), ("verygood", True), ("[UNK]", True)]
-    assert [shown.of_word(word) for word in words][0] == ("good",)
+    assert shown.of_word(words[0]) == ("good",)
     assert "".join(shown.of_word(words[1])).replace("##", "") == "verygood"
     assert shown.of_word(words[2]) == ("[UNK]",)
