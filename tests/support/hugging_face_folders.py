@@ -14,7 +14,7 @@ from bert_serving.encoders.architecture import Architecture, build_network
 from bert_serving.encoders.conversion.families import FAMILIES
 from bert_serving.encoders.conversion.families import POSITIONS as POSITION_TABLE
 from bert_serving.encoders.conversion.hugging_face import read_architecture
-from support.byte_level import TOKENS, vocabulary_files
+from support.byte_level import MERGES, TOKENS
 from support.tiny import POSITIONS, VOCABULARY, WORDS
 
 WIDTH = 8
@@ -85,20 +85,18 @@ def write_fine_tuned(
 
 
 def write_vocabulary(folder: Path, model_type: str) -> None:
-    """vocab.txt, or the SentencePiece model or the merges that the family has."""
+    """vocab.txt, or the files that the family has."""
     if model_type == "albert":
         (folder / "spiece.model").write_bytes(sentencepiece_model())
         settings = {"model_input_names": ["input_ids", "token_type_ids", "attention_mask"]}
         (folder / "tokenizer_config.json").write_text(json.dumps(settings), "utf-8")
+    elif model_type == "roberta":
+        vocabulary = {token: number for number, token in enumerate(TOKENS)}
+        (folder / "vocab.json").write_text(json.dumps(vocabulary), "utf-8")
+        (folder / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in MERGES), "utf-8")
     elif model_type in FAIRSEQ_PIECES:
         (folder / "sentencepiece.bpe.model").write_bytes(fairseq_model())
         settings = {"tokenizer_class": _TOKENIZERS[model_type], "model_max_length": POSITIONS}
-        (folder / "tokenizer_config.json").write_text(json.dumps(settings), "utf-8")
-    elif model_type == "roberta":
-        for name, content in vocabulary_files().items():
-            text = content if isinstance(content, str) else json.dumps(content)
-            (folder / name).write_text(text, "utf-8")
-        settings = {"tokenizer_class": "RobertaTokenizer", "model_max_length": POSITIONS}
         (folder / "tokenizer_config.json").write_text(json.dumps(settings), "utf-8")
     else:
         (folder / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n", "utf-8")
