@@ -54,7 +54,7 @@ def convert_checkpoint(source: Path, target: Path) -> None:
         "model_type": "bert",
         "hidden_act": _ACTIVATIONS.get(str(config.get("hidden_act")), config.get("hidden_act")),
     }
-    lower_case = not _has_capitals(read_tokens(source / VOCABULARY_FILE))
+    lower_case = not has_capitals(read_tokens(source / VOCABULARY_FILE))
     pieces = read_tokenizer(source, config, lower_case=lower_case).pieces
     architecture = read_architecture(config, lower_case=pieces.lower_case)
     check_rows(pieces.size, architecture.vocab_size, str(source / VOCABULARY_FILE))
@@ -118,5 +118,6 @@ def _step(path: Path) -> tuple[int, str]:
     return (int(step) if step.isdecimal() else -1, path.name)
 
 
-def _has_capitals(tokens: list[str]) -> bool:
+def has_capitals(tokens: list[str]) -> bool:
+    """Whether a vocabulary has words with capital letters, as only that of a cased encoder does."""
     return any(token != token.lower() for token in tokens if not re.fullmatch(r"\[.*\]", token))
