@@ -34,9 +34,7 @@ def check_harmless(folder: Path, *, remedy: str = "set encoder.trusted = true if
     if problems:
         listed = ", ".join(problems[:_NAMED])
         listed += f" and {len(problems) - _NAMED} more" if len(problems) > _NAMED else ""
-        raise EncoderError(
-            f"{folder}: has unsafe operations: {listed}; it is not loaded, {remedy}"
-        )
+        raise EncoderError(f"{folder}: has unsafe operations: {listed}; it is not loaded, {remedy}")
 
 
 def _read(folder: Path) -> list[MetaGraphDef]:

@@ -66,6 +66,16 @@ def check_labels(source: str, head: Head, outputs: int, labels: tuple[str, ...])
         raise ExportError(f"{source}: --labels has {bad[0]!r}, which cannot be a label: it {label_fault(bad[0])}")
 
 
+def ambiguous(head: Head, activation: str, outputs: int, options: ImportOptions) -> str | None:
+    """What a person should know where the outputs fit another head as well; None where they do not."""
+    if activation != "linear" or options.head is not None or outputs == 1:
+        return None
+    return (
+        f"its {outputs} outputs are logits without an activation, taken for those of a {head} (one label for each text); if the labels are "
+        "independent of each other, export with --head multilabel"
+    )
+
+
 def answers(head: Head, activation: str, values: np.ndarray) -> np.ndarray:
     """A model's outputs [N, outputs], computed with `activation`, as probabilities [N, C]; a regression's values pass through."""
     if activation == "linear":

@@ -43,7 +43,10 @@ class Interface:
         """The only output for inputs by name, float [B, outputs]."""
         specs = self.function.structured_input_signature[1]
         given = {
-            name: tf.cast(tf.reshape(value, [-1, 1]) if specs[name].shape.rank == 2 and not self.takes_tokens else value, specs[name].dtype)
+            name: tf.cast(
+                tf.reshape(value, [-1, 1]) if specs[name].shape.rank == 2 and not self.takes_tokens else value,
+                specs[name].dtype,
+            )
             for name, value in values.items()
         }
         (output,) = self.function(**given).values()
@@ -85,7 +88,9 @@ def interface_of(model: Any, source: str) -> Interface:
 
 def _named(specs: Mapping[str, tf.TensorSpec]) -> str:
     listed = [f"{name} ({spec.dtype.name} {_shape(spec)})" for name, spec in sorted(specs.items())]
-    return ", ".join(listed[:_NAMED]) + (f" and {len(listed) - _NAMED} more" if len(listed) > _NAMED else "") or "nothing"
+    return (
+        ", ".join(listed[:_NAMED]) + (f" and {len(listed) - _NAMED} more" if len(listed) > _NAMED else "") or "nothing"
+    )
 
 
 def _shape(spec: tf.TensorSpec) -> str:

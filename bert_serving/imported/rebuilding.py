@@ -24,7 +24,7 @@ from bert_serving.encoders.architecture import (
 )
 from bert_serving.encoders.loading import LoadedEncoder, infer_architecture, network_from
 from bert_serving.errors import EncoderError
-from bert_serving.imported.head import OUTPUT_ACTIVATIONS, answers, check_labels, choose_head
+from bert_serving.imported.head import OUTPUT_ACTIVATIONS, ambiguous, answers, check_labels, choose_head
 from bert_serving.imported.options import ImportOptions
 from bert_serving.imported.original import Original, Sample, sample
 from bert_serving.text.preprocessing import Preprocessing
@@ -34,7 +34,8 @@ SAME_ANSWERS = 1e-5
 _WORDS = "word_embeddings/embeddings:0"
 _POOLER = ("pooler_transform/kernel:0", "pooler_transform/bias:0")
 _SUPPORTED = (
-    "supported is a BERT encoder with a dense layer on its pooled output, on the output of [CLS], or on the mean or maximum of all tokens"
+    "supported is a BERT encoder with a dense layer on its pooled output, on the output of [CLS], or on the mean or maximum of "
+    "all tokens"
 )
 
 _Dense = tuple[np.ndarray, np.ndarray]
@@ -87,7 +88,9 @@ def rebuild(original: Original, preprocessing: Preprocessing, options: ImportOpt
     outputs = expected.shape[1]
     kernel, bias = layers[-1]
     if kernel.shape[1] != outputs:
-        raise EncoderError(f"{original.source}: gives {outputs} outputs, its last layer has {kernel.shape[1]}; {_SUPPORTED}")
+        raise EncoderError(
+            f"{original.source}: gives {outputs} outputs, its last layer has {kernel.shape[1]}; {_SUPPORTED}"
+        )
     candidates = _candidates(architecture, encoder, layers, asked, expected)
     best = min(candidates, key=lambda candidate: candidate.difference)
     head = choose_head(original.source, best.activation, outputs, options)
@@ -107,21 +110,14 @@ def rebuild(original: Original, preprocessing: Preprocessing, options: ImportOpt
         )
     # After the arithmetic: without labels, a person learns first whether the model can be taken at all.
     check_labels(original.source, head, outputs, options.labels)
-    return Rebuilt(classifier, difference, len(asked.texts), tuple(_notes(head, best.activation, outputs, options)))
+    note = ambiguous(head, best.activation, outputs, options)
+    return Rebuilt(classifier, difference, len(asked.texts), (note,) if note else ())
 
 
 def _difference(found: np.ndarray, wanted: np.ndarray, head: Head) -> float:
     # A regression's values have any size, so that rounding grows with them.
     scale = np.maximum(1, np.abs(wanted)) if head is Head.REGRESSION else 1
     return float(np.max(np.abs(found - wanted) / scale))
-
-
-def _notes(head: Head, activation: str, outputs: int, options: ImportOptions) -> Iterator[str]:
-    if activation == "linear" and options.head is None and outputs > 1:
-        yield (
-            f"its {outputs} outputs are logits without an activation, taken for those of a {head} (one label for each text); if the labels "
-            "are independent of each other, export with --head multilabel"
-        )
 
 
 # === Variables ===
@@ -131,7 +127,9 @@ def _parts(original: Original) -> tuple[dict[str, np.ndarray], Architecture, lis
     """The encoder's variables under our names, its architecture, and the dense layers after it."""
     named = next((name for name in original.weights if name.endswith(_WORDS)), None)
     if named is None:
-        raise EncoderError(f"{original.source}: holds no BERT encoder (none of its variables is {_WORDS}); {_SUPPORTED}")
+        raise EncoderError(
+            f"{original.source}: holds no BERT encoder (none of its variables is {_WORDS}); {_SUPPORTED}"
+        )
     prefix = named.removesuffix(_WORDS)
     ours = {name.removeprefix(prefix): value for name, value in original.weights.items() if name.startswith(prefix)}
     architecture = infer_architecture(ours)
@@ -201,9 +199,17 @@ def _poolers(
     if len(layers) > 1:
         pooler = dict(zip(_POOLER, layers[0], strict=True))
         for activation in POOLER_ACTIVATIONS:
-            yield dataclasses.replace(architecture, pooler_activation=activation), {**encoder, **pooler}, (Pooling.POOLER,)
+            yield (
+                dataclasses.replace(architecture, pooler_activation=activation),
+                {**encoder, **pooler},
+                (Pooling.POOLER,),
+            )
     elif encoder.keys() >= set(_POOLER):
         yield architecture, encoder, tuple(Pooling)
     else:
         neutral = neutral_weights(architecture, types=False, pooler=True)
-        yield architecture, {**encoder, **neutral}, tuple(pooling for pooling in Pooling if pooling is not Pooling.POOLER)
+        yield (
+            architecture,
+            {**encoder, **neutral},
+            tuple(pooling for pooling in Pooling if pooling is not Pooling.POOLER),
+        )

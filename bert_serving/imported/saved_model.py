@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+import tf_keras
 from google.protobuf.message import DecodeError
 from tf_keras.protobuf.saved_metadata_pb2 import SavedMetadata
 
@@ -31,11 +32,6 @@ KERAS_METADATA = "keras_metadata.pb"
 _POSITIONS = "position_embedding/embeddings:0"
 
 
-def is_saved_model(folder: Path) -> bool:
-    """Whether `folder` holds a SavedModel."""
-    return (folder / contract.GRAPH_FILE).is_file()
-
-
 def convert_saved_model(folder: Path, scratch: Path, options: ImportOptions) -> ConvertedClassifier:
     """Builds the classifier of a SavedModel.
 
@@ -48,16 +44,33 @@ def convert_saved_model(folder: Path, scratch: Path, options: ImportOptions) -> 
         EncoderError: it has unsafe operations, is damaged, is no classifier, or cannot be rebuilt with the same answers.
         ExportError: the labels do not fit.
     """
-    return converted(folder, scratch, options, name=folder, kind="Keras SavedModel")
+    return _converted(folder, scratch, options, name=str(folder), kind="Keras SavedModel")
 
 
-def converted(folder: Path, scratch: Path, options: ImportOptions, *, name: Path, kind: str) -> ConvertedClassifier:
-    """As `convert_saved_model`, for a SavedModel that was made of something else: `name` is its path for messages, `kind` its form."""
+def convert_keras_model(model: tf_keras.Model, scratch: Path, options: ImportOptions) -> ConvertedClassifier:
+    """Builds the classifier of a Keras model in memory, as `convert_saved_model` of what its `save` writes.
+
+    Raises:
+        EncoderError: it cannot be saved, is no classifier, or cannot be rebuilt with the same answers.
+        ExportError: the labels do not fit.
+    """
+    name = f"Keras model {model.name!r}"
+    try:
+        model.save(str(scratch / "original"), include_optimizer=False, save_format="tf")
+    except (TypeError, ValueError, AttributeError, NotImplementedError) as error:
+        raise EncoderError(f"{name}: cannot be saved as a SavedModel: {str(error).splitlines()[0]}") from None
+    return _converted(scratch / "original", scratch, options, name=name, kind="Keras model")
+
+
+def _converted(folder: Path, scratch: Path, options: ImportOptions, *, name: str, kind: str) -> ConvertedClassifier:
+    """`name` stands for the model in messages, `kind` for its form."""
     if (folder / contract.MANIFEST_FILE).is_file():
-        raise EncoderError(f"{name}: was exported by bert-serving already; serve it, or give the run that it was made of")
+        raise EncoderError(
+            f"{name}: was exported by bert-serving already; serve it, or give the run that it was made of"
+        )
     check_harmless(folder, remedy="save the model again without them")
     model = _load(folder, name)
-    interface = interface_of(model, str(name))
+    interface = interface_of(model, name)
     pairs = options.pairs or interface.pairs
     options = ImportOptions(**{**vars(options), "pairs": pairs})
     weights = {
@@ -66,23 +79,23 @@ def converted(folder: Path, scratch: Path, options: ImportOptions, *, name: Path
     if interface.takes_tokens:
         positions = next((len(value) for key, value in weights.items() if key.endswith(_POSITIONS)), None)
         length = options.sequence_length or interface.length or (trained_length(None, positions) if positions else None)
-        preprocessing = named_vocabulary(str(name), weights, scratch, options.vocabulary)
+        preprocessing = named_vocabulary(name, weights, scratch, options.vocabulary)
     else:
         length = options.sequence_length or _trained_length(folder) or None
-        preprocessing = own_preprocessing(model, str(name), scratch, options.vocabulary)
+        preprocessing = own_preprocessing(model, name, scratch, options.vocabulary)
     if length is None:
         raise EncoderError(f"{name}: does not tell at how many tokens it cuts texts; give its --sequence-length")
-    original = Original(str(name), _asked(interface), weights)
+    original = Original(name, _asked(interface), weights)
     rebuilt = rebuild(original, preprocessing, options, length=length)
     notes = [
-        f"answers as {name.name}: {rebuilt.rows} texts, a probability differs by {rebuilt.difference:.1e} at most",
+        f"answers as {Path(name).name}: {rebuilt.rows} texts, a probability differs by {rebuilt.difference:.1e} at most",
         *rebuilt.notes,
     ]
     digest = folder_sha256(folder / contract.VARIABLES_FOLDER)
     return ConvertedClassifier(rebuilt.classifier, digest, licensing_of_readme(folder), kind, None, tuple(notes))
 
 
-def _load(folder: Path, name: Path) -> Any:
+def _load(folder: Path, name: str) -> Any:
     try:
         return tf.saved_model.load(str(folder))
     except (OSError, ValueError, IndexError, KeyError, AttributeError, tf.errors.OpError) as error:

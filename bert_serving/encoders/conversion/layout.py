@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from bert_serving.encoders.conversion.other_models import other_model
 from bert_serving.encoders.safetensors_file import SHARDS_FILE, WEIGHTS_FILE, shard_names
 from bert_serving.errors import EncoderError
 
@@ -43,6 +44,8 @@ def _problems(folder: Path) -> Iterator[str]:
     if (folder / _ADAPTER).is_file():
         yield _adapter(_read(folder / _ADAPTER))
     config = _read(folder / _CONFIG)
+    if other := other_model(config):
+        yield f"{_CONFIG}: {other}"
     if not (folder / _CONFIG).is_file() or not config.get("model_type"):
         yield from _elsewhere(folder)
     elif not (folder / WEIGHTS_FILE).is_file():

@@ -20,10 +20,10 @@ from bert_serving.text.preprocessing import load_preprocessing
 
 SIZES = {"num_layers": 2, "num_heads": 2, "hidden_dim": 8, "intermediate_dim": 16, "max_sequence_length": 32}
 CLASSES = {
-    "Bert": {"vocab_size": len(VOCABULARY)},
-    "DistilBert": {"vocab_size": len(VOCABULARY)},
-    "Electra": {"vocab_size": len(VOCABULARY), "embedding_dim": 4},
-    "Albert": {"vocab_size": PIECES, "embedding_dim": 4},
+    "Bert": {"vocabulary_size": len(VOCABULARY)},
+    "DistilBert": {"vocabulary_size": len(VOCABULARY)},
+    "Electra": {"vocabulary_size": len(VOCABULARY), "embedding_dim": 4},
+    "Albert": {"vocabulary_size": PIECES, "embedding_dim": 4},
 }
 TEXTS = [
     "the film is good",
@@ -111,7 +111,7 @@ def test_attention_is_found_under_the_names_of_old_and_new_keras(tmp_path):
     ("name", "content", "problem"),
     [
         ("config.json", {"class_name": "GemmaBackbone"}, "class_name is 'GemmaBackbone', only BertBackbone, Dist"),
-        ("config.json", {"class_name": "BertBackbone", "config": {}}, "key 'vocab_size' is missing in its config"),
+        ("config.json", {"class_name": "BertBackbone", "config": {}}, "key 'vocabulary_size' is missing in its config"),
         ("model.weights.h5", None, "model.weights.h5: cannot read the weights: "),
     ],
 )
