@@ -60,10 +60,12 @@ def convert_classifier(
         EncoderError: a file is missing or damaged, or the model is not a classifier of a supported family.
     """
     config, tokenizer, architecture = read_description(folder)
+    family = FAMILIES[config["model_type"]]
     if (
         pairs
+        and tokenizer.pieces.second_type
         and architecture.type_vocab_size > 1
-        and FAMILIES[config["model_type"]].has_types
+        and family.has_types
         and not tokenizer.has_types
     ):
         raise EncoderError(
@@ -72,7 +74,14 @@ def convert_classifier(
         )
     tensors = read_safetensors(folder)
     head = read_head(folder, config, tensors)
-    weights = rename_weights(tensors, architecture, config["model_type"]) | {
+    renamed = rename_weights(
+        tensors,
+        architecture,
+        config["model_type"],
+        first_position=family.first_position(config),
+        pooler_may_lack=family.head_has_pooler,
+    )
+    weights = renamed | {
         "pooler_transform/kernel:0": head.pooler[0],
         "pooler_transform/bias:0": head.pooler[1],
     }

@@ -156,8 +156,9 @@ def _dense_layers(source: str, rest: Mapping[str, np.ndarray], width: int) -> li
     }
     known = {f"{name}{part}:0" for name in layers for part in ("kernel", "bias")}
     strange = [name for name in rest if name not in known]
-    inner = [layer for layer in layers.values() if layer[0].shape == (width, width)] if len(layers) > 1 else []
-    last = [layer for layer in layers.values() if layer not in inner] if inner else list(layers.values())
+    hidden = {name for name, (kernel, _) in layers.items() if kernel.shape == (width, width) and len(layers) > 1}
+    inner = [layers[name] for name in hidden]
+    last = [layer for name, layer in layers.items() if name not in hidden]
     if strange or len(last) != 1 or len(inner) > 1 or last[0][0].shape[0] != width:
         shapes = [f"{name} {'x'.join(map(str, value.shape))}" for name, value in rest.items()]
         raise EncoderError(

@@ -135,7 +135,8 @@ def write_keras_hub_preprocessing(source: Path, target: Path, architecture: Arch
 def _preprocessing_writer(source: Path, scratch: Path, architecture: Architecture) -> Callable[[Path], None]:
     vocabulary = _vocabulary(source, scratch, architecture)
     if vocabulary.name == SENTENCEPIECE_FILE:
-        return lambda target: write_sentencepiece_preprocessing(vocabulary, target, rules=TextRules())
+        model = read_sentencepiece(vocabulary, rows=architecture.vocab_size)
+        return lambda target: write_sentencepiece_preprocessing(model, target, rules=TextRules())
     return lambda target: write_preprocessing(vocabulary, target, lower_case=architecture.lower_case)
 
 
@@ -147,7 +148,8 @@ def _architecture(
             raise EncoderError(f"{source}/config.json: {key} is {config[key]!r}, only 1 can be converted")
     try:
         architecture = Architecture(
-            vocab_size=int(config["vocabulary_size"]),
+            # ELECTRA's backbone alone has another name.
+            vocab_size=int(config["vocab_size"] if "vocab_size" in config else config["vocabulary_size"]),
             num_hidden_layers=int(config["num_layers"]),
             hidden_size=int(config["hidden_dim"]),
             num_attention_heads=int(config["num_heads"]),
@@ -221,7 +223,6 @@ def _array(file: h5py.File, layer: str, number: int) -> np.ndarray:
 def _vocabulary(source: Path, scratch: Path, architecture: Architecture) -> Path:
     """A copy of the checked vocabulary under the file name that the asset needs."""
     if (source / _SENTENCEPIECES).is_file():
-        read_sentencepiece(source / _SENTENCEPIECES, rows=architecture.vocab_size)
         return Path(shutil.copy(source / _SENTENCEPIECES, scratch / SENTENCEPIECE_FILE))
     read_vocabulary(source / _WORDPIECES, rows=architecture.vocab_size)
     return Path(shutil.copy(source / _WORDPIECES, scratch / VOCABULARY_FILE))

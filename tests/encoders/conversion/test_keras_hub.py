@@ -22,7 +22,7 @@ SIZES = {"num_layers": 2, "num_heads": 2, "hidden_dim": 8, "intermediate_dim": 1
 CLASSES = {
     "Bert": {"vocabulary_size": len(VOCABULARY)},
     "DistilBert": {"vocabulary_size": len(VOCABULARY)},
-    "Electra": {"vocabulary_size": len(VOCABULARY), "embedding_dim": 4},
+    "Electra": {"vocab_size": len(VOCABULARY), "embedding_dim": 4},
     "Albert": {"vocabulary_size": PIECES, "embedding_dim": 4},
 }
 TEXTS = [
