@@ -34,7 +34,11 @@ ORIGINAL, NAME = "imdb_bert", "imdb"
 
 def read(path: Path) -> list[tuple[str, int]]:
     """Texts with their label in the second column, if it is a number."""
-    opened = gzip.open(path, "rt", encoding="utf-8", newline="") if path.suffix == ".gz" else path.open(encoding="utf-8", newline="")
+    opened = (
+        gzip.open(path, "rt", encoding="utf-8", newline="")
+        if path.suffix == ".gz"
+        else path.open(encoding="utf-8", newline="")
+    )
     with opened as file:
         rows = list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))[1:]
     return [(row[0], int(row[1] in ("1", "pos", "positive"))) for row in rows]
@@ -157,7 +161,8 @@ def main() -> None:
     differences = [abs(a - b) for a, b in zip(before, after, strict=True)]
     script = [sys.executable, __file__, "--texts", str(given.texts), "--folder", str(given.folder), "--worker"]
     subjects = [
-        interleaved.Subject(name, [*script, str(path)]) for name, path in (("as it came in", original), ("export", export))
+        interleaved.Subject(name, [*script, str(path)])
+        for name, path in (("as it came in", original), ("export", export))
     ]
     measured = interleaved.run(subjects, rounds=given.rounds)
     ratios = [b / a for a, b in zip(*measured["rates"].values(), strict=True)]
@@ -174,7 +179,9 @@ def main() -> None:
     given.out.parent.mkdir(parents=True, exist_ok=True)
     given.out.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
     print(f"{len(compared)} texts: a probability differs by {max(differences):.1e} at most")
-    print(f"the export answers {result['ratio']:.1f} times as many texts a second ({min(ratios):.1f} to {max(ratios):.1f})")
+    print(
+        f"the export answers {result['ratio']:.1f} times as many texts a second ({min(ratios):.1f} to {max(ratios):.1f})"
+    )
 
 
 if __name__ == "__main__":

@@ -155,7 +155,10 @@ def test_a_model_of_token_ids_needs_its_vocabulary(trained, tmp_path, vocabulary
         ({}, "its one output is a score for the second of two labels, so name two, such as --labels negative,positive"),
         ({"labels": ("a", "b", "c")}, "got 3: a, b, c"),
         ({"labels": ("a", "a")}, "--labels names one label twice: a, a"),
-        ({"labels": TWO, "head": Head.SOFTMAX}, "--head softmax does not fit its last layer, which has 1 output and the"),
+        (
+            {"labels": TWO, "head": Head.SOFTMAX},
+            "--head softmax does not fit its last layer, which has 1 output and the",
+        ),
         ({"labels": TWO, "vocabulary": Path("vocab.txt")}, "has its own vocabulary; leave --vocabulary out"),
     ],
 )
@@ -182,7 +185,9 @@ def test_a_saved_model_that_writes_files_is_never_loaded(tmp_path):
         return {"logits": tf.zeros([tf.shape(text)[0], 2])}
 
     tf.saved_model.save(tf.Module(), str(tmp_path / "hostile"), signatures=serve)
-    assert "has unsafe operations: WriteFile (writes files)" in refusal(tmp_path / "hostile", tmp_path / "a", labels=TWO)
+    assert "has unsafe operations: WriteFile (writes files)" in refusal(
+        tmp_path / "hostile", tmp_path / "a", labels=TWO
+    )
     assert not (tmp_path / "written").exists()
 
 
@@ -218,7 +223,9 @@ def write_keras_3(path: Path) -> Path:
     """The description of a model of Keras 3, without any weights."""
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("metadata.json", json.dumps({"keras_version": "3.15.1"}))
-        file.writestr("config.json", json.dumps({"module": "keras", "class_name": "Sequential", "config": {"layers": []}}))
+        file.writestr(
+            "config.json", json.dumps({"module": "keras", "class_name": "Sequential", "config": {"layers": []}})
+        )
         file.writestr("model.weights.h5", b"")
     return path
 

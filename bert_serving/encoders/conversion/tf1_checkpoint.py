@@ -11,11 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from bert_serving.encoders.architecture import Architecture, rebuild_network
-from bert_serving.encoders.conversion.albert_pieces import AlbertPieces
 from bert_serving.encoders.conversion.hugging_face import read_architecture, rename_weights
-from bert_serving.encoders.conversion.tokenizer import read_tokenizer
+from bert_serving.encoders.conversion.tokenizer import Pieces, read_tokenizer
 from bert_serving.encoders.conversion.tokenizer_files import read_json
-from bert_serving.encoders.conversion.wordpieces import WordPieces
 from bert_serving.encoders.folder import PREPROCESSING, write_encoder_folder
 from bert_serving.encoders.safetensors_file import WEIGHTS_FILE
 from bert_serving.errors import EncoderError
@@ -59,9 +57,7 @@ def convert_checkpoint(source: Path, target: Path) -> None:
     pieces.write(target / PREPROCESSING)
 
 
-def read_tf1_encoder(
-    source: Path, *, fine_tuned: bool = False
-) -> tuple[WordPieces | AlbertPieces, Architecture, dict[str, np.ndarray]]:
+def read_tf1_encoder(source: Path, *, fine_tuned: bool = False) -> tuple[Pieces, Architecture, dict[str, np.ndarray]]:
     """Tokenizer, architecture and weights, under our names, of a checkpoint's encoder.
 
     Args:
