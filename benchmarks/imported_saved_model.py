@@ -33,15 +33,11 @@ ORIGINAL, NAME = "imdb_bert", "imdb"
 
 
 def read(path: Path) -> list[tuple[str, int]]:
-    """Texts with their label in the second column, if it is a number."""
-    opened = (
-        gzip.open(path, "rt", encoding="utf-8", newline="")
-        if path.suffix == ".gz"
-        else path.open(encoding="utf-8", newline="")
-    )
-    with opened as file:
-        rows = list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))[1:]
-    return [(row[0], int(row[1] in ("1", "pos", "positive"))) for row in rows]
+    """Texts, and 1 for those whose label is "pos"."""
+    content = path.read_bytes()
+    lines = (gzip.decompress(content) if path.suffix == ".gz" else content).decode().splitlines()
+    rows = list(csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))[1:]
+    return [(row[0], int(row[1] == "pos")) for row in rows]
 
 
 def train(encoder: Path, rows: list[tuple[str, int]], folder: Path) -> None:
