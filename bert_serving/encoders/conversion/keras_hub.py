@@ -16,7 +16,7 @@ import h5py  # type: ignore[import-untyped]  # has no annotations
 import numpy as np
 
 from bert_serving.encoders.architecture import Architecture, neutral_weights, rebuild_network
-from bert_serving.encoders.conversion.tokenizer_files import read_json
+from bert_serving.encoders.conversion.tokenizer_files import read_json, table
 from bert_serving.encoders.folder import PREPROCESSING, write_encoder_folder
 from bert_serving.errors import EncoderError
 from bert_serving.text.preprocessing import (
@@ -137,7 +137,11 @@ def _preprocessing_writer(source: Path, scratch: Path, architecture: Architectur
     if vocabulary.name == SENTENCEPIECE_FILE:
         model = read_sentencepiece(vocabulary, rows=architecture.vocab_size)
         return lambda target: write_sentencepiece_preprocessing(model, target, rules=TextRules())
-    return lambda target: write_preprocessing(vocabulary, target, lower_case=architecture.lower_case)
+    # KerasHub's own presets lower-case without removing accents.
+    strip_accents = bool(table(read_json(source / "tokenizer.json"), "config").get("strip_accents", False))
+    return lambda target: write_preprocessing(
+        vocabulary, target, lower_case=architecture.lower_case, strip_accents=strip_accents
+    )
 
 
 def _architecture(
