@@ -50,7 +50,8 @@ def convert_keras_file(path: Path, scratch: Path, options: ImportOptions) -> Con
     archive = read_archive(path)
     chain = _chain(path, archive)
     preprocessing_folder, encoder_folder = _resolved(path, chain, named=archive.named)
-    layer = hub.KerasLayer(_load(encoder_folder), trainable=chain.encoder.trainable)
+    module = _load(encoder_folder)
+    layer = hub.KerasLayer(module, trainable=chain.encoder.trainable)
     weights = _assigned(path, archive, chain.encoder, layer)
     kernel, bias = archive.weights(chain.head)[:2]
     preprocessing = load_preprocessing(preprocessing_folder)
@@ -66,7 +67,7 @@ def convert_keras_file(path: Path, scratch: Path, options: ImportOptions) -> Con
         return np.asarray(chain.activation(tf.matmul(pooled, kernel) + bias))
 
     head = {"head/kernel:0": kernel, "head/bias:0": bias}
-    rebuilt = rebuild(Original(str(path), ask, weights | head), preprocessing, options, length=length)
+    rebuilt = rebuild(Original(str(path), ask, weights | head, lambda: module), preprocessing, options, length=length)
     notes = (
         f"answers as {path.name}: {rebuilt.rows} texts, a probability differs by {rebuilt.difference:.1e} at most",
         *rebuilt.notes,

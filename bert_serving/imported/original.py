@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -49,11 +50,13 @@ class Original:
         source: its path, for messages.
         ask: its outputs for a sample, float [B, outputs].
         weights: its floating-point variables by name.
+        encoder: its encoder alone, as `tf.saved_model.load` gives one of TF Hub's format; None where it has none.
     """
 
     source: str
     ask: Callable[[Sample], np.ndarray]
     weights: Mapping[str, np.ndarray]
+    encoder: Callable[[], Any] = lambda: None
 
 
 def sample(preprocessing: Preprocessing, *, pairs: bool, sequence_length: int) -> Sample:

@@ -61,10 +61,10 @@ def named_vocabulary(
 
 def _preprocessings(model: Any) -> Iterator[Any]:
     """Objects in a loaded SavedModel that preprocess texts."""
-    for part in _parts(model):
+    for part in parts_of(model):
         if _tells_special_tokens(getattr(part, "tokenize", None)):
             yield part
-    for part in _parts(model):
+    for part in parts_of(model):
         if _tells_special_tokens(part):
             holder = tf.Module()
             holder.tokenize = part
@@ -75,7 +75,7 @@ def _tells_special_tokens(part: Any) -> bool:
     return callable(getattr(part, "get_special_tokens_dict", None)) and callable(part)
 
 
-def _parts(model: Any) -> list[Any]:
+def parts_of(model: Any) -> list[Any]:
     """Everything in the object graph of a loaded SavedModel, from its root on."""
     found: dict[int, Any] = {}
     waiting = [model]

@@ -17,6 +17,7 @@ from tf_keras.protobuf.saved_metadata_pb2 import SavedMetadata
 
 from bert_serving import contract
 from bert_serving.contract import TOKEN_INPUTS
+from bert_serving.encoders.architecture import sample_inputs
 from bert_serving.encoders.license import licensing_of_readme
 from bert_serving.encoders.trust import check_harmless
 from bert_serving.errors import EncoderError
@@ -24,9 +25,10 @@ from bert_serving.hugging_face import ConvertedClassifier, trained_length
 from bert_serving.imported.interface import Interface, interface_of
 from bert_serving.imported.options import ImportOptions
 from bert_serving.imported.original import Original, Sample
-from bert_serving.imported.preprocessing import named_vocabulary, own_preprocessing
+from bert_serving.imported.preprocessing import named_vocabulary, own_preprocessing, parts_of
 from bert_serving.imported.rebuilding import rebuild
 from bert_serving.io.cache import folder_sha256
+from bert_serving.io.saved_models import write_saved_model
 
 KERAS_METADATA = "keras_metadata.pb"
 _POSITIONS = "position_embedding/embeddings:0"
@@ -85,7 +87,7 @@ def _converted(folder: Path, scratch: Path, options: ImportOptions, *, name: str
         preprocessing = own_preprocessing(model, name, scratch, options.vocabulary)
     if length is None:
         raise EncoderError(f"{name}: does not tell at how many tokens it cuts texts; give its --sequence-length")
-    original = Original(name, _asked(interface), weights)
+    original = Original(name, _asked(interface), weights, lambda: _encoder(model, scratch))
     rebuilt = rebuild(original, preprocessing, options, length=length)
     notes = [
         f"answers as {Path(name).name}: {rebuilt.rows} texts, a probability differs by {rebuilt.difference:.1e} at most",
@@ -93,6 +95,23 @@ def _converted(folder: Path, scratch: Path, options: ImportOptions, *, name: str
     ]
     digest = folder_sha256(folder / contract.VARIABLES_FOLDER)
     return ConvertedClassifier(rebuilt.classifier, digest, licensing_of_readme(folder), kind, None, tuple(notes))
+
+
+def _encoder(model: Any, scratch: Path) -> Any:
+    """The layer of a loaded SavedModel that is an encoder of TF Hub's format, as a SavedModel of its own; None where there is none."""
+    inputs = sample_inputs(1)
+    for part in parts_of(model):
+        # A Keras layer around the encoder takes the same inputs, but saves Keras' own metadata.
+        if not callable(part) or not hasattr(part, "variables") or hasattr(part, "keras_api"):
+            continue
+        try:
+            outputs = part(inputs, training=False)
+        except (TypeError, ValueError, tf.errors.OpError):
+            continue
+        if isinstance(outputs, Mapping) and contract.POOLED_OUTPUT in outputs:
+            write_saved_model(part, scratch / "encoder")
+            return tf.saved_model.load(str(scratch / "encoder"))
+    return None
 
 
 def _load(folder: Path, name: str) -> Any:

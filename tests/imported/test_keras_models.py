@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 from support.keras_models import TEXTS, official_classifier, softmax, tutorial_model, two
+from support.other_encoders import write_bag_of_words
 from support.tiny import VOCABULARY, write_hugging_face_folder
 
 import bert_serving as bs
@@ -109,6 +110,18 @@ def test_a_model_of_token_ids_needs_its_vocabulary(trained, tmp_path, vocabulary
     assert "takes token ids, not texts; name the WordPiece vocabulary" in refusal(model, tmp_path / "a", labels=labels)
     found = answers(model, tmp_path / "b", labels=labels, vocabulary=vocabulary, sequence_length=16)
     np.testing.assert_allclose(found, ours.predict(TEXTS), atol=SAME)
+
+
+def test_another_encoder_of_tf_hub_is_kept_as_it_is(encoder, tmp_path):
+    other = tmp_path / "other"
+    write_bag_of_words(other / "encoder")
+    (other / "preprocessing").symlink_to(encoder / "preprocessing")
+    model = tutorial_model(other, 3)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    classifier = convert_import(model, scratch, ImportOptions(labels=THREE)).classifier
+    assert classifier.encoder.architecture is None
+    np.testing.assert_allclose(classifier.predict(TEXTS), softmax(model(tf.constant(TEXTS))), atol=SAME)
 
 
 # === Refusals ===

@@ -146,7 +146,10 @@ def test_labels_and_heads_that_do_not_fit_are_told(outputs, activation, options,
             lambda encoder: original(encoder, **{"lstm/recurrent:0": np.zeros((8, 8, 2), np.float32)}),
             "lstm/recurrent:0 8x8x2; supported is a BERT encoder with a dense layer on its pooled output",
         ),
-        (lambda encoder: Original("model", None, {"dense/kernel:0": np.zeros((2, 2))}), "holds no BERT encoder (none"),
+        (
+            lambda encoder: Original("model", None, {"dense/kernel:0": np.zeros((2, 2))}),
+            "holds no BERT encoder, and no",
+        ),
     ],
 )
 def test_what_cannot_be_rebuilt_is_refused_with_its_layers(encoder, preprocessing, change, problem):
