@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from bert_serving.config import EncoderConfig
+from bert_serving.encoders.lookup import find_encoder_folder
 from bert_serving.errors import BertServingError
 from bert_serving.imported.kinds import KINDS, check_told, kind_of
 from bert_serving.imported.options import ImportOptions
@@ -54,17 +56,29 @@ REFUSED = {
         {"config.json": {"model_type": "bert"}, "pytorch_model.bin": "x"},
         "pytorch_model.bin is a pickle, which can run any code when it is read, so it is refused; convert it once",
     ),
-    "a pickle alone": ({"pytorch_model.bin": "x"}, "its file is a single file of weights; give the whole folder, with"),
-    "a pickle by its ending": ({"model.pt": "x"}, "its file is a pickle, which can run any code when it is read"),
+    "a pickle alone": (
+        {"pytorch_model.bin": "x"},
+        "its file pytorch_model.bin is a single file of weights; give the whole folder, with",
+    ),
+    "a pickle by its ending": (
+        {"model.pt": "x"},
+        "its file model.pt is a pickle, which can run any code when it is read",
+    ),
     "ONNX": ({"config.json": {"model_type": "bert"}, "model.onnx": "x"}, "has an ONNX graph, model.onnx, but no model"),
-    "ONNX alone": ({"model.onnx": "x"}, "its file is an ONNX graph; give the model that it was made of"),
-    "GGUF alone": ({"model-q4.gguf": "x"}, "its file is a GGUF file; give the model that it was made of"),
+    "ONNX alone": ({"model.onnx": "x"}, "its file model.onnx is an ONNX graph; give the model that it was made of"),
+    "GGUF alone": ({"model-q4.gguf": "x"}, "its file model-q4.gguf is a GGUF file; give the model that it was made of"),
     "Flax": (
         {"config.json": {"model_type": "bert"}, "flax_model.msgpack": "x"},
         "has flax_model.msgpack, but no model.safetensors; convert it once with transformers 4",
     ),
-    "Flax alone": ({"flax_model.msgpack": "x"}, "its file holds weights of Flax; convert them with transformers 4"),
-    "TensorFlow Lite": ({"model.tflite": "x"}, "its file is a TensorFlow Lite file, whose weights may be quantized"),
+    "Flax alone": (
+        {"flax_model.msgpack": "x"},
+        "its file flax_model.msgpack holds weights of Flax; convert them with transformers 4",
+    ),
+    "TensorFlow Lite": (
+        {"model.tflite": "x"},
+        "its file model.tflite is a TensorFlow Lite file, whose weights may be quantized",
+    ),
     "a checkpoint without its encoder's files": (
         {"model.ckpt-300.index": "x", "checkpoint": "x"},
         "holds a checkpoint of TensorFlow 1 without bert_config.json; copy it and vocab.txt from the pretrained encoder",
@@ -76,6 +90,15 @@ REFUSED = {
     "an empty folder": ({}, "is an empty folder; supported are a run folder (run.toml), a Hugging Face classifier"),
     "another folder": ({"notes.txt": "x"}, "holds no model; supported are a run folder (run.toml)"),
 }
+
+
+# Those that a person may take for an encoder are told in the same way where one is looked for.
+@pytest.mark.parametrize("name", ["a decoder", "DeBERTa", "an adapter", "a pickle", "GGUF alone", "TensorFlow Lite"])
+def test_encoder_path_tells_the_same(tmp_path, name):
+    files, problem = REFUSED[name]
+    with pytest.raises(BertServingError) as raised:
+        find_encoder_folder(EncoderConfig(path=folder(tmp_path / "model", files)))
+    assert problem in str(raised.value)
 
 
 def refusal(source: Path) -> str:
