@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bert_serving import notebook
-from bert_serving.api.classifier import TextClassifier
+from bert_serving.api.classifier import TextClassifier, classifier_of
 from bert_serving.api.predictor import Predictor
 from bert_serving.api.progress import observer_of
 from bert_serving.api.run import Run
@@ -138,8 +138,8 @@ def export(
     """Writes a SavedModel version and verifies it in a fresh process; nothing is left of one that fails.
 
     Args:
-        source: a `Run` or its folder; a `TextClassifier`, however it was fitted; or a classifier that was fine-tuned elsewhere: a
-            Keras model (`tf_keras`) that takes strings or token ids, what its `save` wrote, a Hugging Face folder, hf://owner/name,
+        source: a `Run` or its folder; a `TextClassifier`, however it was fitted, or its `model`; or a classifier that was
+            fine-tuned elsewhere: a Keras model (`tf_keras`) that takes strings or token ids, what its `save` wrote, a Hugging Face folder, hf://owner/name,
             a KerasHub task preset, a checkpoint of TensorFlow 1.
         to: folder of models; the version is written to TO/NAME/VERSION.
         name: name of the model on the server; None for export.name of the run file, or the folder's name.
@@ -171,6 +171,7 @@ def export(
     """
     given = {"name": name, "graph": graph, "precision": precision, **settings}
     observer = observer_of(progress)
+    source = classifier_of(source) or source
     told = _told(labels, head, vocabulary, sequence_length, pairs)
     is_model = _is_keras_model(source)
     is_run = isinstance(source, Run) or _is_run_folder(source)
