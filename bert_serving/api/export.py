@@ -17,7 +17,7 @@ from bert_serving.contract import RUN_FILE, SIGNATURES, Graph, Head, Precision
 from bert_serving.data.in_memory import labeled_table
 from bert_serving.errors import ExportError, InputError
 from bert_serving.imported.options import ImportOptions
-from bert_serving.imported.source import local_source
+from bert_serving.imported.source import ADDRESS, local_source
 from bert_serving.model.model import Model, export_model
 from bert_serving.names import model_name
 from bert_serving.observer import Observer
@@ -187,6 +187,10 @@ def export(
         return _export_classifier(source, options, validation, observer)
     address = None if is_model else os.fspath(source)  # type: ignore[arg-type]
     options = _options(ExportConfig(name=model_name(address) if address else "classifier"), given, to, version)
+    if address and not address.startswith(ADDRESS):
+        from bert_serving.imported.kinds import check_told, kind_of
+
+        check_told(Path(address), kind_of(Path(address)), told)
     taken = local_source(address, observer) if address else source
     from bert_serving.saved_model.export import export_imported
 

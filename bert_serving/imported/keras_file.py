@@ -101,9 +101,10 @@ def _chain(path: Path, archive: KerasArchive) -> _Chain:
     layers = [layer for layer in archive.layers if layer.kind not in _IDLE]
     if classes != ["InputLayer", "KerasLayer", "KerasLayer", "Dense"] or not archive.is_row:
         listed = ", ".join(dict.fromkeys(layer.kind for layer in archive.layers))
+        of_layers = f" of the layers {listed}" if listed else ""
         raise EncoderError(
-            f"{path}: a {archive.kind} of the layers {listed}; in one file, supported is the tutorial's row of an InputLayer, a KerasLayer "
-            f"of preprocessing, a KerasLayer of an encoder, whose pooled_output goes on, Dropout and Dense; else {_FOLDER_INSTEAD}"
+            f"{path}: a {archive.kind}{of_layers}; in one file, supported is the tutorial's row of an InputLayer, a KerasLayer of "
+            f"preprocessing, a KerasLayer of an encoder, Dropout and Dense; else {_FOLDER_INSTEAD}"
         )
     activation = layers[-1].config.get("activation") or "linear"
     if activation not in OUTPUT_ACTIVATIONS:
