@@ -10,6 +10,8 @@ from bert_serving.encoders.lookup import find_encoder_folder
 from bert_serving.errors import BertServingError
 from bert_serving.imported.kinds import KINDS, check_told, kind_of
 from bert_serving.imported.options import ImportOptions
+from bert_serving.imported.source import local_source
+from bert_serving.observer import Observer
 
 
 def folder(base: Path, files: dict) -> Path:
@@ -178,3 +180,16 @@ def test_the_command_refuses_it_before_tensorflow_is_started(bert_serving, tmp_p
     assert ended.status == 2
     assert problem in ended.err.replace("\n", " ")
     assert "Starting TensorFlow" not in ended.err + ended.out
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        ("https://models.example/a.tar.gz", "cannot be fetched; give hf://owner/name, or a path"),
+        ("hf://alone", "'hf://alone' is not a Hugging Face repository; expected hf://owner/name or hf://owner/name@"),
+    ],
+)
+def test_an_address_that_cannot_be_fetched_is_told(source, problem):
+    with pytest.raises(BertServingError) as raised:
+        local_source(source, Observer())
+    assert problem in str(raised.value)
