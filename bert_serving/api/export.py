@@ -194,9 +194,9 @@ def export(
     taken = local_source(address, observer) if address else source
     from bert_serving.saved_model.export import export_imported
 
-    return Export(
-        export_imported(taken, options, imported=told, texts=[Path(path) for path in texts], observer=observer)
-    )
+    known_as = address if address and address.startswith(ADDRESS) else None
+    files = [Path(path) for path in texts]
+    return Export(export_imported(taken, options, imported=told, texts=files, name=known_as, observer=observer))
 
 
 def _told(

@@ -56,7 +56,7 @@ def convert_keras_file(path: Path, scratch: Path, options: ImportOptions) -> Con
     kernel, bias = archive.weights(chain.head)[:2]
     preprocessing = load_preprocessing(preprocessing_folder)
     packed = preprocessing.model(tf.constant([""]))[contract.WORD_IDS]
-    length = options.sequence_length or int(packed.shape[1])
+    length = int(packed.shape[1])
 
     def ask(sample: Sample) -> np.ndarray:
         pooled = tf.nest.flatten(layer(preprocessing.model(tf.constant(sample.texts))))[chain.output]

@@ -92,7 +92,8 @@ def rebuild(original: Original, preprocessing: Preprocessing, options: ImportOpt
         original: the model as it was loaded.
         preprocessing: its own.
         options: labels, and what else its author tells.
-        length: texts are cut at this number of tokens, as by the original.
+        length: the original cuts texts at this number of tokens; with another `options.sequence_length` the two are compared
+            before it holds.
 
     Raises:
         EncoderError: the model is not of a kind that can be rebuilt, or the rebuilt one answers otherwise.
@@ -125,6 +126,10 @@ def rebuild(original: Original, preprocessing: Preprocessing, options: ImportOpt
         )
     # After the arithmetic: without labels, a person learns first whether the model can be taken at all.
     check_labels(original.source, head, outputs, options.labels)
+    if options.sequence_length is not None:
+        classifier.encoder.check_length(options.sequence_length, "--sequence-length")
+        chosen = dataclasses.replace(chosen, sequence_length=options.sequence_length)
+        classifier = dataclasses.replace(classifier, options=chosen)
     note = ambiguous(head, best.activation, outputs, options)
     return Rebuilt(classifier, difference, len(asked.texts), (note,) if note else ())
 

@@ -80,10 +80,10 @@ def _converted(folder: Path, scratch: Path, options: ImportOptions, *, name: str
     }
     if interface.takes_tokens:
         positions = next((len(value) for key, value in weights.items() if key.endswith(_POSITIONS)), None)
-        length = options.sequence_length or interface.length or (trained_length(None, positions) if positions else None)
+        length = interface.length or options.sequence_length or (trained_length(None, positions) if positions else None)
         preprocessing = named_vocabulary(name, weights, scratch, options.vocabulary)
     else:
-        length = options.sequence_length or _trained_length(folder) or None
+        length = _trained_length(folder) or options.sequence_length
         preprocessing = own_preprocessing(model, name, scratch, options.vocabulary)
     if length is None:
         raise EncoderError(f"{name}: does not tell at how many tokens it cuts texts; give its --sequence-length")

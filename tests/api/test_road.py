@@ -192,6 +192,7 @@ def test_a_hugging_face_classifier_is_exported_by_its_address(tmp_path, monkeypa
         exported = bs.export("hf://lab/mini", tmp_path / "models", sequence_length=16)
         server.shutdown()
     assert (exported.name, exported.labels) == ("mini", ("praise", "blame", "neither"))
+    assert exported.manifest.encoder.name == "hf://lab/mini"
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,14 @@ def test_the_head_is_told_by_the_last_layers_activation(
     assert any("export with --head multilabel" in note for note in rebuilt.notes) == ambiguous
 
 
+def test_another_sequence_length_holds_after_the_comparison(encoder, preprocessing):
+    options = ImportOptions(labels=THREE, sequence_length=6)
+    rebuilt = rebuild(original(encoder), preprocessing, options, length=LENGTH)
+    assert rebuilt.classifier.options.sequence_length == 6
+    found = rebuilt.classifier.predict(["good bad film bike the", "good bad film bike"])
+    np.testing.assert_allclose(found[0], found[1], atol=1e-6)  # cut after four words
+
+
 @pytest.mark.parametrize(
     "pooling",
     [

@@ -176,7 +176,8 @@ def export(
         folder = export_run(RunFolder(Path(source)), options, observer=observer)
     else:
         taken = local_source(source, observer)
-        folder = export_imported(taken, options, imported=told, texts=texts or (), observer=observer)
+        known_as = source if source.startswith(ADDRESS) else None
+        folder = export_imported(taken, options, imported=told, texts=texts or (), name=known_as, observer=observer)
     show_export(folder)
 
 
