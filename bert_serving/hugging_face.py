@@ -26,13 +26,13 @@ _SEQUENCE_LENGTH = 512
 
 @dataclass(frozen=True)
 class ConvertedClassifier:
-    """A classifier that was fine-tuned with Hugging Face's library.
+    """A classifier that was fine-tuned elsewhere.
 
     Attributes:
         classifier: in memory.
-        sha256: digest of its folder.
+        sha256: digest of its files.
         licensing: license and languages, as far as its README has them.
-        architecture: its class in transformers.
+        architecture: its class in transformers, or the kind of its files.
         transformers: version of transformers that wrote it; None where config.json does not have it.
         notes: what its author may not know of it, a line each.
     """

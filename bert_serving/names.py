@@ -126,6 +126,7 @@ AZURE_CONTAINER = NameRule(
 
 
 def model_name(source: str) -> str:
-    """A model name derived from a folder's path, or from hf://owner/name."""
+    """A model name derived from a path, without the ending of a Keras file, or from hf://owner/name."""
     name = source.split("@")[0].rpartition("/")[2] if source.startswith("hf://") else Path(source).resolve().name
+    name = re.sub(r"\.(keras|h5|hdf5)$", "", name)
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).lstrip("-._") or "classifier"

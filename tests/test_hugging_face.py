@@ -214,10 +214,10 @@ def test_pickled_weights_are_never_read(bert, tmp_path):
     ("line", "message"),
     [
         ("export {hf} --to models", "not a fine-tuned classifier: its architectures are none"),
-        ("export {run} --to models --pairs", "--pairs, --sequence-length and --texts are for Hugging Face folders"),
+        ("export {run} --to models --pairs", "--pairs and --texts are for a classifier that was fine-tuned elsewhere"),
         (
             "export {run} --to models --texts x.txt",
-            "--pairs, --sequence-length and --texts are for Hugging Face folders",
+            "--pairs and --texts are for a classifier that was fine-tuned elsewhere",
         ),
         ("export {bert} --to models --texts nothing.txt", "nothing.txt: cannot be read: No such file or directory"),
         ("export {bert} --to models --minimum-tf-serving new", "'new' is not a version; give one such as 2.17"),

@@ -30,6 +30,14 @@ if TYPE_CHECKING:
 # TensorFlow is imported when something needs it.
 
 
+_OWNER = "_text_classifier"
+
+
+def classifier_of(model: Any) -> "TextClassifier | None":
+    """The classifier that a Keras model is the `model` of; None for any other object."""
+    return getattr(model, _OWNER, None)
+
+
 class TextClassifier(Predictor):
     """Strings in, labels and probabilities out: preprocessing, a BERT encoder, dropout and a dense head.
 
@@ -71,7 +79,10 @@ class TextClassifier(Predictor):
         print(classifier.model(tf.constant(["a good film"])).shape)
         ```
         """
-        return self._classifier.model
+        model = self._classifier.model
+        # Whoever is given the Keras model alone finds labels and preprocessing again.
+        setattr(model, _OWNER, self)
+        return model
 
     @property
     def loss(self) -> "tf_keras.losses.Loss":

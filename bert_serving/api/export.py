@@ -1,4 +1,4 @@
-"""A verified SavedModel version, and how one is made of a run, a classifier or a Hugging Face model."""
+"""A verified SavedModel version, and how one is made of a run or a classifier."""
 
 import os
 from collections.abc import Sequence
@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bert_serving import notebook
-from bert_serving.api.classifier import TextClassifier
+from bert_serving.api.classifier import TextClassifier, classifier_of
 from bert_serving.api.predictor import Predictor
 from bert_serving.api.progress import observer_of
 from bert_serving.api.run import Run
 from bert_serving.config import ExportConfig
-from bert_serving.contract import RUN_FILE, SIGNATURES, Graph, Precision
+from bert_serving.contract import RUN_FILE, SIGNATURES, Graph, Head, Precision
 from bert_serving.data.in_memory import labeled_table
 from bert_serving.errors import ExportError, InputError
+from bert_serving.imported.options import ImportOptions
+from bert_serving.imported.source import ADDRESS, local_source
 from bert_serving.model.model import Model, export_model
 from bert_serving.names import model_name
 from bert_serving.observer import Observer
@@ -26,13 +28,12 @@ from bert_serving.saved_model.versions import latest_version
 from bert_serving.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
+    import tf_keras
+
     from bert_serving.saved_model.reader import ExportedModel
 
 # ruff: noqa: PLC0415
 # TensorFlow is imported when something needs it.
-
-_HUGGING_FACE = "hf://"
-_OF_HUGGING_FACE = "config.json"
 
 
 class Export(Predictor):
@@ -117,7 +118,7 @@ class Export(Predictor):
 
 
 def export(
-    source: Run | TextClassifier | str | os.PathLike[str],
+    source: "Run | TextClassifier | tf_keras.Model | str | os.PathLike[str]",
     to: str | os.PathLike[str],
     *,
     name: str | None = None,
@@ -125,6 +126,9 @@ def export(
     graph: Graph | str | None = None,
     precision: Precision | str | None = None,
     validation: Any = None,
+    labels: Sequence[str] = (),
+    head: Head | str | None = None,
+    vocabulary: str | os.PathLike[str] | None = None,
     sequence_length: int | None = None,
     pairs: bool = False,
     texts: Sequence[str | os.PathLike[str]] = (),
@@ -134,8 +138,9 @@ def export(
     """Writes a SavedModel version and verifies it in a fresh process; nothing is left of one that fails.
 
     Args:
-        source: a `Run` or its folder; a `TextClassifier`, however it was fitted; or a fine-tuned Hugging Face classifier: its
-            folder, or hf://owner/name.
+        source: a `Run` or its folder; a `TextClassifier`, however it was fitted, or its `model`; or a classifier that was
+            fine-tuned elsewhere: a Keras model (`tf_keras`) that takes strings or token ids, what its `save` wrote, a Hugging Face folder, hf://owner/name,
+            a KerasHub task preset, a checkpoint of TensorFlow 1.
         to: folder of models; the version is written to TO/NAME/VERSION.
         name: name of the model on the server; None for export.name of the run file, or the folder's name.
         version: a positive integer; None for the next one.
@@ -143,9 +148,12 @@ def export(
         precision: `float32`, `bfloat16`, `int8`, or `auto` for the fastest on this machine that agrees.
         validation: labeled rows on which a `TextClassifier`'s export is compared with the model in memory; None for those of its
             `fit`.
-        sequence_length: number of tokens at which a Hugging Face classifier truncates; None for that of its tokenizer.
-        pairs: whether a Hugging Face classifier takes pairs of texts.
-        texts: files of texts on which a Hugging Face classifier's export is compared, and int8 ranges are measured.
+        labels: names of the outputs in order, of a classifier from elsewhere whose files have none.
+        head: what such a classifier predicts; None: as its last layer tells.
+        vocabulary: WordPiece vocabulary of a Keras model that takes token ids.
+        sequence_length: number of tokens at which a classifier from elsewhere truncates; None for its own.
+        pairs: whether it takes pairs of texts.
+        texts: files of texts on which its export is compared, and int8 ranges are measured.
         progress: whether to print the progress, or an observer; None prints it in a notebook and on a terminal.
         settings: further keys of a run file's [export], such as `max_metric_loss` or `minimum_tf_serving`.
 
@@ -163,8 +171,11 @@ def export(
     """
     given = {"name": name, "graph": graph, "precision": precision, **settings}
     observer = observer_of(progress)
-    is_run = isinstance(source, Run) or (not isinstance(source, TextClassifier) and (Path(source) / RUN_FILE).is_file())
-    _check_options_of(source, is_run=is_run, validation=validation, hugging_face=(sequence_length, pairs, texts))
+    source = classifier_of(source) or source
+    told = _told(labels, head, vocabulary, sequence_length, pairs)
+    is_model = _is_keras_model(source)
+    is_run = isinstance(source, Run) or _is_run_folder(source)
+    _check_options_of(source, told, is_run=is_run, validation=validation, texts=texts)
     if is_run:
         run = source if isinstance(source, Run) else Run(RunFolder(Path(os.fspath(source))))  # type: ignore[arg-type]
         options = _options(run.config.export, given, to, version)
@@ -174,24 +185,60 @@ def export(
     if isinstance(source, TextClassifier):
         options = _options(ExportConfig(name="classifier"), given, to, version)
         return _export_classifier(source, options, validation, observer)
-    folder = _hugging_face_folder(os.fspath(source), observer)  # type: ignore[arg-type]
-    options = _options(ExportConfig(name=model_name(os.fspath(source))), given, to, version)  # type: ignore[arg-type]
-    from bert_serving.saved_model.export import export_hugging_face
+    address = None if is_model else os.fspath(source)  # type: ignore[arg-type]
+    options = _options(ExportConfig(name=model_name(address) if address else "classifier"), given, to, version)
+    if address and not address.startswith(ADDRESS):
+        from bert_serving.imported.kinds import check_told, kind_of
 
+        check_told(Path(address), kind_of(Path(address)), told)
+    taken = local_source(address, observer) if address else source
+    from bert_serving.saved_model.export import export_imported
+
+    known_as = address if address and address.startswith(ADDRESS) else None
     files = [Path(path) for path in texts]
-    return Export(
-        export_hugging_face(
-            folder, options, sequence_length=sequence_length, pairs=pairs, texts=files, observer=observer
+    return Export(export_imported(taken, options, imported=told, texts=files, name=known_as, observer=observer))
+
+
+def _told(
+    labels: Sequence[str], head: Head | str | None, vocabulary: Any, sequence_length: int | None, pairs: bool
+) -> ImportOptions:
+    if isinstance(labels, str):
+        raise InputError(f"labels is {labels!r}; give a list of names")
+    if head is not None and head not in tuple(Head):
+        raise InputError(f"head is {head!r}; give one of {', '.join(Head)}")
+    path = None if vocabulary is None else Path(os.fspath(vocabulary))
+    return ImportOptions(tuple(labels), None if head is None else Head(head), path, sequence_length, pairs)
+
+
+def _is_keras_model(source: Any) -> bool:
+    """Whether it is a model of `tf_keras`, which whoever made it has imported.
+
+    Raises:
+        InputError: it is one of Keras 3.
+    """
+    classes = {f"{each.__module__.split('.')[0]}.{each.__name__}" for each in type(source).__mro__}
+    if "keras.Model" in classes:
+        raise InputError(
+            "source is a model of Keras 3; only those of Keras 2 (tf_keras) can be exported from memory, and a KerasHub classifier from "
+            "the folder that its save_to_preset writes"
         )
-    )
+    return "tf_keras.Model" in classes
 
 
-def _check_options_of(source: Any, *, is_run: bool, validation: Any, hugging_face: tuple[Any, ...]) -> None:
+def _is_run_folder(source: Any) -> bool:
+    return isinstance(source, str | os.PathLike) and (Path(source) / RUN_FILE).is_file()
+
+
+def _check_options_of(source: Any, told: ImportOptions, *, is_run: bool, validation: Any, texts: Sequence[Any]) -> None:
     """Refuses options of another kind of source, which would be ignored."""
     if validation is not None and not isinstance(source, TextClassifier):
-        raise InputError("validation is for a TextClassifier; a run has its own, a Hugging Face classifier takes texts")
-    if any(hugging_face) and (is_run or isinstance(source, TextClassifier)):
-        raise InputError("sequence_length, pairs and texts are for a Hugging Face classifier; leave them out")
+        raise InputError(
+            "validation is for a TextClassifier; a run has its own, a classifier from elsewhere takes texts"
+        )
+    if (told != ImportOptions() or texts) and (is_run or isinstance(source, TextClassifier)):
+        raise InputError(
+            "labels, head, vocabulary, sequence_length, pairs and texts are for a classifier from elsewhere; leave them out"
+        )
 
 
 def _options(
@@ -216,25 +263,3 @@ def _export_classifier(source: TextClassifier, options: ExportOptions, validatio
     return Export(
         export_classifier(source.classifier, options, encoder=source.encoder, validation=table, observer=observer)
     )
-
-
-def _hugging_face_folder(source: str, observer: Observer) -> Path:
-    if source.startswith(_HUGGING_FACE):
-        from bert_serving.encoders.catalog.handles import find_handle
-        from bert_serving.encoders.download.sources import fetch_first
-        from bert_serving.io.cache import cached
-
-        handle = find_handle(source)
-        with observer.stage(f"Fetching {source}"):
-            return cached(
-                f"{handle.key}-classifier",
-                lambda target: fetch_first(
-                    handle.name, handle.sources, target, progress=observer.download, passed_over=observer.note
-                ),
-            )
-    if not (Path(source) / _OF_HUGGING_FACE).is_file():
-        raise ExportError(
-            f"{source}: neither a run folder ({RUN_FILE}) nor a Hugging Face classifier ({_OF_HUGGING_FACE}); "
-            "give what train or save_pretrained wrote"
-        )
-    return Path(source)

@@ -13,10 +13,14 @@ from bert_serving.unsafe_operations import unsafe_operations
 _NAMED = 5
 
 
-def check_harmless(folder: Path) -> None:
+def check_harmless(folder: Path, *, remedy: str = "set encoder.trusted = true if you trust its author") -> None:
     """Refuses a SavedModel with operations that read or write files, run code or talk to other processes.
 
     The graph is read, never run. Reading variables by the saver and a vocabulary from the assets is allowed.
+
+    Args:
+        folder: the SavedModel.
+        remedy: ends the message.
 
     Raises:
         EncoderError: it has such operations, an asset outside its folder, or cannot be read.
@@ -30,10 +34,7 @@ def check_harmless(folder: Path) -> None:
     if problems:
         listed = ", ".join(problems[:_NAMED])
         listed += f" and {len(problems) - _NAMED} more" if len(problems) > _NAMED else ""
-        raise EncoderError(
-            f"{folder}: has unsafe operations: {listed}; it is not loaded, set encoder.trusted = true if you trust "
-            "its author"
-        )
+        raise EncoderError(f"{folder}: has unsafe operations: {listed}; it is not loaded, {remedy}")
 
 
 def _read(folder: Path) -> list[MetaGraphDef]:

@@ -1,17 +1,20 @@
-"""Export of a run, or of a fine-tuned Hugging Face classifier, to a verified version folder."""
+"""Export of a run, or of a classifier that was fine-tuned elsewhere, to a verified version folder."""
 
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import tf_keras
+
 from bert_serving.classifier import Classifier
 from bert_serving.contract import TEXT_PAIR, Precision
 from bert_serving.data.splits import check_labels, load_validation
 from bert_serving.data.table import LabeledTable
-from bert_serving.data.unlabeled import TextColumns, read_unlabeled
+from bert_serving.data.unlabeled import TextColumns, UnlabeledTable, read_unlabeled
 from bert_serving.errors import DataError, ExportError
-from bert_serving.hugging_face import convert_classifier
+from bert_serving.imported.doors import convert_import
+from bert_serving.imported.options import ImportOptions
 from bert_serving.observer import Observer
 from bert_serving.saved_model.graphs.calibration import NO_TEXTS
 from bert_serving.saved_model.manifest import EncoderOrigin
@@ -89,43 +92,45 @@ def export_classifier(
     return write_export(classifier, options, provenance=provenance, reference=reference, observer=observer)
 
 
-def export_hugging_face(
-    folder: Path,
+def export_imported(
+    source: Path | tf_keras.Model,
     options: ExportOptions,
     *,
-    sequence_length: int | None = None,
-    pairs: bool = False,
+    imported: ImportOptions | None = None,
     texts: Sequence[Path] = (),
+    name: str | None = None,
     observer: Observer | None = None,
 ) -> Path:
-    """Writes and verifies a SavedModel version of a classifier that was fine-tuned with Hugging Face transformers.
+    """Writes and verifies a SavedModel version of a classifier that was fine-tuned elsewhere.
 
     Args:
-        folder: a saved `...ForSequenceClassification` with safetensors weights.
+        source: file or folder of one of the kinds in `imported/doors.py`, or a Keras model in memory.
         options: what to write and where.
-        sequence_length: texts are truncated to this many tokens; None takes the tokenizer's own maximum.
-        pairs: whether it classifies pairs of texts.
+        imported: what its files do not tell, such as labels.
         texts: files of texts, with second texts in a column `text_pair`, on which the export is compared with the model in memory.
+        name: of the source, for the manifest; None: its path's last part.
         observer: told of the progress.
 
     Raises:
         DataError: a file with texts is missing or damaged.
-        EncoderError: the folder is damaged, not a classifier, or of a family that cannot be converted.
+        EncoderError: the source is damaged, not a classifier, or of a kind that cannot be converted.
         ExportError: the version exists or the folder cannot be written.
         VerificationError: the export failed verification and was not published.
     """
     check_options(options)
-    observer = observer or Observer()
-    found = read_unlabeled(texts, TextColumns(text_pair=TEXT_PAIR if pairs else None), observer) if texts else None
+    observer, imported = observer or Observer(), imported or ImportOptions()
+    found = _read_texts(texts, observer, pairs=imported.pairs)
     if found is None:
         _check_calibrated(options)
     with tempfile.TemporaryDirectory(prefix="bert-serving-") as workshop:
         with observer.stage("Converting the classifier"):
-            adopted = convert_classifier(folder, Path(workshop), sequence_length=sequence_length, pairs=pairs)
+            adopted = convert_import(source, Path(workshop), imported)
         for note in adopted.notes:
             observer.note(note)
+        if (pairs := adopted.classifier.options.pairs) != imported.pairs:  # only its files told
+            found = _read_texts(texts, observer, pairs=pairs)
         encoder = EncoderOrigin(
-            name=folder.resolve().name,
+            name=name or (source.resolve().name if isinstance(source, Path) else source.name),
             sha256=adopted.sha256,
             license=adopted.licensing.license,
             languages=adopted.licensing.languages,
@@ -137,6 +142,10 @@ def export_hugging_face(
             with observer.stage("Answering texts in memory"):
                 reference = _answered(adopted.classifier, found.texts, found.pairs)
         return write_export(adopted.classifier, options, provenance=provenance, reference=reference, observer=observer)
+
+
+def _read_texts(texts: Sequence[Path], observer: Observer, *, pairs: bool) -> UnlabeledTable | None:
+    return read_unlabeled(texts, TextColumns(text_pair=TEXT_PAIR if pairs else None), observer) if texts else None
 
 
 def _check_calibrated(options: ExportOptions) -> None:

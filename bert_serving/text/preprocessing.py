@@ -42,15 +42,16 @@ _NO_WORD = "\U0010fffd"
 # === Writing ===
 
 
-def write_preprocessing(vocabulary: Path, target: Path, *, lower_case: bool) -> None:
+def write_preprocessing(vocabulary: Path, target: Path, *, lower_case: bool, strip_accents: bool | None = None) -> None:
     """Writes a preprocessing SavedModel.
 
     Args:
         vocabulary: WordPiece file, named vocab.txt because the asset keeps its name.
         target: folder to create.
-        lower_case: lower-case and strip accents first, for an uncased encoder.
+        lower_case: lower-case first, for an uncased encoder.
+        strip_accents: remove combining marks first; None: with `lower_case`, as BERT does.
     """
-    write_saved_model(_Preprocessing(_Tokenize(str(vocabulary), lower_case)), target)
+    write_saved_model(_Preprocessing(_Tokenize(str(vocabulary), lower_case, strip_accents)), target)
 
 
 def write_sentencepiece_preprocessing(model: SentencePiece, target: Path, *, rules: TextRules | WordRules) -> None:
@@ -68,7 +69,7 @@ def write_sentencepiece_preprocessing(model: SentencePiece, target: Path, *, rul
         write_saved_model(_Preprocessing(_SentencePieceTokenize(path, model, rules)), target)
 
 
-def normalize(texts: tf.Tensor, *, lower_case: bool) -> tf.Tensor:
+def normalize(texts: tf.Tensor, *, lower_case: bool, strip_accents: bool | None = None) -> tf.Tensor:
     """Cleans strings as BERT's own tokenizer does.
 
     Invalid UTF-8 and control characters are removed, every kind of white space becomes a space. `tensorflow_text.BertTokenizer`
@@ -77,9 +78,10 @@ def normalize(texts: tf.Tensor, *, lower_case: bool) -> tf.Tensor:
     texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="ignore", replace_control_characters=False)
     texts = tf.strings.regex_replace(texts, r"[\p{Z}\t\n\r]", " ")
     texts = tf.strings.regex_replace(texts, r"[\p{C}\x{FFFD}]", "")
-    if lower_case:
+    if lower_case if strip_accents is None else strip_accents:
         texts = tensorflow_text.normalize_utf8(texts, "NFD")
         texts = tf.strings.regex_replace(texts, r"\p{Mn}", "")
+    if lower_case:
         # ASCII first: Unicode lower-casing depends on the locale, and a Turkish one turns "I" into a dotless "ı".
         texts = tf.strings.lower(texts)
         texts = tf.strings.lower(texts, encoding="utf-8")
@@ -109,7 +111,7 @@ class _VocabularyInitializer(tf.lookup.TextFileInitializer):
 class _Tokenize(tf.Module):
     """`.tokenize`: strings [B] to word pieces, int32 [B, (words), (pieces)]."""
 
-    def __init__(self, vocabulary: str, lower_case: bool):
+    def __init__(self, vocabulary: str, lower_case: bool, strip_accents: bool | None):
         super().__init__()
         # The initializer is kept because the SavedModel finds the vocabulary asset through it.
         self._initializer = _VocabularyInitializer(
@@ -121,14 +123,16 @@ class _Tokenize(tf.Module):
         self._cutter = tensorflow_text.WordpieceTokenizer(
             table, max_bytes_per_word=LONGEST_WORD * _BYTES_PER_CHARACTER, token_out_type=tf.int64
         )
-        self._lower_case = lower_case
+        self._lower_case, self._strip_accents = lower_case, strip_accents
         ids = table.lookup(tf.constant(list(TOKENS_BY_NAME.values()))).numpy().tolist()
         self.ids = dict(zip(TOKENS_BY_NAME, ids, strict=True)) | {"vocab_size": int(table.size())}
         self.get_special_tokens_dict = _SpecialTokens(self.ids)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
     def __call__(self, sentences: tf.Tensor) -> tf.RaggedTensor:
-        words = self._splitter.tokenize(normalize(sentences, lower_case=self._lower_case))
+        words = self._splitter.tokenize(
+            normalize(sentences, lower_case=self._lower_case, strip_accents=self._strip_accents)
+        )
         is_long = tf.strings.length(words.flat_values, unit="UTF8_CHAR") > LONGEST_WORD
         words = words.with_flat_values(tf.where(is_long, _NO_WORD, words.flat_values))
         pieces = tf.cast(self._cutter.tokenize(words), tf.int32)

@@ -192,14 +192,15 @@ def test_a_hugging_face_classifier_is_exported_by_its_address(tmp_path, monkeypa
         exported = bs.export("hf://lab/mini", tmp_path / "models", sequence_length=16)
         server.shutdown()
     assert (exported.name, exported.labels) == ("mini", ("praise", "blame", "neither"))
+    assert exported.manifest.encoder.name == "hf://lab/mini"
 
 
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"source": "nowhere"}, ExportError, "nowhere: neither a run folder .* nor a Hugging Face classifier"),
+        ({"source": "nowhere"}, ExportError, "nowhere: no such file or folder; check the path"),
         ({"graph": "round"}, RunFileError, "graph: input should be 'padded', 'trimmed' or 'ragged', got 'round'"),
-        ({"texts": ["a.txt"]}, InputError, "texts are for a Hugging Face classifier"),
+        ({"texts": ["a.txt"]}, InputError, "texts are for a classifier from elsewhere"),
         ({"name": "a/b"}, RunFileError, "name: "),
         ({"version": 0}, ExportError, "version 0 is not a positive integer"),
         ({"max_error": 1}, RunFileError, "max_error: unknown key"),

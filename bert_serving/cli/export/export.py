@@ -1,4 +1,4 @@
-"""`bert-serving export`: exports a run or a Hugging Face classifier to a verified SavedModel."""
+"""`bert-serving export`: exports a run, or a classifier that was fine-tuned elsewhere, to a verified SavedModel."""
 
 import re
 from pathlib import Path
@@ -7,15 +7,18 @@ from typing import Annotated, Any
 import typer
 
 from bert_serving import contract
+from bert_serving.cli.options import labels_option
 from bert_serving.console import ConsoleObserver, show_lines
-from bert_serving.contract import Graph, Precision
+from bert_serving.contract import Graph, Head, Precision
 
 
 def export(
     source: Annotated[
-        Path,
+        str,
         typer.Argument(
-            help="Run folder that train wrote, or folder of a fine-tuned Hugging Face classifier.", metavar="SOURCE"
+            help="Run folder that train wrote, or a classifier that was fine-tuned elsewhere: a Hugging Face folder, hf://owner/name, "
+            "what model.save of Keras wrote, a KerasHub task preset, or a checkpoint of TensorFlow 1.",
+            metavar="SOURCE",
         ),
     ],
     to: Annotated[Path, typer.Option(help="Folder of models; the version is written to TO/NAME/VERSION.")],
@@ -94,41 +97,62 @@ def export(
     sequence_length: Annotated[
         int | None,
         typer.Option(
-            help="Number of tokens at which texts are truncated; for a Hugging Face folder.",
+            help="Number of tokens at which texts are truncated; for a classifier from elsewhere.",
             min=4,
-            show_default="that of its tokenizer",
+            show_default="its own",
         ),
+    ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            help="Names of the outputs in order, for a classifier whose files have none: a file with one a line, or a,b,c.",
+            metavar="FILE|A,B,...",
+        ),
+    ] = None,
+    head: Annotated[
+        Head | None,
+        typer.Option(
+            help="What a classifier from elsewhere predicts, where its last layer fits several.",
+            show_default="binary for one output, multilabel for several with a sigmoid, else softmax",
+        ),
+    ] = None,
+    vocabulary: Annotated[
+        Path | None,
+        typer.Option(help="WordPiece vocabulary of a Keras model that takes token ids, not texts.", metavar="FILE"),
     ] = None,
     texts: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Texts to verify the export on, and to calibrate int8 ranges on; for a Hugging Face folder. Repeatable.",
+            help="Texts to verify the export on, and to calibrate int8 ranges on; for a classifier from elsewhere. Repeatable.",
             metavar="FILE",
         ),
     ] = None,
     pairs: Annotated[
-        bool, typer.Option("--pairs", help="The model classifies pairs of texts; for a Hugging Face folder.")
+        bool, typer.Option("--pairs", help="The model classifies pairs of texts; for one from elsewhere.")
     ] = False,
 ) -> None:
-    """Export a run or a Hugging Face classifier to a verified SavedModel version."""
+    """Export a run, or a classifier that was fine-tuned elsewhere, to a verified SavedModel version."""
     from bert_serving.config import ExportConfig
-    from bert_serving.encoders.conversion.layout import check_layout
     from bert_serving.errors import InputError
+    from bert_serving.imported.kinds import check_told, kind_of
+    from bert_serving.imported.options import ImportOptions
+    from bert_serving.imported.source import ADDRESS, local_source
     from bert_serving.names import model_name
     from bert_serving.saved_model.options import ExportOptions, check_target
     from bert_serving.training.run_folder import RunFolder
 
-    is_run = (source / contract.RUN_FILE).is_file()
-    if not is_run:
-        check_layout(source)
-    is_hugging_face = not is_run and (source / "config.json").is_file()
-    if not is_hugging_face and (pairs or texts or sequence_length is not None):
+    is_run = (Path(source) / contract.RUN_FILE).is_file()
+    told = ImportOptions(tuple(labels_option(labels) or ()), head, vocabulary, sequence_length, pairs)
+    if is_run and (told != ImportOptions() or texts):
         raise InputError(
-            f"{source}: --pairs, --sequence-length and --texts are for Hugging Face folders; for a run they are in its run file"
+            f"{source}: --labels, --head, --vocabulary, --sequence-length, --pairs and --texts are for a classifier that was fine-tuned "
+            "elsewhere; for a run they are in its run file"
         )
     if minimum_tf_serving is not None and not re.fullmatch(r"\d+\.\d+", minimum_tf_serving):
         raise InputError(f"--minimum-tf-serving {minimum_tf_serving!r} is not a version; give one such as 2.17")
-    config = ExportConfig(name=model_name(str(source))) if is_hugging_face else RunFolder(source).config().export
+    if not is_run and not source.startswith(ADDRESS):
+        check_told(Path(source), kind_of(Path(source)), told)
+    config = RunFolder(Path(source)).config().export if is_run else ExportConfig(name=model_name(source))
     chosen = {
         "name": name,
         "graph": graph,
@@ -146,14 +170,14 @@ def export(
     check_target(options)
     observer = ConsoleObserver()
     with observer.stage("Starting TensorFlow"):
-        from bert_serving.saved_model.export import export_hugging_face, export_run
+        from bert_serving.saved_model.export import export_imported, export_run
 
-    if is_hugging_face:
-        folder = export_hugging_face(
-            source, options, sequence_length=sequence_length, pairs=pairs, texts=texts or (), observer=observer
-        )
+    if is_run:
+        folder = export_run(RunFolder(Path(source)), options, observer=observer)
     else:
-        folder = export_run(RunFolder(source), options, observer=observer)
+        taken = local_source(source, observer)
+        known_as = source if source.startswith(ADDRESS) else None
+        folder = export_imported(taken, options, imported=told, texts=texts or (), name=known_as, observer=observer)
     show_export(folder)
 
 

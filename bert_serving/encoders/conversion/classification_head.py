@@ -9,6 +9,7 @@ import numpy as np
 
 from bert_serving.contract import Head, label_fault
 from bert_serving.encoders.conversion.families import FAMILIES
+from bert_serving.encoders.conversion.other_models import class_names, other_task
 from bert_serving.errors import EncoderError
 
 DEFAULT_LABEL = "LABEL_"
@@ -62,9 +63,11 @@ def read_head(folder: Path, config: Mapping[str, Any], tensors: Mapping[str, np.
         EncoderError: the model is not a classifier, its labels contradict its outputs, or a tensor of the head is missing.
     """
     if not is_fine_tuned(config):
-        architectures = ", ".join(map(str, config.get("architectures") or [])) or "none"
+        architectures = ", ".join(class_names(config)) or "none"
+        task = other_task(config)
+        does = f" (which {task})" if task else ""
         raise EncoderError(
-            f"{folder}: not a fine-tuned classifier: its architectures are {architectures}, expected one that ends with {_SUFFIX}; "
+            f"{folder}: not a fine-tuned classifier: its architectures are {architectures}{does}, expected one that ends with {_SUFFIX}; "
             "to train a classifier on this encoder, name it in encoder.path of a run file"
         )
     family = FAMILIES[config["model_type"]]

@@ -6,7 +6,7 @@ assets/tokenizer/. Paths in the weight file are class names in the order of the 
 """
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +16,7 @@ import h5py  # type: ignore[import-untyped]  # has no annotations
 import numpy as np
 
 from bert_serving.encoders.architecture import Architecture, neutral_weights, rebuild_network
-from bert_serving.encoders.conversion.tokenizer_files import read_json
+from bert_serving.encoders.conversion.tokenizer_files import read_json, table
 from bert_serving.encoders.folder import PREPROCESSING, write_encoder_folder
 from bert_serving.errors import EncoderError
 from bert_serving.text.preprocessing import (
@@ -96,6 +96,20 @@ def convert_keras_hub(source: Path, target: Path) -> None:
     Raises:
         EncoderError: a file is missing or damaged, or the preset is of no class that can be converted.
     """
+    architecture, weights = read_keras_hub(source)
+    with TemporaryDirectory() as scratch:
+        # The vocabulary is checked before anything is written.
+        write = _preprocessing_writer(source, Path(scratch), architecture)
+        write_encoder_folder(target, architecture, rebuild_network(architecture, weights))
+        write(target / PREPROCESSING)
+
+
+def read_keras_hub(source: Path) -> tuple[Architecture, dict[str, np.ndarray]]:
+    """Architecture and weights, under our names, of a preset's backbone.
+
+    Raises:
+        EncoderError: as `convert_keras_hub`.
+    """
     description = read_json(source / "config.json")
     name = description.get("class_name")
     if name not in _BACKBONES:
@@ -105,15 +119,29 @@ def convert_keras_hub(source: Path, target: Path) -> None:
     backbone = _BACKBONES[name]
     tokenizer = read_json(source / "tokenizer.json").get("config", {})
     architecture = _architecture(source, backbone, description.get("config", {}), tokenizer)
-    weights = _read_weights(source / WEIGHTS, backbone, architecture)
+    return architecture, _read_weights(source / WEIGHTS, backbone, architecture)
+
+
+def write_keras_hub_preprocessing(source: Path, target: Path, architecture: Architecture) -> None:
+    """Writes the preprocessing SavedModel of a preset's tokenizer.
+
+    Raises:
+        EncoderError: as `convert_keras_hub`.
+    """
     with TemporaryDirectory() as scratch:
-        vocabulary = _vocabulary(source, Path(scratch), architecture)
-        write_encoder_folder(target, architecture, rebuild_network(architecture, weights))
-        if vocabulary.name == SENTENCEPIECE_FILE:
-            model = read_sentencepiece(vocabulary, rows=architecture.vocab_size)
-            write_sentencepiece_preprocessing(model, target / PREPROCESSING, rules=TextRules())
-        else:
-            write_preprocessing(vocabulary, target / PREPROCESSING, lower_case=architecture.lower_case)
+        _preprocessing_writer(source, Path(scratch), architecture)(target)
+
+
+def _preprocessing_writer(source: Path, scratch: Path, architecture: Architecture) -> Callable[[Path], None]:
+    vocabulary = _vocabulary(source, scratch, architecture)
+    if vocabulary.name == SENTENCEPIECE_FILE:
+        model = read_sentencepiece(vocabulary, rows=architecture.vocab_size)
+        return lambda target: write_sentencepiece_preprocessing(model, target, rules=TextRules())
+    # KerasHub's own presets lower-case without removing accents.
+    strip_accents = bool(table(read_json(source / "tokenizer.json"), "config").get("strip_accents", False))
+    return lambda target: write_preprocessing(
+        vocabulary, target, lower_case=architecture.lower_case, strip_accents=strip_accents
+    )
 
 
 def _architecture(
@@ -124,7 +152,8 @@ def _architecture(
             raise EncoderError(f"{source}/config.json: {key} is {config[key]!r}, only 1 can be converted")
     try:
         architecture = Architecture(
-            vocab_size=int(config["vocab_size"]),
+            # ELECTRA's backbone alone has another name.
+            vocab_size=int(config["vocab_size"] if "vocab_size" in config else config["vocabulary_size"]),
             num_hidden_layers=int(config["num_layers"]),
             hidden_size=int(config["hidden_dim"]),
             num_attention_heads=int(config["num_heads"]),

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from bert_serving.encoders.conversion.other_models import other_model
 from bert_serving.encoders.safetensors_file import SHARDS_FILE, WEIGHTS_FILE, shard_names
 from bert_serving.errors import EncoderError
 
@@ -18,6 +19,19 @@ _POINTER = b"version https://git-lfs.github.com/spec/"
 _POINTER_SIZE = 1024
 # Other weights, by their endings, and what transformers 4 needs to read them.
 _OTHER_WEIGHTS = {".h5": ", from_tf=True", ".msgpack": ", from_flax=True"}
+# Files that are given without the model around them.
+_LONE_FILES = {
+    ".tflite": "is a TensorFlow Lite file, whose weights may be quantized; give the SavedModel that it was made of",
+    ".onnx": "is an ONNX graph; give the model that it was made of",
+    ".gguf": "is a GGUF file; give the model that it was made of",
+    ".bin": "is a single file of weights; give the whole folder, with config.json and model.safetensors",
+    ".pt": "is a pickle, which can run any code when it is read; save the model with save_pretrained and give the folder",
+    ".pth": "is a pickle, which can run any code when it is read; save the model with save_pretrained and give the folder",
+    ".pkl": "is a pickle, which can run any code when it is read; save the model with save_pretrained and give the folder",
+    ".msgpack": "holds weights of Flax; convert them with transformers 4, from_pretrained(FOLDER, from_flax=True).save_pretrained(FOLDER)",
+    ".safetensors": "is a single file of weights; give the whole folder, with config.json and the tokenizer",
+    ".pb": "is a file of a SavedModel; give the folder",
+}
 _NO_TRANSFORMERS = {".onnx": "an ONNX graph", ".gguf": "a GGUF file"}
 
 
@@ -43,6 +57,8 @@ def _problems(folder: Path) -> Iterator[str]:
     if (folder / _ADAPTER).is_file():
         yield _adapter(_read(folder / _ADAPTER))
     config = _read(folder / _CONFIG)
+    if other := other_model(config):
+        yield f"{_CONFIG}: {other}"
     if not (folder / _CONFIG).is_file() or not config.get("model_type"):
         yield from _elsewhere(folder)
     elif not (folder / WEIGHTS_FILE).is_file():
@@ -96,6 +112,28 @@ def _elsewhere(folder: Path) -> Iterator[str]:
         yield f"{kind}; give the folder with the model's config.json, {named}{more}"
     if (above := folder.resolve().parent) and _is_model(above):
         yield f"is a part of the model in the folder above it; give {above}"
+
+    if folder.is_dir():
+        yield from _lone_files(folder)
+
+
+def lone_file(name: str) -> str | None:
+    """What a single file is, and what to give in its place, by its ending; None for a file of no known kind."""
+    return next((text for ending, text in _LONE_FILES.items() if name.endswith(ending)), None)
+
+
+def _lone_files(folder: Path) -> Iterator[str]:
+    if any(folder.glob("*.ckpt*.index")):
+        yield (
+            "holds a checkpoint of TensorFlow 1 without bert_config.json; copy it and vocab.txt from the pretrained encoder that "
+            "run_classifier.py was given"
+        )
+    elif any(folder.glob("*.index")) and (folder / "checkpoint").is_file():
+        yield (
+            "holds a checkpoint of TensorFlow 2, which has weights but no model; load it into the model that it was written from, and give "
+            "what model.save writes"
+        )
+    yield from (f"its file {path.name} {text}" for path in sorted(folder.iterdir()) if (text := lone_file(path.name)))
 
 
 def _is_model(folder: Path) -> bool:

@@ -60,8 +60,8 @@ def unmeasured_card(manifest: Manifest, provenance: AdoptedProvenance | FittedPr
     encoder = provenance.encoder
     license = plain(encoder.license) if encoder.license else "unknown"
     if isinstance(provenance, AdoptedProvenance):
-        writer = f" with transformers {plain(provenance.transformers)}" if provenance.transformers else ""
-        made = f"{plain(encoder.name)}, a {plain(provenance.architecture)} saved{writer}; sha256 `{encoder.sha256}`"
+        writer = f" saved with transformers {plain(provenance.transformers)}" if provenance.transformers else ""
+        made = f"{plain(encoder.name)}, a {plain(provenance.architecture)}{writer}; sha256 `{encoder.sha256}`"
         origin = [("made of", made), ("license", license)]
         limit = (
             "it was not evaluated here: its scores, its data and its limits are those of the model that it was made of"

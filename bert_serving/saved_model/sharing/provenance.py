@@ -57,8 +57,8 @@ class AdoptedProvenance:
     """The facts of a classifier that was fine-tuned elsewhere.
 
     Attributes:
-        encoder: name and digest of its folder.
-        architecture: its class in transformers.
+        encoder: name and digest of its files.
+        architecture: its class in transformers, or the kind of its files.
         transformers: version that wrote it; None where it is unknown.
     """
 

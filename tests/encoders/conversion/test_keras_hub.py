@@ -3,10 +3,10 @@
 import json
 import os
 
-import h5py
 import numpy as np
 import pytest
 from support.hugging_face_folders import PIECES, sentencepiece_model
+from support.keras_hub_presets import SIZES, write_preset
 from support.tiny import VOCABULARY
 
 from bert_serving import contract
@@ -18,12 +18,11 @@ from bert_serving.encoders.lookup import find_encoder_folder
 from bert_serving.errors import EncoderError
 from bert_serving.text.preprocessing import load_preprocessing
 
-SIZES = {"num_layers": 2, "num_heads": 2, "hidden_dim": 8, "intermediate_dim": 16, "max_sequence_length": 32}
 CLASSES = {
-    "Bert": {"vocab_size": len(VOCABULARY)},
-    "DistilBert": {"vocab_size": len(VOCABULARY)},
+    "Bert": {"vocabulary_size": len(VOCABULARY)},
+    "DistilBert": {"vocabulary_size": len(VOCABULARY)},
     "Electra": {"vocab_size": len(VOCABULARY), "embedding_dim": 4},
-    "Albert": {"vocab_size": PIECES, "embedding_dim": 4},
+    "Albert": {"vocabulary_size": PIECES, "embedding_dim": 4},
 }
 TEXTS = [
     "the film is good",
@@ -68,35 +67,6 @@ def test_outputs_are_those_of_keras_hub(name, tmp_path):
         assert ours[1:-1].tolist() == np.asarray(tokenizer(text)).tolist(), text
 
 
-def write_preset(folder, *, attention_prefix):
-    """A BERT of one layer as Keras 3 stores it, with weights that are the same at each call."""
-    random = np.random.default_rng(0)
-    wide, tall = [(8, 8), (8,)], [(8,), (8,)]
-    layers = {
-        "reversible_embedding": [(len(VOCABULARY), 8)],
-        "position_embedding": [(32, 8)],
-        "embedding": [(2, 8)],
-        "layer_normalization": tall,
-        "dense": wide,
-        "transformer_encoder/_self_attention_layer_norm": tall,
-        "transformer_encoder/_feedforward_layer_norm": tall,
-        "transformer_encoder/_feedforward_intermediate_dense": [(8, 16), (16,)],
-        "transformer_encoder/_feedforward_output_dense": [(16, 8), (8,)],
-    }
-    attention = f"transformer_encoder/_self_attention_layer/{attention_prefix}"
-    layers |= {f"{attention}{part}_dense": [(8, 2, 4), (2, 4)] for part in ("query", "key", "value")}
-    layers[f"{attention}output_dense"] = [(2, 4, 8), (8,)]
-    (folder / "assets" / "tokenizer").mkdir(parents=True)
-    (folder / "assets" / "tokenizer" / "vocabulary.txt").write_text("\n".join(VOCABULARY))
-    config = {"class_name": "BertBackbone", "config": SIZES | CLASSES["Bert"] | {"num_layers": 1, "num_segments": 2}}
-    (folder / "config.json").write_text(json.dumps(config))
-    (folder / "tokenizer.json").write_text(json.dumps({"config": {"lowercase": True}}))
-    with h5py.File(folder / "model.weights.h5", "w") as file:
-        for layer, shapes in layers.items():
-            for place, shape in enumerate(shapes):
-                file[f"layers/{layer}/vars/{place}"] = random.normal(size=shape).astype(np.float32)
-
-
 @pytest.mark.slow
 def test_attention_is_found_under_the_names_of_old_and_new_keras(tmp_path):
     outputs = []
@@ -111,7 +81,7 @@ def test_attention_is_found_under_the_names_of_old_and_new_keras(tmp_path):
     ("name", "content", "problem"),
     [
         ("config.json", {"class_name": "GemmaBackbone"}, "class_name is 'GemmaBackbone', only BertBackbone, Dist"),
-        ("config.json", {"class_name": "BertBackbone", "config": {}}, "key 'vocab_size' is missing in its config"),
+        ("config.json", {"class_name": "BertBackbone", "config": {}}, "key 'vocabulary_size' is missing in its config"),
         ("model.weights.h5", None, "model.weights.h5: cannot read the weights: "),
     ],
 )
