@@ -108,8 +108,9 @@ def load_architecture(path: Path) -> AnyArchitecture:
 
 def layered_bert(architecture: AnyArchitecture | None) -> Architecture | None:
     """The architecture of a BERT whose layers have weights of their own; None for any other encoder."""
-    is_layered = isinstance(architecture, Architecture) and not architecture.shared_layers
-    return architecture if is_layered else None
+    if isinstance(architecture, Architecture) and not architecture.shared_layers:
+        return architecture
+    return None
 
 
 def build_network(architecture: AnyArchitecture, *, blank: bool = False) -> tf_keras.Model:

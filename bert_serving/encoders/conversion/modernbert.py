@@ -22,7 +22,13 @@ _GLOBAL_EVERY = 3
 _WINDOW = 128
 _GLOBAL_THETA, _LOCAL_THETA = 160_000.0, 10_000.0
 _EPSILON = 1e-5
-_ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "relu": "relu", "tanh": "tanh"}
+_ACTIVATIONS = {
+    "gelu": "gelu",
+    "gelu_new": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "relu": "relu",
+    "tanh": "tanh",
+}
 # Dense layers and normalizations of a layer, Hugging Face's name to ours.
 _DENSE = {
     "attn.Wqkv": "self_attention/query_key_value",
@@ -71,7 +77,9 @@ def read_modernbert_architecture(config: Mapping[str, Any]) -> ModernBertArchite
         raise EncoderError(f"config.json: a size is not a number: {error}") from None
     _check_heads(config, architecture)
     if architecture.window < 1:
-        raise EncoderError(f"config.json: local_attention is {config['local_attention']!r}, expected a number of 2 or more")
+        raise EncoderError(
+            f"config.json: local_attention is {config['local_attention']!r}, expected a number of 2 or more"
+        )
     return architecture
 
 
@@ -192,7 +200,9 @@ def _global_layers(config: Mapping[str, Any], layers: int) -> tuple[bool, ...]:
 def _thetas(config: Mapping[str, Any]) -> tuple[float, float]:
     """Bases of the rotary positions in global and in local layers."""
     if scaling := config.get("rope_scaling"):
-        raise EncoderError(f"config.json: rope_scaling is {scaling!r}, only rotary positions without scaling can be converted")
+        raise EncoderError(
+            f"config.json: rope_scaling is {scaling!r}, only rotary positions without scaling can be converted"
+        )
     given = config.get("rope_parameters") or {}
     of_kind = {kind: given.get(kind) or {} for kind in (_GLOBAL, _LOCAL)}
     for kind, parameters in of_kind.items():
@@ -229,7 +239,7 @@ def _switch(config: Mapping[str, Any], key: str) -> bool:
 
 def _activation(config: Mapping[str, Any], key: str, known: Mapping[str, Any]) -> str:
     name = _ACTIVATIONS.get(config.get(key, "gelu"))
-    if name not in known:
+    if name is None or name not in known:
         names = [theirs for theirs, ours in _ACTIVATIONS.items() if ours in known]
         raise EncoderError(f"config.json: {key} {config.get(key)!r} is not one of {', '.join(names)}")
     return name

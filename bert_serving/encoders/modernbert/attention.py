@@ -65,7 +65,9 @@ def global_attention(
     rows, heads, length = shape[0], shape[1], shape[2]
     step = tf.maximum(1, _SCORES // tf.maximum(1, rows * heads * length))
     steps = (length + step - 1) // step
-    outputs = tf.TensorArray(query.dtype, size=steps, infer_shape=False, element_shape=[None, *query.shape[:2], query.shape[3]])
+    outputs = tf.TensorArray(
+        query.dtype, size=steps, infer_shape=False, element_shape=[None, *query.shape[:2], query.shape[3]]
+    )
 
     def body(number: tf.Tensor, done: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
         part = query[:, :, number * step : (number + 1) * step]

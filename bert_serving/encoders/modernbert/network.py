@@ -80,11 +80,9 @@ class _Parts:
         self._blank = blank
 
     def initializer(self) -> tf_keras.initializers.Initializer:
-        return (
-            tf_keras.initializers.Zeros() if self._blank else tf_keras.initializers.TruncatedNormal(stddev=_STDDEV)
-        )
+        return tf_keras.initializers.Zeros() if self._blank else tf_keras.initializers.TruncatedNormal(stddev=_STDDEV)
 
-    def dense(self, width: int, bias: bool, name: str) -> tf_keras.layers.Dense:  # noqa: FBT001  one of three flags
+    def dense(self, width: int, bias: bool, name: str) -> tf_keras.layers.Dense:
         return tf_keras.layers.Dense(width, use_bias=bias, kernel_initializer=self.initializer(), name=name)
 
     def norm(self, name: str) -> tf_keras.layers.LayerNormalization:
@@ -132,9 +130,7 @@ class _Block(tf_keras.layers.Layer):  # type: ignore[misc]
         self._activation = activation
         self._attention = global_attention if is_global else local_attention
         self._attention_norm = None if is_first else parts.norm("self_attention_layer_norm")
-        self._query_key_value = parts.dense(
-            3 * size.hidden_size, size.attention_bias, "self_attention/query_key_value"
-        )
+        self._query_key_value = parts.dense(3 * size.hidden_size, size.attention_bias, "self_attention/query_key_value")
         self._attention_output = parts.dense(size.hidden_size, size.attention_bias, "self_attention/attention_output")
         self._probability_dropout = parts.dropout(size.attention_dropout, "self_attention/dropout")
         self._attention_dropout = parts.dropout(size.attention_dropout, "self_attention/output_dropout")

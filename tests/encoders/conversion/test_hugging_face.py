@@ -218,8 +218,8 @@ def test_another_activation_gives_other_outputs():
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"model_type": "roberta"}, "model_type is 'roberta', only bert, electra, distilbert, albert can be converted"),
-        ({"model_type": ...}, "model_type is None, only bert, electra, distilbert, albert can be converted"),
+        ({"model_type": "roberta"}, "model_type is 'roberta', only bert, electra, distilbert, albert, modernbert can be converted"),
+        ({"model_type": ...}, "model_type is None, only bert, electra, distilbert, albert, modernbert can be converted"),
         ({"position_embedding_type": "relative_key"}, "position_embedding_type 'relative_key', only 'absolute' works"),
         ({"hidden_act": "silu"}, "hidden_act 'silu' is not one of gelu, gelu_new, gelu_pytorch_tanh, relu"),
         ({"layer_norm_eps": 1e-5}, "layer_norm_eps 1e-05, only 1e-12 works"),
