@@ -188,7 +188,7 @@ def _check_tables(encoder: LoadedEncoder, preprocessing: Preprocessing, options:
             f"{preprocessing.folder}: the preprocessing makes {ids} token ids, the encoder has embeddings for {rows}; "
             "set encoder.preprocessing to the one that the encoder was trained with"
         )
-    if options.pairs and encoder.types == 1:
+    if options.pairs and encoder.types is not None and encoder.types <= preprocessing.special.second_type:
         raise EncoderError("pairs need two token types, the encoder has embeddings for 1; choose another encoder")
 
 

@@ -63,6 +63,7 @@ def convert_classifier(
     if (
         pairs
         and isinstance(architecture, Architecture)
+        and tokenizer.pieces.second_type
         and architecture.type_vocab_size > 1
         and FAMILIES[config["model_type"]].has_types
         and not tokenizer.has_types

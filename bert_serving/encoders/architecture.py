@@ -58,6 +58,8 @@ class Architecture:
     """whether all layers have the same weights (ALBERT)"""
     pooler_activation: str = "tanh"
     """of the pooler's dense layer; fine-tuned heads of other families than BERT have others"""
+    layer_norm_eps: float = 1e-12
+    """added to the variance in layer normalization"""
 
     @property
     def has_projection(self) -> bool:
@@ -157,6 +159,10 @@ def build_network(architecture: AnyArchitecture, *, blank: bool = False) -> tf_k
             **sizes,
         )
     network.get_layer("pooler_transform").activation = POOLER_ACTIVATIONS[architecture.pooler_activation]
+    # The networks have 1e-12 without a parameter for it; layers read it at each call.
+    for module in network.submodules:
+        if isinstance(module, tf_keras.layers.LayerNormalization):
+            module.epsilon = architecture.layer_norm_eps
     return network
 
 

@@ -13,7 +13,7 @@ from bert_serving.errors import InputError
 from bert_serving.explanation.attribution import Word
 from bert_serving.text.packing import combine_segments
 from bert_serving.text.preprocessing import VOCABULARY_FILE, normalize
-from bert_serving.text.vocabulary import SpecialIds, read_vocabulary
+from bert_serving.text.vocabulary import read_vocabulary
 
 _FRAMING = -1
 
@@ -47,7 +47,7 @@ class TokenWords:
         if not self._words:
             raise InputError(f"the text {texts[0]!r:.60} has no words to explain; give one with letters or signs")
         # Truncated and framed like the tokens, so that each number has the position of its token.
-        framing = SpecialIds(_FRAMING, _FRAMING, _FRAMING)
+        framing = replace(preprocessing.special, start_of_sequence=_FRAMING, end_of_segment=_FRAMING, padding=_FRAMING)
         row, _ = combine_segments(word_numbers, framing, classifier.options.sequence_length)
         self.numbers = row.flat_values.numpy()
         total = int(tf.add_n([numbers.row_lengths()[0] for numbers in word_numbers]))

@@ -134,7 +134,7 @@ def split_into_pieces(corpus: Corpus, preprocessing: "Preprocessing", groups: Se
     ids, offsets = _tokenize(corpus.words.words, preprocessing)
     words = _Words(corpus, vocabulary, ids, offsets)
     pairs = any(table.pairs is not None for table in corpus.tables.values())
-    lengths = corpus.words.sums(words.pieces) + (3 if pairs else 2)
+    lengths = corpus.words.sums(words.pieces) + preprocessing.special.frame_tokens(2 if pairs else 1)
     unknown = corpus.words.sums(words.unknown)
     counts = corpus.words.counts()
     lexical = words.is_lexical

@@ -18,18 +18,18 @@ LENGTH_STEP = 8
 def combine_segments(
     segments: Sequence[tf.RaggedTensor], special: SpecialIds, sequence_length: int | tf.Tensor
 ) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
-    """Truncates and joins one or two segments: `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`.
+    """Truncates and joins one or two segments: `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`; RoBERTa has `</s></s>` before b.
 
     Args:
         segments: one or two int32 tensors [B, (tokens)] or [B, (words), (pieces)].
-        special: ids of the special tokens.
+        special: ids of the special tokens, and the frame of a pair.
         sequence_length: most tokens of a row, special tokens included.
 
     Returns:
-        Word ids and type ids (0 up to the first [SEP], then 1), int32 [B, (tokens)].
+        Word ids and type ids (0 up to the first [SEP], then that of the second text), int32 [B, (tokens)].
     """
     flat = [_merge_words(segment) for segment in segments]
-    budget = tf.cast(sequence_length, tf.int64) - (len(flat) + 1)
+    budget = tf.cast(sequence_length, tf.int64) - special.frame_tokens(len(flat))
     first = flat[0]
     start = _column(first, special.start_of_sequence)
     end = _column(first, special.end_of_segment)
@@ -40,8 +40,10 @@ def combine_segments(
     # The longer text is truncated first; an odd token goes to the first text. Same result as round-robin by tokens.
     first_length = tf.maximum(budget - second.row_lengths(), budget - budget // 2)
     head = tf.concat([start, _keep(first, first_length), end], axis=1)
-    tail = tf.concat([_keep(second, budget - tf.minimum(first.row_lengths(), first_length)), end], axis=1)
-    return tf.concat([head, tail], axis=1), tf.concat([tf.zeros_like(head), tf.ones_like(tail)], axis=1)
+    kept = _keep(second, budget - tf.minimum(first.row_lengths(), first_length))
+    tail = tf.concat([*[end] * (special.separators - 1), kept, end], axis=1)
+    types = tf.concat([tf.zeros_like(head), tf.ones_like(tail) * special.second_type], axis=1)
+    return tf.concat([head, tail], axis=1), types
 
 
 def pad(

@@ -11,6 +11,7 @@ import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from bert_serving.errors import EncoderError
 from bert_serving.io.cache import folder_sha256
 from bert_serving.io.saved_models import write_saved_model
 from bert_serving.text.packing import combine_segments, pad
-from bert_serving.text.sentencepieces import TextRules, read_sentencepiece
+from bert_serving.text.sentencepieces import SentencePiece, TextRules
 from bert_serving.text.vocabulary import TOKENS_BY_NAME, SpecialIds
 
 DEFAULT_SEQUENCE_LENGTH = 128
@@ -51,18 +52,19 @@ def write_preprocessing(vocabulary: Path, target: Path, *, lower_case: bool) -> 
     write_saved_model(_Preprocessing(_Tokenize(str(vocabulary), lower_case)), target)
 
 
-def write_sentencepiece_preprocessing(model: Path, target: Path, *, rules: TextRules) -> None:
-    """Writes a preprocessing SavedModel around a SentencePiece model, as ALBERT's.
+def write_sentencepiece_preprocessing(model: SentencePiece, target: Path, *, rules: TextRules) -> None:
+    """Writes a preprocessing SavedModel around a SentencePiece model.
 
     Args:
-        model: SentencePiece file, named spiece.model because the asset keeps its name.
+        model: its pieces stand in the order of the token ids.
         target: folder to create.
         rules: normalization before SentencePiece.
-
-    Raises:
-        EncoderError: the file cannot be read, or lacks a special token.
     """
-    write_saved_model(_Preprocessing(_SentencePieceTokenize(model, rules)), target)
+    with TemporaryDirectory() as scratch:
+        # The asset of a SavedModel keeps the file's name.
+        path = Path(scratch, SENTENCEPIECE_FILE)
+        path.write_bytes(model.content)
+        write_saved_model(_Preprocessing(_SentencePieceTokenize(path, model, rules)), target)
 
 
 def normalize(texts: tf.Tensor, *, lower_case: bool) -> tf.Tensor:
@@ -141,9 +143,8 @@ def _with_rows_of(sentences: tf.Tensor, pieces: tf.RaggedTensor) -> tf.RaggedTen
 class _SentencePieceTokenize(tf.Module):
     """`.tokenize`: strings [B] to pieces, int32 [B, (pieces)], without a dimension for words."""
 
-    def __init__(self, path: Path, rules: TextRules):
+    def __init__(self, path: Path, model: SentencePiece, rules: TextRules):
         super().__init__()
-        model = read_sentencepiece(path)
         self._asset = tf.saved_model.Asset(str(path))
         self._tokenizer = tensorflow_text.SentencepieceTokenizer(model=model.content, out_type=tf.int32)
         self._rules = rules
@@ -280,7 +281,8 @@ class Preprocessing:
     def _rows(self, texts: Sequence[str], pairs: Sequence[str] | None, sequence_length: int) -> tuple[np.ndarray, ...]:
         segments = [self.segment(tf.constant(column, tf.string)) for column in (texts, pairs) if column is not None]
         word_ids, type_ids = combine_segments(segments, self.special, sequence_length)
-        uncut = tf.add_n([segment.merge_dims(1, -1).row_lengths() for segment in segments]) + len(segments) + 1
+        uncut = tf.add_n([segment.merge_dims(1, -1).row_lengths() for segment in segments])
+        uncut += self.special.frame_tokens(len(segments))
         return (
             word_ids.flat_values.numpy(),
             type_ids.flat_values.numpy(),

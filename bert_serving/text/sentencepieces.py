@@ -1,7 +1,6 @@
 """SentencePiece models, and the normalization of texts before one tokenizes them."""
 
-import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +11,10 @@ from google.protobuf.message import DecodeError
 from sentencepiece import sentencepiece_model_pb2
 
 from bert_serving.errors import EncoderError
-from bert_serving.text.vocabulary import TOKENS_BY_NAME, check_rows
+from bert_serving.text.vocabulary import TOKENS_BY_NAME, SpecialIds, check_rows
 
-_SPECIAL = TOKENS_BY_NAME | {"padding_id": "<pad>"}
+ALBERT_TOKENS = TOKENS_BY_NAME | {"padding_id": "<pad>"}
+"""special tokens of an ALBERT by their names in the TF Hub interface"""
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,17 @@ class SentencePiece:
 
     Attributes:
         content: the bytes of its file.
-        ids: of the special tokens, and `vocab_size`, by their names in the TF Hub interface.
+        ids: of the special tokens, `vocab_size`, and perhaps the frame of a pair, by their names in the TF Hub interface
+            (`SpecialIds.from_names`).
     """
 
     content: bytes
     ids: dict[str, int]
+
+    @property
+    def second_type(self) -> int:
+        """Type id of the second text of a pair."""
+        return SpecialIds.from_names(self.ids).second_type
 
 
 def read_sentencepiece(path: Path, *, rows: int | None = None) -> SentencePiece:
@@ -73,64 +79,90 @@ def read_sentencepiece(path: Path, *, rows: int | None = None) -> SentencePiece:
     Raises:
         EncoderError: the file is missing or damaged, lacks a special token, or has more pieces than the embeddings have rows.
     """
-    try:
-        model = parse_sentencepiece(path.read_bytes(), str(path))
-    except OSError as error:
-        raise EncoderError(
-            f"{path}: cannot read the SentencePiece model: {error.strerror}; put the one that the encoder was trained with at this path"
-        ) from None
+    model = parse_sentencepiece(read_sentencepiece_bytes(path), str(path))
     check_rows(model.ids["vocab_size"], rows, str(path))
     return model
 
 
-def parse_sentencepiece(content: bytes, name: str) -> SentencePiece:
-    """Checks the content of a SentencePiece file; `name` is for messages.
+def read_sentencepiece_bytes(path: Path) -> bytes:
+    """Content of a SentencePiece file that can be parsed.
+
+    Raises:
+        EncoderError: the file is missing or damaged.
+    """
+    try:
+        content = path.read_bytes()
+        # Parsed first: SentencePiece ends the process for some damaged files.
+        if not sentencepiece_model_pb2.ModelProto.FromString(content).pieces:
+            raise EncoderError(f"{path}: not a SentencePiece model: it holds no pieces; fetch it again")
+    except OSError as error:
+        raise EncoderError(
+            f"{path}: cannot read the SentencePiece model: {error.strerror}; put the one that the encoder was trained with at this path"
+        ) from None
+    except DecodeError as error:
+        raise EncoderError(
+            f"{path}: not a SentencePiece model: {' '.join(str(error).split())}; fetch it again"
+        ) from None
+    return content
+
+
+def parse_sentencepiece(content: bytes, name: str, special: Mapping[str, str] = ALBERT_TOKENS) -> SentencePiece:
+    """Checks the content of a SentencePiece file.
+
+    Args:
+        content: of the file.
+        name: for messages.
+        special: special tokens by their names in the TF Hub interface.
 
     Raises:
         EncoderError: it is damaged, or lacks a special token.
     """
     try:
-        # Parsed first: SentencePiece ends the process for some damaged files.
-        if not sentencepiece_model_pb2.ModelProto.FromString(content).pieces:
-            raise EncoderError(f"{name}: not a SentencePiece model: it holds no pieces; fetch it again")
         processor = sentencepiece.SentencePieceProcessor(model_proto=content)
-    except (DecodeError, RuntimeError) as error:
+    except RuntimeError as error:
         raise EncoderError(
             f"{name}: not a SentencePiece model: {' '.join(str(error).split())}; fetch it again"
         ) from None
     size = processor.get_piece_size()
-    ids = {key: processor.piece_to_id(piece) for key, piece in _SPECIAL.items()}
-    missing = [_SPECIAL[key] for key, number in ids.items() if processor.id_to_piece(number) != _SPECIAL[key]]
+    ids = {key: processor.piece_to_id(piece) for key, piece in special.items()}
+    missing = [special[key] for key, number in ids.items() if processor.id_to_piece(number) != special[key]]
     if missing:
         raise EncoderError(
-            f"{name}: the SentencePiece model of {size} pieces lacks {', '.join(missing)}; it must be ALBERT's"
+            f"{name}: the SentencePiece model of {size} pieces lacks {', '.join(missing)}; give the model that the encoder was "
+            "trained with"
         )
     return SentencePiece(content, ids | {"vocab_size": size})
 
 
-def unigram_model(pieces: Sequence[tuple[str, float]], charsmap: str | None, unknown: int) -> bytes:
-    """Serializes a SentencePiece model from the parts in Hugging Face's tokenizer.json.
+def unigram_model(
+    pieces: Sequence[tuple[str, float]],
+    charsmap: bytes,
+    unknown: int,
+    special: Mapping[str, str] = ALBERT_TOKENS,
+) -> bytes:
+    """Serializes a SentencePiece model from its parts.
 
     Args:
         pieces: with their scores, in the order of their ids.
-        charsmap: the compiled normalization rules, in base64, or None.
+        charsmap: the compiled normalization rules; empty for none.
         unknown: id of the piece for unknown characters.
+        special: pieces that no text gives, by their names in the TF Hub interface.
     """
     kinds = sentencepiece_model_pb2.ModelProto.SentencePiece
     model = sentencepiece_model_pb2.ModelProto()
     for number, (piece, score) in enumerate(pieces):
-        is_special = piece in _SPECIAL.values()
+        is_special = piece in special.values()
         kind = kinds.UNKNOWN if number == unknown else kinds.CONTROL if is_special else kinds.NORMAL
         model.pieces.add(piece=piece, score=score, type=kind)
     model.trainer_spec.model_type = sentencepiece_model_pb2.TrainerSpec.UNIGRAM
     model.trainer_spec.unk_id = unknown
     model.trainer_spec.unk_piece = pieces[unknown][0]
-    for name, field in (("[CLS]", "bos"), ("[SEP]", "eos"), ("<pad>", "pad")):
-        number = next((number for number, (piece, _) in enumerate(pieces) if piece == name), -1)
+    for role, field in (("start_of_sequence_id", "bos"), ("end_of_segment_id", "eos"), ("padding_id", "pad")):
+        number = next((number for number, (piece, _) in enumerate(pieces) if piece == special[role]), -1)
         setattr(model.trainer_spec, f"{field}_id", number)
-        setattr(model.trainer_spec, f"{field}_piece", name)
+        setattr(model.trainer_spec, f"{field}_piece", special[role])
     model.normalizer_spec.name = "hugging_face"
-    model.normalizer_spec.precompiled_charsmap = base64.b64decode(charsmap or "")
+    model.normalizer_spec.precompiled_charsmap = charsmap
     model.normalizer_spec.add_dummy_prefix = True
     model.normalizer_spec.remove_extra_whitespaces = True
     model.normalizer_spec.escape_whitespaces = True

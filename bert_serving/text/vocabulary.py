@@ -17,18 +17,42 @@ TOKENS_BY_NAME = {
 """special tokens by their names in `.tokenize.get_special_tokens_dict` of the TF Hub interface"""
 
 
+SEPARATORS, SECOND_TYPE = "separators_between_segments", "second_type_id"
+"""names beside those of `TOKENS_BY_NAME` by which a tokenizer tells how it frames a pair; without them, as BERT does"""
+
+
 @dataclass(frozen=True)
 class SpecialIds:
-    """Ids of the special tokens around and after a text."""
+    """Ids of the special tokens around and after a text, and the frame of a pair.
+
+    Attributes:
+        start_of_sequence: id before the first text.
+        end_of_segment: id after a text.
+        padding: id after the last token of a shorter row.
+        separators: how often `end_of_segment` stands between the texts of a pair: 1 in BERT, 2 in RoBERTa.
+        second_type: type id of the second text: 1 in BERT, 0 in RoBERTa, which has no types.
+    """
 
     start_of_sequence: int
     end_of_segment: int
     padding: int
+    separators: int = 1
+    second_type: int = 1
 
     @classmethod
     def from_names(cls, ids: Mapping[str, int]) -> "SpecialIds":
         """Selects them from ids by the names of `TOKENS_BY_NAME`."""
-        return cls(ids["start_of_sequence_id"], ids["end_of_segment_id"], ids["padding_id"])
+        return cls(
+            ids["start_of_sequence_id"],
+            ids["end_of_segment_id"],
+            ids["padding_id"],
+            ids.get(SEPARATORS, 1),
+            ids.get(SECOND_TYPE, 1),
+        )
+
+    def frame_tokens(self, texts: int) -> int:
+        """Number of special tokens in a row of one or two texts."""
+        return 2 if texts == 1 else 2 + self.separators
 
 
 def read_vocabulary(path: Path, *, rows: int | None = None) -> list[str]:

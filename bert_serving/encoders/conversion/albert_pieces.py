@@ -2,19 +2,23 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from bert_serving.encoders.conversion.tokenizer_files import (
+    BERT_FRAME,
     TOKENIZER_CONFIG_FILE,
     TOKENIZER_FILE,
     TokenizerFiles,
     table,
 )
+from bert_serving.encoders.conversion.unigram_pieces import (
+    UnigramPieces,
+    UnigramRules,
+    normalizer_steps,
+    pre_tokenizer_types,
+)
 from bert_serving.errors import EncoderError
-from bert_serving.text.preprocessing import SENTENCEPIECE_FILE, write_sentencepiece_preprocessing
+from bert_serving.text.preprocessing import SENTENCEPIECE_FILE
 from bert_serving.text.sentencepieces import (
     SentencePiece,
     TextRules,
@@ -37,38 +41,7 @@ _STEPS = ("Replace", "NFKD", "StripAccents", "Lowercase", "Precompiled")
 _DEFAULTS = {"do_lower_case": True, "keep_accents": False}
 
 
-@dataclass(frozen=True)
-class AlbertPieces:
-    """A SentencePiece tokenizer.
-
-    Attributes:
-        model: the SentencePiece model.
-        rules: normalization before it.
-    """
-
-    model: SentencePiece
-    rules: TextRules
-
-    @property
-    def size(self) -> int:
-        """Number of pieces."""
-        return self.model.ids["vocab_size"]
-
-    @property
-    def lower_case(self) -> bool:
-        """Whether texts are lower-cased."""
-        return self.rules.lower_case
-
-    def write(self, target: Path) -> None:
-        """Writes the preprocessing SavedModel."""
-        with TemporaryDirectory() as scratch:
-            # The asset of a SavedModel keeps the file's name.
-            path = Path(scratch, SENTENCEPIECE_FILE)
-            path.write_bytes(self.model.content)
-            write_sentencepiece_preprocessing(path, target, rules=self.rules)
-
-
-def read_albert_pieces(files: TokenizerFiles) -> AlbertPieces:
+def read_albert_pieces(files: TokenizerFiles) -> UnigramPieces:
     """Reads the SentencePiece tokenizer of a folder.
 
     Raises:
@@ -93,7 +66,7 @@ def read_albert_pieces(files: TokenizerFiles) -> AlbertPieces:
         plain_quotes=True,
         plain_spaces=True,
     )
-    return AlbertPieces(_model(files), rules)
+    return UnigramPieces(_model(files), rules)
 
 
 def _switches(files: TokenizerFiles) -> dict[str, bool]:
@@ -115,8 +88,7 @@ def _switches(files: TokenizerFiles) -> dict[str, bool]:
 
 def _steps(rules: Mapping[str, Any]) -> list[str]:
     """Types of the steps of the normalizer."""
-    steps = table(rules, "normalizer").get("normalizers")
-    return [str(step.get("type")) for step in steps or () if isinstance(step, Mapping)]
+    return [str(step.get("type")) for step in normalizer_steps(rules)]
 
 
 def _check_rules(files: TokenizerFiles) -> None:
@@ -136,10 +108,7 @@ def _check_rules(files: TokenizerFiles) -> None:
 def _rules(rules: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
     """Rules of tokenization: name, value, and the only value that can be converted."""
     yield "normalizer", table(rules, "normalizer").get("type"), "Sequence"
-    # Version 4 leaves out the split at white space, which Metaspace does, too.
-    splitter = table(rules, "pre_tokenizer")
-    parts = [part.get("type") for part in splitter.get("pretokenizers") or [splitter]]
-    yield "pre_tokenizer", parts[parts[:1] == ["WhitespaceSplit"] :], ["Metaspace"]
+    yield "pre_tokenizer", pre_tokenizer_types(rules), ["Metaspace"]
     yield "model.type", table(rules, "model").get("type"), "Unigram"
     yield "model.byte_fallback", table(rules, "model").get("byte_fallback", False), False
 
@@ -149,18 +118,15 @@ def _model(files: TokenizerFiles) -> SentencePiece:
     path, found = files.folder / SENTENCEPIECE_FILE, files.folder / TOKENIZER_FILE
     if not files.rules:
         return read_sentencepiece(path)
-    try:
-        model, steps = files.rules["model"], files.rules["normalizer"]["normalizers"]
-        charsmap = next((step["precompiled_charsmap"] for step in steps if step["type"] == "Precompiled"), None)
-        tokens = [str(piece) for piece, _ in model["vocab"]]
-        content = unigram_model([(piece, score) for piece, score in model["vocab"]], charsmap, model["unk_id"])
-    except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
-        raise EncoderError(f"{found}: cannot read its vocabulary: {type(error).__name__}: {error}") from None
-    files.check_ids(tokens)
-    if (frame := [tokens[number] for number in files.frame(len(tokens))]) != [_ROLES["cls_token"], _ROLES["sep_token"]]:
+    told = UnigramRules.read(files, BERT_FRAME)
+    if (frame := [told.pieces[number][0] for number in (told.start, told.end)]) != [
+        _ROLES["cls_token"],
+        _ROLES["sep_token"],
+    ]:
         raise EncoderError(
             f"{found}: post_processor frames texts with {' and '.join(frame)}, only with [CLS] and [SEP] can be converted"
         )
+    content = unigram_model(told.pieces, told.charsmap, told.unknown)
     # spiece.model may have kinds of pieces that tokenizer.json does not have.
     if path.is_file() and same_pieces((original := read_sentencepiece(path)).content, content):
         return original

@@ -1,7 +1,8 @@
-"""Names of sizes and tensors in Hugging Face's BERT, DistilBERT, ELECTRA and ALBERT, whose arithmetic is BERT's."""
+"""Names of sizes and tensors in the families of Hugging Face's library whose arithmetic is BERT's."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 SIZES = (
     "vocab_size",
@@ -13,9 +14,10 @@ SIZES = (
 )
 """keys of config.json that every family has, and names of the same sizes in `Architecture`"""
 
+POSITIONS = "embeddings.position_embeddings.weight"
 _EMBEDDINGS = {
     "embeddings.word_embeddings.weight": "word_embeddings/embeddings",
-    "embeddings.position_embeddings.weight": "position_embedding/embeddings",
+    POSITIONS: "position_embedding/embeddings",
 }
 _EMBEDDINGS_NORM = {
     "embeddings.LayerNorm.weight": "embeddings/layer_norm/gamma",
@@ -67,6 +69,7 @@ class Family:
         pooler: its dense layer on [CLS]; None where it has none.
         projection: the dense layer that widens its embeddings, where they are narrower than the layers.
         shared_layers: whether all layers have the same weights; `layers` then names the only one.
+        positions_after_padding: whether the first position is the padding id + 1, as in RoBERTa; rows before it are never used.
     """
 
     prefix: str
@@ -80,6 +83,7 @@ class Family:
     pooler: str | None = "pooler.dense"
     projection: str = "embeddings_project"
     shared_layers: bool = False
+    positions_after_padding: bool = False
 
     def size_keys(self) -> dict[str, str]:
         """Sizes of an `Architecture` to the keys of config.json."""
@@ -106,6 +110,19 @@ class Family:
         """Tensors of the pooler; none where the family has no pooler."""
         return set() if self.pooler is None else set(_dense(self.pooler, _POOLER))
 
+    @property
+    def head_has_pooler(self) -> bool:
+        """Whether a classifier's head has its own dense layer on [CLS], so that the encoder's is not saved with it."""
+        return self.classifier.pooler != self.pooler
+
+    def first_position(self, config: Mapping[str, Any]) -> int:
+        """Row of the position table that belongs to a text's first token.
+
+        Args:
+            config: config.json of the model.
+        """
+        return int(config.get("pad_token_id", 1)) + 1 if self.positions_after_padding else 0
+
     def weight_names(self, layers: int, *, projection: bool) -> dict[str, str]:
         """All tensors of an encoder with `layers` layers, Hugging Face's name to ours."""
         names = _EMBEDDINGS | (_TYPES if self.has_types else {}) | _EMBEDDINGS_NORM
@@ -128,6 +145,15 @@ def _dense(theirs: str, ours: str) -> dict[str, str]:
 
 _BERT_LAYER = {bert: ours for bert, _, _, ours in _LAYER}
 _HEADS = ("classifier.", "qa_outputs.")
+
+_ROBERTA = Family(
+    prefix="roberta.",
+    layers="encoder.layer",
+    layer=_BERT_LAYER,
+    left_out=("embeddings.position_ids", "lm_head.", *_HEADS),
+    classifier=ClassifierNames(output="classifier.out_proj", pooler="classifier.dense"),
+    positions_after_padding=True,
+)
 
 FAMILIES = {
     "bert": Family(
@@ -177,4 +203,7 @@ FAMILIES = {
         projection="encoder.embedding_hidden_mapping_in",
         shared_layers=True,
     ),
+    "roberta": _ROBERTA,
+    "xlm-roberta": _ROBERTA,
+    "camembert": _ROBERTA,
 }

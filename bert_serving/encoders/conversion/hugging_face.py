@@ -1,6 +1,7 @@
 """Converts the encoder of a Hugging Face folder: one of the BERT family, or a ModernBERT."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from bert_serving.encoders.architecture import (
     rebuild_network,
 )
 from bert_serving.encoders.conversion.classification_head import is_fine_tuned
-from bert_serving.encoders.conversion.families import FAMILIES
+from bert_serving.encoders.conversion.families import FAMILIES, POSITIONS
 from bert_serving.encoders.conversion.layout import check_layout
 from bert_serving.encoders.conversion.modernbert import read_modernbert_architecture, rename_modernbert_weights
 from bert_serving.encoders.conversion.tokenizer import Tokenizer, read_tokenizer
@@ -26,8 +27,9 @@ from bert_serving.errors import EncoderError
 from bert_serving.text.vocabulary import check_rows
 
 _ALBERT = "albert"
-# Fixed in BertEncoder of tf-models-official.
 _LAYER_NORM_EPSILON = 1e-12
+# Layer normalization of a DistilBERT has 1e-12, whatever its config.json says.
+_FIXED_EPSILON = "distilbert"
 
 _ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "relu": "relu"}
 
@@ -70,7 +72,15 @@ def encoder_weights(
     may_lack = not is_fine_tuned(config)
     if isinstance(architecture, ModernBertArchitecture):
         return rename_modernbert_weights(tensors, architecture, pooler_may_lack=may_lack)
-    return architecture, rename_weights(tensors, architecture, config["model_type"], pooler_may_lack=may_lack)
+    model_type = config["model_type"]
+    family = FAMILIES[model_type]
+    return architecture, rename_weights(
+        tensors,
+        architecture,
+        model_type,
+        first_position=family.first_position(config),
+        pooler_may_lack=may_lack or family.head_has_pooler,
+    )
 
 
 def read_description(source: Path) -> tuple[dict[str, Any], Tokenizer, AnyArchitecture]:
@@ -115,10 +125,6 @@ def read_architecture(config: Mapping[str, Any], *, lower_case: bool = True) -> 
         raise EncoderError(
             f"config.json: {activation_key} {config.get(activation_key)!r} is not one of {', '.join(_ACTIVATIONS)}"
         )
-    if config.get("layer_norm_eps", _LAYER_NORM_EPSILON) != _LAYER_NORM_EPSILON:
-        raise EncoderError(
-            f"config.json: layer_norm_eps {config['layer_norm_eps']!r}, only {_LAYER_NORM_EPSILON} works"
-        )
     if model_type == _ALBERT:
         _check_sharing(config)
     try:
@@ -131,11 +137,20 @@ def read_architecture(config: Mapping[str, Any], *, lower_case: bool = True) -> 
             attention_dropout=float(config.get("attention_probs_dropout_prob", config.get("attention_dropout", 0.1))),
             lower_case=lower_case,
             shared_layers=family.shared_layers,
+            layer_norm_eps=_LAYER_NORM_EPSILON
+            if model_type == _FIXED_EPSILON
+            else float(config.get("layer_norm_eps", _LAYER_NORM_EPSILON)),
+        )
+        architecture = replace(
+            architecture,
+            max_position_embeddings=architecture.max_position_embeddings - family.first_position(config),
         )
     except KeyError as error:
         raise EncoderError(f"config.json: key {error} is missing; it must describe a {model_type} model") from None
     except (TypeError, ValueError) as error:
         raise EncoderError(f"config.json: a size is not a number: {error}") from None
+    if not architecture.layer_norm_eps > 0:
+        raise EncoderError(f"config.json: layer_norm_eps is {architecture.layer_norm_eps!r}, expected a number above 0")
     if architecture.num_hidden_layers < 1:
         raise EncoderError(
             f"config.json: {keys['num_hidden_layers']} is {architecture.num_hidden_layers}, expected 1 or more"
@@ -154,6 +169,7 @@ def rename_weights(
     model_type: str = "bert",
     file: str = WEIGHTS_FILE,
     *,
+    first_position: int = 0,
     pooler_may_lack: bool = False,
 ) -> dict[str, np.ndarray]:
     """Translates names and shapes of Hugging Face's tensors into those of our variables.
@@ -163,6 +179,7 @@ def rename_weights(
         architecture: of the encoder.
         model_type: a family's name.
         file: name for messages.
+        first_position: row of the position table for a text's first token; the rows before it are left out.
         pooler_may_lack: fill in a neutral pooler where the family has one and the tensors have none of its parts.
 
     Raises:
@@ -179,7 +196,8 @@ def rename_weights(
     has_pooler = bool(pooler) and not (pooler_may_lack and pooler.isdisjoint(encoder))
     if not has_pooler:
         names = {theirs: ours for theirs, ours in names.items() if theirs not in pooler}
-    _check_sizes(encoder, architecture, model_type, file)
+    _check_sizes(encoder, architecture, model_type, file, first_position)
+    encoder = {name: tensor[first_position:] if name == POSITIONS else tensor for name, tensor in encoder.items()}
     problems = [f"{name} is missing" for name in names if name not in encoder]
     problems += [f"{name} is unknown" for name in sorted(encoder.keys() - names.keys())]
     if problems:
@@ -194,12 +212,14 @@ def rename_weights(
     return renamed | neutral_weights(architecture, types=not family.has_types, pooler=not has_pooler)
 
 
-def _check_sizes(encoder: Mapping[str, np.ndarray], architecture: Architecture, model_type: str, file: str) -> None:
+def _check_sizes(
+    encoder: Mapping[str, np.ndarray], architecture: Architecture, model_type: str, file: str, first_position: int
+) -> None:
     """Refuses sizes in config.json that the tensors contradict; transformers does not load such a model either."""
     family = FAMILIES[model_type]
     keys = family.size_keys()
     for size, (tensor, axis) in family.size_tensors().items():
-        told = getattr(architecture, size)
+        told = getattr(architecture, size) + (first_position if tensor == POSITIONS else 0)
         found = encoder[tensor].shape[axis] if tensor in encoder and encoder[tensor].ndim == 2 else told
         if found != told:
             raise EncoderError(

@@ -110,7 +110,8 @@ def convert_keras_hub(source: Path, target: Path) -> None:
         vocabulary = _vocabulary(source, Path(scratch), architecture)
         write_encoder_folder(target, architecture, rebuild_network(architecture, weights))
         if vocabulary.name == SENTENCEPIECE_FILE:
-            write_sentencepiece_preprocessing(vocabulary, target / PREPROCESSING, rules=TextRules())
+            model = read_sentencepiece(vocabulary, rows=architecture.vocab_size)
+            write_sentencepiece_preprocessing(model, target / PREPROCESSING, rules=TextRules())
         else:
             write_preprocessing(vocabulary, target / PREPROCESSING, lower_case=architecture.lower_case)
 
@@ -197,7 +198,6 @@ def _array(file: h5py.File, layer: str, number: int) -> np.ndarray:
 def _vocabulary(source: Path, scratch: Path, architecture: Architecture) -> Path:
     """A copy of the checked vocabulary under the file name that the asset needs."""
     if (source / _SENTENCEPIECES).is_file():
-        read_sentencepiece(source / _SENTENCEPIECES, rows=architecture.vocab_size)
         return Path(shutil.copy(source / _SENTENCEPIECES, scratch / SENTENCEPIECE_FILE))
     read_vocabulary(source / _WORDPIECES, rows=architecture.vocab_size)
     return Path(shutil.copy(source / _WORDPIECES, scratch / VOCABULARY_FILE))

@@ -59,6 +59,23 @@ def table(parent: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 @dataclass(frozen=True)
+class Frame:
+    """How the second text of a pair is joined to the first.
+
+    Attributes:
+        separators: tokens between the texts.
+        second_type: type id of the second text.
+    """
+
+    separators: int
+    second_type: int
+
+
+BERT_FRAME, ROBERTA_FRAME = Frame(1, 1), Frame(2, 0)
+_FRAME_OF_TYPE = {"BertProcessing": BERT_FRAME, "RobertaProcessing": ROBERTA_FRAME}
+
+
+@dataclass(frozen=True)
 class TokenizerFiles:
     """The files of a tokenizer, but for its vocabulary.
 
@@ -200,33 +217,40 @@ class TokenizerFiles:
                 f"searched here; only {', '.join(sorted(wanted))} can be converted, so fine-tune without added tokens"
             )
 
-    def frame(self, size: int) -> tuple[int, int]:
-        """Ids of the tokens before and after a text, from the post-processor of tokenizer.json.
+    def frame(self, size: int, expected: Sequence[Frame] | None = None) -> tuple[int, int, Frame]:
+        """Ids of the tokens before and after a text, and the frame of a pair, from the post-processor of tokenizer.json.
 
         Args:
             size: of the vocabulary.
+            expected: frames of a pair that can be converted.
 
         Raises:
-            EncoderError: it is none of BERT's.
+            EncoderError: it is none of them.
         """
         post = table(self.rules, "post_processor")
+        frames = [BERT_FRAME] if expected is None else expected
         try:
-            if post.get("type") == "BertProcessing":
-                ids = (post["cls"][1], post["sep"][1])
+            if post.get("type") in _FRAME_OF_TYPE:
+                start, end, frame = post["cls"][1], post["sep"][1], _FRAME_OF_TYPE[post["type"]]
             else:
-                start, end = post["single"][0]["SpecialToken"]["id"], post["single"][-1]["SpecialToken"]["id"]
-                if post["single"] != _template(start, end) or post["pair"] != _template(start, end, second=True):
+                names = post["single"][0]["SpecialToken"]["id"], post["single"][-1]["SpecialToken"]["id"]
+                if post["single"] != _template(*names):
                     raise ValueError
-                [[first], [last]] = (post["special_tokens"][name]["ids"] for name in (start, end))
-                ids = (first, last)
-            if not all(isinstance(number, int) and 0 <= number < size for number in ids):
+                frame = next(frame for frame in frames if post["pair"] == _template(*names, frame=frame))
+                [[start], [end]] = (post["special_tokens"][name]["ids"] for name in names)
+            if frame not in frames or not all(
+                isinstance(number, int) and 0 <= number < size for number in (start, end)
+            ):
                 raise ValueError
-        except (KeyError, IndexError, TypeError, ValueError):
+        except (KeyError, IndexError, TypeError, ValueError, StopIteration):
+            family, single, pair = ("BERT", "[CLS] A [SEP]", "[CLS] A [SEP] B [SEP]' with type 1 from B on")
+            if BERT_FRAME not in frames:
+                family, single, pair = "RoBERTa", "<s> A </s>", "<s> A </s> </s> B </s>' with type 0"
             raise EncoderError(
-                f"{self.folder / TOKENIZER_FILE}: post_processor is {json.dumps(post.get('type'))} with another frame than BERT's, "
-                "'[CLS] A [SEP]' and '[CLS] A [SEP] B [SEP]' with type 1 from B on; only BERT's can be converted"
+                f"{self.folder / TOKENIZER_FILE}: post_processor is {json.dumps(post.get('type'))} with another frame than {family}'s, "
+                f"'{single}' and '{pair}; only {family}'s can be converted"
             ) from None
-        return ids
+        return start, end, frame
 
     def max_length(self) -> int | None:
         """Tokens at which texts are cut (`model_max_length`); None where there is no limit.
@@ -267,9 +291,13 @@ def _content(token: Any) -> str | None:
     return content if isinstance(content, str) else None
 
 
-def _template(start: str, end: str, *, second: bool = False) -> list[dict[str, Any]]:
+def _template(start: str, end: str, *, frame: Frame | None = None) -> list[dict[str, Any]]:
     def part(kind: str, name: str, type_id: int) -> dict[str, Any]:
         return {kind: {"id": name, "type_id": type_id}}
 
     first = [part("SpecialToken", start, 0), part("Sequence", "A", 0), part("SpecialToken", end, 0)]
-    return first + ([part("Sequence", "B", 1), part("SpecialToken", end, 1)] if second else [])
+    if frame is None:
+        return first
+    type_id = frame.second_type
+    more = [part("SpecialToken", end, type_id)] * (frame.separators - 1)
+    return [*first, *more, part("Sequence", "B", type_id), part("SpecialToken", end, type_id)]

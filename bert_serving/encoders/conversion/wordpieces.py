@@ -46,6 +46,8 @@ class WordPieces:
 
     tokens: tuple[str, ...]
     lower_case: bool
+    second_type: int = 1
+    """type id of the second text of a pair"""
 
     @property
     def size(self) -> int:
@@ -166,7 +168,7 @@ def _check_frame(files: TokenizerFiles, tokens: Sequence[str], names: dict[str, 
     """The special tokens, after a comparison with the frame that tokenizer.json puts around a text."""
     path = files.folder / TOKENIZER_FILE
     unknown = str(table(files.rules, "model").get("unk_token", names["unk_token"]))
-    frame = {role: tokens[number] for role, number in zip(_FRAME, files.frame(len(tokens)), strict=True)}
+    frame = {role: tokens[number] for role, number in zip(_FRAME, files.frame(len(tokens))[:2], strict=True)}
     found = {"unk_token": unknown, **frame}
     if files.is_generic:
         return names | found

@@ -25,8 +25,6 @@ from bert_serving.encoders.architecture import Architecture
 from bert_serving.errors import EncoderError
 from bert_serving.saved_model.graphs.dense import ACTIVATIONS, Arithmetic, Dense, FeedForward, FloatArithmetic, Weights
 
-# As in every BERT that this project converts.
-_LAYER_NORM_EPSILON = 1e-12
 _MASKED = -1e9
 _OF_ALL_TOKENS = (Pooling.MEAN, Pooling.MAX)
 # Long texts gain from more chains of similar length; for short ones the overhead of a chain is larger than the gain.
@@ -51,11 +49,12 @@ class _Norm:
 
     gamma: tf.Tensor
     beta: tf.Tensor
+    epsilon: float
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         centred = x - tf.reduce_mean(x, axis=-1, keepdims=True)
         variance = tf.reduce_mean(tf.square(centred), axis=-1, keepdims=True)
-        return (centred * tf.math.rsqrt(variance + _LAYER_NORM_EPSILON)) * self.gamma + self.beta
+        return (centred * tf.math.rsqrt(variance + self.epsilon)) * self.gamma + self.beta
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ class RaggedEncoder(tf.Module):
         self._factor = factor if self._dtype == tf.float32 else None
         self._folded = 1.0 if self._dtype == tf.float32 else factor
         self._pooler_activation = ACTIVATIONS[architecture.pooler_activation]
-        self._table = _WeightTable(weights, arithmetic)
+        self._table = _WeightTable(weights, arithmetic, architecture.layer_norm_eps)
         self.word_embeddings = tf.Variable(self._table.array("word_embeddings/embeddings"), trainable=False)
         self.position_embeddings = tf.Variable(self._table.positions_by_type(), trainable=False)
         self._traced = traced
@@ -260,9 +259,10 @@ def end_to_end(word_ids: tf.RaggedTensor, type_ids: tf.RaggedTensor) -> tuple[tf
 class _WeightTable:
     """The weights of an encoder by name, shaped and scaled for the ragged graph."""
 
-    def __init__(self, weights: Mapping[str, np.ndarray], arithmetic: Arithmetic):
+    def __init__(self, weights: Mapping[str, np.ndarray], arithmetic: Arithmetic, epsilon: float):
         self._weights = weights
         self._arithmetic = arithmetic
+        self._epsilon = epsilon
         # Small layers stay in floating point: quantization would lose accuracy and gain little.
         self._float = FloatArithmetic(arithmetic.dtype)
 
@@ -281,7 +281,8 @@ class _WeightTable:
         return self._float.dense(self._flat(name))
 
     def norm(self, name: str) -> _Norm:
-        return _Norm(*(tf.constant(self._weights[f"{name}/{part}:0"], tf.float32) for part in ("gamma", "beta")))
+        gamma, beta = (tf.constant(self._weights[f"{name}/{part}:0"], tf.float32) for part in ("gamma", "beta"))
+        return _Norm(gamma, beta, self._epsilon)
 
     def layer(self, number: int, architecture: Architecture, query_factor: float, *, only_first: bool) -> _Layer:
         name = f"transformer/layer_{number}"

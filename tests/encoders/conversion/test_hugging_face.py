@@ -218,11 +218,14 @@ def test_another_activation_gives_other_outputs():
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"model_type": "roberta"}, "model_type is 'roberta', only bert, electra, distilbert, albert, modernbert can be converted"),
-        ({"model_type": ...}, "model_type is None, only bert, electra, distilbert, albert, modernbert can be converted"),
+        (
+            {"model_type": "mpnet"},
+            "model_type is 'mpnet', only bert, electra, distilbert, albert, roberta, xlm-roberta",
+        ),
+        ({"model_type": ...}, "model_type is None, only bert, electra, distilbert, albert, roberta, xlm-roberta"),
         ({"position_embedding_type": "relative_key"}, "position_embedding_type 'relative_key', only 'absolute' works"),
         ({"hidden_act": "silu"}, "hidden_act 'silu' is not one of gelu, gelu_new, gelu_pytorch_tanh, relu"),
-        ({"layer_norm_eps": 1e-5}, "layer_norm_eps 1e-05, only 1e-12 works"),
+        ({"layer_norm_eps": 0}, "layer_norm_eps is 0.0, expected a number above 0"),
         ({"hidden_size": ...}, "key 'hidden_size' is missing; it must describe a bert model"),
         ({"num_hidden_layers": "two"}, "a size is not a number: invalid literal"),
         ({"num_hidden_layers": None}, "a size is not a number: "),

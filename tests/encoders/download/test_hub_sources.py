@@ -30,7 +30,7 @@ from bert_serving.text.preprocessing import (
     load_preprocessing,
     write_sentencepiece_preprocessing,
 )
-from bert_serving.text.sentencepieces import TextRules
+from bert_serving.text.sentencepieces import TextRules, read_sentencepiece
 from bert_serving.training.loading import load_classifier
 from bert_serving.training.run_folder import RunFolder
 
@@ -363,7 +363,8 @@ def test_preprocessing_of_our_own_passes_the_audit(trained, encoder_folder, tmp_
     check_harmless(encoder_folder / "preprocessing")
     check_harmless(trained.run.preprocessing)
     (tmp_path / "spiece.model").write_bytes(sentencepiece_model())
-    write_sentencepiece_preprocessing(tmp_path / "spiece.model", tmp_path / "albert", rules=TextRules())
+    model = read_sentencepiece(tmp_path / "spiece.model")
+    write_sentencepiece_preprocessing(model, tmp_path / "albert", rules=TextRules())
     check_harmless(tmp_path / "albert")
     inner = load_preprocessing(encoder_folder / "preprocessing").model
     tf.saved_model.save(NormalizedPreprocessing(inner, tf.strings.strip), str(tmp_path / "normalized"))
