@@ -68,8 +68,9 @@ def read_head(folder: Path, config: Mapping[str, Any], tensors: Mapping[str, np.
             f"{folder}: not a fine-tuned classifier: its architectures are {architectures}, expected one that ends with {_SUFFIX}; "
             "to train a classifier on this encoder, name it in encoder.path of a run file"
         )
-    pooler = activation = None
+    pooler, activation, default_rate = None, None, 0.1
     if config["model_type"] == MODEL_TYPE:
+        default_rate = 0.0
         output = _dense(folder, tensors, ("classifier",))
     else:
         family = FAMILIES[config["model_type"]]
@@ -79,7 +80,7 @@ def read_head(folder: Path, config: Mapping[str, Any], tensors: Mapping[str, np.
         pooler = _dense(folder, tensors, (names.pooler, f"{family.prefix}{names.pooler}"))
     labels = _labels(folder, config, outputs=len(output[1]))
     head = _head(folder, config, outputs=len(output[1]))
-    rate = next((config[key] for key in _DROPOUTS if config.get(key) is not None), 0.1)
+    rate = next((config[key] for key in _DROPOUTS if config.get(key) is not None), default_rate)
     return FineTunedHead(head, () if head is Head.REGRESSION else labels, pooler, activation, output, float(rate))
 
 

@@ -47,7 +47,6 @@ def read_modernbert_architecture(config: Mapping[str, Any]) -> ModernBertArchite
     """
     try:
         layers = int(config["num_hidden_layers"])
-        is_global = _global_layers(config, layers)
         global_theta, local_theta = _thetas(config)
         architecture = ModernBertArchitecture(
             vocab_size=int(config["vocab_size"]),
@@ -55,11 +54,11 @@ def read_modernbert_architecture(config: Mapping[str, Any]) -> ModernBertArchite
             num_attention_heads=int(config["num_attention_heads"]),
             intermediate_size=int(config["intermediate_size"]),
             max_position_embeddings=int(config["max_position_embeddings"]),
-            global_layers=is_global,
+            global_layers=_global_layers(config, layers),
             window=int(config.get("local_attention", _WINDOW)) // 2,
             global_rope_theta=global_theta,
             local_rope_theta=local_theta,
-            layer_norm_eps=float(config.get("norm_eps", _EPSILON)),
+            layer_norm_eps=_positive("norm_eps", config.get("norm_eps", _EPSILON)),
             layer_norm_bias=_switch(config, "norm_bias"),
             attention_bias=_switch(config, "attention_bias"),
             mlp_bias=_switch(config, "mlp_bias"),
@@ -67,9 +66,9 @@ def read_modernbert_architecture(config: Mapping[str, Any]) -> ModernBertArchite
             activation=_activation(config, "hidden_activation", ACTIVATIONS),
             pooler_activation=_activation(config, "classifier_activation", POOLER_ACTIVATIONS),
             pools_mean=_pooling(config) == "mean",
-            embedding_dropout=float(config.get("embedding_dropout", 0.0)),
-            attention_dropout=float(config.get("attention_dropout", 0.0)),
-            dropout=float(config.get("mlp_dropout", 0.0)),
+            embedding_dropout=_rate(config, "embedding_dropout"),
+            attention_dropout=_rate(config, "attention_dropout"),
+            dropout=_rate(config, "mlp_dropout"),
         )
     except KeyError as error:
         raise EncoderError(f"config.json: key {error} is missing; it must describe a {MODEL_TYPE} model") from None
@@ -190,7 +189,7 @@ def _global_layers(config: Mapping[str, Any], layers: int) -> tuple[bool, ...]:
         if every < 1:
             raise EncoderError(f"config.json: global_attn_every_n_layers is {every}, expected 1 or more")
         return tuple(number % every == 0 for number in range(layers))
-    if not isinstance(types, list) or len(types) != layers or not set(types) <= {_GLOBAL, _LOCAL}:
+    if not isinstance(types, list) or len(types) != layers or not all(each in (_GLOBAL, _LOCAL) for each in types):
         raise EncoderError(
             f"config.json: layer_types is {types!r}, expected {_GLOBAL} or {_LOCAL} for each of the {layers} layers"
         )
@@ -204,14 +203,19 @@ def _thetas(config: Mapping[str, Any]) -> tuple[float, float]:
             f"config.json: rope_scaling is {scaling!r}, only rotary positions without scaling can be converted"
         )
     given = config.get("rope_parameters") or {}
-    of_kind = {kind: given.get(kind) or {} for kind in (_GLOBAL, _LOCAL)}
+    try:
+        of_kind: dict[str, Mapping[str, Any]] = {kind: dict(given.get(kind) or {}) for kind in (_GLOBAL, _LOCAL)}
+    except (AttributeError, TypeError, ValueError):
+        raise EncoderError(
+            f"config.json: rope_parameters is {given!r}, expected objects for {_GLOBAL} and {_LOCAL}"
+        ) from None
     for kind, parameters in of_kind.items():
         if (rope := parameters.get("rope_type", "default")) != "default":
             raise EncoderError(f"config.json: rope_type of {kind} is {rope!r}, only 'default' can be converted")
     theta = of_kind[_GLOBAL].get("rope_theta", config.get("global_rope_theta", _GLOBAL_THETA))
     local = of_kind[_LOCAL].get("rope_theta", config.get("local_rope_theta", _LOCAL_THETA))
     # transformers 4 takes null for the same base in all layers.
-    return float(theta), float(theta if local is None else local)
+    return _positive("rope_theta", theta), _positive("rope_theta", theta if local is None else local)
 
 
 def _check_heads(config: Mapping[str, Any], architecture: ModernBertArchitecture) -> None:
@@ -230,6 +234,19 @@ def _check_heads(config: Mapping[str, Any], architecture: ModernBertArchitecture
         )
 
 
+def _positive(key: str, value: Any) -> float:
+    if not float(value) > 0:
+        raise EncoderError(f"config.json: {key} is {float(value)}, expected a number above 0")
+    return float(value)
+
+
+def _rate(config: Mapping[str, Any], key: str) -> float:
+    rate = float(config.get(key, 0.0))
+    if not 0 <= rate < 1:
+        raise EncoderError(f"config.json: {key} is {rate}, expected a number from 0 to below 1")
+    return rate
+
+
 def _switch(config: Mapping[str, Any], key: str) -> bool:
     value = config.get(key, False)
     if not isinstance(value, bool):
@@ -238,7 +255,7 @@ def _switch(config: Mapping[str, Any], key: str) -> bool:
 
 
 def _activation(config: Mapping[str, Any], key: str, known: Mapping[str, Any]) -> str:
-    name = _ACTIVATIONS.get(config.get(key, "gelu"))
+    name = _ACTIVATIONS.get(str(config.get(key, "gelu")))
     if name is None or name not in known:
         names = [theirs for theirs, ours in _ACTIVATIONS.items() if ours in known]
         raise EncoderError(f"config.json: {key} {config.get(key)!r} is not one of {', '.join(names)}")
