@@ -65,6 +65,7 @@ def read_albert_pieces(files: TokenizerFiles) -> UnigramPieces:
         strip_accents=not switches["keep_accents"],
         plain_quotes=True,
         plain_spaces=True,
+        words=True,
     )
     return UnigramPieces(_model(files), rules)
 

@@ -2,14 +2,14 @@
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from bert_serving.encoders.conversion.tokenizer_files import TOKENIZER_FILE, Frame, TokenizerFiles, table
 from bert_serving.errors import EncoderError
 from bert_serving.text.preprocessing import write_sentencepiece_preprocessing
-from bert_serving.text.sentencepieces import SentencePiece, TextRules
+from bert_serving.text.sentencepieces import SentencePiece, TextRules, with_exact_sums
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,8 @@ class UnigramPieces:
 
     def write(self, target: Path) -> None:
         """Writes the preprocessing SavedModel."""
-        write_sentencepiece_preprocessing(self.model, target, rules=self.rules)
+        model = replace(self.model, content=with_exact_sums(self.model.content))
+        write_sentencepiece_preprocessing(model, target, rules=self.rules)
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ def read_xlm_roberta_pieces(files: TokenizerFiles, tokenizer_class: str) -> Unig
     model = _model_of_rules(files) if files.rules else _model_of_file(files, tokenizer_class)
     # Texts are searched for none of them: CamemBERT's are leftovers of fairseq.
     files.check_added({*_ROLES.values(), *(piece for piece, _ in _FIRST[tokenizer_class][0])})
-    return UnigramPieces(model, TextRules(plain_spaces=True))
+    return UnigramPieces(model, TextRules(plain_spaces=True, words=True))
 
 
 def _model_of_rules(files: TokenizerFiles) -> SentencePiece:
