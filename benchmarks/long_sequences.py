@@ -53,7 +53,7 @@ def measure(kind: str, tokens: int) -> tuple[float, float]:
 def main() -> None:
     """Prints a line for each kind and length."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tokens", type=int, nargs="+", default=[512, 2048, 8192])
+    parser.add_argument("--tokens", type=int, nargs="+", default=[2048, 8192])
     parser.add_argument("--kinds", choices=_KINDS, nargs="+", default=_KINDS)
     arguments = parser.parse_args()
     for tokens in arguments.tokens:
