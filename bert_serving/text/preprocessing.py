@@ -23,6 +23,7 @@ from bert_serving import contract
 from bert_serving.errors import EncoderError
 from bert_serving.io.cache import folder_sha256
 from bert_serving.io.saved_models import write_saved_model
+from bert_serving.text.byte_level_bpe import WordRules
 from bert_serving.text.packing import combine_segments, pad
 from bert_serving.text.sentencepieces import SentencePiece, TextRules
 from bert_serving.text.vocabulary import TOKENS_BY_NAME, SpecialIds
@@ -52,13 +53,13 @@ def write_preprocessing(vocabulary: Path, target: Path, *, lower_case: bool) -> 
     write_saved_model(_Preprocessing(_Tokenize(str(vocabulary), lower_case)), target)
 
 
-def write_sentencepiece_preprocessing(model: SentencePiece, target: Path, *, rules: TextRules) -> None:
+def write_sentencepiece_preprocessing(model: SentencePiece, target: Path, *, rules: TextRules | WordRules) -> None:
     """Writes a preprocessing SavedModel around a SentencePiece model.
 
     Args:
         model: its pieces stand in the order of the token ids.
         target: folder to create.
-        rules: normalization before SentencePiece.
+        rules: normalization before SentencePiece, or the split into words before byte-level BPE.
     """
     with TemporaryDirectory() as scratch:
         # The asset of a SavedModel keeps the file's name.
@@ -141,9 +142,9 @@ def _with_rows_of(sentences: tf.Tensor, pieces: tf.RaggedTensor) -> tf.RaggedTen
 
 
 class _SentencePieceTokenize(tf.Module):
-    """`.tokenize`: strings [B] to pieces, int32 [B, (pieces)], without a dimension for words."""
+    """`.tokenize`: strings [B] to pieces, int32 [B, (pieces)]; with byte-level BPE [B, (words), (pieces)]."""
 
-    def __init__(self, path: Path, model: SentencePiece, rules: TextRules):
+    def __init__(self, path: Path, model: SentencePiece, rules: TextRules | WordRules):
         super().__init__()
         self._asset = tf.saved_model.Asset(str(path))
         self._tokenizer = tensorflow_text.SentencepieceTokenizer(model=model.content, out_type=tf.int32)

@@ -8,6 +8,7 @@ from typing import Any
 
 from bert_serving.encoders.conversion.tokenizer_files import TOKENIZER_FILE, Frame, TokenizerFiles, table
 from bert_serving.errors import EncoderError
+from bert_serving.text.byte_level_bpe import WordRules
 from bert_serving.text.preprocessing import write_sentencepiece_preprocessing
 from bert_serving.text.sentencepieces import SentencePiece, TextRules, with_exact_sums
 
@@ -18,11 +19,11 @@ class UnigramPieces:
 
     Attributes:
         model: the SentencePiece model, its pieces in the order of the token ids.
-        rules: normalization before it.
+        rules: normalization before it, or the split into words before byte-level BPE.
     """
 
     model: SentencePiece
-    rules: TextRules
+    rules: TextRules | WordRules
 
     @property
     def size(self) -> int:
