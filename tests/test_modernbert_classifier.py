@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from support.classifier_answers import LENGTH, our_answers
 from support.hugging_face_folders import write_vocabulary
-from support.modernbert import LABELS, write_modernbert
+from support.modernbert import LABELS, write_byte_level_classifier, write_modernbert
+from support.paths import RECORDED as FOLDER
 from support.runs import Recorder, assert_same_weights, interrupt
 from support.tiny import write_run_file
 
@@ -32,6 +34,7 @@ from bert_serving.saved_model.signatures import supported_graph
 from bert_serving.training.frozen_layers import freeze
 from bert_serving.training.run import train
 
+RECORDED = json.loads((FOLDER / "modernbert_reference.json").read_text("utf-8"))["answers"]
 TEXTS = ["good film", "the bike is not very good", "", "bad wheel bad", "very " * 80]
 
 
@@ -70,6 +73,17 @@ def trained(run_file, tmp_path_factory):
 
 
 # === As it is ===
+
+
+@pytest.mark.parametrize("kind", ["singles", "pairs"])
+def test_token_ids_and_logits_are_those_that_transformers_recorded(tmp_path, kind):
+    write_byte_level_classifier(tmp_path / "model")
+    converted = convert_classifier(
+        tmp_path / "model", tmp_path / "scratch", sequence_length=LENGTH, pairs=kind == "pairs"
+    )
+    found, expected = our_answers(converted.classifier, pairs=kind == "pairs"), RECORDED[kind]
+    assert found["ids"] == expected["ids"]
+    np.testing.assert_allclose(found["logits"], expected["logits"], atol=1e-5)
 
 
 def test_a_folder_becomes_a_served_model(folder, converted, bert_serving, tmp_path):

@@ -1,6 +1,6 @@
 """Records the logits that transformers' ModernBERT gives for tiny random classifiers: `modernbert_reference.json` beside this file.
 
-PYTHONPATH=tests python tests/recorded/record_modernbert_reference.py     (needs torch and transformers)
+PYTHONPATH=tests:. python tests/recorded/record_modernbert_reference.py     (needs torch and transformers beside TensorFlow)
 """
 
 import json
@@ -10,7 +10,8 @@ from pathlib import Path
 
 import torch
 import transformers
-from support.modernbert import VARIANTS, token_rows, write_modernbert
+from support.classifier_answers import transformers_answers
+from support.modernbert import VARIANTS, token_rows, write_byte_level_classifier, write_modernbert
 
 TARGET = Path(__file__).with_name("modernbert_reference.json")
 
@@ -33,13 +34,16 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as scratch:
             write_modernbert(Path(scratch) / "model", **changes)
             logits[name] = logits_of(Path(scratch) / "model", "eager")
+    with tempfile.TemporaryDirectory() as scratch:
+        write_byte_level_classifier(Path(scratch))
+        answers = {kind: transformers_answers(Path(scratch), pairs=kind == "pairs") for kind in ("singles", "pairs")}
     made_with = {
         "python": platform.python_version(),
         "torch": torch.__version__,
         "transformers": transformers.__version__,
     }
     rounded = {name: [[round(value, 7) for value in row] for row in rows] for name, rows in logits.items()}
-    TARGET.write_text(json.dumps({"made_with": made_with, "logits": rounded}, indent=1) + "\n", "utf-8")
+    TARGET.write_text(json.dumps({"made_with": made_with, "logits": rounded, "answers": answers}) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -79,6 +79,25 @@ def write_modernbert(folder: Path, *, labels: Sequence[str] = LABELS, **changes:
     return tensors
 
 
+def write_byte_level_classifier(folder: Path) -> None:
+    """A classifier with a tokenizer of ModernBERT's kind: byte-level BPE of composed text, framed as BERT's, without token types."""
+    from support.byte_level import MASK, TOKENS, rules, template  # brings TensorFlow
+
+    write_modernbert(folder, vocab_size=len(TOKENS))
+    content = rules() | {
+        "normalizer": {"type": "NFC"},
+        "post_processor": template("<s>", "</s>", separators=1, second_type=1),
+    }
+    settings = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": 64,
+        "model_input_names": ["input_ids", "attention_mask"],
+        **{"cls_token": "<s>", "sep_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>", "mask_token": MASK},
+    }
+    (folder / "tokenizer.json").write_text(json.dumps(content), "utf-8")
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings), "utf-8")
+
+
 def token_rows() -> list[list[int]]:
     """Token ids of texts without words, shorter than a window, at its edges, and as long as the encoder takes."""
     random = np.random.default_rng(5)
