@@ -9,12 +9,14 @@ from functools import cached_property
 
 import numpy as np
 import tensorflow as tf
+import tf_keras
 from official.nlp.modeling import layers
 
 from bert_serving import contract
 from bert_serving.classifier import BLOCKS, Classifier, pool
 from bert_serving.contract import Head
 from bert_serving.data.batches import TokenRows, padded_batch
+from bert_serving.encoders.architecture import Architecture
 from bert_serving.encoders.loading import LoadedEncoder
 from bert_serving.encoders.modernbert.architecture import ModernBertArchitecture
 from bert_serving.errors import EncoderError, InputError
@@ -195,7 +197,7 @@ def _encode(encoder: LoadedEncoder, words: tf.Tensor, mask: tf.Tensor, types: tf
         states = layer(_PROJECTION)(states)
     attention_mask = layers.SelfAttentionMask()(states, mask)
     blocks = [name for name in names if name.startswith("transformer/layer_")]
-    if encoder.architecture is not None and encoder.architecture.shared_layers:
+    if isinstance(encoder.architecture, Architecture) and encoder.architecture.shared_layers:
         blocks = ["transformer"] * encoder.architecture.num_hidden_layers
     for name in blocks:
         states = layer(name)([states, attention_mask])
