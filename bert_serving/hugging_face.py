@@ -9,10 +9,10 @@ import numpy as np
 
 from bert_serving.classifier import Classifier, ClassifierOptions, build_classifier
 from bert_serving.contract import Pooling
-from bert_serving.encoders.architecture import assign_weights
+from bert_serving.encoders.architecture import Architecture, assign_weights
 from bert_serving.encoders.conversion.classification_head import DEFAULT_LABEL, FineTunedHead, read_head
 from bert_serving.encoders.conversion.families import FAMILIES
-from bert_serving.encoders.conversion.hugging_face import read_description, rename_weights
+from bert_serving.encoders.conversion.hugging_face import encoder_weights, read_description
 from bert_serving.encoders.license import LicenseAndLanguages, licensing_of_readme
 from bert_serving.encoders.loading import LoadedEncoder, network_from
 from bert_serving.encoders.safetensors_file import read_safetensors
@@ -60,12 +60,12 @@ def convert_classifier(
         EncoderError: a file is missing or damaged, or the model is not a classifier of a supported family.
     """
     config, tokenizer, architecture = read_description(folder)
-    family = FAMILIES[config["model_type"]]
     if (
         pairs
+        and isinstance(architecture, Architecture)
         and tokenizer.pieces.second_type
         and architecture.type_vocab_size > 1
-        and family.has_types
+        and FAMILIES[config["model_type"]].has_types
         and not tokenizer.has_types
     ):
         raise EncoderError(
@@ -74,18 +74,11 @@ def convert_classifier(
         )
     tensors = read_safetensors(folder)
     head = read_head(folder, config, tensors)
-    renamed = rename_weights(
-        tensors,
-        architecture,
-        config["model_type"],
-        first_position=family.first_position(config),
-        pooler_may_lack=family.head_has_pooler,
-    )
-    weights = renamed | {
-        "pooler_transform/kernel:0": head.pooler[0],
-        "pooler_transform/bias:0": head.pooler[1],
-    }
-    architecture = dataclasses.replace(architecture, pooler_activation=head.activation)
+    architecture, weights = encoder_weights(tensors, architecture, config)
+    if head.pooler is not None and head.activation is not None:
+        kernel, bias = head.pooler
+        weights |= {"pooler_transform/kernel:0": kernel, "pooler_transform/bias:0": bias}
+        architecture = dataclasses.replace(architecture, pooler_activation=head.activation)
     tokenizer.pieces.write(scratch / "preprocessing")
     encoder = LoadedEncoder(network_from(architecture, blank=True), architecture)
     assign_weights(encoder.layer, weights)

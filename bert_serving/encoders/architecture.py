@@ -13,6 +13,8 @@ import tf_keras
 from official.nlp.modeling import networks
 
 from bert_serving.encoders.gelu import gelu
+from bert_serving.encoders.modernbert.architecture import MODEL_TYPE, TYPE_KEY, ModernBertArchitecture
+from bert_serving.encoders.modernbert.network import build_modernbert
 from bert_serving.errors import EncoderError
 
 ACTIVATIONS = {
@@ -84,13 +86,49 @@ class Architecture:
             ) from None
 
 
-def build_network(architecture: Architecture, *, blank: bool = False) -> tf_keras.Model:
+AnyArchitecture = Architecture | ModernBertArchitecture
+
+
+def load_architecture(path: Path) -> AnyArchitecture:
+    """Reads encoder.json: a BERT's, or that of the network which its `model_type` names.
+
+    Raises:
+        EncoderError: the file is damaged, or of a later version.
+    """
+    try:
+        description = json.loads(path.read_text("utf-8"))
+        if not isinstance(description, dict) or TYPE_KEY not in description:
+            return Architecture.load(path)
+        if description[TYPE_KEY] == MODEL_TYPE:
+            return ModernBertArchitecture.described(description)
+        raise ValueError(f"{TYPE_KEY} is {description[TYPE_KEY]!r}, expected {MODEL_TYPE!r} or none")
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise EncoderError(
+            f"{path}: cannot read the encoder's description: {error}; convert the encoder again"
+        ) from None
+
+
+def layered_bert(architecture: AnyArchitecture | None) -> Architecture | None:
+    """The architecture of a BERT whose layers have weights of their own; None for any other encoder."""
+    if isinstance(architecture, Architecture) and not architecture.shared_layers:
+        return architecture
+    return None
+
+
+def build_network(architecture: AnyArchitecture, *, blank: bool = False) -> tf_keras.Model:
     """Builds the encoder with random weights, or with zeros (`blank`) where weights are assigned later: drawing takes time.
 
     The network takes a dict of `input_word_ids`, `input_mask`, `input_type_ids` (int32 [B, L]) and returns `pooled_output`
     [B, H], `sequence_output` [B, L, H] and `encoder_outputs`, a list of [B, L, H] for each layer. Its variables carry the
-    names that TF Hub's BERT encoders have.
+    names that TF Hub's BERT encoders have, as far as these have the part.
     """
+    if isinstance(architecture, ModernBertArchitecture):
+        return build_modernbert(
+            architecture,
+            ACTIVATIONS[architecture.activation],
+            POOLER_ACTIVATIONS[architecture.pooler_activation],
+            blank=blank,
+        )
     sizes = {
         "vocab_size": architecture.vocab_size,
         "hidden_size": architecture.hidden_size,
@@ -146,7 +184,7 @@ def neutral_weights(architecture: Architecture, *, types: bool, pooler: bool) ->
     return weights
 
 
-def rebuild_network(architecture: Architecture, weights: Mapping[str, np.ndarray]) -> tf_keras.Model:
+def rebuild_network(architecture: AnyArchitecture, weights: Mapping[str, np.ndarray]) -> tf_keras.Model:
     """Builds the encoder with these weights, by variable name.
 
     Raises:

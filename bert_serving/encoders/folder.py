@@ -20,7 +20,7 @@ from bert_serving.encoders.license import UNKNOWN, LicenseAndLanguages
 if TYPE_CHECKING:
     import tf_keras
 
-    from bert_serving.encoders.architecture import Architecture
+    from bert_serving.encoders.architecture import AnyArchitecture
 
 ENCODER = "encoder"
 PREPROCESSING = "preprocessing"
@@ -51,7 +51,7 @@ class EncoderFolder:
     sha256: str
     licensing: LicenseAndLanguages = UNKNOWN
     commit: str | None = None
-    architecture: "Architecture | None" = None
+    architecture: "AnyArchitecture | None" = None
 
 
 def is_encoder_folder(folder: Path) -> bool:
@@ -59,7 +59,7 @@ def is_encoder_folder(folder: Path) -> bool:
     return (folder / ENCODER).is_dir()
 
 
-def write_encoder_folder(target: Path, architecture: "Architecture", network: "tf_keras.Model") -> None:
+def write_encoder_folder(target: Path, architecture: "AnyArchitecture", network: "tf_keras.Model") -> None:
     """Writes encoder/ and encoder.json; the caller adds preprocessing/."""
     from bert_serving.encoders.tf_hub_format import write_encoder  # noqa: PLC0415  imports TensorFlow
 

@@ -16,14 +16,17 @@ import tf_keras
 from bert_serving import contract
 from bert_serving.encoders.architecture import (
     ACTIVATIONS,
+    AnyArchitecture,
     Architecture,
     assign_weights,
     build_network,
+    load_architecture,
     rebuild_network,
     reproducible_dropout,
     sample_inputs,
 )
 from bert_serving.encoders.folder import DESCRIPTION, EncoderFolder
+from bert_serving.encoders.modernbert.architecture import ModernBertArchitecture
 from bert_serving.encoders.tf_hub_format import read_encoder
 from bert_serving.errors import EncoderError
 
@@ -47,11 +50,13 @@ class LoadedEncoder:
     """
 
     layer: tf_keras.layers.Layer
-    architecture: Architecture | None
+    architecture: AnyArchitecture | None
 
     @property
     def positions(self) -> int | None:
         """Longest sequence that the encoder takes, in tokens; None where there is no limit or it is not known."""
+        if isinstance(self.architecture, ModernBertArchitecture):
+            return self.architecture.max_position_embeddings
         return self._rows(_POSITIONS)
 
     @property
@@ -61,7 +66,7 @@ class LoadedEncoder:
 
     @property
     def types(self) -> int | None:
-        """Number of token types; None where it is not known."""
+        """Number of token types; None where it is not known, or makes no difference."""
         return self._rows(_TYPES)
 
     def _rows(self, table: str) -> int | None:
@@ -109,7 +114,7 @@ def load_encoder(folder: EncoderFolder, *, trainable: bool = True, rebuild: bool
     return LoadedEncoder(network, architecture)
 
 
-def network_from(architecture: Architecture, *, blank: bool = False) -> tf_keras.Model:
+def network_from(architecture: AnyArchitecture, *, blank: bool = False) -> tf_keras.Model:
     """An encoder network, as `build_network` makes it, whose dropout can be seeded."""
     with reproducible_dropout():
         return build_network(architecture, blank=blank)
@@ -147,7 +152,7 @@ def _outside_strategies(function: Callable[[], _Result]) -> _Result:
         return thread.submit(function).result()
 
 
-def _examine(folder: EncoderFolder, *, rebuild: bool) -> tuple[Architecture, dict[str, np.ndarray]] | None:
+def _examine(folder: EncoderFolder, *, rebuild: bool) -> tuple[AnyArchitecture, dict[str, np.ndarray]] | None:
     """Architecture and weights of an encoder that can be rebuilt; None for another text encoder."""
     model = _load(folder.encoder)
     description = folder.encoder.parent / DESCRIPTION
@@ -155,7 +160,7 @@ def _examine(folder: EncoderFolder, *, rebuild: bool) -> tuple[Architecture, dic
         # TF Hub's encoders hold more than weights: whether to lower-case is a boolean variable there.
         variables = getattr(model, "variables", [])
         weights = {variable.name: variable.numpy() for variable in variables if variable.dtype.is_floating}
-        described = Architecture.load(description) if description.is_file() else None
+        described = load_architecture(description) if description.is_file() else None
         if (architecture := _same_architecture(model, weights, described)) is not None:
             return architecture, weights
     _check_interface(model, folder.encoder)
@@ -171,8 +176,8 @@ def _load(path: Path) -> Any:
 
 
 def _same_architecture(
-    model: Any, weights: Mapping[str, np.ndarray], described: Architecture | None
-) -> Architecture | None:
+    model: Any, weights: Mapping[str, np.ndarray], described: AnyArchitecture | None
+) -> AnyArchitecture | None:
     """The architecture whose network gives the outputs of `model`; None when there is none."""
     inferred = described or infer_architecture(weights)
     if inferred is None:

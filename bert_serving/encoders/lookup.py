@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bert_serving.config import EncoderConfig
-from bert_serving.encoders.architecture import Architecture
+from bert_serving.encoders.architecture import load_architecture
 from bert_serving.encoders.catalog.handles import CONVERSION, cache_key, find_handle
 from bert_serving.encoders.conversion.formats import (
     FORMATS,
@@ -102,7 +102,7 @@ def _cache_entry(name: str, folder: Path, licensing: LicenseAndLanguages) -> Enc
     """An intact entry of the cache; encoder.json in it was written by conversion."""
     entry = _encoder_folder(name, folder, licensing, recorded_sha256(folder, f"{ENCODER}/{_VARIABLES}"))
     description = folder / DESCRIPTION
-    return replace(entry, architecture=Architecture.load(description)) if description.is_file() else entry
+    return replace(entry, architecture=load_architecture(description)) if description.is_file() else entry
 
 
 def _encoder_folder(name: str, folder: Path, licensing: LicenseAndLanguages, sha256: str) -> EncoderFolder:

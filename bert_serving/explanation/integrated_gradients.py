@@ -5,6 +5,7 @@ attributions of all words add up to the change of the logit from the baseline to
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 import tensorflow as tf
@@ -15,6 +16,9 @@ from bert_serving import contract
 from bert_serving.classifier import BLOCKS, Classifier, pool
 from bert_serving.contract import Head
 from bert_serving.data.batches import TokenRows, padded_batch
+from bert_serving.encoders.architecture import Architecture
+from bert_serving.encoders.loading import LoadedEncoder
+from bert_serving.encoders.modernbert.architecture import ModernBertArchitecture
 from bert_serving.errors import EncoderError, InputError
 from bert_serving.explanation.attribution import Explanation
 from bert_serving.explanation.words import TokenWords
@@ -28,6 +32,8 @@ REGRESSION_LABEL = "value"
 # The network that starts at the embeddings and the classifier itself differ by rounding only.
 _SAME_LOGITS = 1e-3
 _BATCH_TOKENS = 2048
+# Where embeddings are narrower than the layers.
+_PROJECTION = "embedding_projection"
 
 
 def explain(
@@ -157,6 +163,13 @@ class _Path:
             mean += np.tensordot(weights[i : i + at_once] / 2, gradients, axes=1)
         return np.asarray((mean * self._difference.numpy()[0]).sum(axis=-1))
 
+    @cached_property
+    def _after_embeddings(self) -> tf_keras.Model:
+        """A ModernBERT's layers after its word embeddings, from these [B, tokens, H] and the mask [B, tokens]."""
+        network = self._classifier.encoder.layer
+        inputs = [network.get_layer("word_embeddings").output, network.input[contract.MASK]]
+        return tf_keras.Model(inputs, network.output, name="after_embeddings")
+
     def _points(self, shares: Sequence[float] | np.ndarray) -> tf.Tensor:
         """Embeddings at `shares` of the way, float32 [len(shares), tokens, H]."""
         return self._start + tf.constant(shares, tf.float32, [len(shares), 1, 1]) * self._difference
@@ -165,21 +178,29 @@ class _Path:
         """The explained logit [B] of word embeddings [B, tokens, H]."""
         rows = tf.shape(words)[0]
         mask, types = tf.repeat(self._mask, rows, axis=0), tf.repeat(self._types, rows, axis=0)
-        outputs = _encode(self._classifier.encoder.layer, words, mask, types)
+        if isinstance(self._classifier.encoder.architecture, ModernBertArchitecture):
+            outputs = dict(self._after_embeddings([words, mask]))
+        else:
+            outputs = _encode(self._classifier.encoder, words, mask, types)
         outputs[contract.SEQUENCE_OUTPUT] = _through_blocks(self._classifier, outputs[contract.SEQUENCE_OUTPUT], mask)
         pooled = pool(self._classifier.options.pooling, outputs, mask)
         return self.chosen(self._classifier.token_model.get_layer("head")(pooled))
 
 
-def _encode(network: tf_keras.Model, words: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> dict[str, tf.Tensor]:
-    """The encoder's outputs of word embeddings: the layers of `official.nlp.modeling.networks.BertEncoder` in order."""
-    layer = network.get_layer
+def _encode(encoder: LoadedEncoder, words: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> dict[str, tf.Tensor]:
+    """The encoder's outputs of word embeddings: the layers of `BertEncoder` or `AlbertEncoder` in order."""
+    layer, names = encoder.layer.get_layer, [each.name for each in encoder.layer.layers]
     states = layer("embeddings/layer_norm")(
         words + layer("position_embedding")(words) + layer("type_embeddings")(types)
     )
+    if _PROJECTION in names:
+        states = layer(_PROJECTION)(states)
     attention_mask = layers.SelfAttentionMask()(states, mask)
-    for block in [block for block in network.layers if block.name.startswith("transformer/layer_")]:
-        states = block([states, attention_mask])
+    blocks = [name for name in names if name.startswith("transformer/layer_")]
+    if isinstance(encoder.architecture, Architecture) and encoder.architecture.shared_layers:
+        blocks = ["transformer"] * encoder.architecture.num_hidden_layers
+    for name in blocks:
+        states = layer(name)([states, attention_mask])
     return {
         contract.SEQUENCE_OUTPUT: states,
         contract.POOLED_OUTPUT: layer("pooler_transform")(states[:, 0]),

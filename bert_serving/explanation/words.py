@@ -12,8 +12,8 @@ from bert_serving.classifier import Classifier
 from bert_serving.errors import InputError
 from bert_serving.explanation.attribution import Word
 from bert_serving.text.packing import combine_segments
-from bert_serving.text.preprocessing import VOCABULARY_FILE, normalize
-from bert_serving.text.vocabulary import read_vocabulary
+from bert_serving.text.preprocessing import Preprocessing, normalize
+from bert_serving.text.shown_pieces import has_sentencepieces, read_shown_pieces
 
 _FRAMING = -1
 
@@ -32,15 +32,7 @@ class TokenWords:
         self._words: list[Word] = []
         word_numbers = []
         for segment, text in enumerate(texts):
-            pieces = preprocessing.segment(tf.constant([text]))[0]
-            counts = pieces.row_lengths().numpy()
-            words = _split_words(text)
-            if len(words) != len(counts):
-                # For example a word of accents alone, which an uncased tokenizer removes.
-                vocabulary = read_vocabulary(preprocessing.folder / "assets" / VOCABULARY_FILE)
-                words = [
-                    ("".join(vocabulary[piece] for piece in word).replace("##", ""), True) for word in pieces.numpy()
-                ]
+            words, counts = _words_of(text, preprocessing)
             flat = np.repeat(np.arange(len(counts)) + len(self._words), counts).astype(np.int32)
             word_numbers.append(tf.RaggedTensor.from_row_lengths(flat, [len(flat)]))
             self._words += [Word(word, None, after_space, segment) for word, after_space in words]
@@ -63,6 +55,23 @@ class TokenWords:
             replace(word, attribution=float(sums[number])) if number in kept else word
             for number, word in enumerate(self._words)
         )
+
+
+def _words_of(text: str, preprocessing: Preprocessing) -> tuple[list[tuple[str, bool]], Sequence[int]]:
+    """The words of a text, whether white space precedes each, and the number of tokens of each."""
+    pieces = preprocessing.segment(tf.constant([text]))[0]
+    if not has_sentencepieces(preprocessing.folder):
+        words, counts = _split_words(text), pieces.row_lengths().numpy().tolist()
+        if len(words) == len(counts):
+            return words, counts
+        # For example a word of accents alone, which an uncased tokenizer removes.
+    vocabulary = read_shown_pieces(preprocessing.folder)
+    if isinstance(pieces, tf.RaggedTensor):
+        # Byte-level BPE has empty words.
+        grouped = [word for word in pieces.to_list() if word or vocabulary.is_word_piece]
+    else:
+        grouped = vocabulary.words(pieces.numpy().tolist())
+    return [vocabulary.word(word) for word in grouped], [len(word) for word in grouped]
 
 
 def _split_words(text: str) -> list[tuple[str, bool]]:

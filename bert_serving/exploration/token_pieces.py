@@ -7,26 +7,24 @@ import itertools
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bert_serving import contract
 from bert_serving.exploration.corpus import Corpus
-from bert_serving.text.vocabulary import read_vocabulary
 from bert_serving.text.words import SEPARATOR
 
 if TYPE_CHECKING:
     from bert_serving.text.preprocessing import Preprocessing
+    from bert_serving.text.shown_pieces import ShownPieces
 
-UNKNOWN = "[UNK]"
 LISTED_WORDS = 150
 EXAMPLE_WORDS = 60
 """most words of an example"""
 EXAMPLES, MISFITS = 8, 2
 """rows shown: one for each label, and two of each kind that the vocabulary fits worst"""
 _WORDS_AT_ONCE = 4096
+_NO_LIMIT = 2**31 - 1
 _OTHER_LETTERS = "other letters"
 _SCRIPTS = {"CJK": "Han (Chinese characters)", "CANADIAN": "Canadian syllabics", "MODIFIER": _OTHER_LETTERS}
 
@@ -108,17 +106,6 @@ class TokenPieces:
         return pieces / max(words, 1)
 
 
-def read_pieces(preprocessing: "Preprocessing") -> list[str]:
-    """The vocabulary that a preprocessing SavedModel carries.
-
-    Raises:
-        EncoderError: it carries none, or a damaged one.
-    """
-    from bert_serving.text.preprocessing import VOCABULARY_FILE
-
-    return read_vocabulary(Path(preprocessing.folder) / contract.ASSETS_FOLDER / VOCABULARY_FILE)
-
-
 def split_into_pieces(corpus: Corpus, preprocessing: "Preprocessing", groups: Sequence[np.ndarray]) -> TokenPieces:
     """Tokenizes every distinct word once, with the encoder's tokenizer, and sums over the rows.
 
@@ -130,12 +117,16 @@ def split_into_pieces(corpus: Corpus, preprocessing: "Preprocessing", groups: Se
     Raises:
         EncoderError: the preprocessing carries no vocabulary.
     """
-    vocabulary = read_pieces(preprocessing)
-    ids, offsets = _tokenize(corpus.words.words, preprocessing)
+    from bert_serving.text.shown_pieces import read_shown_pieces
+
+    vocabulary = read_shown_pieces(preprocessing.folder)
+    # Inside a text most words come after a space, which is a part of the first piece with byte-level BPE.
+    spaced = (
+        corpus.words.words if vocabulary.is_word_piece else [f" {word}" * bool(word) for word in corpus.words.words]
+    )
+    ids, offsets = _tokenize(spaced, preprocessing)
     words = _Words(corpus, vocabulary, ids, offsets)
-    pairs = any(table.pairs is not None for table in corpus.tables.values())
-    lengths = corpus.words.sums(words.pieces) + preprocessing.special.frame_tokens(2 if pairs else 1)
-    unknown = corpus.words.sums(words.unknown)
+    lengths, unknown = _rows(corpus, words, preprocessing)
     counts = corpus.words.counts()
     lexical = words.is_lexical
     return TokenPieces(
@@ -149,24 +140,43 @@ def split_into_pieces(corpus: Corpus, preprocessing: "Preprocessing", groups: Se
     )
 
 
+def _rows(corpus: Corpus, words: "_Words", preprocessing: "Preprocessing") -> tuple[np.ndarray, np.ndarray]:
+    """Tokens of each row, with those around a text, and [UNK] tokens of each row; int64 [rows]."""
+    pairs = any(table.pairs is not None for table in corpus.tables.values())
+    if words.vocabulary.is_word_piece:
+        frame = preprocessing.special.frame_tokens(2 if pairs else 1)
+        return corpus.words.sums(words.pieces) + frame, corpus.words.sums(words.unknown)
+    # Other tokenizers do not split at all the places where the corpus does, so that pieces of words do not add up.
+    texts = [text for table in corpus.tables.values() for text in table.texts]
+    others = [text for table in corpus.tables.values() for text in table.pairs or ()] if pairs else None
+    ids, _, offsets, lengths = preprocessing.token_rows(texts, others, _NO_LIMIT)
+    return lengths, _between(ids == words.vocabulary.unknown, offsets)
+
+
+def _between(marks: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """How many marks stand between one offset and the next, int64."""
+    totals = np.concatenate([[0], np.cumsum(marks)])
+    counts: np.ndarray = totals[offsets[1:]] - totals[offsets[:-1]]
+    return counts
+
+
 class _Words:
     """The distinct words of a corpus with their pieces."""
 
-    def __init__(self, corpus: Corpus, vocabulary: Sequence[str], ids: np.ndarray, offsets: np.ndarray):
+    def __init__(self, corpus: Corpus, vocabulary: "ShownPieces", ids: np.ndarray, offsets: np.ndarray):
         self.corpus = corpus
         self.names = corpus.words.words
-        self._vocabulary = vocabulary
+        self.vocabulary = vocabulary
         self._ids = ids
         self._offsets = offsets
         self.pieces = np.diff(offsets)
-        totals = np.concatenate([[0], np.cumsum(ids == vocabulary.index(UNKNOWN))])
-        self.unknown = totals[offsets[1:]] - totals[offsets[:-1]]
+        self.unknown = _between(ids == vocabulary.unknown, offsets)
         self.scripts = [_script(word) for word in self.names]
         self.is_lexical = np.asarray([script not in (None, _SYMBOLS) for script in self.scripts], bool)
 
     def of(self, number: int) -> tuple[str, ...]:
         """The pieces of a word."""
-        return tuple(self._vocabulary[piece] for piece in self._ids[self._offsets[number] : self._offsets[number + 1]])
+        return self.vocabulary.of_word(self._ids[self._offsets[number] : self._offsets[number + 1]].tolist())
 
     def listed(self, numbers: np.ndarray, counts: np.ndarray) -> list[SplitWord]:
         """The most frequent of these words."""

@@ -117,9 +117,9 @@ def start(
                 f"take {_CAN_BE_PRETRAINED}"
             )
         loaded = load_encoder(folder)
-        if loaded.architecture is None:
+        if not isinstance(loaded.architecture, Architecture):
             raise EncoderError(
-                f"{folder.name}: its network is not known, so it cannot be pretrained; take {_CAN_BE_PRETRAINED}"
+                f"{folder.name}: its network is not known to be a BERT, so it cannot be pretrained; take {_CAN_BE_PRETRAINED}"
             )
         architecture, network = loaded.architecture, loaded.layer
         read_vocabulary(vocabulary, rows=architecture.vocab_size)

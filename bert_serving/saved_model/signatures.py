@@ -10,6 +10,7 @@ import tensorflow as tf
 from bert_serving import contract
 from bert_serving.classifier import Classifier, label_of
 from bert_serving.contract import Graph
+from bert_serving.encoders.architecture import layered_bert
 from bert_serving.saved_model.graphs.dense import Arithmetic, FloatArithmetic
 from bert_serving.saved_model.graphs.input_checks import TokenLimits, checked_rows, checked_tokens, checked_values
 from bert_serving.saved_model.graphs.ragged import end_to_end, ragged_encoder
@@ -30,9 +31,8 @@ class ServingGraph:
 
 def supported_graph(classifier: Classifier, graph: Graph) -> Graph:
     """`graph`, or the trimmed one instead of the ragged one for a classifier that it does not support."""
-    architecture = classifier.encoder.architecture
     # The ragged graph holds each layer's weights as constants: an ALBERT's shared weights once for each of its layers.
-    is_bert = architecture is not None and not architecture.shared_layers
+    is_bert = layered_bert(classifier.encoder.architecture) is not None
     is_plain = not classifier.options.blocks
     return graph if graph is not Graph.RAGGED or (is_bert and is_plain) else Graph.TRIMMED
 

@@ -13,8 +13,8 @@ import tensorflow as tf
 import tensorflow_text
 from sentencepiece import sentencepiece_model_pb2
 
-MODEL_NAME = "byte_level"
-"""name of the normalization rules in such a SentencePiece model, which tells it from others"""
+# Name of the normalization rules in such a SentencePiece model, which tells it from others.
+_MODEL_NAME = "byte_level"
 
 # The letters that GPT-2's files have for the bytes: printable ones stand for themselves, others for U+0100 and above.
 _PRINTABLE = (*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100))
@@ -138,6 +138,11 @@ def byte_level_model(
     return content
 
 
+def is_byte_level(model: sentencepiece_model_pb2.ModelProto) -> bool:
+    """Whether a SentencePiece model is one of `byte_level_model`."""
+    return bool(model.normalizer_spec.name == _MODEL_NAME)
+
+
 def token_bytes(piece: str) -> bytes:
     """The bytes that a piece of such a model stands for; a special token as it is written."""
     return piece.encode("utf-8") if max(piece, default="") > "\xff" else piece.encode("latin-1")
@@ -155,7 +160,7 @@ def _set_rules(model: sentencepiece_model_pb2.ModelProto, unknown: int) -> None:
     # Those tokens are put around texts by `packing`, not by SentencePiece.
     for role in ("bos", "eos", "pad"):
         setattr(model.trainer_spec, f"{role}_id", -1)
-    model.normalizer_spec.name = MODEL_NAME
+    model.normalizer_spec.name = _MODEL_NAME
     model.normalizer_spec.add_dummy_prefix = False
     model.normalizer_spec.remove_extra_whitespaces = False
     model.normalizer_spec.escape_whitespaces = False

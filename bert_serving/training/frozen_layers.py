@@ -17,6 +17,7 @@ import tensorflow as tf
 from bert_serving import contract
 from bert_serving.classifier import Classifier
 from bert_serving.data.batches import TokenRows, padded_batch, sorted_batches
+from bert_serving.encoders.architecture import layered_bert
 from bert_serving.encoders.loading import LoadedEncoder
 from bert_serving.errors import EncoderError
 from bert_serving.observer import Observer
@@ -39,8 +40,8 @@ def freeze(encoder: LoadedEncoder, layers: int) -> None:
     Raises:
         EncoderError: the encoder's layers are not known or share their weights, or there are fewer of them.
     """
-    architecture = encoder.architecture
-    if architecture is None or architecture.shared_layers:
+    architecture = layered_bert(encoder.architecture)
+    if architecture is None:
         raise EncoderError(
             f"encoder.frozen_layers is {layers}, and needs a BERT, DistilBERT or ELECTRA, layer by layer; leave it out"
         )

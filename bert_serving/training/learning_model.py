@@ -19,6 +19,7 @@ from bert_serving.classifier import BLOCKS, Classifier, pool
 from bert_serving.config import TrainingConfig
 from bert_serving.contract import Pooling
 from bert_serving.data.batches import LAYER_OUTPUT, TokenRows
+from bert_serving.encoders.architecture import layered_bert
 from bert_serving.encoders.gelu import short_gelu_gradient
 from bert_serving.training.occurring_words import OccurringWords, find_occurring_words
 from bert_serving.training.unfreezing import unfreeze
@@ -124,9 +125,9 @@ def learning_classifier(
     Returns:
         `classifier` itself where nothing can be left out.
     """
-    architecture, options = classifier.encoder.architecture, classifier.options
+    architecture, options = layered_bert(classifier.encoder.architecture), classifier.options
     sees_first = first_token and options.pooling in (Pooling.POOLER, Pooling.CLS) and not options.blocks
-    if architecture is None or architecture.shared_layers or not (sees_first or frozen_layers or words):
+    if architecture is None or not (sees_first or frozen_layers or words):
         return classifier
     network, last = classifier.encoder.layer, architecture.num_hidden_layers - 1
     inputs = _inputs(architecture.hidden_size if frozen_layers else None)

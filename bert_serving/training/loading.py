@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bert_serving.classifier import Classifier, ClassifierOptions, build_classifier
 from bert_serving.config import RunConfig
-from bert_serving.encoders.architecture import Architecture, assign_weights
+from bert_serving.encoders.architecture import assign_weights, load_architecture
 from bert_serving.encoders.loading import LoadedEncoder, load_encoder, network_from
 from bert_serving.encoders.lookup import find_encoder_folder
 from bert_serving.encoders.safetensors_file import read_safetensors
@@ -43,7 +43,7 @@ def load_classifier(run: RunFolder, *, preprocessing: Preprocessing | None = Non
 
 def _encoder_of(run: RunFolder, config: RunConfig) -> LoadedEncoder:
     if run.description.is_file():
-        architecture = Architecture.load(run.description)
+        architecture = load_architecture(run.description)
         return LoadedEncoder(network_from(architecture, blank=True), architecture)
     folder = find_encoder_folder(config.encoder)
     if folder.sha256 != run.facts()["encoder"]["sha256"]:

@@ -17,6 +17,7 @@ from official.nlp.modeling.layers import OnDeviceEmbedding
 
 from bert_serving.config import TrainingConfig
 from bert_serving.data.batches import TokenRows
+from bert_serving.encoders.architecture import layered_bert
 from bert_serving.encoders.loading import LoadedEncoder
 
 WORD_EMBEDDINGS = "word_embeddings"
@@ -69,8 +70,7 @@ def find_occurring_words(
         config: of the training.
         frozen_layers: above none, the embeddings are frozen, too.
     """
-    architecture = encoder.architecture
-    if architecture is None or architecture.shared_layers or frozen_layers or not encoder.layer.trainable:
+    if layered_bert(encoder.architecture) is None or frozen_layers or not encoder.layer.trainable:
         return None
     # An adversarial step moves along the gradient of the encoder's own table; other strategies keep copies of it.
     if config.adversarial_epsilon or config.strategy != "one_device":

@@ -6,11 +6,13 @@ After Howard and Ruder 2018, "Universal Language Model Fine-tuning for Text Clas
 
 import re
 
+from bert_serving.encoders.architecture import Architecture
 from bert_serving.encoders.loading import LoadedEncoder
 from bert_serving.errors import TrainingError
 
 _LAYER = re.compile(r"transformer/layer_(\d+)$")
-_POOLER = "pooler_transform"
+# What is next to the head; a ModernBERT has normalizations there.
+_TOP = ("pooler_transform", "pooler_layer_norm", "final_layer_norm")
 
 
 def unfreeze(encoder: LoadedEncoder, epoch: int, layers_per_epoch: int) -> int:
@@ -28,15 +30,15 @@ def unfreeze(encoder: LoadedEncoder, epoch: int, layers_per_epoch: int) -> int:
         TrainingError: the encoder's layers are not known, or share their weights.
     """
     architecture = encoder.architecture
-    if architecture is None or architecture.shared_layers:
+    if architecture is None or (isinstance(architecture, Architecture) and architecture.shared_layers):
         raise TrainingError(
-            "training.gradual_unfreezing needs a BERT, DistilBERT or ELECTRA, layer by layer; leave it out"
+            "training.gradual_unfreezing needs an encoder whose layers are known and have weights of their own; leave it out"
         )
     layers = architecture.num_hidden_layers
     joined = (epoch - 1) * layers_per_epoch
     for part in encoder.layer.layers:
         if match := _LAYER.search(part.name):
             part.trainable = int(match[1]) >= layers - joined
-        elif part.name != _POOLER:
+        elif part.name not in _TOP:
             part.trainable = joined > layers
     return min(joined, layers)

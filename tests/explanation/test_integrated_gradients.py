@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from official.nlp.modeling import networks
 from support.cases import slow_but
+from support.hugging_face_folders import write_fine_tuned
 from support.other_encoders import write_bag_of_words
 
 from bert_serving import contract
@@ -23,6 +24,7 @@ from bert_serving.explanation import integrated_gradients as attribution
 from bert_serving.explanation.attribution import TOLERANCE
 from bert_serving.explanation.integrated_gradients import MOST_STEPS, explain
 from bert_serving.explanation.words import _split_words
+from bert_serving.hugging_face import convert_classifier
 from bert_serving.text.preprocessing import Preprocessing, load_preprocessing
 
 TEXTS = ["good film", "The BIKE is not very goodly", "wheel bad?! bad, the unseen-words bad", "very " * 40]
@@ -245,6 +247,23 @@ def test_the_words_of_real_texts_are_those_of_the_tokenizer(shared_data, parts):
         assert [len(each) for each in words] == counts.tolist(), path.parent.name
         joined = ["".join(" " * after_space + word for word, after_space in each) for each in words]
         assert [text.split() for text in joined] == [text.split() for text in texts]
+
+
+@pytest.mark.parametrize(
+    ("model_type", "text", "expected"),
+    [
+        ("roberta", "caf\u00e9's  the \u6211", [("caf\u00e9", 0), ("'s", 0), ("\u2423", 1), ("the", 1), ("\u6211", 1)]),
+        ("albert", "good verygood film", [("good", 1), ("verygood", 1), ("film", 1)]),
+        ("xlm-roberta", "good verygood film", [("good", 1), ("verygood", 1), ("film", 1)]),
+    ],
+)
+def test_words_of_other_tokenizers_are_shown_as_text(tmp_path, model_type, text, expected):
+    write_fine_tuned(tmp_path / "it", model_type)
+    classifier = convert_classifier(tmp_path / "it", tmp_path / "out", sequence_length=24, pairs=False).classifier
+    found = explain(classifier, text)
+    assert [(word.text, word.after_space) for word in found.words] == expected
+    total = sum(word.attribution for word in found.words)
+    assert total == pytest.approx(found.logit - found.baseline_logit, rel=TOLERANCE, abs=1e-3)
 
 
 # === Mistakes ===

@@ -2,11 +2,12 @@ import itertools
 
 import numpy as np
 import pytest
+from support.byte_level import byte_level_preprocessing
 
 from bert_serving.data.table import LabeledTable
 from bert_serving.errors import EncoderError
 from bert_serving.exploration.corpus import number_rows
-from bert_serving.exploration.token_pieces import read_pieces, split_into_pieces
+from bert_serving.exploration.token_pieces import split_into_pieces
 from bert_serving.text.preprocessing import Preprocessing, load_preprocessing
 
 TEXTS = [
@@ -111,10 +112,28 @@ class TestExamples:
         assert found.examples[0].pieces == ("good", "[SEP]", "film")
 
 
+@pytest.fixture(scope="module")
+def byte_level(tmp_path_factory) -> Preprocessing:
+    return byte_level_preprocessing(tmp_path_factory.mktemp("byte_level") / "preprocessing")
+
+
+@pytest.mark.parametrize("pairs", [None, TEXTS[::-1]])
+def test_lengths_are_those_of_byte_level_bpe(byte_level, pairs):
+    _, _, _, uncut = byte_level.token_rows(TEXTS, pairs, 16)
+    found = split(byte_level, TEXTS, pairs)
+    assert found.lengths.tolist() == uncut.tolist()
+    assert not found.unknown.any()
+
+
+def test_words_of_byte_level_bpe_come_as_inside_a_text(byte_level):
+    found = {word.word: word.pieces for word in split(byte_level, ["the good goodly \u6211"]).most_split}
+    assert found == {"goodly": ("good", "##l", "##y"), "\u6211": ("\\xe6", "##\\x88", "##\\x91")}
+
+
 def test_an_encoder_without_a_vocabulary_is_refused(preprocessing, tmp_path):
     without = Preprocessing(preprocessing.model, preprocessing.special, tmp_path)
     with pytest.raises(EncoderError, match=r"vocab\.txt is missing"):
-        read_pieces(without)
+        split(without, TEXTS)
 
 
 def test_empty_texts_are_no_fault(preprocessing):

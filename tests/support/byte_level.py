@@ -3,9 +3,13 @@
 import json
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from bert_serving.text.byte_level_bpe import BYTES, WordRules
+from bert_serving.text.byte_level_bpe import BYTES, WordRules, byte_level_model
+from bert_serving.text.preprocessing import Preprocessing, load_preprocessing, write_sentencepiece_preprocessing
+from bert_serving.text.sentencepieces import SentencePiece
+from bert_serving.text.vocabulary import SECOND_TYPE, SEPARATORS
 from support.tokenizer_folders import added
 
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
@@ -179,3 +183,14 @@ def tokenizer_of(word_rules: WordRules) -> Any:
 def counted(ids: Sequence[int]) -> dict[str, int]:
     """How often each id occurs, in the order of the first occurrences."""
     return {str(number): count for number, count in Counter(ids).items()}
+
+
+def byte_level_preprocessing(folder: Path) -> Preprocessing:
+    """Writes a preprocessing SavedModel with the small vocabulary, and loads it."""
+    special = dict.fromkeys((*SPECIAL, MASK))
+    roles = {"start_of_sequence_id": "<s>", "end_of_segment_id": "</s>", "padding_id": "<pad>", "mask_id": MASK}
+    ids = {key: TOKENS.index(token) for key, token in roles.items()}
+    ids |= {"vocab_size": len(TOKENS), SEPARATORS: 2, SECOND_TYPE: 0}
+    model = SentencePiece(byte_level_model(TOKENS, MERGES, special, "<unk>"), ids)
+    write_sentencepiece_preprocessing(model, folder, rules=WordRules())
+    return load_preprocessing(folder)

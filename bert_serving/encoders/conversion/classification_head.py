@@ -10,6 +10,7 @@ import numpy as np
 from bert_serving.contract import Head, label_fault
 from bert_serving.encoders.conversion.families import FAMILIES
 from bert_serving.encoders.conversion.other_models import class_names, other_task
+from bert_serving.encoders.modernbert.architecture import MODEL_TYPE
 from bert_serving.errors import EncoderError
 
 DEFAULT_LABEL = "LABEL_"
@@ -32,16 +33,16 @@ class FineTunedHead:
     Attributes:
         head: what it predicts.
         labels: in the order of its outputs; empty for regression.
-        pooler: kernel [H, H] and bias [H] of the dense layer on [CLS].
-        activation: of that layer, a name in `POOLER_ACTIVATIONS`.
+        pooler: kernel [H, H] and bias [H] of the dense layer on [CLS]; None where `encoder_weights` has all of it.
+        activation: of that layer, a name in `POOLER_ACTIVATIONS`; None without `pooler`.
         output: kernel [H, outputs] and bias [outputs] of the layer that gives the logits.
         dropout: rate before it.
     """
 
     head: Head
     labels: tuple[str, ...]
-    pooler: tuple[np.ndarray, np.ndarray]
-    activation: str
+    pooler: tuple[np.ndarray, np.ndarray] | None
+    activation: str | None
     output: tuple[np.ndarray, np.ndarray]
     dropout: float
 
@@ -56,7 +57,7 @@ def read_head(folder: Path, config: Mapping[str, Any], tensors: Mapping[str, np.
 
     Args:
         folder: for messages.
-        config: its config.json; `model_type` is one of `FAMILIES`.
+        config: its config.json; `model_type` is one that can be converted.
         tensors: its weights.
 
     Raises:
@@ -70,15 +71,20 @@ def read_head(folder: Path, config: Mapping[str, Any], tensors: Mapping[str, np.
             f"{folder}: not a fine-tuned classifier: its architectures are {architectures}{does}, expected one that ends with {_SUFFIX}; "
             "to train a classifier on this encoder, name it in encoder.path of a run file"
         )
-    family = FAMILIES[config["model_type"]]
-    names = family.classifier
-    output = _dense(folder, tensors, (names.output,))
-    # The pooler belongs to the encoder in some families, to the head in others.
-    pooler = _dense(folder, tensors, (names.pooler, f"{family.prefix}{names.pooler}"))
+    pooler, activation, default_rate = None, None, 0.1
+    if config["model_type"] == MODEL_TYPE:
+        default_rate = 0.0
+        output = _dense(folder, tensors, ("classifier",))
+    else:
+        family = FAMILIES[config["model_type"]]
+        names, activation = family.classifier, family.classifier.activation
+        output = _dense(folder, tensors, (names.output,))
+        # The pooler belongs to the encoder in some families, to the head in others.
+        pooler = _dense(folder, tensors, (names.pooler, f"{family.prefix}{names.pooler}"))
     labels = _labels(folder, config, outputs=len(output[1]))
     head = _head(folder, config, outputs=len(output[1]))
-    rate = next((config[key] for key in _DROPOUTS if config.get(key) is not None), 0.1)
-    return FineTunedHead(head, () if head is Head.REGRESSION else labels, pooler, names.activation, output, float(rate))
+    rate = next((config[key] for key in _DROPOUTS if config.get(key) is not None), default_rate)
+    return FineTunedHead(head, () if head is Head.REGRESSION else labels, pooler, activation, output, float(rate))
 
 
 def _dense(folder: Path, tensors: Mapping[str, np.ndarray], names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:

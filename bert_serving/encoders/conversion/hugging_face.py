@@ -1,4 +1,4 @@
-"""Converts the encoder of a Hugging Face folder whose arithmetic is BERT's."""
+"""Converts the encoder of a Hugging Face folder: one of the BERT family, or a ModernBERT."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -7,13 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from bert_serving.encoders.architecture import Architecture, listed_problems, neutral_weights, rebuild_network
+from bert_serving.encoders.architecture import (
+    AnyArchitecture,
+    Architecture,
+    listed_problems,
+    neutral_weights,
+    rebuild_network,
+)
 from bert_serving.encoders.conversion.classification_head import is_fine_tuned
 from bert_serving.encoders.conversion.families import FAMILIES, POSITIONS
 from bert_serving.encoders.conversion.layout import check_layout
+from bert_serving.encoders.conversion.modernbert import read_modernbert_architecture, rename_modernbert_weights
 from bert_serving.encoders.conversion.tokenizer import Tokenizer, read_tokenizer
 from bert_serving.encoders.conversion.tokenizer_files import read_json
 from bert_serving.encoders.folder import PREPROCESSING, write_encoder_folder
+from bert_serving.encoders.modernbert.architecture import MODEL_TYPE, ModernBertArchitecture
 from bert_serving.encoders.safetensors_file import WEIGHTS_FILE, read_safetensors
 from bert_serving.errors import EncoderError
 from bert_serving.text.vocabulary import check_rows
@@ -35,7 +43,8 @@ def convert_hugging_face(source: Path, target: Path) -> None:
     """Writes the encoder folder for a Hugging Face folder.
 
     Parts that a DistilBERT or an ELECTRA lacks are filled in (`neutral_weights`). A BERT or ALBERT that was saved without its
-    pooler, as a masked language model is, gets the same neutral pooler.
+    pooler, as a masked language model is, gets the same neutral pooler. A ModernBERT's pooler is the dense layer before the output
+    of its masked language model or classifier, if it has one.
 
     Args:
         source: holds config.json, model.safetensors, the vocabulary (vocab.txt, spiece.model or tokenizer.json) and perhaps
@@ -46,19 +55,35 @@ def convert_hugging_face(source: Path, target: Path) -> None:
         EncoderError: a file is missing or damaged, the model is of another family, a tensor is missing or unknown.
     """
     config, tokenizer, architecture = read_description(source)
-    weights = rename_weights(
-        read_safetensors(source),
-        architecture,
-        config["model_type"],
-        first_position=FAMILIES[config["model_type"]].first_position(config),
-        # A classifier's pooler was trained with its head, so it must not be replaced.
-        pooler_may_lack=not is_fine_tuned(config) or FAMILIES[config["model_type"]].head_has_pooler,
-    )
+    architecture, weights = encoder_weights(read_safetensors(source), architecture, config)
     write_encoder_folder(target, architecture, rebuild_network(architecture, weights))
     tokenizer.pieces.write(target / PREPROCESSING)
 
 
-def read_description(source: Path) -> tuple[dict[str, Any], Tokenizer, Architecture]:
+def encoder_weights(
+    tensors: Mapping[str, np.ndarray], architecture: AnyArchitecture, config: Mapping[str, Any]
+) -> tuple[AnyArchitecture, dict[str, np.ndarray]]:
+    """The weights of an encoder by the names of our variables, and its architecture with what the tensors alone tell.
+
+    Raises:
+        EncoderError: a tensor is missing or unknown, or contradicts the configuration.
+    """
+    # A classifier's pooler was trained with its head, so it must not be replaced.
+    may_lack = not is_fine_tuned(config)
+    if isinstance(architecture, ModernBertArchitecture):
+        return rename_modernbert_weights(tensors, architecture, pooler_may_lack=may_lack)
+    model_type = config["model_type"]
+    family = FAMILIES[model_type]
+    return architecture, rename_weights(
+        tensors,
+        architecture,
+        model_type,
+        first_position=family.first_position(config),
+        pooler_may_lack=may_lack or family.head_has_pooler,
+    )
+
+
+def read_description(source: Path) -> tuple[dict[str, Any], Tokenizer, AnyArchitecture]:
     """Reads config.json, the tokenizer, and the architecture that both describe.
 
     Raises:
@@ -67,9 +92,14 @@ def read_description(source: Path) -> tuple[dict[str, Any], Tokenizer, Architect
     check_layout(source)
     config = read_json(source / "config.json")
     # The architecture first: a family that cannot be converted may have any tokenizer.
-    read_architecture(config)
-    tokenizer = read_tokenizer(source, config)
-    architecture = read_architecture(config, lower_case=tokenizer.pieces.lower_case)
+    architecture: AnyArchitecture
+    if config.get("model_type") == MODEL_TYPE:
+        architecture = read_modernbert_architecture(config)
+        tokenizer = read_tokenizer(source, config)
+    else:
+        read_architecture(config)
+        tokenizer = read_tokenizer(source, config)
+        architecture = read_architecture(config, lower_case=tokenizer.pieces.lower_case)
     check_rows(tokenizer.pieces.size, architecture.vocab_size, str(source))
     return config, tokenizer, architecture
 
@@ -82,7 +112,9 @@ def read_architecture(config: Mapping[str, Any], *, lower_case: bool = True) -> 
     """
     model_type = config.get("model_type")
     if model_type not in FAMILIES:
-        raise EncoderError(f"config.json: model_type is {model_type!r}, only {', '.join(FAMILIES)} can be converted")
+        raise EncoderError(
+            f"config.json: model_type is {model_type!r}, only {', '.join((*FAMILIES, MODEL_TYPE))} can be converted"
+        )
     family, keys = FAMILIES[model_type], FAMILIES[model_type].size_keys()
     if config.get("position_embedding_type", "absolute") != "absolute":
         raise EncoderError(

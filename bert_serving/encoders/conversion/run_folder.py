@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from bert_serving import contract
-from bert_serving.encoders.architecture import Architecture, rebuild_network
+from bert_serving.encoders.architecture import load_architecture, rebuild_network
 from bert_serving.encoders.folder import DESCRIPTION, PREPROCESSING, write_encoder_folder
 from bert_serving.encoders.safetensors_file import WEIGHTS_FILE, read_safetensors
 from bert_serving.errors import EncoderError
@@ -39,7 +39,7 @@ def convert_run(run: Path, target: Path) -> None:
             f"{run}: its encoder was used as TF Hub's layer ({DESCRIPTION} is missing); only encoders of the BERT family can be "
             "taken out of a run"
         )
-    architecture = Architecture.load(run / DESCRIPTION)
+    architecture = load_architecture(run / DESCRIPTION)
     weights = read_safetensors(run / WEIGHTS / WEIGHTS_FILE)
     encoder_weights = {name: value for name, value in weights.items() if not name.startswith(_HEAD)}
     try:

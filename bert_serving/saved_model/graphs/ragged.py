@@ -236,7 +236,7 @@ def ragged_encoder(classifier: Classifier, arithmetic: Arithmetic, *, traced: bo
         EncoderError: its encoder is not a BERT.
     """
     encoder, options = classifier.encoder, classifier.options
-    if encoder.architecture is None:
+    if not isinstance(encoder.architecture, Architecture):
         raise EncoderError("the ragged graph needs a BERT encoder; use the trimmed one")
     return RaggedEncoder(
         encoder.architecture,
