@@ -165,7 +165,7 @@ def main() -> None:
     result = {
         "machine": interleaved.machine(),
         "texts_compared": len(compared),
-        "largest_difference": max(differences),
+        "max_probability_difference": max(differences),
         "batch": BATCH,
         "texts": len(short),
         **measured,

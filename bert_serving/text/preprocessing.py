@@ -36,22 +36,21 @@ LONGEST_WORD = 100
 _TOKENIZE_BATCH = 1024
 _BYTES_PER_CHARACTER = 4
 # A character for private use: `normalize` removes it from texts, so no vocabulary has it.
-_NO_WORD = "\U0010fffd"
+NO_WORD = "\U0010fffd"
 
 
 # === Writing ===
 
 
-def write_preprocessing(vocabulary: Path, target: Path, *, lower_case: bool, strip_accents: bool | None = None) -> None:
+def write_preprocessing(vocabulary: Path, target: Path, *, lower_case: bool) -> None:
     """Writes a preprocessing SavedModel.
 
     Args:
         vocabulary: WordPiece file, named vocab.txt because the asset keeps its name.
         target: folder to create.
-        lower_case: lower-case first, for an uncased encoder.
-        strip_accents: remove combining marks first; None: with `lower_case`, as BERT does.
+        lower_case: lower-case and strip accents first, for an uncased encoder.
     """
-    write_saved_model(_Preprocessing(_Tokenize(str(vocabulary), lower_case, strip_accents)), target)
+    write_saved_model(PreprocessingModule(WordPieceTokenize(str(vocabulary), lower_case)), target)
 
 
 def write_sentencepiece_preprocessing(model: SentencePiece, target: Path, *, rules: TextRules | WordRules) -> None:
@@ -66,10 +65,10 @@ def write_sentencepiece_preprocessing(model: SentencePiece, target: Path, *, rul
         # The asset of a SavedModel keeps the file's name.
         path = Path(scratch, SENTENCEPIECE_FILE)
         path.write_bytes(model.content)
-        write_saved_model(_Preprocessing(_SentencePieceTokenize(path, model, rules)), target)
+        write_saved_model(PreprocessingModule(_SentencePieceTokenize(path, model, rules)), target)
 
 
-def normalize(texts: tf.Tensor, *, lower_case: bool, strip_accents: bool | None = None) -> tf.Tensor:
+def normalize(texts: tf.Tensor, *, lower_case: bool) -> tf.Tensor:
     """Cleans strings as BERT's own tokenizer does.
 
     Invalid UTF-8 and control characters are removed, every kind of white space becomes a space. `tensorflow_text.BertTokenizer`
@@ -78,10 +77,9 @@ def normalize(texts: tf.Tensor, *, lower_case: bool, strip_accents: bool | None 
     texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="ignore", replace_control_characters=False)
     texts = tf.strings.regex_replace(texts, r"[\p{Z}\t\n\r]", " ")
     texts = tf.strings.regex_replace(texts, r"[\p{C}\x{FFFD}]", "")
-    if lower_case if strip_accents is None else strip_accents:
+    if lower_case:
         texts = tensorflow_text.normalize_utf8(texts, "NFD")
         texts = tf.strings.regex_replace(texts, r"\p{Mn}", "")
-    if lower_case:
         # ASCII first: Unicode lower-casing depends on the locale, and a Turkish one turns "I" into a dotless "ı".
         texts = tf.strings.lower(texts)
         texts = tf.strings.lower(texts, encoding="utf-8")
@@ -108,10 +106,11 @@ class _VocabularyInitializer(tf.lookup.TextFileInitializer):
         return ""
 
 
-class _Tokenize(tf.Module):
+class WordPieceTokenize(tf.Module):
     """`.tokenize`: strings [B] to word pieces, int32 [B, (words), (pieces)]."""
 
-    def __init__(self, vocabulary: str, lower_case: bool, strip_accents: bool | None):
+    def __init__(self, vocabulary: str, lower_case: bool):
+        """Reads the vocabulary, a file's path."""
         super().__init__()
         # The initializer is kept because the SavedModel finds the vocabulary asset through it.
         self._initializer = _VocabularyInitializer(
@@ -123,20 +122,23 @@ class _Tokenize(tf.Module):
         self._cutter = tensorflow_text.WordpieceTokenizer(
             table, max_bytes_per_word=LONGEST_WORD * _BYTES_PER_CHARACTER, token_out_type=tf.int64
         )
-        self._lower_case, self._strip_accents = lower_case, strip_accents
+        self._lower_case = lower_case
         ids = table.lookup(tf.constant(list(TOKENS_BY_NAME.values()))).numpy().tolist()
         self.ids = dict(zip(TOKENS_BY_NAME, ids, strict=True)) | {"vocab_size": int(table.size())}
         self.get_special_tokens_dict = _SpecialTokens(self.ids)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
     def __call__(self, sentences: tf.Tensor) -> tf.RaggedTensor:
-        words = self._splitter.tokenize(
-            normalize(sentences, lower_case=self._lower_case, strip_accents=self._strip_accents)
-        )
+        """Cuts strings [B] into word pieces."""
+        words = self.words(sentences)
         is_long = tf.strings.length(words.flat_values, unit="UTF8_CHAR") > LONGEST_WORD
-        words = words.with_flat_values(tf.where(is_long, _NO_WORD, words.flat_values))
+        words = words.with_flat_values(tf.where(is_long, NO_WORD, words.flat_values))
         pieces = tf.cast(self._cutter.tokenize(words), tf.int32)
         return _with_rows_of(sentences, pieces)
+
+    def words(self, sentences: tf.Tensor) -> tf.RaggedTensor:
+        """The words of strings [B] as the vocabulary spells them, string [B, (words)]."""
+        return self._splitter.tokenize(normalize(sentences, lower_case=self._lower_case))
 
 
 def _with_rows_of(sentences: tf.Tensor, pieces: tf.RaggedTensor) -> tf.RaggedTensor:
@@ -181,10 +183,11 @@ class _PackInputs(tf.Module):
         return pad(word_ids, type_ids, self._special, seq_length)
 
 
-class _Preprocessing(tf.Module):
+class PreprocessingModule(tf.Module):
     """The root object of the SavedModel."""
 
-    def __init__(self, tokenize: "_Tokenize | _SentencePieceTokenize | _NormalizedTokenize"):
+    def __init__(self, tokenize: "WordPieceTokenize | _SentencePieceTokenize | _NormalizedTokenize"):
+        """Packs what `tokenize` cuts."""
         super().__init__()
         self.tokenize = tokenize
         self._special = SpecialIds.from_names(self.tokenize.ids)
@@ -192,11 +195,12 @@ class _Preprocessing(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="sentences")], autograph=False)
     def __call__(self, sentences: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Strings [B] to the encoder's inputs, int32 [B, `DEFAULT_SEQUENCE_LENGTH`] each."""
         word_ids, type_ids = combine_segments([self.tokenize(sentences)], self._special, DEFAULT_SEQUENCE_LENGTH)
         return pad(word_ids, type_ids, self._special, DEFAULT_SEQUENCE_LENGTH)
 
 
-class NormalizedPreprocessing(_Preprocessing):
+class NormalizedPreprocessing(PreprocessingModule):
     """A preprocessing, ours or TF Hub's, behind a normalizer of the user.
 
     `.normalize` is the normalizer alone, strings [B] to strings [B].

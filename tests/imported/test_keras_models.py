@@ -80,7 +80,8 @@ def test_one_command_takes_the_tutorials_saved_model_in(tutorial, saved, bert_se
     np.testing.assert_allclose(found, two(tf.sigmoid(tutorial(tf.constant(TEXTS)))), atol=SAME)
 
 
-@pytest.mark.parametrize("dict_outputs", [pytest.param(True, marks=pytest.mark.slow), False])
+@pytest.mark.slow  # Keras traces every layer of a network that it saves
+@pytest.mark.parametrize("dict_outputs", [True, False])
 def test_bert_classifier_of_tf_models_keeps_its_probabilities(vocabulary, tmp_path, dict_outputs):
     model = official_classifier(vocabulary=len(VOCABULARY), dict_outputs=dict_outputs)
     model.save(str(tmp_path / "official"), include_optimizer=False)

@@ -148,11 +148,11 @@ def test_labels_and_heads_that_do_not_fit_are_told(outputs, activation, options,
         (lambda encoder: original(encoder, pooled=unmasked_mean), "answers otherwise: a probability differs by"),
         (
             lambda encoder: original(encoder, **{"wide/kernel:0": np.zeros((8, 5), np.float32)}),
-            "has after its encoder classifier/kernel:0 8x3; classifier/bias:0 3; wide/kernel:0 8x5; supported is a BERT",
+            "has after its encoder classifier/kernel:0 8x3; classifier/bias:0 3; wide/kernel:0 8x5; supported is an encoder",
         ),
         (
             lambda encoder: original(encoder, **{"lstm/recurrent:0": np.zeros((8, 8, 2), np.float32)}),
-            "lstm/recurrent:0 8x8x2; supported is a BERT encoder with a dense layer on its pooled output",
+            "lstm/recurrent:0 8x8x2; supported is an encoder of TF Hub",
         ),
         (
             lambda encoder: Original("model", None, {"dense/kernel:0": np.zeros((2, 2))}),

@@ -19,10 +19,10 @@ from bert_serving.encoders.architecture import Architecture, neutral_weights, re
 from bert_serving.encoders.conversion.tokenizer_files import read_json, table
 from bert_serving.encoders.folder import PREPROCESSING, write_encoder_folder
 from bert_serving.errors import EncoderError
+from bert_serving.text.keras_hub_words import write_keras_hub_words
 from bert_serving.text.preprocessing import (
     SENTENCEPIECE_FILE,
     VOCABULARY_FILE,
-    write_preprocessing,
     write_sentencepiece_preprocessing,
 )
 from bert_serving.text.sentencepieces import TextRules, read_sentencepiece
@@ -137,9 +137,8 @@ def _preprocessing_writer(source: Path, scratch: Path, architecture: Architectur
     if vocabulary.name == SENTENCEPIECE_FILE:
         model = read_sentencepiece(vocabulary, rows=architecture.vocab_size)
         return lambda target: write_sentencepiece_preprocessing(model, target, rules=TextRules())
-    # KerasHub's own presets lower-case without removing accents.
     strip_accents = bool(table(read_json(source / "tokenizer.json"), "config").get("strip_accents", False))
-    return lambda target: write_preprocessing(
+    return lambda target: write_keras_hub_words(
         vocabulary, target, lower_case=architecture.lower_case, strip_accents=strip_accents
     )
 
