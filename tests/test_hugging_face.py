@@ -336,14 +336,16 @@ def test_probabilities_and_token_ids_are_those_of_pytorch(model_type, problem, t
     saved = tmp_path / "saved"
     network.save_pretrained(saved)
     tokenizer.save_pretrained(saved)
-    encoded = tokenizer(TEXTS, padding=True, return_tensors="pt", truncation=True, max_length=32)
-    with torch.no_grad():
-        logits = network(**encoded).logits.numpy()
-    classifier: Classifier = convert_classifier(saved, tmp_path / "scratch").classifier
-    rows, _ = classifier.tokenize(TEXTS)
-    theirs = [
-        ids[mask == 1].tolist() for ids, mask in zip(encoded["input_ids"], encoded["attention_mask"], strict=True)
-    ]
-    assert [row.tolist() for row in np.split(rows.words, rows.offsets[1:-1])] == theirs
-    np.testing.assert_allclose(classifier.predict_tokens(rows), logits, atol=1e-5)
+    for columns in ([TEXTS], [TEXTS, TEXTS[::-1]]):
+        encoded = tokenizer(*columns, padding=True, return_tensors="pt", truncation=True, max_length=32)
+        with torch.no_grad():
+            logits = network(**encoded).logits.numpy()
+        scratch = tmp_path / f"scratch{len(columns)}"
+        classifier: Classifier = convert_classifier(saved, scratch, pairs=len(columns) > 1).classifier
+        rows, _ = classifier.tokenize(*columns)
+        theirs = [
+            ids[mask == 1].tolist() for ids, mask in zip(encoded["input_ids"], encoded["attention_mask"], strict=True)
+        ]
+        assert [row.tolist() for row in np.split(rows.words, rows.offsets[1:-1])] == theirs
+        np.testing.assert_allclose(classifier.predict_tokens(rows), logits, atol=1e-5)
     assert classifier.encoder.architecture.hidden_size == WIDTH
