@@ -23,6 +23,8 @@ from bert_serving import contract
 from bert_serving.errors import EncoderError
 from bert_serving.io.cache import folder_sha256
 from bert_serving.io.saved_models import write_saved_model
+from bert_serving.text.added_tokens import AddedToken, AddedTokens
+from bert_serving.text.clean import valid_utf8
 from bert_serving.text.packing import combine_segments, pad
 from bert_serving.text.sentencepieces import SentencePiece, TextRules
 from bert_serving.text.vocabulary import TOKENS_BY_NAME, SpecialIds
@@ -36,35 +38,47 @@ _TOKENIZE_BATCH = 1024
 _BYTES_PER_CHARACTER = 4
 # A character for private use: `normalize` removes it from texts, so no vocabulary has it.
 _NO_WORD = "\U0010fffd"
+# Chinese characters as Google's BERT and Hugging Face's tokenizers know them.
+_CHINESE = (
+    r"[\x{4E00}-\x{9FFF}\x{3400}-\x{4DBF}\x{20000}-\x{2A6DF}\x{2A700}-\x{2B73F}\x{2B740}-\x{2B81F}\x{2B920}-\x{2CEAF}"
+    r"\x{F900}-\x{FAFF}\x{2F800}-\x{2FA1F}]"
+)
 
 
 # === Writing ===
 
 
-def write_preprocessing(vocabulary: Path, target: Path, *, lower_case: bool) -> None:
+def write_preprocessing(
+    vocabulary: Path, target: Path, *, lower_case: bool, added: Sequence[AddedToken] = (), words: int | None = None
+) -> None:
     """Writes a preprocessing SavedModel.
 
     Args:
         vocabulary: WordPiece file, named vocab.txt because the asset keeps its name.
         target: folder to create.
         lower_case: lower-case and strip accents first, for an uncased encoder.
+        added: tokens that texts are searched for before they are split.
+        words: tokens of the file that words are split into; those after them are `added` ones; None: all.
     """
-    write_saved_model(_Preprocessing(_Tokenize(str(vocabulary), lower_case)), target)
+    write_saved_model(_Preprocessing(_Tokenize(str(vocabulary), lower_case, added, words)), target)
 
 
-def write_sentencepiece_preprocessing(model: SentencePiece, target: Path, *, rules: TextRules) -> None:
+def write_sentencepiece_preprocessing(
+    model: SentencePiece, target: Path, *, rules: TextRules, added: Sequence[AddedToken] = ()
+) -> None:
     """Writes a preprocessing SavedModel around a SentencePiece model.
 
     Args:
         model: its pieces stand in the order of the token ids.
         target: folder to create.
         rules: normalization before SentencePiece.
+        added: tokens that texts are searched for before they are split.
     """
     with TemporaryDirectory() as scratch:
         # The asset of a SavedModel keeps the file's name.
         path = Path(scratch, SENTENCEPIECE_FILE)
         path.write_bytes(model.content)
-        write_saved_model(_Preprocessing(_SentencePieceTokenize(path, model, rules)), target)
+        write_saved_model(_Preprocessing(_SentencePieceTokenize(path, model, rules, added)), target)
 
 
 def normalize(texts: tf.Tensor, *, lower_case: bool) -> tf.Tensor:
@@ -73,7 +87,15 @@ def normalize(texts: tf.Tensor, *, lower_case: bool) -> tf.Tensor:
     Invalid UTF-8 and control characters are removed, every kind of white space becomes a space. `tensorflow_text.BertTokenizer`
     differs: it turns control characters into spaces, keeps no-break spaces inside words and folds "ß" to "ss".
     """
-    texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="ignore", replace_control_characters=False)
+    return _normalize_valid(valid_utf8(texts), lower_case=lower_case)
+
+
+def wordpiece_matching(texts: tf.Tensor, *, lower_case: bool) -> tf.Tensor:
+    """The form of strings of valid UTF-8 in which normalized added tokens are searched for: characters of Chinese are words."""
+    return tf.strings.regex_replace(_normalize_valid(texts, lower_case=lower_case), _CHINESE, r" \0 ")
+
+
+def _normalize_valid(texts: tf.Tensor, *, lower_case: bool) -> tf.Tensor:
     texts = tf.strings.regex_replace(texts, r"[\p{Z}\t\n\r]", " ")
     texts = tf.strings.regex_replace(texts, r"[\p{C}\x{FFFD}]", "")
     if lower_case:
@@ -108,11 +130,16 @@ class _VocabularyInitializer(tf.lookup.TextFileInitializer):
 class _Tokenize(tf.Module):
     """`.tokenize`: strings [B] to word pieces, int32 [B, (words), (pieces)]."""
 
-    def __init__(self, vocabulary: str, lower_case: bool):
+    def __init__(self, vocabulary: str, lower_case: bool, added: Sequence[AddedToken] = (), words: int | None = None):
         super().__init__()
         # The initializer is kept because the SavedModel finds the vocabulary asset through it.
         self._initializer = _VocabularyInitializer(
-            vocabulary, tf.string, tf.lookup.TextFileIndex.WHOLE_LINE, tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER
+            vocabulary,
+            tf.string,
+            tf.lookup.TextFileIndex.WHOLE_LINE,
+            tf.int64,
+            tf.lookup.TextFileIndex.LINE_NUMBER,
+            vocab_size=words,
         )
         table = tf.lookup.StaticHashTable(self._initializer, default_value=-1)
         self._splitter = BasicTokenizer(lower_case=False)
@@ -120,18 +147,22 @@ class _Tokenize(tf.Module):
         self._cutter = tensorflow_text.WordpieceTokenizer(
             table, max_bytes_per_word=LONGEST_WORD * _BYTES_PER_CHARACTER, token_out_type=tf.int64
         )
-        self._lower_case = lower_case
-        ids = table.lookup(tf.constant(list(TOKENS_BY_NAME.values()))).numpy().tolist()
-        self.ids = dict(zip(TOKENS_BY_NAME, ids, strict=True)) | {"vocab_size": int(table.size())}
+        # Normalization is the same twice; the first search sees texts as they are.
+        form = wordpiece_matching if any(token.normalized for token in added) else _normalize_valid
+        self._added = AddedTokens(added, functools.partial(form, lower_case=lower_case))
+        tokens = Path(vocabulary).read_bytes().decode("utf-8").removesuffix("\n").split("\n")
+        self.ids = {name: tokens.index(token) for name, token in TOKENS_BY_NAME.items()} | {"vocab_size": len(tokens)}
         self.get_special_tokens_dict = _SpecialTokens(self.ids)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
     def __call__(self, sentences: tf.Tensor) -> tf.RaggedTensor:
-        words = self._splitter.tokenize(normalize(sentences, lower_case=self._lower_case))
+        return _with_rows_of(sentences, self._added.tokenize(valid_utf8(sentences), self._pieces))
+
+    def _pieces(self, normalized: tf.Tensor) -> tf.RaggedTensor:
+        words = self._splitter.tokenize(normalized)
         is_long = tf.strings.length(words.flat_values, unit="UTF8_CHAR") > LONGEST_WORD
         words = words.with_flat_values(tf.where(is_long, _NO_WORD, words.flat_values))
-        pieces = tf.cast(self._cutter.tokenize(words), tf.int32)
-        return _with_rows_of(sentences, pieces)
+        return tf.cast(self._cutter.tokenize(words), tf.int32)
 
 
 def _with_rows_of(sentences: tf.Tensor, pieces: tf.RaggedTensor) -> tf.RaggedTensor:
@@ -143,17 +174,18 @@ def _with_rows_of(sentences: tf.Tensor, pieces: tf.RaggedTensor) -> tf.RaggedTen
 class _SentencePieceTokenize(tf.Module):
     """`.tokenize`: strings [B] to pieces, int32 [B, (pieces)], without a dimension for words."""
 
-    def __init__(self, path: Path, model: SentencePiece, rules: TextRules):
+    def __init__(self, path: Path, model: SentencePiece, rules: TextRules, added: Sequence[AddedToken] = ()):
         super().__init__()
         self._asset = tf.saved_model.Asset(str(path))
         self._tokenizer = tensorflow_text.SentencepieceTokenizer(model=model.content, out_type=tf.int32)
-        self._rules = rules
+        # The rest of its normalization is in the model.
+        self._added = AddedTokens(added, rules.apply, composed=True)
         self.ids = model.ids
         self.get_special_tokens_dict = _SpecialTokens(self.ids)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
     def __call__(self, sentences: tf.Tensor) -> tf.RaggedTensor:
-        pieces = self._tokenizer.tokenize(self._rules.apply(sentences))
+        pieces = self._added.tokenize(valid_utf8(sentences), self._tokenizer.tokenize)
         return _with_rows_of(sentences, pieces)
 
 

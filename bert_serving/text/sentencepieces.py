@@ -34,9 +34,7 @@ class TextRules:
     plain_spaces: bool = False
 
     def apply(self, texts: tf.Tensor) -> tf.Tensor:
-        """Normalizes texts, string [B], in a graph."""
-        # Invalid UTF-8 is removed, as everywhere in this project.
-        texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="ignore", replace_control_characters=False)
+        """Normalizes texts of valid UTF-8, string [B], in a graph."""
         if self.plain_quotes:
             texts = tf.strings.regex_replace(texts, "``|''", '"')
         if self.strip_accents:
