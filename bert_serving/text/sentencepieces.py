@@ -168,6 +168,19 @@ def unigram_model(
     return content
 
 
+def piece_names(content: bytes) -> list[str]:
+    """The pieces of a serialized SentencePiece model, in the order of their ids."""
+    return [piece.piece for piece in sentencepiece_model_pb2.ModelProto.FromString(content).pieces]
+
+
+def with_control_pieces(model: SentencePiece, pieces: Sequence[str]) -> SentencePiece:
+    """A model with more pieces at its end, which no text gives."""
+    proto = sentencepiece_model_pb2.ModelProto.FromString(model.content)
+    for piece in pieces:
+        proto.pieces.add(piece=piece, type=sentencepiece_model_pb2.ModelProto.SentencePiece.CONTROL)
+    return SentencePiece(proto.SerializeToString(), model.ids | {"vocab_size": len(proto.pieces)})
+
+
 def same_pieces(first: bytes, second: bytes) -> bool:
     """Whether two serialized SentencePiece models have the same pieces, scores and normalization rules."""
     one, other = (sentencepiece_model_pb2.ModelProto.FromString(content) for content in (first, second))

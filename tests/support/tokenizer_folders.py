@@ -193,9 +193,13 @@ READ: dict[str, tuple[str, dict[str, Any]]] = {
     "added everywhere": (
         "bert",
         _files(
-            _with(added("[E1]"), added("[E2]", lstrip=True, rstrip=True), added("newx", special=False, normalized=True)),
+            _with(
+                added("[E1]"), added("[E2]", lstrip=True, rstrip=True), added("newx", special=False, normalized=True)
+            ),
             SETTINGS
-            | _decoder(added("[E1]"), added("[E2]", lstrip=True, rstrip=True), added("newx", special=False, normalized=True)),
+            | _decoder(
+                added("[E1]"), added("[E2]", lstrip=True, rstrip=True), added("newx", special=False, normalized=True)
+            ),
         ),
     ),
     "added single words": (
@@ -210,7 +214,10 @@ READ: dict[str, tuple[str, dict[str, Any]]] = {
         "bert",
         _files(_with(added("[E1]"), added("newx", special=False, normalized=True)), SETTINGS | _GENERIC),
     ),
-    "none in tokenizer.json, a class without rules": ("bert", _files(_RULES | {"added_tokens": []}, SETTINGS | _GENERIC)),
+    "none in tokenizer.json, a class without rules": (
+        "bert",
+        _files(_RULES | {"added_tokens": []}, SETTINGS | _GENERIC),
+    ),
     "none in tokenizer.json": ("bert", _files(_RULES | {"added_tokens": []})),
     "a word of the vocabulary is added": (
         "bert",
@@ -218,7 +225,9 @@ READ: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "a mask that takes the space before it": (
         "bert",
-        _files(changed(_RULES, "added_tokens.4.lstrip", True), SETTINGS | _decoder(added("[MASK]", lstrip=True), first=4)),
+        _files(
+            changed(_RULES, "added_tokens.4.lstrip", True), SETTINGS | _decoder(added("[MASK]", lstrip=True), first=4)
+        ),
     ),
 }
 """folders that transformers 4 and 5 read alike: model type and files"""

@@ -129,7 +129,9 @@ def _token(
     number = _number(files, content, told, ids)
     is_special = any(claim.is_special for claim in told)
     with_rules = [claim for claim in told if claim.rules is not None]
-    first = with_rules[0] if with_rules else _Claim(content, "", rules=(not is_special, content in stripped, False, False))
+    first = (
+        with_rules[0] if with_rules else _Claim(content, "", rules=(not is_special, content in stripped, False, False))
+    )
     rules = dict(zip(_RULES, first.rules or (), strict=True))
     for claim in with_rules:
         for rule, value in zip(_RULES, claim.rules or (), strict=True):

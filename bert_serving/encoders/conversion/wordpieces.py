@@ -67,9 +67,7 @@ class WordPieces:
             # The asset of a SavedModel keeps the file's name.
             path = Path(scratch, VOCABULARY_FILE)
             path.write_bytes("".join(f"{token}\n" for token in self.tokens).encode())
-            write_preprocessing(
-                path, target, lower_case=self.lower_case, added=self.added, words=self.vocabulary
-            )
+            write_preprocessing(path, target, lower_case=self.lower_case, added=self.added, words=self.vocabulary)
 
 
 def read_wordpieces(files: TokenizerFiles, *, lower_case: bool = True) -> WordPieces:

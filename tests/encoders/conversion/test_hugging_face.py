@@ -218,7 +218,10 @@ def test_another_activation_gives_other_outputs():
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"model_type": "mpnet"}, "model_type is 'mpnet', only bert, electra, distilbert, albert, roberta, xlm-roberta"),
+        (
+            {"model_type": "mpnet"},
+            "model_type is 'mpnet', only bert, electra, distilbert, albert, roberta, xlm-roberta",
+        ),
         ({"model_type": ...}, "model_type is None, only bert, electra, distilbert, albert, roberta, xlm-roberta"),
         ({"position_embedding_type": "relative_key"}, "position_embedding_type 'relative_key', only 'absolute' works"),
         ({"hidden_act": "silu"}, "hidden_act 'silu' is not one of gelu, gelu_new, gelu_pytorch_tanh, relu"),

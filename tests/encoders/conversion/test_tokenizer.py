@@ -130,7 +130,9 @@ _NAMES = st.sampled_from([{}, {}, {}, {role: RENAMED[token] for role, token in R
 
 @st.composite
 def _extras(draw: st.DrawFn) -> dict[str, Any]:
-    rules = {name: draw(st.sampled_from([False, False, True])) for name in ("lstrip", "rstrip", "single_word", "normalized")}
+    rules = {
+        name: draw(st.sampled_from([False, False, True])) for name in ("lstrip", "rstrip", "single_word", "normalized")
+    }
     return added(draw(st.sampled_from(["[E1]", "[E1]", "newx", "film", "[E1]x"])), special=draw(_FLAG), **rules)
 
 
@@ -227,9 +229,26 @@ _CHARACTERS = st.characters(max_codepoint=0xFFFF, exclude_categories=("Cs", "Cn"
     lambda letter: unicodedata.ucd_3_2_0.category(letter) in ("Cn", unicodedata.category(letter))
 )
 _TEXTS = st.lists(
-    st.lists(st.sampled_from([*WORDS, *SPECIAL, " ", "\t", "[E1]", "[e1]", "newx", "NewX", "</s>", "\u3000", "GOOD", "CAF\u00c9", "e\u0301"]) | _CHARACTERS).map(
-        "".join
-    ),
+    st.lists(
+        st.sampled_from(
+            [
+                *WORDS,
+                *SPECIAL,
+                " ",
+                "\t",
+                "[E1]",
+                "[e1]",
+                "newx",
+                "NewX",
+                "</s>",
+                "\u3000",
+                "GOOD",
+                "CAF\u00c9",
+                "e\u0301",
+            ]
+        )
+        | _CHARACTERS
+    ).map("".join),
     min_size=1,
     max_size=4,
 )
@@ -241,7 +260,11 @@ def test_random_folders_are_read_as_transformers_reads_them_or_refused(tmp_path_
     transformers = pytest.importorskip("transformers", reason="needs transformers")
     base, numbers, read = tmp_path_factory.mktemp("folders"), iter(range(10**9)), []
 
-    @settings(max_examples=int(__import__('os').environ.get('EX','2500')), deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=int(__import__("os").environ.get("EX", "2500")),
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
     @given(files=_folders(), model_type=st.sampled_from(["bert", "electra", "distilbert"]), texts=_TEXTS)
     def check(files, model_type, texts):
         folder = write_folder(base / str(next(numbers)), files, model_type=model_type)
