@@ -113,9 +113,21 @@ class _Search:
         """Ids of strings [B]: those of the tokens, and between them what `pieces` makes of the rest."""
         if not self._is_needed:
             return pieces(texts)
-        parts = _split(tf.strings.regex_replace(texts, self._pattern, _MARK + rb"\0" + _MARK))
+        marked = tf.strings.regex_replace(texts, self._pattern, _MARK + rb"\0" + _MARK)
+        # Most texts have none. As tensors, because the two calls differ in what is known of their rows.
+        tensors = tf.cond(
+            tf.reduce_any(marked != texts),
+            lambda: _tensors(self._tokenize_marked(marked, pieces)),
+            lambda: _tensors(pieces(texts)),
+        )
+        values, *splits = tensors
+        return tf.RaggedTensor.from_nested_row_splits(values, splits, validate=False)
+
+    def _tokenize_marked(self, marked: tf.Tensor, pieces: Callable[[tf.Tensor], tf.RaggedTensor]) -> tf.RaggedTensor:
+        count = tf.shape(marked)[0]
+        parts = _split(marked)
         if any(self._are_single):
-            parts = _split(self._rejoined(parts, tf.shape(texts)[0]))
+            parts = _split(self._rejoined(parts, count))
         places = parts.indices[:, 1]
         # Texts and tokens take turns in a row: text, token, text, ..., text.
         is_token = places % 2 == 1
@@ -126,7 +138,7 @@ class _Search:
         follows = tf.concat([rows[1:] == rows[:-1], [False]], axis=0)[: tf.size(rows)]
         tokens = tf.RaggedTensor.from_row_lengths(ids, tf.cast(follows, tf.int64), validate=False)
         joined = _followed(pieces(between), tokens)
-        counts = tf.math.bincount(tf.cast(rows, tf.int32), minlength=tf.shape(texts)[0])
+        counts = tf.math.bincount(tf.cast(rows, tf.int32), minlength=count)
         splits = tf.concat([[0], tf.cumsum(counts)], axis=0)
         return tf.RaggedTensor.from_row_splits(joined.values, tf.gather(joined.row_splits, splits), validate=False)
 
@@ -169,6 +181,10 @@ class _Parts:
 def _split(marked: tf.Tensor) -> _Parts:
     found = tf.raw_ops.StringSplitV2(input=marked, sep=_MARK)
     return _Parts(found.values, found.indices)
+
+
+def _tensors(ragged: tf.RaggedTensor) -> list[tf.Tensor]:
+    return [ragged.flat_values, *ragged.nested_row_splits]
 
 
 def _followed(pieces: tf.RaggedTensor, tokens: tf.RaggedTensor) -> tf.RaggedTensor:
