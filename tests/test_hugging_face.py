@@ -5,7 +5,6 @@ import shutil
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from safetensors.numpy import load_file, save_file
 from support.hugging_face_folders import CLASSES, WIDTH, configuration, write_fine_tuned, write_vocabulary
 from support.tiny import VOCABULARY
@@ -14,7 +13,6 @@ from support.tokenizer_folders import rules
 from bert_serving import contract
 from bert_serving.classifier import Classifier
 from bert_serving.contract import Head
-from bert_serving.encoders.architecture import sample_inputs
 from bert_serving.encoders.conversion.classification_head import read_head
 from bert_serving.errors import EncoderError
 from bert_serving.hugging_face import convert_classifier, trained_length
@@ -51,30 +49,6 @@ def bert(folders, tmp_path):
 
 
 # === What it answers ===
-
-
-def activation(model_type: str, x: tf.Tensor) -> tf.Tensor:
-    return {"distilbert": tf.nn.relu, "electra": tf.nn.gelu}.get(model_type, tf.tanh)(x)
-
-
-@pytest.mark.parametrize(
-    "model_type",
-    [pytest.param(name, marks=pytest.mark.slow) if name in ("distilbert", "electra") else name for name in CLASSES],
-)
-def test_logits_are_those_of_the_dense_layers_on_cls(folders, tmp_path, model_type):
-    """The heads written out: https://github.com/huggingface/transformers, `modeling_*.py`."""
-    converted = convert_classifier(folders / model_type, tmp_path)
-    assert converted.architecture == CLASSES[model_type]
-    classifier = converted.classifier
-    assert (classifier.options.labels, classifier.options.head) == (LABELS, Head.SOFTMAX)
-    tensors = load_file(folders / model_type / "model.safetensors")
-    names = {"bert": "bert.pooler.dense", "albert": "albert.pooler", "distilbert": "pre_classifier"}
-    pooler, output = names.get(model_type, "classifier.dense"), "classifier" + ".out_proj" * (model_type == "electra")
-    inputs = sample_inputs(len(VOCABULARY))
-    first = classifier.encoder.layer(inputs)[contract.SEQUENCE_OUTPUT][:, 0]
-    pooled = activation(model_type, first @ tensors[f"{pooler}.weight"].T + tensors[f"{pooler}.bias"])
-    expected = pooled @ tensors[f"{output}.weight"].T + tensors[f"{output}.bias"]
-    np.testing.assert_allclose(classifier.token_model(inputs), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(

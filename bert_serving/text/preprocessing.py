@@ -185,8 +185,12 @@ class _SentencePieceTokenize(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
     def __call__(self, sentences: tf.Tensor) -> tf.RaggedTensor:
-        pieces = self._added.tokenize(valid_utf8(sentences), self._tokenizer.tokenize)
+        pieces = self._added.tokenize(valid_utf8(sentences), self._pieces)
         return _with_rows_of(sentences, pieces)
+
+    def _pieces(self, normalized: tf.Tensor) -> tf.RaggedTensor:
+        pieces: tf.RaggedTensor = self._tokenizer.tokenize(self._rules.split(normalized))
+        return pieces
 
 
 class _PackInputs(tf.Module):

@@ -12,6 +12,7 @@ from safetensors.numpy import save_file
 
 from bert_serving.encoders.architecture import Architecture, build_network
 from bert_serving.encoders.conversion.families import FAMILIES
+from bert_serving.encoders.conversion.families import POSITIONS as POSITION_TABLE
 from bert_serving.encoders.conversion.hugging_face import read_architecture
 from support.tiny import POSITIONS, VOCABULARY, WORDS
 
@@ -21,8 +22,15 @@ CLASSES = {
     "distilbert": "DistilBertForSequenceClassification",
     "electra": "ElectraForSequenceClassification",
     "albert": "AlbertForSequenceClassification",
+    # roberta
+    "xlm-roberta": "XLMRobertaForSequenceClassification",
+    "camembert": "CamembertForSequenceClassification",
 }
 PIECES = 48
+# Of XLM-RoBERTa and CamemBERT: fairseq's special tokens around those of the SentencePiece model.
+FAIRSEQ_PIECES = {"xlm-roberta": PIECES + 2, "camembert": PIECES + 5}
+_ROBERTA_FIRST = 2
+"""positions that a RoBERTa's table has before that of the first token"""
 
 
 def configuration(model_type: str) -> dict[str, Any]:
@@ -38,18 +46,21 @@ def configuration(model_type: str) -> dict[str, Any]:
             "max_position_embeddings": POSITIONS,
             "activation": "gelu",
         }
+    is_roberta = CLASSES[model_type].lower().startswith(("roberta", "xlmroberta", "camembert"))
     sizes = {
         "model_type": model_type,
-        "vocab_size": PIECES if model_type == "albert" else len(VOCABULARY),
+        "vocab_size": {"albert": PIECES, **FAIRSEQ_PIECES}.get(model_type, len(VOCABULARY)),
         "hidden_size": WIDTH,
         "num_hidden_layers": 2,
         "num_attention_heads": 2,
         "intermediate_size": 2 * WIDTH,
-        "max_position_embeddings": POSITIONS,
-        "type_vocab_size": 2,
+        "max_position_embeddings": POSITIONS + _ROBERTA_FIRST * is_roberta,
+        "type_vocab_size": 1 if is_roberta else 2,
         "hidden_act": "gelu_new" if model_type == "albert" else "gelu",
-        "layer_norm_eps": 1e-12,
+        "layer_norm_eps": 1e-5 if is_roberta else 1e-12,
     }
+    if is_roberta:
+        sizes |= {"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}
     narrower = {"embedding_size": WIDTH // 2}
     return sizes | (narrower if model_type in ("albert", "electra") else {})
 
@@ -73,24 +84,25 @@ def write_fine_tuned(
 
 
 def write_vocabulary(folder: Path, model_type: str) -> None:
-    """vocab.txt, or spiece.model for an ALBERT."""
+    """vocab.txt, or the SentencePiece model that the family has."""
     if model_type == "albert":
         (folder / "spiece.model").write_bytes(sentencepiece_model())
+        settings = {"model_input_names": ["input_ids", "token_type_ids", "attention_mask"]}
+        (folder / "tokenizer_config.json").write_text(json.dumps(settings), "utf-8")
+    elif model_type in FAIRSEQ_PIECES:
+        (folder / "sentencepiece.bpe.model").write_bytes(fairseq_model())
+        settings = {"tokenizer_class": _TOKENIZERS[model_type], "model_max_length": POSITIONS}
+        (folder / "tokenizer_config.json").write_text(json.dumps(settings), "utf-8")
     else:
         (folder / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n", "utf-8")
 
 
+_TOKENIZERS = {"xlm-roberta": "XLMRobertaTokenizer", "camembert": "CamembertTokenizer"}
+
+
 def sentencepiece_model() -> bytes:
     """A SentencePiece model with ALBERT's framing tokens, learnt from the tests' words."""
-    words = [word.removeprefix("##") for word in WORDS]
-    texts = [" ".join(words[i:] + words[:i]) for i in range(len(words))] * 20 + [
-        "abcdefghijklmnopqrstuvwxyz , . ! ' \""
-    ] * 5
-    model = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(texts),
-        model_writer=model,
-        vocab_size=PIECES,
+    return _learned_model(
         pad_id=0,
         unk_id=1,
         bos_id=2,
@@ -100,8 +112,27 @@ def sentencepiece_model() -> bytes:
         bos_piece="[CLS]",
         eos_piece="[SEP]",
         control_symbols=["[MASK]"],
+    )
+
+
+def fairseq_model() -> bytes:
+    """A SentencePiece model with the special tokens of SentencePiece itself, learnt from the tests' words."""
+    return _learned_model()
+
+
+def _learned_model(**special: Any) -> bytes:
+    words = [word.removeprefix("##") for word in WORDS]
+    texts = [" ".join(words[i:] + words[:i]) for i in range(len(words))] * 20 + [
+        "abcdefghijklmnopqrstuvwxyz , . ! ' \""
+    ] * 5
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(texts),
+        model_writer=model,
+        vocab_size=PIECES,
         hard_vocab_limit=True,
         minloglevel=2,
+        **special,
     )
     return model.getvalue()
 
@@ -112,12 +143,17 @@ def random_tensors(config: Mapping[str, Any], outputs: int) -> dict[str, np.ndar
     random = np.random.default_rng(7)
     shapes = {variable.name: tuple(variable.shape) for variable in build_network(architecture).variables}
     names = family.weight_names(architecture.num_hidden_layers, projection=architecture.has_projection)
+    if family.head_has_pooler:
+        names = {theirs: ours for theirs, ours in names.items() if theirs not in family.pooler_names()}
     tensors = {
         f"{family.prefix}{theirs}": _value(random, theirs, _their_shape(f"{ours}:0", shapes, architecture))
         for theirs, ours in names.items()
     }
+    positions = f"{family.prefix}{POSITION_TABLE}"
+    before = np.zeros((family.first_position(config), tensors[positions].shape[1]), np.float32)
+    tensors[positions] = np.concatenate([before, tensors[positions]])
     head = {f"{family.classifier.output}.weight": (outputs, WIDTH), f"{family.classifier.output}.bias": (outputs,)}
-    if family.pooler is None:
+    if family.head_has_pooler:
         head |= {f"{family.classifier.pooler}.weight": (WIDTH, WIDTH), f"{family.classifier.pooler}.bias": (WIDTH,)}
     return tensors | {name: _value(random, name, shape) for name, shape in head.items()}
 

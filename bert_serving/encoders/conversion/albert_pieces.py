@@ -65,6 +65,7 @@ def read_albert_pieces(files: TokenizerFiles) -> UnigramPieces:
         strip_accents=not switches["keep_accents"],
         plain_quotes=True,
         plain_spaces=True,
+        words=True,
     )
     return UnigramPieces.with_added(files, _model(files), rules, _ROLES)
 

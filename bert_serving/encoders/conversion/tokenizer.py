@@ -55,7 +55,11 @@ def read_tokenizer(folder: Path, config: Mapping[str, Any], *, lower_case: bool 
             not have.
     """
     files = TokenizerFiles.read(folder, config)
-    return Tokenizer(_pieces(files, config.get("model_type"), lower_case), files.max_length(), files.has_types)
+    model_type = config.get("model_type")
+    pieces = _pieces(files, model_type, lower_case)
+    if files.declared_class is None and model_type == _ALBERT:
+        files = replace(files, declared_class=_CLASS_OF_TYPE[_ALBERT])
+    return Tokenizer(pieces, files.max_length(), files.has_types)
 
 
 def _pieces(files: TokenizerFiles, model_type: Any, lower_case: bool) -> Pieces:

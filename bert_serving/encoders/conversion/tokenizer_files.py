@@ -29,7 +29,8 @@ _NO_LIMIT = 1e6
 _SHORTEST = 4
 _SIDES = {"truncation_side": "truncation", "padding_side": "padding"}
 _GENERIC = (GENERIC_CLASS, "TokenizersBackend")
-_WITHOUT_TYPES = "DistilBertTokenizer"
+# Version 5 of transformers gives no token_type_ids for an ALBERT, version 4 does.
+_WITHOUT_TYPES = ("DistilBertTokenizer", "AlbertTokenizer")
 
 
 def read_json(path: Path, *, optional: bool = False) -> dict[str, Any]:
@@ -124,7 +125,7 @@ class TokenizerFiles:
         names = self.settings.get("model_input_names")
         if isinstance(names, list):
             return "token_type_ids" in names
-        return self.declared_class != _WITHOUT_TYPES and not self.is_generic
+        return self.declared_class not in _WITHOUT_TYPES and not self.is_generic
 
     def switch(self, name: str, default: bool | None) -> bool | None:
         """A setting of tokenizer_config.json that is true or false, or null where `default` is None.

@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,13 @@ from bert_serving.encoders.conversion.tokenizer_files import TOKENIZER_FILE, Fra
 from bert_serving.errors import EncoderError
 from bert_serving.text.added_tokens import AddedToken, problems
 from bert_serving.text.preprocessing import write_sentencepiece_preprocessing
-from bert_serving.text.sentencepieces import SentencePiece, TextRules, piece_names, with_control_pieces
+from bert_serving.text.sentencepieces import (
+    SentencePiece,
+    TextRules,
+    piece_names,
+    with_control_pieces,
+    with_exact_sums,
+)
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,8 @@ class UnigramPieces:
 
     def write(self, target: Path) -> None:
         """Writes the preprocessing SavedModel."""
-        write_sentencepiece_preprocessing(self.model, target, rules=self.rules, added=self.added)
+        model = replace(self.model, content=with_exact_sums(self.model.content))
+        write_sentencepiece_preprocessing(model, target, rules=self.rules, added=self.added)
 
     @classmethod
     def with_added(

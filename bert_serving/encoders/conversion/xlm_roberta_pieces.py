@@ -78,7 +78,7 @@ def read_xlm_roberta_pieces(files: TokenizerFiles, tokenizer_class: str) -> Unig
         if (found := files.special_token(role, token)) != token:
             raise EncoderError(f"{files.folder}: {role} is {found!r}, only {token!r} can be converted")
     model = _model_of_rules(files) if files.rules else _model_of_file(files, tokenizer_class)
-    return UnigramPieces.with_added(files, model, TextRules(plain_spaces=True), _ROLES)
+    return UnigramPieces.with_added(files, model, TextRules(plain_spaces=True, words=True), _ROLES)
 
 
 def _model_of_rules(files: TokenizerFiles) -> SentencePiece:
