@@ -172,12 +172,13 @@ def _with_rows_of(sentences: tf.Tensor, pieces: tf.RaggedTensor) -> tf.RaggedTen
 
 
 class _SentencePieceTokenize(tf.Module):
-    """`.tokenize`: strings [B] to pieces, int32 [B, (pieces)], without a dimension for words."""
+    """`.tokenize`: strings [B] to pieces, int32 [B, (pieces)], or [B, (words), (pieces)] where the rules split words."""
 
     def __init__(self, path: Path, model: SentencePiece, rules: TextRules, added: Sequence[AddedToken] = ()):
         super().__init__()
         self._asset = tf.saved_model.Asset(str(path))
         self._tokenizer = tensorflow_text.SentencepieceTokenizer(model=model.content, out_type=tf.int32)
+        self._rules = rules
         # The rest of its normalization is in the model.
         self._added = AddedTokens(added, rules.apply, composed=True)
         self.ids = model.ids

@@ -61,14 +61,15 @@ def read_head(folder: Path, config: Mapping[str, Any], tensors: Mapping[str, np.
     Raises:
         EncoderError: the model is not a classifier, its labels contradict its outputs, or a tensor of the head is missing.
     """
-    if not is_fine_tuned(config):
+    names = FAMILIES[config["model_type"]].classifier
+    # Some folders have lost the name of their class, but not the head.
+    if not is_fine_tuned(config) and (config.get("architectures") or f"{names.output}.weight" not in tensors):
         architectures = ", ".join(map(str, config.get("architectures") or [])) or "none"
         raise EncoderError(
             f"{folder}: not a fine-tuned classifier: its architectures are {architectures}, expected one that ends with {_SUFFIX}; "
             "to train a classifier on this encoder, name it in encoder.path of a run file"
         )
     family = FAMILIES[config["model_type"]]
-    names = family.classifier
     output = _dense(folder, tensors, (names.output,))
     # The pooler belongs to the encoder in some families, to the head in others.
     pooler = _dense(folder, tensors, (names.pooler, f"{family.prefix}{names.pooler}"))
