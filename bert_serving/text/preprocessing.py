@@ -242,6 +242,14 @@ class NormalizedPreprocessing(_Preprocessing):
         self.normalize = normalize
 
 
+class PrefixedPreprocessing(_Preprocessing):
+    """A preprocessing, ours or TF Hub's, that puts a prefix before each text."""
+
+    def __init__(self, inner: Any, prefix: str):
+        """Wraps `inner`, a loaded SavedModel."""
+        super().__init__(_NormalizedTokenize(inner, lambda texts: tf.strings.join([prefix, texts])))
+
+
 class _NormalizedTokenize(tf.Module):
     """`.tokenize` of another preprocessing, behind a normalizer."""
 

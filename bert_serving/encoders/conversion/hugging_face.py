@@ -68,7 +68,9 @@ def read_weights(folder: Path) -> dict[str, np.ndarray]:
         EncoderError: a file is missing or damaged.
     """
     tensors = read_safetensors(folder)
-    while tensors and (wrapper := next((each for each in _WRAPPERS if all(name.startswith(each) for name in tensors)), None)):
+    while tensors and (
+        wrapper := next((each for each in _WRAPPERS if all(name.startswith(each) for name in tensors)), None)
+    ):
         tensors = {name.removeprefix(wrapper): tensor for name, tensor in tensors.items()}
     return tensors
 
