@@ -24,6 +24,7 @@ from bert_serving.errors import EncoderError
 from bert_serving.io.cache import folder_sha256
 from bert_serving.io.saved_models import write_saved_model
 from bert_serving.text.added_tokens import AddedToken, AddedTokens
+from bert_serving.text.byte_level_bpe import WordRules
 from bert_serving.text.clean import valid_utf8
 from bert_serving.text.packing import combine_segments, pad
 from bert_serving.text.sentencepieces import SentencePiece, TextRules
@@ -64,14 +65,14 @@ def write_preprocessing(
 
 
 def write_sentencepiece_preprocessing(
-    model: SentencePiece, target: Path, *, rules: TextRules, added: Sequence[AddedToken] = ()
+    model: SentencePiece, target: Path, *, rules: TextRules | WordRules, added: Sequence[AddedToken] = ()
 ) -> None:
     """Writes a preprocessing SavedModel around a SentencePiece model.
 
     Args:
         model: its pieces stand in the order of the token ids.
         target: folder to create.
-        rules: normalization before SentencePiece.
+        rules: normalization before SentencePiece, or the split into words before byte-level BPE.
         added: tokens that texts are searched for before they are split.
     """
     with TemporaryDirectory() as scratch:
@@ -174,7 +175,9 @@ def _with_rows_of(sentences: tf.Tensor, pieces: tf.RaggedTensor) -> tf.RaggedTen
 class _SentencePieceTokenize(tf.Module):
     """`.tokenize`: strings [B] to pieces, int32 [B, (pieces)], or [B, (words), (pieces)] where the rules split words."""
 
-    def __init__(self, path: Path, model: SentencePiece, rules: TextRules, added: Sequence[AddedToken] = ()):
+    def __init__(
+        self, path: Path, model: SentencePiece, rules: TextRules | WordRules, added: Sequence[AddedToken] = ()
+    ):
         super().__init__()
         self._asset = tf.saved_model.Asset(str(path))
         self._tokenizer = tensorflow_text.SentencepieceTokenizer(model=model.content, out_type=tf.int32)

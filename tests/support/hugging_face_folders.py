@@ -14,6 +14,7 @@ from bert_serving.encoders.architecture import Architecture, build_network
 from bert_serving.encoders.conversion.families import FAMILIES
 from bert_serving.encoders.conversion.families import POSITIONS as POSITION_TABLE
 from bert_serving.encoders.conversion.hugging_face import read_architecture
+from support.byte_level import MERGES, TOKENS
 from support.tiny import POSITIONS, VOCABULARY, WORDS
 
 WIDTH = 8
@@ -22,7 +23,7 @@ CLASSES = {
     "distilbert": "DistilBertForSequenceClassification",
     "electra": "ElectraForSequenceClassification",
     "albert": "AlbertForSequenceClassification",
-    # roberta
+    "roberta": "RobertaForSequenceClassification",
     "xlm-roberta": "XLMRobertaForSequenceClassification",
     "camembert": "CamembertForSequenceClassification",
 }
@@ -49,7 +50,7 @@ def configuration(model_type: str) -> dict[str, Any]:
     is_roberta = CLASSES[model_type].lower().startswith(("roberta", "xlmroberta", "camembert"))
     sizes = {
         "model_type": model_type,
-        "vocab_size": {"albert": PIECES, **FAIRSEQ_PIECES}.get(model_type, len(VOCABULARY)),
+        "vocab_size": {"albert": PIECES, "roberta": len(TOKENS), **FAIRSEQ_PIECES}.get(model_type, len(VOCABULARY)),
         "hidden_size": WIDTH,
         "num_hidden_layers": 2,
         "num_attention_heads": 2,
@@ -84,11 +85,15 @@ def write_fine_tuned(
 
 
 def write_vocabulary(folder: Path, model_type: str) -> None:
-    """vocab.txt, or the SentencePiece model that the family has."""
+    """vocab.txt, or the files that the family has."""
     if model_type == "albert":
         (folder / "spiece.model").write_bytes(sentencepiece_model())
         settings = {"model_input_names": ["input_ids", "token_type_ids", "attention_mask"]}
         (folder / "tokenizer_config.json").write_text(json.dumps(settings), "utf-8")
+    elif model_type == "roberta":
+        vocabulary = {token: number for number, token in enumerate(TOKENS)}
+        (folder / "vocab.json").write_text(json.dumps(vocabulary), "utf-8")
+        (folder / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in MERGES), "utf-8")
     elif model_type in FAIRSEQ_PIECES:
         (folder / "sentencepiece.bpe.model").write_bytes(fairseq_model())
         settings = {"tokenizer_class": _TOKENIZERS[model_type], "model_max_length": POSITIONS}

@@ -74,6 +74,15 @@ def read_added_tokens(
     return tuple(sorted(found, key=lambda token: token.number))
 
 
+def told_ids(files: TokenizerFiles) -> dict[str, int]:
+    """Ids that the files give to added tokens.
+
+    Raises:
+        EncoderError: a file is damaged.
+    """
+    return {claim.content: int(claim.number) for claim in _claims(files, {}) if claim.number is not None}
+
+
 def searched(files: TokenizerFiles, tokens: Sequence[AddedToken]) -> tuple[AddedToken, ...]:
     """The tokens that texts are searched for: all, or none that is special, as the tokenizer is set."""
     splits = files.switch("split_special_tokens", False)

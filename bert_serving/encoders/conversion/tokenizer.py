@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bert_serving.encoders.conversion.albert_pieces import read_albert_pieces
+from bert_serving.encoders.conversion.byte_level_pieces import has_byte_level_pieces, read_byte_level_pieces
 from bert_serving.encoders.conversion.tokenizer_files import GENERIC_CLASS, TokenizerFiles, table
 from bert_serving.encoders.conversion.unigram_pieces import UnigramPieces
 from bert_serving.encoders.conversion.wordpieces import WordPieces, read_wordpieces
@@ -63,6 +64,8 @@ def read_tokenizer(folder: Path, config: Mapping[str, Any], *, lower_case: bool 
 
 
 def _pieces(files: TokenizerFiles, model_type: Any, lower_case: bool) -> Pieces:
+    if has_byte_level_pieces(files, model_type):
+        return read_byte_level_pieces(files)
     # transformers takes the class of the model's type where no file has one.
     tokenizer_class = files.declared_class or _CLASS_OF_TYPE.get(model_type)
     if _has_sentencepieces(files, tokenizer_class, model_type):

@@ -11,6 +11,7 @@ from bert_serving.encoders.conversion.added_tokens import read_added_tokens, sea
 from bert_serving.encoders.conversion.tokenizer_files import TOKENIZER_FILE, Frame, TokenizerFiles, table
 from bert_serving.errors import EncoderError
 from bert_serving.text.added_tokens import AddedToken, problems
+from bert_serving.text.byte_level_bpe import WordRules
 from bert_serving.text.preprocessing import write_sentencepiece_preprocessing
 from bert_serving.text.sentencepieces import (
     SentencePiece,
@@ -27,12 +28,12 @@ class UnigramPieces:
 
     Attributes:
         model: the SentencePiece model, its pieces in the order of the token ids.
-        rules: normalization before it.
+        rules: normalization before it, or the split into words before byte-level BPE.
         added: tokens that texts are searched for.
     """
 
     model: SentencePiece
-    rules: TextRules
+    rules: TextRules | WordRules
     added: tuple[AddedToken, ...] = ()
 
     @property
