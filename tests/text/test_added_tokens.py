@@ -25,7 +25,9 @@ def words_of_letters(texts: tf.Tensor) -> tf.RaggedTensor:
 def found(tokens: Sequence[AddedToken], texts: Sequence[str | bytes], *, composed: bool = False) -> list[str]:
     """Texts as they are split: a token's id in brackets, other ids as letters."""
     search = AddedTokens(tokens, lower, composed=composed)
-    rows = tf.function(lambda given: search.tokenize(valid_utf8(given), letters))(tf.constant(texts, tf.string)).to_list()
+    rows = tf.function(lambda given: search.tokenize(valid_utf8(given), letters))(
+        tf.constant(texts, tf.string)
+    ).to_list()
     numbers = {token.number for token in tokens}
     return ["".join(f"<{number}>" if number in numbers else chr(number) for number in row) for row in rows]
 
@@ -90,10 +92,16 @@ def test_a_byte_that_no_utf8_has_is_removed_and_splits_nothing():
 @pytest.mark.parametrize(
     ("tokens", "problem"),
     [
-        ([AddedToken("[A]", 1, normalized=True), AddedToken("[a]", 2, normalized=True)], "'[A]' and '[a]' are one after"),
+        (
+            [AddedToken("[A]", 1, normalized=True), AddedToken("[a]", 2, normalized=True)],
+            "'[A]' and '[a]' are one after",
+        ),
         ([AddedToken("a b ", 1), STRIPS], "'a b ' has white space at its edge, which '[S]' takes"),
         ([AddedToken("[A]", 1, lstrip=True, single_word=True)], "'[A]' has single_word together with lstrip or rstrip"),
-        ([AddedToken("[A]", 1, lstrip=True), AddedToken("[A]b", 2)], "'[A]' has lstrip or rstrip, and '[A]b' begins with"),
+        (
+            [AddedToken("[A]", 1, lstrip=True), AddedToken("[A]b", 2)],
+            "'[A]' has lstrip or rstrip, and '[A]b' begins with",
+        ),
         ([AddedToken("a" * 60_000, 1), AddedToken("b" * 60_000, 2)], "have 120000 characters, at most 100000"),
     ],
 )

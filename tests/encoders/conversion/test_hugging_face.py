@@ -277,7 +277,11 @@ TOKENIZER = rules(VOCABULARY)
         ({"model": {"continuing_subword_prefix": "@@"}}, 'model.continuing_subword_prefix is "@@", only "##"'),
         ({"model": {"max_input_chars_per_word": 200}}, "model.max_input_chars_per_word is 200, only 100"),
         (
-            {"added_tokens": [added(word, id=15 + number) for number, word in enumerate(("<a>", "<b>", "<c>", "<d>"), 1)]},
+            {
+                "added_tokens": [
+                    added(word, id=15 + number) for number, word in enumerate(("<a>", "<b>", "<c>", "<d>"), 1)
+                ]
+            },
             "gives the added token '<a>' the id 16, expected 15, the next one after the vocabulary's 15",
         ),
     ],
