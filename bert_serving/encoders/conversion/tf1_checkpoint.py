@@ -4,6 +4,7 @@ Its folder holds bert_config.json, vocab.txt and bert_model.ckpt.index with its 
 """
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +61,8 @@ def convert_checkpoint(source: Path, target: Path) -> None:
     check_rows(pieces.size, architecture.vocab_size, str(source / VOCABULARY_FILE))
     weights = rename_weights(read_checkpoint(source), architecture, file=_PREFERRED, pooler_may_lack=True)
     write_encoder_folder(target, architecture, rebuild_network(architecture, weights))
-    pieces.write(target / PREPROCESSING)
+    # Google's code for these checkpoints does not search texts for special tokens.
+    replace(pieces, added=()).write(target / PREPROCESSING)
 
 
 def read_checkpoint(folder: Path) -> dict[str, np.ndarray]:
