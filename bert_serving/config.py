@@ -163,6 +163,10 @@ class EncoderConfig(EncoderSource):
     normalizer: str | None = None
     """text normalization before tokenization: a function, as `module:function` or `file.py:function` (docs/how_to/training.md)"""
 
+    prefix: str | None = None
+    """text before every text, as some sentence encoders were trained with, such as `"query: "` for E5 (`bert-serving encoders
+    list`); part of the serving graph, after the normalizer"""
+
     @field_validator("normalizer")
     @classmethod
     def _names_a_function(cls, value: str | None) -> str | None:
@@ -192,9 +196,10 @@ class HeadConfig(Table):
     kind: Head = Head.SOFTMAX
     """task of the head: `softmax` is single-label classification with C labels, `binary` with two labels and one logit,
     `multilabel` assigns any of C labels, `regression` predicts a number"""
-    pooling: Pooling = Pooling.POOLER
+    pooling: Pooling | None = None
     """pooling, the vector that the head sees: the encoder's pooled output, the [CLS] vector of the sequence output, or the
-    mean or maximum of the sequence output over the text's tokens"""
+    mean or maximum of the sequence output over the text's tokens; absent: that of the catalog (`bert-serving encoders list`), or
+    of a sentence-transformers folder, else `pooler`"""
     blocks: Annotated[int, Field(ge=0)] = 0
     """number of new Transformer blocks between the encoder's sequence output and the pooling; for a frozen encoder"""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
@@ -336,7 +341,7 @@ class RunConfig(RunFile):
             )
         if head in (Head.MULTILABEL, Head.REGRESSION) and self.training.class_weights:
             problems.append(f"training.class_weights has no meaning for a {head} head")
-        if self.head.blocks and self.head.pooling is Pooling.POOLER:
+        if self.head.blocks and self.head.pooling in (None, Pooling.POOLER):
             problems.append(
                 f"head.blocks is {self.head.blocks}, and the pooler sees the encoder alone; set head.pooling to cls, mean or max"
             )

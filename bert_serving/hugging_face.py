@@ -12,10 +12,9 @@ from bert_serving.contract import Pooling
 from bert_serving.encoders.architecture import Architecture, assign_weights
 from bert_serving.encoders.conversion.classification_head import DEFAULT_LABEL, FineTunedHead, read_head
 from bert_serving.encoders.conversion.families import FAMILIES
-from bert_serving.encoders.conversion.hugging_face import encoder_weights, read_description
+from bert_serving.encoders.conversion.hugging_face import encoder_weights, read_description, read_weights
 from bert_serving.encoders.license import LicenseAndLanguages, licensing_of_readme
 from bert_serving.encoders.loading import LoadedEncoder, network_from
-from bert_serving.encoders.safetensors_file import read_safetensors
 from bert_serving.errors import EncoderError
 from bert_serving.io.cache import folder_sha256
 from bert_serving.text.preprocessing import load_preprocessing
@@ -72,7 +71,7 @@ def convert_classifier(
             f"{folder}: not every version of transformers gives the model of this tokenizer token_type_ids, which tell the texts of "
             "a pair apart; if it was fine-tuned with them, add them to model_input_names in tokenizer_config.json"
         )
-    tensors = read_safetensors(folder)
+    tensors = read_weights(folder)
     head = read_head(folder, config, tensors)
     architecture, weights = encoder_weights(tensors, architecture, config)
     if head.pooler is not None and head.activation is not None:
@@ -96,7 +95,7 @@ def convert_classifier(
         classifier,
         folder_sha256(folder),
         licensing_of_readme(folder),
-        str(config["architectures"][0]),
+        str((config.get("architectures") or [f"{config['model_type']} with a classification head"])[0]),
         str(config["transformers_version"]) if config.get("transformers_version") else None,
         tuple(_notes(head, unused_rows=architecture.vocab_size - tokenizer.pieces.size)),
     )

@@ -9,6 +9,7 @@ from bert_serving.api.classifier import TextClassifier
 from bert_serving.api.progress import observer_of
 from bert_serving.config import EncoderConfig, OptimizerConfig, is_address
 from bert_serving.contract import Head, Pooling
+from bert_serving.encoders.default_pooling import default_pooling
 from bert_serving.errors import InputError
 from bert_serving.observer import Observer
 from bert_serving.run_file import parse_tables
@@ -28,7 +29,7 @@ def build_classifier(
     head: Head | str = Head.SOFTMAX,
     sequence_length: int = 128,
     pairs: bool = False,
-    pooling: Pooling | str = Pooling.POOLER,
+    pooling: Pooling | str | None = None,
     dropout: float = 0.1,
     trainable: bool = True,
     frozen_layers: int = 0,
@@ -45,7 +46,8 @@ def build_classifier(
         head: `softmax` (one of the labels), `binary` (two labels, one logit), `multilabel` or `regression`.
         sequence_length: texts are truncated to this many tokens.
         pairs: whether a row has two texts.
-        pooling: what the head sees: `pooler`, `cls`, `mean` or `max`.
+        pooling: what the head sees: `pooler`, `cls`, `mean` or `max`; None: that of the catalog or of a sentence-transformers folder,
+            else `pooler`.
         dropout: rate between the pooled output and the dense layer.
         trainable: fine-tune the encoder; False trains the head alone.
         frozen_layers: the embeddings and this many first layers are not trained.
@@ -65,10 +67,11 @@ def build_classifier(
     print(classifier.labels)
     ```
     """
-    kind, chosen = _member(Head, head, "head"), _member(Pooling, pooling, "pooling")
+    kind = _member(Head, head, "head")
     names = _checked_labels(labels, kind)
     observer = observer_of(progress)
     config = _encoder_config(encoder, preprocessing, sequence_length)
+    chosen = default_pooling(config) if pooling is None else _member(Pooling, pooling, "pooling")
     with observer.stage("Starting TensorFlow"):
         import tf_keras
 

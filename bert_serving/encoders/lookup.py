@@ -16,6 +16,7 @@ from bert_serving.encoders.conversion.formats import (
     make_encoder_folder,
 )
 from bert_serving.encoders.conversion.layout import check_layout
+from bert_serving.encoders.conversion.sentence_transformers import left_out, transformer_folder
 from bert_serving.encoders.download.archive import SUFFIXES, is_archive, top_folder, unpack
 from bert_serving.encoders.download.sources import fetch_first
 from bert_serving.encoders.folder import (
@@ -54,6 +55,8 @@ def find_encoder_folder(
         EncoderError: the name is unknown, the folder is not an encoder, or a SavedModel from elsewhere has unsafe operations.
         SourceError: no source of the name could deliver it.
     """
+    if config.path is not None and (modules := left_out(config.path)) and passed_over is not None:
+        passed_over(f"{config.path}: {', '.join(modules)} of modules.json is left out; only the Transformer is used")
     folder = _local(config.path, config) if config.path is not None else _named(config, passed_over, progress)
     if not config.trusted:
         _check_harmless(folder)
@@ -128,6 +131,8 @@ def _local(path: Path, config: EncoderConfig) -> EncoderFolder:
             f"is neither a folder nor an archive ({', '.join(SUFFIXES)})" if path.exists() else "no such encoder folder"
         )
         raise EncoderError(f"{path}: {problem}; check encoder.path")
+    if (nested := transformer_folder(path)) != path:
+        return replace(_local(nested, config), name=path.name)
     format_ = format_of(path)
     if format_ is None and not is_encoder_folder(path):
         return _bare_saved_model(path, config)

@@ -12,8 +12,9 @@ from bert_serving.classifier import Classifier
 from bert_serving.errors import InputError
 from bert_serving.explanation.attribution import Word
 from bert_serving.text.packing import combine_segments
-from bert_serving.text.preprocessing import Preprocessing, normalize
+from bert_serving.text.preprocessing import Preprocessing
 from bert_serving.text.shown_pieces import has_sentencepieces, read_shown_pieces
+from bert_serving.text.tokenizers import normalize
 
 _FRAMING = -1
 

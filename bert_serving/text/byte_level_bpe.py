@@ -76,15 +76,15 @@ class WordRules:
     compose: bool = False
     lower_case: ClassVar[bool] = False
 
-    def apply(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        """Words of texts, string [B, (words)], in a graph; each byte is one of the characters U+0000 to U+00FF.
+    def apply(self, texts: tf.Tensor) -> tf.Tensor:
+        """Normalizes texts of valid UTF-8, string [B], in a graph."""
+        return tensorflow_text.normalize_utf8(texts, "NFC") if self.compose else texts
+
+    def split(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        """Words of normalized texts, string [B, (words)], in a graph; each byte is one of the characters U+0000 to U+00FF.
 
         Some words are empty.
         """
-        # Invalid UTF-8 is removed, as everywhere in this project.
-        texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="ignore", replace_control_characters=False)
-        if self.compose:
-            texts = tensorflow_text.normalize_utf8(texts, "NFC")
         if self.add_prefix_space:
             texts = tf.strings.regex_replace(texts, r"\A[^ ]", r" \0")
         texts = tf.strings.regex_replace(texts, _LAST_SPACE, rb"\1" + _SEPARATOR + rb"\2")

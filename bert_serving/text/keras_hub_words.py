@@ -9,7 +9,9 @@ import tensorflow as tf
 import tensorflow_text
 
 from bert_serving.io.saved_models import write_saved_model
-from bert_serving.text.preprocessing import NO_WORD, PreprocessingModule, WordPieceTokenize
+from bert_serving.text.added_tokens import AddedTokens
+from bert_serving.text.preprocessing import PreprocessingModule
+from bert_serving.text.tokenizers import NO_WORD, WordPieceTokenize
 
 # Of the fast WordPiece of TensorFlow Text; a longer word is unknown.
 _LONGEST_WORD = 100
@@ -33,18 +35,23 @@ class _KerasHubTokenize(WordPieceTokenize):
 
     def __init__(self, vocabulary: str, *, lower_case: bool, strip_accents: bool):
         super().__init__(vocabulary, lower_case)
-        self._strip_accents = strip_accents
+        self._lower_case, self._strip_accents = lower_case, strip_accents
+        # Its tokenizers do not search texts for special tokens.
+        self._added = AddedTokens((), self._cleaned)
 
-    def words(self, sentences: tf.Tensor) -> tf.RaggedTensor:
-        """The words of strings [B], string [B, (words)]."""
+    def _cleaned(self, texts: tf.Tensor) -> tf.Tensor:
         # Control and format characters stand between words.
-        texts = tf.strings.regex_replace(sentences, r"[\p{Cc}\p{Cf}]", " ")
+        texts = tf.strings.regex_replace(texts, r"[\p{Cc}\p{Cf}]", " ")
         if self._strip_accents:
             texts = tensorflow_text.normalize_utf8(texts, "NFD")
             texts = tf.strings.regex_replace(texts, r"\p{Mn}", "")
-        words = self._splitter.tokenize(texts)
+        return texts
+
+    def pieces(self, normalized: tf.Tensor) -> tf.RaggedTensor:
+        """Word pieces of cleaned strings [B]."""
+        words = self._splitter.tokenize(normalized)
         if self._lower_case:
             words = words.with_flat_values(tensorflow_text.case_fold_utf8(words.flat_values))
             words = tf.ragged.boolean_mask(words, words != "")
         is_long = tf.strings.length(words.flat_values) > _LONGEST_WORD
-        return words.with_flat_values(tf.where(is_long, NO_WORD, words.flat_values))
+        return self.cut(words.with_flat_values(tf.where(is_long, NO_WORD, words.flat_values)))

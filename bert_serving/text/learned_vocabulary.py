@@ -8,7 +8,7 @@ from tensorflow_text.python.ops.bert_tokenizer import BasicTokenizer
 from tensorflow_text.tools.wordpiece_vocab import wordpiece_tokenizer_learner_lib as learner
 
 from bert_serving.errors import InputError
-from bert_serving.text.preprocessing import LONGEST_WORD, normalize
+from bert_serving.text.tokenizers import LONGEST_WORD, normalize
 from bert_serving.text.vocabulary import SPECIAL_TOKENS
 
 SMALLEST = 100

@@ -18,7 +18,7 @@ from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
 
 from bert_serving.errors import RunFileError
 from bert_serving.io.saved_models import write_saved_model
-from bert_serving.text.preprocessing import NormalizedPreprocessing, load_preprocessing
+from bert_serving.text.preprocessing import NormalizedPreprocessing, PrefixedPreprocessing, load_preprocessing
 from bert_serving.unsafe_operations import unsafe_operations
 
 RECORD = "normalization.json"
@@ -91,6 +91,20 @@ def write_normalized(preprocessing: Path, normalization: Normalization, target: 
     write_saved_model(NormalizedPreprocessing(inner.model, normalization.function), target)
     record = {"function": normalization.name, "preprocessing_sha256": sha256}
     (target / RECORD).write_text(json.dumps(record, indent=2) + "\n", "utf-8")
+
+
+def write_prefixed(preprocessing: Path, prefix: str, target: Path) -> None:
+    """Writes a preprocessing SavedModel that puts a prefix before each text.
+
+    Args:
+        preprocessing: the SavedModel that takes the texts with the prefix.
+        prefix: the text before each text.
+        target: folder to create.
+
+    Raises:
+        EncoderError: `preprocessing` cannot be loaded.
+    """
+    write_saved_model(PrefixedPreprocessing(load_preprocessing(preprocessing).model, prefix), target)
 
 
 def is_normalized(preprocessing: Path, name: str) -> bool:

@@ -16,152 +16,58 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_text
-from tensorflow_text.python.ops.bert_tokenizer import BasicTokenizer
 
 from bert_serving import contract
 from bert_serving.errors import EncoderError
 from bert_serving.io.cache import folder_sha256
 from bert_serving.io.saved_models import write_saved_model
+from bert_serving.text.added_tokens import AddedToken
 from bert_serving.text.byte_level_bpe import WordRules
 from bert_serving.text.packing import combine_segments, pad
 from bert_serving.text.sentencepieces import SentencePiece, TextRules
-from bert_serving.text.vocabulary import TOKENS_BY_NAME, SpecialIds
+from bert_serving.text.tokenizers import SentencePieceTokenize, SpecialTokens, WordPieceTokenize
+from bert_serving.text.vocabulary import SpecialIds
 
 DEFAULT_SEQUENCE_LENGTH = 128
 VOCABULARY_FILE = "vocab.txt"
 SENTENCEPIECE_FILE = "spiece.model"
-LONGEST_WORD = 100
-"""most characters of a word that is split into word pieces; a longer one is unknown, as in Hugging Face's tokenizers"""
 _TOKENIZE_BATCH = 1024
-_BYTES_PER_CHARACTER = 4
-# A character for private use: `normalize` removes it from texts, so no vocabulary has it.
-NO_WORD = "\U0010fffd"
 
 
 # === Writing ===
 
 
-def write_preprocessing(vocabulary: Path, target: Path, *, lower_case: bool) -> None:
+def write_preprocessing(
+    vocabulary: Path, target: Path, *, lower_case: bool, added: Sequence[AddedToken] = (), words: int | None = None
+) -> None:
     """Writes a preprocessing SavedModel.
 
     Args:
         vocabulary: WordPiece file, named vocab.txt because the asset keeps its name.
         target: folder to create.
         lower_case: lower-case and strip accents first, for an uncased encoder.
+        added: tokens that texts are searched for before they are split.
+        words: tokens of the file that words are split into; those after them are `added` ones; None: all.
     """
-    write_saved_model(PreprocessingModule(WordPieceTokenize(str(vocabulary), lower_case)), target)
+    write_saved_model(PreprocessingModule(WordPieceTokenize(str(vocabulary), lower_case, added, words)), target)
 
 
-def write_sentencepiece_preprocessing(model: SentencePiece, target: Path, *, rules: TextRules | WordRules) -> None:
+def write_sentencepiece_preprocessing(
+    model: SentencePiece, target: Path, *, rules: TextRules | WordRules, added: Sequence[AddedToken] = ()
+) -> None:
     """Writes a preprocessing SavedModel around a SentencePiece model.
 
     Args:
         model: its pieces stand in the order of the token ids.
         target: folder to create.
         rules: normalization before SentencePiece, or the split into words before byte-level BPE.
+        added: tokens that texts are searched for before they are split.
     """
     with TemporaryDirectory() as scratch:
         # The asset of a SavedModel keeps the file's name.
         path = Path(scratch, SENTENCEPIECE_FILE)
         path.write_bytes(model.content)
-        write_saved_model(PreprocessingModule(_SentencePieceTokenize(path, model, rules)), target)
-
-
-def normalize(texts: tf.Tensor, *, lower_case: bool) -> tf.Tensor:
-    """Cleans strings as BERT's own tokenizer does.
-
-    Invalid UTF-8 and control characters are removed, every kind of white space becomes a space. `tensorflow_text.BertTokenizer`
-    differs: it turns control characters into spaces, keeps no-break spaces inside words and folds "ß" to "ss".
-    """
-    texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="ignore", replace_control_characters=False)
-    texts = tf.strings.regex_replace(texts, r"[\p{Z}\t\n\r]", " ")
-    texts = tf.strings.regex_replace(texts, r"[\p{C}\x{FFFD}]", "")
-    if lower_case:
-        texts = tensorflow_text.normalize_utf8(texts, "NFD")
-        texts = tf.strings.regex_replace(texts, r"\p{Mn}", "")
-        # ASCII first: Unicode lower-casing depends on the locale, and a Turkish one turns "I" into a dotless "ı".
-        texts = tf.strings.lower(texts)
-        texts = tf.strings.lower(texts, encoding="utf-8")
-    return texts
-
-
-class _SpecialTokens(tf.Module):
-    """`.tokenize.get_special_tokens_dict` of the TF Hub interface."""
-
-    def __init__(self, ids: dict[str, int]):
-        super().__init__()
-        self._ids = ids
-
-    @tf.function(input_signature=[], autograph=False)
-    def __call__(self) -> dict[str, tf.Tensor]:
-        return {name: tf.constant(value, tf.int32) for name, value in self._ids.items()}
-
-
-class _VocabularyInitializer(tf.lookup.TextFileInitializer):
-    """Has no shared name: TensorFlow's default would put the file's path into every SavedModel."""
-
-    @property
-    def _shared_name(self) -> str:
-        return ""
-
-
-class WordPieceTokenize(tf.Module):
-    """`.tokenize`: strings [B] to word pieces, int32 [B, (words), (pieces)]."""
-
-    def __init__(self, vocabulary: str, lower_case: bool):
-        """Reads the vocabulary, a file's path."""
-        super().__init__()
-        # The initializer is kept because the SavedModel finds the vocabulary asset through it.
-        self._initializer = _VocabularyInitializer(
-            vocabulary, tf.string, tf.lookup.TextFileIndex.WHOLE_LINE, tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER
-        )
-        table = tf.lookup.StaticHashTable(self._initializer, default_value=-1)
-        self._splitter = BasicTokenizer(lower_case=False)
-        # The limit is in bytes, of which a character has up to four; `__call__` limits characters.
-        self._cutter = tensorflow_text.WordpieceTokenizer(
-            table, max_bytes_per_word=LONGEST_WORD * _BYTES_PER_CHARACTER, token_out_type=tf.int64
-        )
-        self._lower_case = lower_case
-        ids = table.lookup(tf.constant(list(TOKENS_BY_NAME.values()))).numpy().tolist()
-        self.ids = dict(zip(TOKENS_BY_NAME, ids, strict=True)) | {"vocab_size": int(table.size())}
-        self.get_special_tokens_dict = _SpecialTokens(self.ids)
-
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
-    def __call__(self, sentences: tf.Tensor) -> tf.RaggedTensor:
-        """Cuts strings [B] into word pieces."""
-        words = self.words(sentences)
-        is_long = tf.strings.length(words.flat_values, unit="UTF8_CHAR") > LONGEST_WORD
-        words = words.with_flat_values(tf.where(is_long, NO_WORD, words.flat_values))
-        pieces = tf.cast(self._cutter.tokenize(words), tf.int32)
-        return _with_rows_of(sentences, pieces)
-
-    def words(self, sentences: tf.Tensor) -> tf.RaggedTensor:
-        """The words of strings [B] as the vocabulary spells them, string [B, (words)]."""
-        return self._splitter.tokenize(normalize(sentences, lower_case=self._lower_case))
-
-
-def _with_rows_of(sentences: tf.Tensor, pieces: tf.RaggedTensor) -> tf.RaggedTensor:
-    """Restores the number of rows, which shape inference loses: it equals that of the input."""
-    splits = tf.reshape(pieces.row_splits, [tf.shape(sentences)[0] + 1])
-    return tf.RaggedTensor.from_row_splits(pieces.values, splits, validate=False)
-
-
-class _SentencePieceTokenize(tf.Module):
-    """`.tokenize`: strings [B] to pieces, int32 [B, (pieces)]; with byte-level BPE [B, (words), (pieces)]."""
-
-    def __init__(self, path: Path, model: SentencePiece, rules: TextRules | WordRules):
-        super().__init__()
-        self._asset = tf.saved_model.Asset(str(path))
-        self._tokenizer = tensorflow_text.SentencepieceTokenizer(model=model.content, out_type=tf.int32)
-        self._rules = rules
-        self.ids = model.ids
-        self.get_special_tokens_dict = _SpecialTokens(self.ids)
-
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
-    def __call__(self, sentences: tf.Tensor) -> tf.RaggedTensor:
-        pieces = self._tokenizer.tokenize(self._rules.apply(sentences))
-        return _with_rows_of(sentences, pieces)
+        write_saved_model(PreprocessingModule(SentencePieceTokenize(path, model, rules, added)), target)
 
 
 class _PackInputs(tf.Module):
@@ -186,7 +92,7 @@ class _PackInputs(tf.Module):
 class PreprocessingModule(tf.Module):
     """The root object of the SavedModel."""
 
-    def __init__(self, tokenize: "WordPieceTokenize | _SentencePieceTokenize | _NormalizedTokenize"):
+    def __init__(self, tokenize: "WordPieceTokenize | SentencePieceTokenize | _NormalizedTokenize"):
         """Packs what `tokenize` cuts."""
         super().__init__()
         self.tokenize = tokenize
@@ -214,6 +120,14 @@ class NormalizedPreprocessing(PreprocessingModule):
         self.normalize = normalize
 
 
+class PrefixedPreprocessing(PreprocessingModule):
+    """A preprocessing, ours or TF Hub's, that puts a prefix before each text."""
+
+    def __init__(self, inner: Any, prefix: str):
+        """Wraps `inner`, a loaded SavedModel."""
+        super().__init__(_NormalizedTokenize(inner, lambda texts: tf.strings.join([prefix, texts])))
+
+
 class _NormalizedTokenize(tf.Module):
     """`.tokenize` of another preprocessing, behind a normalizer."""
 
@@ -223,7 +137,7 @@ class _NormalizedTokenize(tf.Module):
         self._inner = inner
         self._normalize = normalize
         self.ids = {name: int(value) for name, value in inner.tokenize.get_special_tokens_dict().items()}
-        self.get_special_tokens_dict = _SpecialTokens(self.ids)
+        self.get_special_tokens_dict = SpecialTokens(self.ids)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
     def __call__(self, sentences: tf.Tensor) -> tf.RaggedTensor:

@@ -40,10 +40,8 @@ class TextRules:
     plain_spaces: bool = False
     words: bool = False
 
-    def apply(self, texts: tf.Tensor) -> tf.Tensor | tf.RaggedTensor:
-        """Normalizes texts, string [B], in a graph: string [B], or [B, (words)] with `words`."""
-        # Invalid UTF-8 is removed, as everywhere in this project.
-        texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="ignore", replace_control_characters=False)
+    def apply(self, texts: tf.Tensor) -> tf.Tensor:
+        """Normalizes texts of valid UTF-8, string [B], in a graph."""
         if self.plain_quotes:
             texts = tf.strings.regex_replace(texts, "``|''", '"')
         if self.strip_accents:
@@ -55,6 +53,10 @@ class TextRules:
         if self.plain_spaces:
             # Without the vertical tab, which the rules of published models (nmt_nfkc) remove.
             texts = tf.strings.regex_replace(texts, r"[\p{Z}\t\n\f\r\x{85}]+", " ")
+        return texts
+
+    def split(self, texts: tf.Tensor) -> tf.Tensor | tf.RaggedTensor:
+        """What SentencePiece is given of normalized strings [B]: the same, or [B, (words)] with `words`."""
         # Its default separator would be white space, the vertical tab too.
         return tf.strings.split(texts, " ") if self.words else texts
 
@@ -177,6 +179,19 @@ def unigram_model(
     model.normalizer_spec.escape_whitespaces = True
     content: bytes = model.SerializeToString()
     return content
+
+
+def piece_names(content: bytes) -> list[str]:
+    """The pieces of a serialized SentencePiece model, in the order of their ids."""
+    return [piece.piece for piece in sentencepiece_model_pb2.ModelProto.FromString(content).pieces]
+
+
+def with_control_pieces(model: SentencePiece, pieces: Sequence[str]) -> SentencePiece:
+    """A model with more pieces at its end, which no text gives."""
+    proto = sentencepiece_model_pb2.ModelProto.FromString(model.content)
+    for piece in pieces:
+        proto.pieces.add(piece=piece, type=sentencepiece_model_pb2.ModelProto.SentencePiece.CONTROL)
+    return SentencePiece(proto.SerializeToString(), model.ids | {"vocab_size": len(proto.pieces)})
 
 
 def with_exact_sums(content: bytes) -> bytes:

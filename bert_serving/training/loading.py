@@ -5,6 +5,7 @@ from pathlib import Path
 
 from bert_serving.classifier import Classifier, ClassifierOptions, build_classifier
 from bert_serving.config import RunConfig
+from bert_serving.contract import Pooling
 from bert_serving.encoders.architecture import assign_weights, load_architecture
 from bert_serving.encoders.loading import LoadedEncoder, load_encoder, network_from
 from bert_serving.encoders.lookup import find_encoder_folder
@@ -70,7 +71,7 @@ def classifier_options(config: RunConfig, labels: tuple[str, ...]) -> Classifier
         head=config.head.kind,
         sequence_length=config.encoder.sequence_length,
         pairs=config.data.text_pair is not None,
-        pooling=config.head.pooling,
+        pooling=config.head.pooling or Pooling.POOLER,
         blocks=config.head.blocks,
         dropout=config.head.dropout,
         seed=config.training.seed,

@@ -21,6 +21,7 @@ from bert_serving.data.audit import Audit, audit
 from bert_serving.data.batches import TokenRows
 from bert_serving.data.splits import Splits, label_array, label_names, load_splits, resolve_labels
 from bert_serving.data.table import LabeledTable, table_sha256
+from bert_serving.encoders.default_pooling import with_pooling
 from bert_serving.encoders.folder import EncoderFolder
 from bert_serving.encoders.loading import load_encoder
 from bert_serving.encoders.lookup import find_encoder_folder
@@ -37,7 +38,7 @@ from bert_serving.plots import data as data_plots
 from bert_serving.plots import results as result_plots
 from bert_serving.plots.training import draw_history
 from bert_serving.run_file import dump_run_file
-from bert_serving.text.normalization import find_normalization, write_normalized
+from bert_serving.text.normalization import find_normalization, write_normalized, write_prefixed
 from bert_serving.text.preprocessing import Preprocessing
 from bert_serving.training.feature_head import feature_rows, over_features
 from bert_serving.training.frozen_layers import freeze, with_layer_outputs
@@ -87,6 +88,7 @@ def train(config: RunConfig, out: Path, *, resume: bool = False, observer: Obser
         TrainingError: the loss is not a finite number.
     """
     observer = observer or Observer()
+    config = with_pooling(config)
     run = RunFolder(out)
     with observer.stage("Reading the data"):
         splits = load_splits(config.data, config.head.kind, config.training.seed)
@@ -189,20 +191,24 @@ def _new_classifier(
 
 def _to_keep(preprocessing: Preprocessing, run: RunFolder, config: RunConfig) -> Preprocessing | None:
     """The preprocessing for the trained classifier; None where it belongs to a strategy or a temporary folder."""
-    if config.training.strategy != "one_device" or config.encoder.normalizer is not None:
+    if config.training.strategy != "one_device" or config.encoder.normalizer is not None or config.encoder.prefix:
         return None
     return dataclasses.replace(preprocessing, folder=run.preprocessing)
 
 
 def _normalized(folder: EncoderFolder, config: RunConfig, workshop: Path) -> Path:
-    """The encoder's preprocessing, with the run file's normalizer before it where that can be part of a graph."""
+    """The encoder's preprocessing behind the run file's normalizer, where that can be part of a graph, and its prefix."""
+    preprocessing = folder.preprocessing
+    if config.encoder.prefix:
+        write_prefixed(preprocessing, config.encoder.prefix, workshop / "prefixed")
+        preprocessing = workshop / "prefixed"
     if config.encoder.normalizer is None:
-        return folder.preprocessing
+        return preprocessing
     normalization = find_normalization(config.encoder.normalizer)
     if not normalization.in_graph:
-        return folder.preprocessing
+        return preprocessing
     target = workshop / PREPROCESSING
-    write_normalized(folder.preprocessing, normalization, target, sha256=folder_sha256(folder.preprocessing))
+    write_normalized(preprocessing, normalization, target, sha256=folder_sha256(folder.preprocessing))
     return target
 
 

@@ -99,7 +99,7 @@ def rules(**pre_tokenizer: Any) -> dict[str, Any]:
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": [added(token, id=TOKENS.index(token)) for token in roles],
+        "added_tokens": [added(token, id=TOKENS.index(token), lstrip=token == MASK) for token in roles],
         "normalizer": None,
         "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
         | pre_tokenizer,

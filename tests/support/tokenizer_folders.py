@@ -29,16 +29,25 @@ WORDS = (
     "##b",
 )
 TOKENS = (*SPECIAL, *WORDS)
-TEXTS = ("Good Film caf\u00e9 CAF\u00c9 \u6211x", "[E1] good x. [USER]", "good\u00a0bad\tfilm ab xxx", "")
+TEXTS = (
+    "Good Film caf\u00e9 CAF\u00c9 \u6211x",
+    "[E1] good x. [USER]",
+    "good\u00a0bad\tfilm ab xxx",
+    "",
+    "[MASK] good[MASK]bad [CLS][SEP] [mask] [PAD]",
+    "a<mask>x [UNK] </s>",
+    "[E1][e1]x  [E1]  GOOD [E2]good[E2]1 newx NEWX newx1 \u6211newx\u6211",
+    " [E1] ",
+)
 PAIR = ("good", "bad film")
 
 SETTINGS = {"do_lower_case": True, "tokenizer_class": "BertTokenizer", "model_max_length": 64}
 
 
 def added(content: str, *, special: bool = True, **more: Any) -> dict[str, Any]:
-    """A token as `added_tokens_decoder` has it, and with its `id` tokenizer.json."""
+    """A token as `added_tokens_decoder` has it, and with its `id` tokenizer.json; `more` may set its rules."""
     flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
-    return {**more, "content": content, "special": special, **flags}
+    return {"content": content, "special": special, **flags, **more}
 
 
 def rules(tokens: tuple[str, ...] = TOKENS, *, special: tuple[str, ...] = SPECIAL, **normalizer: Any) -> dict[str, Any]:
@@ -105,7 +114,6 @@ def _lines(tokens: tuple[str, ...] = TOKENS, end: str = "\n") -> str:
 _OTHER = tuple(RENAMED.get(token, token) for token in TOKENS)
 _NAMES = {role: RENAMED[token] for role, token in ROLES.items()}
 _SWAPPED = tuple({"good": "bad", "bad": "good"}.get(token, token) for token in TOKENS)
-_E1 = added("[E1]", id=len(TOKENS))
 
 
 _VOCABULARY = _lines()
@@ -121,7 +129,19 @@ def _files(rules: Any = None, settings: Any = SETTINGS, vocabulary: Any = _VOCAB
     }
 
 
+def _decoder(*tokens: dict[str, Any], first: int = len(TOKENS)) -> dict[str, Any]:
+    return {"added_tokens_decoder": {str(number): token for number, token in enumerate(tokens, first)}}
+
+
 _RULES = rules()
+
+
+def _with(*tokens: dict[str, Any]) -> dict[str, Any]:
+    """tokenizer.json with more added tokens."""
+    new = [{**token, "id": number} for number, token in enumerate(tokens, len(TOKENS))]
+    return _RULES | {"added_tokens": [*_RULES["added_tokens"], *new]}
+
+
 _GENERIC = {"tokenizer_class": "PreTrainedTokenizerFast"}
 _CASED = SETTINGS | {"do_lower_case": False}
 
@@ -163,30 +183,56 @@ READ: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "max_len, as it was called": ("bert", _files(_RULES, {"max_len": 33})),
     "split by WordPiece alone": ("bert", _files(settings=SETTINGS | {"do_basic_tokenize": False})),
+    "special tokens are split": ("bert", _files(_RULES, SETTINGS | {"split_special_tokens": True})),
+    "added in added_tokens.json": ("bert", _files(added_tokens={"[E1]": 22})),
+    "added in the decoder": ("bert", _files(settings=SETTINGS | _decoder(added("[E1]")))),
+    "added in the decoder, normalized": (
+        "bert",
+        _files(settings=SETTINGS | _decoder(added("[E1]", special=False, normalized=True))),
+    ),
+    "added everywhere": (
+        "bert",
+        _files(
+            _with(
+                added("[E1]"), added("[E2]", lstrip=True, rstrip=True), added("newx", special=False, normalized=True)
+            ),
+            SETTINGS
+            | _decoder(
+                added("[E1]"), added("[E2]", lstrip=True, rstrip=True), added("newx", special=False, normalized=True)
+            ),
+        ),
+    ),
+    "added single words": (
+        "bert",
+        _files(
+            _with(added("[E1]", single_word=True), added("newx", special=False, single_word=True)),
+            SETTINGS | _decoder(added("[E1]", single_word=True), added("newx", special=False, single_word=True)),
+        ),
+    ),
+    "added in tokenizer.json": ("bert", _files(_with(added("[E1]"), added("newx", special=False, normalized=True)))),
+    "added in tokenizer.json, a class without rules": (
+        "bert",
+        _files(_with(added("[E1]"), added("newx", special=False, normalized=True)), SETTINGS | _GENERIC),
+    ),
+    "none in tokenizer.json, a class without rules": (
+        "bert",
+        _files(_RULES | {"added_tokens": []}, SETTINGS | _GENERIC),
+    ),
+    "none in tokenizer.json": ("bert", _files(_RULES | {"added_tokens": []})),
+    "a word of the vocabulary is added": (
+        "bert",
+        _files(settings=SETTINGS | {"added_tokens_decoder": {"8": added("film", special=False)}}),
+    ),
+    "a mask that takes the space before it": (
+        "bert",
+        _files(
+            changed(_RULES, "added_tokens.4.lstrip", True), SETTINGS | _decoder(added("[MASK]", lstrip=True), first=4)
+        ),
+    ),
 }
 """folders that transformers 4 and 5 read alike: model type and files"""
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
-    "added in added_tokens.json": (
-        _files(_RULES, added_tokens={"[E1]": 22}),
-        "added_tokens.json: has the added token '[E1]'",
-    ),
-    "added in the map": (
-        _files(_RULES, special={"additional_special_tokens": ["[E1]"]}),
-        "special_tokens_map.json: has the added token '[E1]'",
-    ),
-    "added in the decoder": (
-        _files(_RULES, SETTINGS | {"added_tokens_decoder": {"22": added("[E1]")}}),
-        "tokenizer_config.json: has the added token '[E1]'",
-    ),
-    "added by a name": (
-        _files(_RULES, SETTINGS | {"user_token": "[E1]"}),
-        "tokenizer_config.json: has the added token",
-    ),
-    "added in tokenizer.json": (
-        _files(_RULES | {"added_tokens": [*_RULES["added_tokens"], _E1]}),
-        "tokenizer.json: has the added token '[E1]'",
-    ),
     "another unknown token": (
         _files(changed(_RULES, "model.unk_token", "[PAD]")),
         "tokenizer.json: uses '[PAD]' as unk_token, but unk_token is '[UNK]' in the other files",
@@ -278,8 +324,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 
 
 def answers(tokenizer: Any) -> dict[str, Any]:
-    """What transformers' tokenizer makes of the texts and of the pair; a special token in a text is plain text here."""
-    tokenizer.split_special_tokens = tokenizer._tokenizer.encode_special_tokens = True
+    """What transformers' tokenizer makes of the texts and of the pair."""
     pair = tokenizer(*PAIR, return_token_type_ids=True)
     length = tokenizer.model_max_length
     return {

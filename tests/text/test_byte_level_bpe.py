@@ -11,6 +11,7 @@ from support.byte_level import LONG_TEXTS, MASK, MERGES, RULES, SPECIAL, TEXTS, 
 from support.paths import RECORDED
 
 from bert_serving.text.byte_level_bpe import BYTES, WordRules, byte_level_model, token_bytes
+from bert_serving.text.clean import valid_utf8
 
 RECORD = json.loads((RECORDED / "byte_level_bpe.json").read_text("utf-8"))
 ALL_SPECIAL = (*SPECIAL, MASK)
@@ -23,7 +24,7 @@ def model() -> bytes:
 
 
 def tokenize(model: bytes, rules: WordRules, texts: list[str] | list[bytes]) -> list[list[int]]:
-    words = rules.apply(tf.constant(texts, tf.string))
+    words = rules.split(rules.apply(valid_utf8(tf.constant(texts, tf.string))))
     return tensorflow_text.SentencepieceTokenizer(model).tokenize(words).merge_dims(1, 2).to_list()
 
 
@@ -65,7 +66,7 @@ def test_invalid_utf8_is_removed_before_the_split(model, text, valid):
 
 
 def test_words_are_a_dimension_of_their_own(model):
-    words = WordRules().apply(tf.constant(["the good", "a  b"]))
+    words = WordRules().split(tf.constant(["the good", "a  b"]))
     assert [[word for word in row if word] for row in words.to_list()] == [[b"the", b" good"], [b"a", b" ", b" b"]]
 
 

@@ -13,7 +13,7 @@ from bert_serving.observer import Observer
 from bert_serving.saved_model.export import export_run
 from bert_serving.saved_model.options import ExportOptions
 from bert_serving.saved_model.reader import ExportedModel
-from bert_serving.text.normalization import find_normalization, is_normalized, write_normalized
+from bert_serving.text.normalization import find_normalization, is_normalized, write_normalized, write_prefixed
 from bert_serving.text.preprocessing import load_preprocessing
 from bert_serving.training.loading import load_classifier
 from bert_serving.training.run import train
@@ -170,3 +170,13 @@ def test_an_export_carries_the_normalization(module, encoder_folder, rows, tmp_p
     model, loaded = ExportedModel(tmp_path / "models" / "own" / "1"), load_classifier(trained.run)
     np.testing.assert_allclose(model.predict(TAGGED), loaded.predict(TAGGED), atol=1e-5)
     np.testing.assert_allclose(model.predict(TAGGED), model.predict(PLAIN), atol=1e-6)
+
+
+def test_a_prefix_stands_before_every_text_and_after_the_normalizer(encoder_folder, tmp_path):
+    write_prefixed(encoder_folder / "preprocessing", "very bad ", tmp_path / "prefixed")
+    found = load_preprocessing(tmp_path / "prefixed")
+    plain = load_preprocessing(encoder_folder / "preprocessing")
+    texts = ["good film", ""]
+    expected = plain.segment(tf.constant([f"very bad {text}" for text in texts]))
+    assert found.segment(tf.constant(texts)).to_list() == expected.to_list()
+    assert (found.special, found.vocabulary) == (plain.special, plain.vocabulary)

@@ -91,10 +91,13 @@ def map_features(
             if run is None
             else frozen_run_encoder(run, sequence_length)
         )
+    from bert_serving.encoders.default_pooling import with_pooling
     from bert_serving.features.map import MapOptions, make_feature_map
     from bert_serving.features.page import MapNames, map_page
 
-    options = MapOptions(pooling or (config.head.pooling if config else Pooling.MEAN), method, seed=seed)
+    options = MapOptions(
+        pooling or (with_pooling(config).head.pooling if config else None) or Pooling.MEAN, method, seed=seed
+    )
     feature_map = make_feature_map(frozen, splits, labels, options, drawn=selected.drawn, observer=observer)
     names = MapNames(frozen.name, selected.drawn_name, selected.measured_name, options.pooling)
     if page is not None:

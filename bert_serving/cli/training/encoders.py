@@ -37,11 +37,13 @@ def list_(
             _millions(entry.parameters),
             ", ".join(entry.languages),
             entry.license,
+            str(entry.pooling),
+            entry.prefix.strip(),
             _yes_no(_is_cached(entry)),
         ]
         for entry in entries
     ]
-    columns = ("name", "layers", "width", "parameters", "languages", "license", "cached")
+    columns = ("name", "layers", "width", "parameters", "languages", "license", "pooling", "prefix", "cached")
     show_table("Encoders", columns, rows)
     show_lines(
         "\n  A run file's encoder.name may also be an address on TF Hub or Kaggle, a kagglehub handle, or hf://owner/name."

@@ -3,12 +3,16 @@
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from bert_serving.contract import Pooling
+from bert_serving.encoders.catalog.sentence_encoders import SENTENCE_ENCODERS, SentenceEncoder
 from bert_serving.encoders.catalog.tf_hub_models import TF_HUB_MODELS, TFHubModel, count_parameters
 from bert_serving.encoders.download.hugging_face_hub import HuggingFaceSource
 from bert_serving.encoders.download.sources import Source
 from bert_serving.encoders.download.wheel import WheelSource
 from bert_serving.encoders.license import LicenseAndLanguages
 from bert_serving.errors import EncoderError
+
+_NARROW = 384
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +35,10 @@ class CatalogEntry:
     """False: texts are lower-cased before they are tokenized"""
     sources: tuple[Source, ...]
     """tried in this order"""
+    pooling: Pooling = Pooling.POOLER
+    """default of head.pooling"""
+    prefix: str = ""
+    """text that its authors put before every text; a run file's encoder.prefix does the same"""
     aliases: tuple[str, ...] = ()
     """other names of the same weights, as `bert_serving.encoders.catalog.handles.canonical` writes them"""
 
@@ -51,6 +59,27 @@ def _tf_hub_entry(model: TFHubModel) -> CatalogEntry:
     )
 
 
+def _sentence_entry(model: SentenceEncoder) -> CatalogEntry:
+    layers, width = model.size
+    # Heads of 32 numbers in the small ones, of 64 in the others.
+    return CatalogEntry(
+        name=model.name,
+        num_hidden_layers=layers,
+        hidden_size=width,
+        num_attention_heads=width // (32 if width == _NARROW else 64),
+        parameters=count_parameters(model.vocab_size, layers, width) - (2 - model.types) * width,
+        vocab_size=model.vocab_size,
+        languages=model.languages,
+        license=model.license,
+        cased=model.cased,
+        sources=(HuggingFaceSource(repository=model.repository),),
+        pooling=model.pooling,
+        prefix=model.prefix,
+        aliases=(model.repository, f"hf://{model.repository}"),
+    )
+
+
+# Its authors pool by the mean; the pooler stays the default, with which earlier versions trained.
 _MINILM = CatalogEntry(
     name="all-MiniLM-L6-v2",
     num_hidden_layers=6,
@@ -76,12 +105,18 @@ _MINILM = CatalogEntry(
     ),
     aliases=("sentence-transformers/all-MiniLM-L6-v2", "hf://sentence-transformers/all-MiniLM-L6-v2"),
 )
-_ENTRIES = (_MINILM, *map(_tf_hub_entry, TF_HUB_MODELS))
+_ENTRIES = (_MINILM, *map(_sentence_entry, SENTENCE_ENCODERS), *map(_tf_hub_entry, TF_HUB_MODELS))
 
 CATALOG: dict[str, CatalogEntry] = {entry.name: entry for entry in _ENTRIES}
 
 # ISO 639; other languages are left out of a shared model's card.
-_LANGUAGE_CODES = {"English": "en", "104 languages": "multilingual"}
+_LANGUAGE_CODES = {
+    "English": "en",
+    "Chinese": "zh",
+    "50 languages": "multilingual",
+    "94 languages": "multilingual",
+    "104 languages": "multilingual",
+}
 
 
 def licensing_of_entry(entry: CatalogEntry) -> LicenseAndLanguages:

@@ -32,7 +32,7 @@ _KAGGLE_LATEST = re.compile(
     re.IGNORECASE,
 )
 _MAIN = "main"
-CONVERSION = "v3"
+CONVERSION = "v4"
 """version of what conversion writes; raised when that changes, so that cached encoders are converted again"""
 
 

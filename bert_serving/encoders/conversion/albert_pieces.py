@@ -14,6 +14,7 @@ from bert_serving.encoders.conversion.tokenizer_files import (
 from bert_serving.encoders.conversion.unigram_pieces import (
     UnigramPieces,
     UnigramRules,
+    check_prefix,
     normalizer_steps,
     pre_tokenizer_types,
 )
@@ -56,7 +57,6 @@ def read_albert_pieces(files: TokenizerFiles) -> UnigramPieces:
     for role, token in _ROLES.items():
         if (found := files.special_token(role, token)) != token:
             raise EncoderError(f"{files.folder}: {role} is {found!r}, only ALBERT's {token!r} can be converted")
-    files.check_added(_ROLES.values())
     if files.rules:
         _check_rules(files)
     switches = _switches(files)
@@ -67,7 +67,7 @@ def read_albert_pieces(files: TokenizerFiles) -> UnigramPieces:
         plain_spaces=True,
         words=True,
     )
-    return UnigramPieces(_model(files), rules)
+    return UnigramPieces.with_added(files, _model(files), rules, _ROLES)
 
 
 def _switches(files: TokenizerFiles) -> dict[str, bool]:
@@ -94,6 +94,7 @@ def _steps(rules: Mapping[str, Any]) -> list[str]:
 
 def _check_rules(files: TokenizerFiles) -> None:
     path = files.folder / TOKENIZER_FILE
+    check_prefix(files)
     for name, value, expected in _rules(files.rules):
         if value != expected:
             raise EncoderError(

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bert_serving.encoders.conversion.added_tokens import read_added_tokens, searched, told_ids
 from bert_serving.encoders.conversion.tokenizer_files import (
     BERT_FRAME,
     ROBERTA_FRAME,
@@ -17,6 +18,7 @@ from bert_serving.encoders.conversion.tokenizer_files import (
 )
 from bert_serving.encoders.conversion.unigram_pieces import UnigramPieces, normalizer_steps
 from bert_serving.errors import EncoderError
+from bert_serving.text.added_tokens import problems
 from bert_serving.text.byte_level_bpe import WordRules, byte_level_model
 from bert_serving.text.sentencepieces import SentencePiece
 from bert_serving.text.vocabulary import SECOND_TYPE, SEPARATORS
@@ -60,20 +62,23 @@ def read_byte_level_pieces(files: TokenizerFiles) -> UnigramPieces:
     files.check_sides()
     if files.rules:
         _check_rules(files)
-    tokens, merges = _vocabulary(files)
-    files.check_ids(tokens)
+    tokens, merges, vocabulary = _vocabulary(files)
     names = {role: files.special_token(role, default) for role, default in _ROLES.items()}
     path = _vocabulary_path(files)
     _check_special(names, tokens, path)
     frame = _frame(files, tokens, names)
-    files.check_added(names.values())
+    rules = _word_rules(files)
+    added = read_added_tokens(files, vocabulary, names, strips_before=("mask_token",))
+    if problem := next(problems(added, rules.apply), None):
+        raise EncoderError(f"{files.folder}: {problem}; such tokens cannot be converted, so fine-tune without them")
+    new = {token.content for token in added if token.content not in vocabulary}
     try:
-        content = byte_level_model(tokens, merges, frozenset(names.values()), names["unk_token"])
+        content = byte_level_model(tokens, merges, new.union(names.values()), names["unk_token"])
     except ValueError as error:
         raise EncoderError(f"{path}: cannot read its vocabulary: {error}") from None
     ids = {key: tokens.index(names[role]) for key, role in _NAMES.items()}
     ids |= {"vocab_size": len(tokens), SEPARATORS: frame.separators, SECOND_TYPE: frame.second_type}
-    return UnigramPieces(SentencePiece(content, ids), _word_rules(files))
+    return UnigramPieces(SentencePiece(content, ids), rules, searched(files, added))
 
 
 def _vocabulary_path(files: TokenizerFiles) -> Path:
@@ -143,18 +148,17 @@ def _word_rules(files: TokenizerFiles) -> WordRules:
 # === Vocabulary ===
 
 
-def _vocabulary(files: TokenizerFiles) -> tuple[list[str], list[tuple[str, str]]]:
-    """Tokens by their ids, and merges: those of tokenizer.json, else of vocab.json and merges.txt."""
+def _vocabulary(files: TokenizerFiles) -> tuple[list[str], list[tuple[str, str]], dict[str, int]]:
+    """Tokens by their ids, merges, and the ids without added tokens: of tokenizer.json, else of vocab.json and merges.txt."""
     path = _vocabulary_path(files)
     listed = {} if files.rules else read_json(path)
     try:
         if files.rules:
-            added = {str(token["content"]): token["id"] for token in files.rules.get("added_tokens") or []}
-            vocabulary, merges = files.rules["model"]["vocab"], _pairs(files.rules["model"]["merges"])
+            vocabulary, merges = dict(files.rules["model"]["vocab"]), _pairs(files.rules["model"]["merges"])
         else:
-            added, vocabulary, merges = dict(files.added), listed, _read_merges(files.folder / MERGES_FILE)
+            vocabulary, merges = listed, _read_merges(files.folder / MERGES_FILE)
         # A token that is in the vocabulary keeps its id there.
-        tokens = _by_ids(added | dict(vocabulary))
+        tokens = _by_ids(told_ids(files) | vocabulary)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise EncoderError(f"{path}: cannot read its vocabulary: {type(error).__name__}: {error}") from None
     known = set(tokens)
@@ -163,7 +167,7 @@ def _vocabulary(files: TokenizerFiles) -> tuple[list[str], list[tuple[str, str]]
             raise EncoderError(
                 f"{path}: cannot read its vocabulary: merge {number}, {first!r} and {second!r}, has a token that is not in the vocabulary"
             )
-    return tokens, merges
+    return tokens, merges, vocabulary
 
 
 def _by_ids(ids: Mapping[str, int]) -> list[str]:

@@ -63,7 +63,9 @@ def read_head(folder: Path, config: Mapping[str, Any], tensors: Mapping[str, np.
     Raises:
         EncoderError: the model is not a classifier, its labels contradict its outputs, or a tensor of the head is missing.
     """
-    if not is_fine_tuned(config):
+    # Some folders have lost the name of their class, but not the head.
+    output_name = _output_name(config["model_type"])
+    if not is_fine_tuned(config) and (config.get("architectures") or f"{output_name}.weight" not in tensors):
         architectures = ", ".join(class_names(config)) or "none"
         task = other_task(config)
         does = f" (which {task})" if task else ""
@@ -72,19 +74,22 @@ def read_head(folder: Path, config: Mapping[str, Any], tensors: Mapping[str, np.
             "to train a classifier on this encoder, name it in encoder.path of a run file"
         )
     pooler, activation, default_rate = None, None, 0.1
+    output = _dense(folder, tensors, (output_name,))
     if config["model_type"] == MODEL_TYPE:
         default_rate = 0.0
-        output = _dense(folder, tensors, ("classifier",))
     else:
         family = FAMILIES[config["model_type"]]
         names, activation = family.classifier, family.classifier.activation
-        output = _dense(folder, tensors, (names.output,))
         # The pooler belongs to the encoder in some families, to the head in others.
         pooler = _dense(folder, tensors, (names.pooler, f"{family.prefix}{names.pooler}"))
     labels = _labels(folder, config, outputs=len(output[1]))
     head = _head(folder, config, outputs=len(output[1]))
     rate = next((config[key] for key in _DROPOUTS if config.get(key) is not None), default_rate)
     return FineTunedHead(head, () if head is Head.REGRESSION else labels, pooler, activation, output, float(rate))
+
+
+def _output_name(model_type: str) -> str:
+    return "classifier" if model_type == MODEL_TYPE else FAMILIES[model_type].classifier.output
 
 
 def _dense(folder: Path, tensors: Mapping[str, np.ndarray], names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:

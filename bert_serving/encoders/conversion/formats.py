@@ -10,6 +10,7 @@ from bert_serving.encoders.conversion.hugging_face import convert_hugging_face, 
 from bert_serving.encoders.conversion.keras_hub import convert_keras_hub, is_keras_hub_preset
 from bert_serving.encoders.conversion.layout import check_layout
 from bert_serving.encoders.conversion.run_folder import convert_run, is_run_folder, run_sha256
+from bert_serving.encoders.conversion.sentence_transformers import transformer_folder
 from bert_serving.encoders.conversion.tf1_checkpoint import convert_checkpoint, is_checkpoint_folder
 from bert_serving.encoders.folder import (
     COMMIT_FILE,
@@ -67,6 +68,7 @@ def convert_folder(source: Path, target: Path) -> None:
     """
     if not source.is_dir():
         raise EncoderError(f"{source}: no such folder; check the path")
+    source = transformer_folder(source)
     format_ = format_of(source)
     if format_ is None:
         check_layout(source)

@@ -31,6 +31,9 @@ _LAYER_NORM_EPSILON = 1e-12
 # Layer normalization of a DistilBERT has 1e-12, whatever its config.json says.
 _FIXED_EPSILON = "distilbert"
 
+# Of torch.compile, and of DataParallel and DistributedDataParallel; a model saved within one has it before every name.
+_WRAPPERS = ("_orig_mod.", "module.")
+
 _ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "relu": "relu"}
 
 
@@ -55,7 +58,7 @@ def convert_hugging_face(source: Path, target: Path) -> None:
         EncoderError: a file is missing or damaged, the model is of another family, a tensor is missing or unknown.
     """
     config, tokenizer, architecture = read_description(source)
-    architecture, weights = encoder_weights(read_safetensors(source), architecture, config)
+    architecture, weights = encoder_weights(read_weights(source), architecture, config)
     write_encoder_folder(target, architecture, rebuild_network(architecture, weights))
     tokenizer.pieces.write(target / PREPROCESSING)
 
@@ -81,6 +84,20 @@ def encoder_weights(
         first_position=family.first_position(config),
         pooler_may_lack=may_lack or family.head_has_pooler,
     )
+
+
+def read_weights(folder: Path) -> dict[str, np.ndarray]:
+    """Tensors of a folder by their names, without what PyTorch's wrappers put before them.
+
+    Raises:
+        EncoderError: a file is missing or damaged.
+    """
+    tensors = read_safetensors(folder)
+    while tensors and (
+        wrapper := next((each for each in _WRAPPERS if all(name.startswith(each) for name in tensors)), None)
+    ):
+        tensors = {name.removeprefix(wrapper): tensor for name, tensor in tensors.items()}
+    return tensors
 
 
 def read_description(source: Path) -> tuple[dict[str, Any], Tokenizer, AnyArchitecture]:

@@ -5,6 +5,7 @@ Its folder holds bert_config.json, vocab.txt and bert_model.ckpt.index with its 
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +80,8 @@ def read_tf1_encoder(source: Path, *, fine_tuned: bool = False) -> tuple[Pieces,
     weights = rename_weights(
         read_checkpoint(source, fine_tuned=fine_tuned), architecture, file=_PREFERRED, pooler_may_lack=not fine_tuned
     )
-    return pieces, architecture, weights
+    # Google's code for these checkpoints does not search texts for special tokens.
+    return replace(pieces, added=()), architecture, weights
 
 
 def read_fine_tuned(folder: Path) -> tuple[np.ndarray, np.ndarray]:

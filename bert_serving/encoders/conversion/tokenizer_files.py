@@ -9,7 +9,7 @@ What transformers 4 and 5 read in the same way is read so here; where they diffe
 """
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,6 @@ GENERIC_CLASS = "PreTrainedTokenizer"
 # transformers writes a huge number where there is no limit.
 _NO_LIMIT = 1e6
 _SHORTEST = 4
-_NAMED = 3
 _SIDES = {"truncation_side": "truncation", "padding_side": "padding"}
 _GENERIC = (GENERIC_CLASS, "TokenizersBackend")
 # Version 5 of transformers gives no token_type_ids for an ALBERT, version 4 does.
@@ -154,7 +153,7 @@ class TokenizerFiles:
             EncoderError: it is not a token.
         """
         value, file = self.named.get(role, (default, ""))
-        content = _content(value)
+        content = content_of(value)
         # Without [MASK] texts are read in the same way.
         if value is None and role == "mask_token":
             return default
@@ -163,60 +162,6 @@ class TokenizerFiles:
                 f"{self.folder / file}: {role} is {json.dumps(value)}, expected a token such as {default!r}; correct it"
             )
         return content
-
-    def added_tokens(self) -> Iterator[tuple[str, str]]:
-        """Every token that is searched for in texts, with the name of its file; among them the special tokens."""
-        listed = [(self.rules.get("added_tokens"), TOKENIZER_FILE), (list(self.added), ADDED_TOKENS_FILE)]
-        listed.append((self.settings.get("added_tokens_decoder"), TOKENIZER_CONFIG_FILE))
-        for key, (value, file) in self.named.items():
-            if key in ("additional_special_tokens", "extra_special_tokens"):
-                listed.append((value, file))
-            elif key.endswith("_token"):
-                listed.append(([value], file))
-        for tokens, file in listed:
-            for token in tokens.values() if isinstance(tokens, Mapping) else tokens if isinstance(tokens, list) else ():
-                if content := _content(token):
-                    yield content, file
-
-    def check_ids(self, tokens: Sequence[str]) -> None:
-        """Refuses ids that the lists of added tokens give otherwise than the vocabulary.
-
-        Args:
-            tokens: the vocabulary, by ids.
-
-        Raises:
-            EncoderError: as above, with both ids.
-        """
-        decoder = table(self.settings, "added_tokens_decoder")
-        told: list[tuple[str | None, Any, str]] = [
-            (_content(token), number, TOKENIZER_CONFIG_FILE) for number, token in decoder.items()
-        ]
-        told += [(token, number, ADDED_TOKENS_FILE) for token, number in self.added.items()]
-        listed = self.rules.get("added_tokens") or ()
-        told += [(_content(token), token.get("id"), TOKENIZER_FILE) for token in listed if isinstance(token, Mapping)]
-        for content, number, file in told:
-            if content in tokens and str(tokens.index(content)) != str(number):
-                raise EncoderError(
-                    f"{self.folder / file}: gives {content!r} the id {number}, the vocabulary {tokens.index(content)}; transformers 4 "
-                    "and 5 differ on which one counts, so correct the wrong one"
-                )
-
-    def check_added(self, allowed: Collection[str]) -> None:
-        """Refuses tokens for which texts are searched: our preprocessing does not search for them.
-
-        Raises:
-            EncoderError: there is one that is not in `allowed`.
-        """
-        wanted = set(allowed)
-        words = {token: file for token, file in self.added_tokens() if token not in wanted}
-        if words:
-            shown = ", ".join(map(repr, list(words)[:_NAMED])) + (
-                f" and {len(words) - _NAMED} more" if len(words) > _NAMED else ""
-            )
-            raise EncoderError(
-                f"{self.folder / next(iter(words.values()))}: has the added token{'s' * (len(words) > 1)} {shown}, for which no text is "
-                f"searched here; only {', '.join(sorted(wanted))} can be converted, so fine-tune without added tokens"
-            )
 
     def frame(self, size: int, expected: Sequence[Frame] | None = None) -> tuple[int, int, Frame]:
         """Ids of the tokens before and after a text, and the frame of a pair, from the post-processor of tokenizer.json.
@@ -286,7 +231,7 @@ class TokenizerFiles:
                 )
 
 
-def _content(token: Any) -> str | None:
+def content_of(token: Any) -> str | None:
     """The text of a token, which is a string or a JSON object; None for anything else."""
     content = token.get("content") if isinstance(token, Mapping) else token
     return content if isinstance(content, str) else None

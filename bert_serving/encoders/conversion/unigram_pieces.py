@@ -1,16 +1,25 @@
 """SentencePiece of type unigram: the model, and the normalization of texts before it."""
 
 import base64
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from bert_serving.encoders.conversion.added_tokens import read_added_tokens, searched
 from bert_serving.encoders.conversion.tokenizer_files import TOKENIZER_FILE, Frame, TokenizerFiles, table
 from bert_serving.errors import EncoderError
+from bert_serving.text.added_tokens import AddedToken, problems
 from bert_serving.text.byte_level_bpe import WordRules
 from bert_serving.text.preprocessing import write_sentencepiece_preprocessing
-from bert_serving.text.sentencepieces import SentencePiece, TextRules, with_exact_sums
+from bert_serving.text.sentencepieces import (
+    SentencePiece,
+    TextRules,
+    piece_names,
+    with_control_pieces,
+    with_exact_sums,
+)
 
 
 @dataclass(frozen=True)
@@ -20,10 +29,12 @@ class UnigramPieces:
     Attributes:
         model: the SentencePiece model, its pieces in the order of the token ids.
         rules: normalization before it, or the split into words before byte-level BPE.
+        added: tokens that texts are searched for.
     """
 
     model: SentencePiece
     rules: TextRules | WordRules
+    added: tuple[AddedToken, ...] = ()
 
     @property
     def size(self) -> int:
@@ -43,7 +54,31 @@ class UnigramPieces:
     def write(self, target: Path) -> None:
         """Writes the preprocessing SavedModel."""
         model = replace(self.model, content=with_exact_sums(self.model.content))
-        write_sentencepiece_preprocessing(model, target, rules=self.rules)
+        write_sentencepiece_preprocessing(model, target, rules=self.rules, added=self.added)
+
+    @classmethod
+    def with_added(
+        cls, files: TokenizerFiles, model: SentencePiece, rules: TextRules, roles: Mapping[str, str]
+    ) -> "UnigramPieces":
+        """The tokenizer with the added tokens of its files; those that are not in the model follow its pieces.
+
+        Args:
+            files: of the tokenizer.
+            model: its pieces stand in the order of the token ids.
+            rules: normalization before it.
+            roles: tokens of the roles that the tokenizer's class has.
+
+        Raises:
+            EncoderError: the files contradict each other, or a token cannot be searched for.
+        """
+        pieces = piece_names(model.content)
+        added = read_added_tokens(
+            files, {piece: number for number, piece in enumerate(pieces)}, roles, strips_before=("mask_token",)
+        )
+        if problem := next(problems(added, rules.apply, composed=True), None):
+            raise EncoderError(f"{files.folder}: {problem}; such tokens cannot be converted, so fine-tune without them")
+        new = [token.content for token in added if token.number >= len(pieces)]
+        return cls(with_control_pieces(model, new) if new else model, rules, searched(files, added))
 
 
 @dataclass(frozen=True)
@@ -81,7 +116,6 @@ class UnigramRules:
                 raise IndexError(f"unk_id is {unknown} of {len(pieces)} pieces")
         except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
             raise EncoderError(f"{found}: cannot read its vocabulary: {type(error).__name__}: {error}") from None
-        files.check_ids([piece for piece, _ in pieces])
         start, end, _ = files.frame(len(pieces), [frame])
         return cls(pieces, charsmap, unknown, start, end)
 
@@ -91,6 +125,23 @@ def normalizer_steps(rules: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     normalizer = table(rules, "normalizer")
     steps = normalizer.get("normalizers") if normalizer.get("type") == "Sequence" else [normalizer] * bool(normalizer)
     return [step for step in steps or () if isinstance(step, Mapping)]
+
+
+def check_prefix(files: TokenizerFiles) -> None:
+    """Refuses a pre-tokenizer that does not put a space before each text between added tokens.
+
+    Raises:
+        EncoderError: as above, with the setting.
+    """
+    splitter = table(files.rules, "pre_tokenizer")
+    for part in splitter.get("pretokenizers") or [splitter]:
+        if isinstance(part, Mapping) and part.get("type") == "Metaspace":
+            scheme = part.get("prepend_scheme", "always" if part.get("add_prefix_space", True) else "never")
+            if scheme != "always":
+                raise EncoderError(
+                    f'{files.folder / TOKENIZER_FILE}: prepend_scheme of Metaspace is {json.dumps(scheme)}, only "always" can be '
+                    "converted; texts after an added token would be tokenized differently than in the training of the encoder"
+                )
 
 
 def pre_tokenizer_types(rules: Mapping[str, Any]) -> list[Any]:

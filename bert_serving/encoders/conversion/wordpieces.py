@@ -3,6 +3,7 @@
 A folder is refused where our preprocessing would give other token ids than transformers does.
 """
 
+import functools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from bert_serving.encoders.conversion.added_tokens import read_added_tokens, searched
 from bert_serving.encoders.conversion.tokenizer_files import (
     TOKENIZER_CONFIG_FILE,
     TOKENIZER_FILE,
@@ -17,7 +19,9 @@ from bert_serving.encoders.conversion.tokenizer_files import (
     table,
 )
 from bert_serving.errors import EncoderError
-from bert_serving.text.preprocessing import LONGEST_WORD, VOCABULARY_FILE, write_preprocessing
+from bert_serving.text.added_tokens import AddedToken, problems
+from bert_serving.text.preprocessing import VOCABULARY_FILE, write_preprocessing
+from bert_serving.text.tokenizers import LONGEST_WORD, wordpiece_matching
 from bert_serving.text.vocabulary import SPECIAL_TOKENS, check_tokens, read_tokens
 from bert_serving.text.words import split_words
 
@@ -48,6 +52,10 @@ class WordPieces:
     lower_case: bool
     second_type: int = 1
     """type id of the second text of a pair"""
+    added: tuple[AddedToken, ...] = ()
+    """tokens that texts are searched for; those that are not in the vocabulary are the last of `tokens`"""
+    vocabulary: int | None = None
+    """tokens that words are split into; None: all"""
 
     @property
     def size(self) -> int:
@@ -60,7 +68,7 @@ class WordPieces:
             # The asset of a SavedModel keeps the file's name.
             path = Path(scratch, VOCABULARY_FILE)
             path.write_bytes("".join(f"{token}\n" for token in self.tokens).encode())
-            write_preprocessing(path, target, lower_case=self.lower_case)
+            write_preprocessing(path, target, lower_case=self.lower_case, added=self.added, words=self.vocabulary)
 
 
 def read_wordpieces(files: TokenizerFiles, *, lower_case: bool = True) -> WordPieces:
@@ -78,13 +86,24 @@ def read_wordpieces(files: TokenizerFiles, *, lower_case: bool = True) -> WordPi
     files.check_sides()
     if files.rules:
         _check_rules(files)
-    tokens = _vocabulary(files)
-    files.check_ids(tokens)
+    words = _vocabulary(files)
     names = {role: files.special_token(role, default) for role, default in _ROLES.items()}
+    added = read_added_tokens(files, {token: number for number, token in enumerate(words)}, names)
+    tokens = [*words, *(token.content for token in added if token.number >= len(words))]
     if files.rules:
         names = _check_frame(files, tokens, names)
-    files.check_added(names.values())
-    return WordPieces(_with_berts_names(files, tokens, names), _lower_case(files, lower_case))
+    lowers = _lower_case(files, lower_case)
+    form = functools.partial(wordpiece_matching, lower_case=lowers)
+    if problem := next(problems(added, form), None):
+        raise EncoderError(f"{files.folder}: {problem}; such tokens cannot be converted, so fine-tune without them")
+    # A word of a text must not be taken for an added token that is not in the vocabulary.
+    are_words = any(len(split_words(token)) < 2 for token in tokens[len(words) :])
+    return WordPieces(
+        _with_berts_names(files, tokens, names),
+        lowers,
+        added=searched(files, added),
+        vocabulary=len(words) if are_words else None,
+    )
 
 
 def _check_class(files: TokenizerFiles) -> None:
@@ -149,10 +168,7 @@ def _vocabulary(files: TokenizerFiles) -> list[str]:
         return read_tokens(files.folder / VOCABULARY_FILE)
     path = files.folder / TOKENIZER_FILE
     try:
-        vocabulary: dict[str, int] = dict(files.rules["model"]["vocab"])
-        # A token that is in the vocabulary keeps its id there.
-        added = {token["content"]: token["id"] for token in files.rules.get("added_tokens") or []}
-        ids = added | vocabulary
+        ids: dict[str, int] = dict(files.rules["model"]["vocab"])
         tokens = sorted(ids, key=lambda token: ids[token])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise EncoderError(f"{path}: cannot read its vocabulary: {type(error).__name__}: {error}") from None

@@ -14,6 +14,7 @@ from bert_serving.encoders.conversion.tokenizer_files import ROBERTA_FRAME, TOKE
 from bert_serving.encoders.conversion.unigram_pieces import (
     UnigramPieces,
     UnigramRules,
+    check_prefix,
     normalizer_steps,
     pre_tokenizer_types,
 )
@@ -77,13 +78,12 @@ def read_xlm_roberta_pieces(files: TokenizerFiles, tokenizer_class: str) -> Unig
         if (found := files.special_token(role, token)) != token:
             raise EncoderError(f"{files.folder}: {role} is {found!r}, only {token!r} can be converted")
     model = _model_of_rules(files) if files.rules else _model_of_file(files, tokenizer_class)
-    # Texts are searched for none of them: CamemBERT's are leftovers of fairseq.
-    files.check_added({*_ROLES.values(), *(piece for piece, _ in _FIRST[tokenizer_class][0])})
-    return UnigramPieces(model, TextRules(plain_spaces=True, words=True))
+    return UnigramPieces.with_added(files, model, TextRules(plain_spaces=True, words=True), _ROLES)
 
 
 def _model_of_rules(files: TokenizerFiles) -> SentencePiece:
     path = files.folder / TOKENIZER_FILE
+    check_prefix(files)
     for name, value, expected in _rules(files.rules):
         if value != expected:
             raise EncoderError(f"{path}: {name} is {json.dumps(value)}, only {json.dumps(expected)} can be converted")

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from bert_serving import contract
-from bert_serving.contract import Head, Scaling
+from bert_serving.contract import Head, Pooling, Scaling
 from bert_serving.encoders.catalog.catalog import hugging_face_repository
 from bert_serving.evaluation.intervals import share_interval
 from bert_serving.saved_model.manifest import EncoderOrigin, Manifest
@@ -211,7 +211,7 @@ def _pooling(provenance: Provenance) -> str:
         "cls": "[CLS] vector",
         "mean": "mean over the tokens",
         "max": "maximum over the tokens",
-    }[provenance.config.head.pooling.value]
+    }[(provenance.config.head.pooling or Pooling.POOLER).value]
 
 
 def _calibration(manifest: Manifest, provenance: Provenance) -> str:

@@ -9,6 +9,7 @@ import pytest
 from support.paths import SHARED
 
 from bert_serving.encoders.catalog.catalog import CATALOG, find_encoder
+from bert_serving.encoders.catalog.sentence_encoders import SENTENCE_ENCODERS
 from bert_serving.encoders.catalog.tf_hub_models import LARGER_MODELS, TUTORIAL_MODELS
 from bert_serving.encoders.download.hugging_face_hub import HuggingFaceSource
 from bert_serving.encoders.download.wheel import WheelSource
@@ -21,8 +22,8 @@ def test_an_encoder_is_found_in_upper_and_lower_case(name):
 
 
 def test_an_unknown_name_is_answered_with_the_nearest_ones():
-    with pytest.raises(EncoderError, match=r"'all-MiniLM-L12-v2'; did you mean all-MiniLM-L6-v2\?") as raised:
-        find_encoder("all-MiniLM-L12-v2")
+    with pytest.raises(EncoderError, match=r"'all-MiniLM-L9-v2'; did you mean all-MiniLM-L") as raised:
+        find_encoder("all-MiniLM-L9-v2")
     assert "\n" not in str(raised.value)
 
 
@@ -66,7 +67,8 @@ def test_the_catalog_has_the_encoders_of_both_tutorials_and_minilm(handles):
     assert [model.name for model in TUTORIAL_MODELS] == list(tutorial)
     assert [model.name for model in LARGER_MODELS] == list(larger)
     assert (len(tutorial), len(larger)) == (33, 8)
-    assert set(CATALOG) == {"all-MiniLM-L6-v2", *tutorial, *larger}
+    sentences = {model.name for model in SENTENCE_ENCODERS}
+    assert set(CATALOG) == {"all-MiniLM-L6-v2", *sentences, *tutorial, *larger}
 
 
 def test_addresses_versions_and_cache_keys_are_those_of_the_tutorials(handles):
@@ -109,6 +111,25 @@ def test_sizes_are_those_that_names_tell():
 )
 def test_parameters_are_those_that_are_published(name, parameters):
     assert CATALOG[name].parameters == parameters
+
+
+@pytest.mark.parametrize(
+    ("name", "pooling", "prefix", "millions"),
+    [
+        ("hf://intfloat/e5-small-v2", "mean", "query: ", 33),
+        ("intfloat/multilingual-e5-small", "mean", "query: ", 118),
+        ("multilingual-e5-base", "mean", "query: ", 278),
+        ("bge-large-en-v1.5", "cls", "", 335),
+        ("BAAI/bge-small-zh-v1.5", "cls", "", 24),
+        ("gte-base", "mean", "", 109),
+        ("snowflake-arctic-embed-xs", "cls", "", 23),
+        ("all-MiniLM-L12-v2", "mean", "", 33),
+        ("all-MiniLM-L6-v2", "pooler", "", 23),
+    ],
+)
+def test_sentence_encoders_have_the_pooling_and_prefix_of_their_authors(name, pooling, prefix, millions):
+    entry = find_encoder(name)
+    assert (entry.pooling, entry.prefix, round(entry.parameters / 1e6)) == (pooling, prefix, millions)
 
 
 def test_an_entry_cannot_be_changed():

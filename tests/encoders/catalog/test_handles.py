@@ -34,7 +34,7 @@ PREPROCESSING = "https://tfhub.dev/tensorflow/bert_en_uncased_preprocess/3"
 def test_all_names_of_one_encoder_share_one_entry_of_the_cache(name):
     handle = find_handle(name)
     assert (handle.name, handle.sources[-3:]) == (SMALL, CATALOG[SMALL].sources)
-    assert cache_key(handle) == "small_bert_bert_en_uncased_L-4_H-512_A-8-v3"
+    assert cache_key(handle) == "small_bert_bert_en_uncased_L-4_H-512_A-8-v4"
     assert handle.licensing == LicenseAndLanguages("apache-2.0", ("en",))
 
 

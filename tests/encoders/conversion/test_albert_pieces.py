@@ -34,7 +34,7 @@ def albert(model: bytes, **flags: bool) -> dict[str, Any]:
     """tokenizer.json with the pieces of a SentencePiece model."""
     proto = sentencepiece_model_pb2.ModelProto.FromString(model)
     tokens = tuple(piece.piece for piece in proto.pieces)
-    template = rules(tokens, special=NAMES)
+    template = changed(rules(tokens, special=NAMES), "added_tokens.4.lstrip", True)
     metaspace = {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "always", "split": True}
     return template | {
         "normalizer": {
@@ -139,7 +139,13 @@ def test_files_that_contradict_each_other_are_refused(tmp_path, model, flags, se
         ("model.type", "BPE", 'model.type is "BPE", only ALBERT\'s "Unigram"'),
         ("model.vocab", 3, "cannot read its vocabulary: TypeError"),
         ("post_processor", None, "post_processor is null with another frame than BERT's"),
-        ("added_tokens", [added("<e1>", id=48)], "has the added token '<e1>', for which no text is searched here"),
+        (
+            "added_tokens",
+            [added("<e1>", id=50)],
+            "gives the added token '<e1>' the id 50, expected 48, the next one after",
+        ),
+        ("added_tokens", [added("")], 'has {"content": "", "special": true, '),
+        ("added_tokens", 3, "has 3 for a list of added tokens; correct it"),
     ],
 )
 def test_rules_that_are_not_alberts_are_refused(tmp_path, model, path, value, problem):

@@ -149,7 +149,11 @@ def test_special_tokens_are_found_by_their_roles(tmp_path):
             template("<s>", "</s>", separators=1, second_type=1),
             'post_processor is "TemplateProcessing" with another frame than RoBERTa\'s',
         ),
-        ("added_tokens.0", added("<e1>", id=400), "has the added token '<e1>', for which no text is searched here"),
+        (
+            "added_tokens.0",
+            added("<e1>", id=400),
+            "gives the added token '<e1>' the id 400, expected 300, the next one",
+        ),
         ("added_tokens.0.id", 7, "gives '<s>' the id 7, the vocabulary 0; transformers 4 and 5 differ"),
     ],
 )

@@ -277,8 +277,12 @@ TOKENIZER = rules(VOCABULARY)
         ({"model": {"continuing_subword_prefix": "@@"}}, 'model.continuing_subword_prefix is "@@", only "##"'),
         ({"model": {"max_input_chars_per_word": 200}}, "model.max_input_chars_per_word is 200, only 100"),
         (
-            {"added_tokens": [added(word, id=15 + number) for number, word in enumerate(("<a>", "<b>", "<c>", "<d>"))]},
-            "has the added tokens '<a>', '<b>', '<c>' and 1 more, for which no text is searched here",
+            {
+                "added_tokens": [
+                    added(word, id=15 + number) for number, word in enumerate(("<a>", "<b>", "<c>", "<d>"), 1)
+                ]
+            },
+            "gives the added token '<a>' the id 16, expected 15, the next one after the vocabulary's 15",
         ),
     ],
 )

@@ -49,7 +49,9 @@ def rules(model: bytes) -> dict[str, Any]:
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": [added(token, id=tokens.index(token)) for token in (*SPECIAL, "<mask>")],
+        "added_tokens": [
+            added(token, id=tokens.index(token), lstrip=token == "<mask>") for token in (*SPECIAL, "<mask>")
+        ],
         "normalizer": {"type": "Precompiled", "precompiled_charsmap": charsmap},
         "pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, METASPACE]},
         "post_processor": {
