@@ -13,7 +13,7 @@ from bert_serving.data.splits import check_labels, load_validation
 from bert_serving.data.table import LabeledTable
 from bert_serving.data.unlabeled import TextColumns, UnlabeledTable, read_unlabeled
 from bert_serving.errors import DataError, ExportError
-from bert_serving.imported.doors import convert_import
+from bert_serving.imported.conversion import convert_import
 from bert_serving.imported.options import ImportOptions
 from bert_serving.observer import Observer
 from bert_serving.saved_model.graphs.calibration import NO_TEXTS
@@ -104,7 +104,7 @@ def export_imported(
     """Writes and verifies a SavedModel version of a classifier that was fine-tuned elsewhere.
 
     Args:
-        source: file or folder of one of the kinds in `imported/doors.py`, or a Keras model in memory.
+        source: file or folder of one of the kinds in `imported/conversion.py`, or a Keras model in memory.
         options: what to write and where.
         imported: what its files do not tell, such as labels.
         texts: files of texts, with second texts in a column `text_pair`, on which the export is compared with the model in memory.

@@ -19,7 +19,7 @@ from bert_serving.contract import Head
 from bert_serving.encoders.loading import load_encoder
 from bert_serving.encoders.lookup import find_encoder_folder
 from bert_serving.errors import BertServingError
-from bert_serving.imported.doors import convert_import
+from bert_serving.imported.conversion import convert_import
 from bert_serving.imported.options import ImportOptions
 
 THREE = ("praise", "blame", "neither")

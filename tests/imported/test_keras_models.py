@@ -17,7 +17,7 @@ from support.tiny import VOCABULARY, write_hugging_face_folder
 import bert_serving as bs
 from bert_serving.encoders.conversion.hugging_face import convert_hugging_face
 from bert_serving.errors import BertServingError
-from bert_serving.imported.doors import convert_import
+from bert_serving.imported.conversion import convert_import
 from bert_serving.imported.options import ImportOptions
 
 TWO, THREE = ("neg", "pos"), ("praise", "blame", "neither")

@@ -13,7 +13,9 @@ from bert_serving.encoders.folder import COMMIT, COMMIT_FILE, DOCUMENTS, ENCODER
 from bert_serving.encoders.safetensors_file import SHARDS_FILE, WEIGHTS_FILE, shard_names
 from bert_serving.errors import SourceError
 
-VOCABULARIES = ("vocab.txt", "spiece.model", "tokenizer.json")
+VOCABULARIES = ("vocab.txt", "spiece.model", "sentencepiece.bpe.model", "vocab.json", "tokenizer.json")
+# Byte-level BPE has its vocabulary in two files.
+_BESIDE = {"vocab.json": "merges.txt"}
 OPTIONAL_FILES = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", *DOCUMENTS)
 CHECKPOINT = ("bert_model.ckpt.index", "bert_model.ckpt.data-00000-of-00001")
 
@@ -75,9 +77,11 @@ def download_repository(source: HuggingFaceSource, target: Path, progress: Progr
         return
     get("config.json")
     *vocabularies, rules = VOCABULARIES
-    has_vocabulary = any(get(name, optional=True) for name in vocabularies)
+    found = next((name for name in vocabularies if get(name, optional=True)), None)
+    if found in _BESIDE:
+        get(_BESIDE[found], optional=True)
     # tokenizer.json is fetched beside another vocabulary, too: it has rules that no other file has.
-    if not get(rules, optional=True) and not has_vocabulary:
+    if not get(rules, optional=True) and found is None:
         raise SourceError(f"has no {VOCABULARIES[0]} (HTTP 404)")
     for name in OPTIONAL_FILES:
         get(name, optional=True)

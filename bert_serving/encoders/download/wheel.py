@@ -17,7 +17,7 @@ from bert_serving.encoders.safetensors_file import WEIGHTS_FILE
 from bert_serving.errors import SourceError
 from bert_serving.io.cache import file_sha256
 
-_FILES = ("config.json", *VOCABULARIES, *OPTIONAL_FILES, WEIGHTS_FILE)
+_FILES = ("config.json", *VOCABULARIES, "merges.txt", *OPTIONAL_FILES, WEIGHTS_FILE)
 _POLL_SECONDS = 0.2
 
 
