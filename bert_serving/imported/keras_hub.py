@@ -48,6 +48,8 @@ _TASKS = {
     "BertTextClassifier": _Task(),
     "AlbertTextClassifier": _Task(),
     "DistilBertTextClassifier": _Task(pooler="relu", dropout=0.2),
+    "RobertaTextClassifier": _Task(pooler="tanh", dropout=0.0),
+    "XLMRobertaTextClassifier": _Task(pooler="tanh", dropout=0.0),
 }
 
 

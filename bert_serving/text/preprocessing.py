@@ -24,6 +24,7 @@ from bert_serving.errors import EncoderError
 from bert_serving.io.cache import folder_sha256
 from bert_serving.io.saved_models import write_saved_model
 from bert_serving.text.byte_level_bpe import WordRules
+from bert_serving.text.keras_hub_bytes import KerasHubWordRules
 from bert_serving.text.packing import combine_segments, pad
 from bert_serving.text.sentencepieces import SentencePiece, TextRules
 from bert_serving.text.vocabulary import TOKENS_BY_NAME, SpecialIds
@@ -53,7 +54,9 @@ def write_preprocessing(vocabulary: Path, target: Path, *, lower_case: bool) -> 
     write_saved_model(PreprocessingModule(WordPieceTokenize(str(vocabulary), lower_case)), target)
 
 
-def write_sentencepiece_preprocessing(model: SentencePiece, target: Path, *, rules: TextRules | WordRules) -> None:
+def write_sentencepiece_preprocessing(
+    model: SentencePiece, target: Path, *, rules: TextRules | WordRules | KerasHubWordRules
+) -> None:
     """Writes a preprocessing SavedModel around a SentencePiece model.
 
     Args:
@@ -150,7 +153,7 @@ def _with_rows_of(sentences: tf.Tensor, pieces: tf.RaggedTensor) -> tf.RaggedTen
 class _SentencePieceTokenize(tf.Module):
     """`.tokenize`: strings [B] to pieces, int32 [B, (pieces)]; with byte-level BPE [B, (words), (pieces)]."""
 
-    def __init__(self, path: Path, model: SentencePiece, rules: TextRules | WordRules):
+    def __init__(self, path: Path, model: SentencePiece, rules: TextRules | WordRules | KerasHubWordRules):
         super().__init__()
         self._asset = tf.saved_model.Asset(str(path))
         self._tokenizer = tensorflow_text.SentencepieceTokenizer(model=model.content, out_type=tf.int32)
