@@ -90,6 +90,11 @@ def _read_sentencepieces(source: Path, _: Mapping[str, Any]) -> KerasHubPieces:
             f"{path}: the pieces of the SentencePiece model begin with {', '.join(first)}, expected {', '.join(_REPLACED)}; KerasHub "
             "gives the ids of other pieces to its own special tokens"
         )
+    own = {*_FIRST, "<mask>"}
+    if twice := next((piece.piece for piece in model.pieces[len(_REPLACED) :] if piece.piece in own), None):
+        raise EncoderError(
+            f"{path}: the SentencePiece model has {twice!r}, which KerasHub adds itself; train it without"
+        )
     found = parse_sentencepiece(_numbered(model), str(path), _SPECIAL)
     return KerasHubPieces(SentencePiece(found.content, found.ids | _FRAME_IDS), TextRules())
 
@@ -118,10 +123,10 @@ def _read_bytes(source: Path, settings: Mapping[str, Any]) -> KerasHubPieces:
     listed = read_json(path)
     try:
         tokens = tokens_by_ids(listed)
-        merges = merge_pairs(_merge_lines(source / _MERGES))
     except (TypeError, ValueError) as error:
         raise EncoderError(f"{path}: cannot read its vocabulary: {error}") from None
-    check_merges(tokens, merges, path)
+    merges = _merges(source / _MERGES)
+    check_merges(tokens, merges, source / _MERGES)
     special = settings.get("unsplittable_tokens", list(_SPECIAL.values()))
     if not isinstance(special, list) or not all(isinstance(token, str) and token for token in special):
         raise EncoderError(f"{source}/tokenizer.json: unsplittable_tokens is {special!r}, expected a list of tokens")
@@ -134,15 +139,15 @@ def _read_bytes(source: Path, settings: Mapping[str, Any]) -> KerasHubPieces:
     return KerasHubPieces(SentencePiece(content, ids | {"vocab_size": len(tokens)} | _FRAME_IDS), rules)
 
 
-def _merge_lines(path: Path) -> list[str]:
+def _merges(path: Path) -> list[tuple[str, str]]:
     """Merges of merges.txt, one a line; a line with the version may stand among them."""
     try:
         lines = [line.rstrip() for line in path.read_text("utf-8").splitlines()]
+        return merge_pairs([line for line in lines if _VERSION not in line])
     except FileNotFoundError:
         raise EncoderError(f"{path}: missing; byte-level BPE needs its merges") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise EncoderError(f"{path}: cannot read it: {error}") from None
-    return [line for line in lines if _VERSION not in line]
 
 
 _TOKENIZERS: dict[str, Callable[[Path, Mapping[str, Any]], KerasHubPieces]] = {
