@@ -1,7 +1,8 @@
 """Words before byte-level BPE as KerasHub's `BytePairTokenizer` has them in a `tf.data` pipeline, so in `fit` and `predict`.
 
-They differ from GPT-2's: a run of white space that ends in a newline or a no-break space is one word, and the Devanagari digit six,
-which KerasHub puts where a text is to be cut, is lost where it stands alone. Special tokens in a text count as such.
+They differ from GPT-2's: a run of white space that ends in a newline or a no-break space is one word, a text ends at the first NUL,
+and the Devanagari digit six, which KerasHub puts where a text is to be cut, is lost where it stands alone or last in a number. Special
+tokens in a text count as such.
 https://github.com/keras-team/keras-hub, `tokenizers/byte_pair_tokenizer.py`, `split_strings_for_bpe`.
 """
 
@@ -11,10 +12,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import tensorflow as tf
-import tensorflow_text
 from sentencepiece import sentencepiece_model_pb2
 
-from bert_serving.text.byte_level_bpe import byte_level_model
+from bert_serving.text.byte_level_bpe import SEPARATOR, byte_level_model
 
 # A cut, and the spaces that `\s` of TensorFlow's regular expressions lacks.
 _CUT = "\u096c"
@@ -45,24 +45,23 @@ class KerasHubWordRules:
             texts = tf.strings.join([" ", texts])
         texts = tf.strings.regex_replace(texts, rf"( )([^\s{_WIDE}])", rf"{_CUT}\1\2")
         texts = tf.strings.regex_replace(texts, rf"(\s{_WIDE})$", rf"\1{_CUT}")
-        words = _split(self._hidden(tf.RaggedTensor.from_tensor(texts[:, tf.newaxis])), _WORD)
-        words = self._shown(_split(words, _LAST_SPACE))
-        words = tf.ragged.boolean_mask(words, words != _CUT)
+        # Where KerasHub splits a text, it ends at the first NUL.
+        texts = tf.strings.regex_replace(texts, r"(?s)\x00.*", "")
+        # Special tokens become words of letters, which are not split further.
+        for token, alias in _aliases(self.special).items():
+            texts = tf.strings.regex_replace(texts, re.escape(token), SEPARATOR + alias.encode("utf-8") + SEPARATOR)
+        texts = tf.strings.regex_replace(texts, _WORD, SEPARATOR + rb"\0" + SEPARATOR)
+        words = tf.strings.split(texts, SEPARATOR)
+        parts = tf.strings.split(tf.strings.regex_replace(words.values, _LAST_SPACE, SEPARATOR + rb"\0"), SEPARATOR)
+        words = words.with_values(parts).merge_dims(1, 2)
+        words = tf.ragged.boolean_mask(words, (words != _CUT) & (words != ""))
+        letters = words.values
+        for token, alias in _aliases(self.special).items():
+            letters = tf.strings.regex_replace(letters, alias, token)
         letters = tf.strings.unicode_transcode(
-            words.flat_values, "ISO-8859-1", "UTF-8", errors="strict", replace_control_characters=False
+            letters, "ISO-8859-1", "UTF-8", errors="strict", replace_control_characters=False
         )
-        return words.with_flat_values(letters)
-
-    def _hidden(self, words: tf.RaggedTensor) -> tf.RaggedTensor:
-        """Special tokens as words of letters, which are not split further."""
-        for token, alias in _aliases(self.special).items():
-            words = _replaced(_split(words, re.escape(token)), token, alias)
-        return words
-
-    def _shown(self, words: tf.RaggedTensor) -> tf.RaggedTensor:
-        for token, alias in _aliases(self.special).items():
-            words = _replaced(words, alias, token)
-        return words
+        return words.with_values(letters)
 
 
 def keras_hub_byte_model(tokens: Sequence[str], merges: Sequence[tuple[str, str]], special: Sequence[str]) -> bytes:
@@ -96,13 +95,3 @@ def _aliases(special: Sequence[str]) -> Mapping[str, str]:
         token: "\u0134" + "".join(chr(ord("A") + int(digit)) for digit in str(number))
         for number, token in enumerate(special)
     }
-
-
-def _split(words: tf.RaggedTensor, pattern: str) -> tf.RaggedTensor:
-    """Cuts words [B, (words)] before and after each match."""
-    parts = tensorflow_text.regex_split(words.flat_values, pattern, pattern)
-    return words.with_flat_values(parts).merge_dims(1, 2)
-
-
-def _replaced(words: tf.RaggedTensor, old: str, new: str) -> tf.RaggedTensor:
-    return words.with_flat_values(tf.strings.regex_replace(words.flat_values, re.escape(old), new))

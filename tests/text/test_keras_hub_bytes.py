@@ -41,7 +41,7 @@ def test_token_ids_are_those_of_keras_hub(model, name):
     tokenizers = pytest.importorskip("keras_hub").tokenizers
     tokenizer = tokenizers.RobertaTokenizer(**WORDS, add_prefix_space=SPACES[name])
     rules = KerasHubWordRules(SPECIAL, add_prefix_space=SPACES[name])
-    expected = next(iter(tf.data.Dataset.from_tensor_slices(BYTE_TEXTS).batch(len(BYTE_TEXTS)).map(tokenizer)))
+    expected = next(iter(tf.data.Dataset.from_tensor_slices([*BYTE_TEXTS]).batch(len(BYTE_TEXTS)).map(tokenizer)))
     assert token_ids(model, rules, BYTE_TEXTS) == dict(zip(BYTE_TEXTS, expected.to_list(), strict=True))
 
 
