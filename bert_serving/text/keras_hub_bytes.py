@@ -57,7 +57,7 @@ class KerasHubWordRules:
         words = tf.ragged.boolean_mask(words, (words != _CUT) & (words != ""))
         letters = words.values
         for token, alias in _aliases(self.special).items():
-            letters = tf.strings.regex_replace(letters, alias, token)
+            letters = tf.strings.regex_replace(letters, alias, token.replace("\\", r"\\"))
         letters = tf.strings.unicode_transcode(
             letters, "ISO-8859-1", "UTF-8", errors="strict", replace_control_characters=False
         )

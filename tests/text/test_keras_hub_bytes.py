@@ -2,6 +2,8 @@
 
 import json
 import os
+import random
+from collections.abc import Sequence
 
 import pytest
 import tensorflow as tf
@@ -18,8 +20,8 @@ SPECIAL = ("<pad>", "</s>", "<s>", "<mask>")
 SPACES = {"token_ids": False, "token_ids_after_a_space": True}
 
 
-def token_ids(model: bytes, rules: KerasHubWordRules | WordRules, texts: tuple[str, ...]) -> dict[str, list[int]]:
-    pieces = tensorflow_text.SentencepieceTokenizer(model).tokenize(rules.apply(tf.constant(texts)))
+def token_ids(model: bytes, rules: KerasHubWordRules | WordRules, texts: Sequence[str]) -> dict[str, list[int]]:
+    pieces = tensorflow_text.SentencepieceTokenizer(model).tokenize(rules.apply(tf.constant([*texts])))
     return dict(zip(texts, pieces.merge_dims(1, 2).to_list(), strict=True))
 
 
@@ -34,6 +36,23 @@ def test_token_ids_are_those_that_keras_hub_gave(model, name):
     assert token_ids(model, rules, BYTE_TEXTS) == dict(zip(BYTE_TEXTS, RECORD[name], strict=True))
 
 
+def random_texts() -> list[str]:
+    """Texts of characters on which the split into words depends."""
+    letters = [
+        *" \t\n\v\f\r\x00\x1c\u0085\u00a0\u2003\u2009\u202f\u3000\u096c",
+        "'",
+        "'s",
+        "a",
+        "the",
+        "1",
+        ".",
+        "<s>",
+        "\u00e9",
+    ]
+    source = random.Random(5)
+    return ["".join(source.choices(letters, k=source.randrange(1, 12))) for _ in range(400)]
+
+
 @pytest.mark.peers
 @pytest.mark.parametrize("name", SPACES)
 def test_token_ids_are_those_of_keras_hub(model, name):
@@ -41,8 +60,9 @@ def test_token_ids_are_those_of_keras_hub(model, name):
     tokenizers = pytest.importorskip("keras_hub").tokenizers
     tokenizer = tokenizers.RobertaTokenizer(**WORDS, add_prefix_space=SPACES[name])
     rules = KerasHubWordRules(SPECIAL, add_prefix_space=SPACES[name])
-    expected = next(iter(tf.data.Dataset.from_tensor_slices([*BYTE_TEXTS]).batch(len(BYTE_TEXTS)).map(tokenizer)))
-    assert token_ids(model, rules, BYTE_TEXTS) == dict(zip(BYTE_TEXTS, expected.to_list(), strict=True))
+    texts = [*BYTE_TEXTS, *random_texts()]
+    expected = next(iter(tf.data.Dataset.from_tensor_slices(texts).batch(len(texts)).map(tokenizer)))
+    assert token_ids(model, rules, texts) == dict(zip(texts, expected.to_list(), strict=True))
 
 
 @pytest.mark.parametrize(
