@@ -14,6 +14,7 @@ import numpy as np
 
 from bert_serving.classifier import ClassifierOptions
 from bert_serving.contract import Head
+from bert_serving.encoders.architecture import Architecture
 from bert_serving.encoders.conversion.keras_hub import read_keras_hub, write_keras_hub_preprocessing
 from bert_serving.encoders.conversion.tokenizer_files import read_json, table
 from bert_serving.encoders.license import licensing_of_readme
@@ -48,6 +49,8 @@ _TASKS = {
     "BertTextClassifier": _Task(),
     "AlbertTextClassifier": _Task(),
     "DistilBertTextClassifier": _Task(pooler="relu", dropout=0.2),
+    "RobertaTextClassifier": _Task(pooler="tanh", dropout=0.0),
+    "XLMRobertaTextClassifier": _Task(pooler="tanh", dropout=0.0),
 }
 
 
@@ -67,6 +70,7 @@ def convert_task(folder: Path, scratch: Path, options: ImportOptions) -> Convert
     architecture, weights = read_keras_hub(folder)
     layers = _read_head(folder / _WEIGHTS, 1 if task.pooler is None else 2)
     if task.pooler is not None:
+        _check_width(folder, len(layers[0][1]), architecture)
         weights |= dict(zip(_POOLER, layers[0], strict=True))
         architecture = replace(architecture, pooler_activation=task.pooler)
     outputs, activation = len(layers[-1][1]), _activation(folder, config)
@@ -118,6 +122,14 @@ def _read_head(path: Path, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
         ) from None
     except OSError as error:
         raise EncoderError(f"{path}: cannot read the head: {' '.join(str(error).split())}; save it again") from None
+
+
+def _check_width(folder: Path, outputs: int, architecture: Architecture) -> None:
+    if outputs != architecture.hidden_size:
+        raise EncoderError(
+            f"{folder / _WEIGHTS}: its first dense layer has {outputs} outputs, only {architecture.hidden_size}, the backbone's "
+            "hidden_dim, can be converted"
+        )
 
 
 def _array(file: h5py.File, layer: str, number: int) -> np.ndarray:

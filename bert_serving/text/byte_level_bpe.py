@@ -25,7 +25,7 @@ BYTES = {chr(byte): byte for byte in _PRINTABLE} | {chr(0x100 + place): byte for
 _NEVER_IN_UTF8 = {0xC0, 0xC1, *range(0xF5, 0x100)}
 
 # No valid UTF-8 has this byte, and no class of a regular expression matches it.
-_SEPARATOR = b"\xff"
+SEPARATOR = b"\xff"
 
 # Characters since Unicode 12.1: servers differ in how many of them their regular expressions know. Hugging Face's tokenizers
 # know Unicode 16.
@@ -87,9 +87,9 @@ class WordRules:
         """
         if self.add_prefix_space:
             texts = tf.strings.regex_replace(texts, r"\A[^ ]", r" \0")
-        texts = tf.strings.regex_replace(texts, _LAST_SPACE, rb"\1" + _SEPARATOR + rb"\2")
-        texts = tf.strings.regex_replace(texts, _WORD, rb"\0" + _SEPARATOR)
-        words = tf.strings.split(texts, _SEPARATOR)
+        texts = tf.strings.regex_replace(texts, _LAST_SPACE, rb"\1" + SEPARATOR + rb"\2")
+        texts = tf.strings.regex_replace(texts, _WORD, rb"\0" + SEPARATOR)
+        words = tf.strings.split(texts, SEPARATOR)
         letters = tf.strings.unicode_transcode(
             words.values, "ISO-8859-1", "UTF-8", errors="strict", replace_control_characters=False
         )

@@ -23,6 +23,7 @@ from bert_serving.io.cache import folder_sha256
 from bert_serving.io.saved_models import write_saved_model
 from bert_serving.text.added_tokens import AddedToken
 from bert_serving.text.byte_level_bpe import WordRules
+from bert_serving.text.keras_hub_bytes import KerasHubWordRules
 from bert_serving.text.packing import combine_segments, pad
 from bert_serving.text.sentencepieces import SentencePiece, TextRules
 from bert_serving.text.tokenizers import SentencePieceTokenize, SpecialTokens, WordPieceTokenize
@@ -53,7 +54,11 @@ def write_preprocessing(
 
 
 def write_sentencepiece_preprocessing(
-    model: SentencePiece, target: Path, *, rules: TextRules | WordRules, added: Sequence[AddedToken] = ()
+    model: SentencePiece,
+    target: Path,
+    *,
+    rules: TextRules | WordRules | KerasHubWordRules,
+    added: Sequence[AddedToken] = (),
 ) -> None:
     """Writes a preprocessing SavedModel around a SentencePiece model.
 

@@ -14,6 +14,7 @@ from tensorflow_text.python.ops.bert_tokenizer import BasicTokenizer
 from bert_serving.text.added_tokens import AddedToken, AddedTokens
 from bert_serving.text.byte_level_bpe import WordRules
 from bert_serving.text.clean import valid_utf8
+from bert_serving.text.keras_hub_bytes import KerasHubWordRules
 from bert_serving.text.sentencepieces import SentencePiece, TextRules
 from bert_serving.text.vocabulary import TOKENS_BY_NAME
 
@@ -131,7 +132,11 @@ class SentencePieceTokenize(tf.Module):
     """`.tokenize`: strings [B] to pieces, int32 [B, (pieces)], or [B, (words), (pieces)] where the rules split words."""
 
     def __init__(
-        self, path: Path, model: SentencePiece, rules: TextRules | WordRules, added: Sequence[AddedToken] = ()
+        self,
+        path: Path,
+        model: SentencePiece,
+        rules: TextRules | WordRules | KerasHubWordRules,
+        added: Sequence[AddedToken] = (),
     ):
         """Keeps the model, `path` its file; `added` as for `write_sentencepiece_preprocessing`."""
         super().__init__()

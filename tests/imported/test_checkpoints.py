@@ -9,7 +9,9 @@ import h5py
 import numpy as np
 import pytest
 import tensorflow as tf
-from support.keras_hub_presets import SIZES, write_preset
+from support.hugging_face_folders import fairseq_model
+from support.keras_hub_presets import BYTE_TEXTS, ROBERTAS, SIZES, WORDS, write_preset, write_roberta_task
+from support.paths import RECORDED
 from support.tf1_checkpoints import write_checkpoint
 from support.tiny import VOCABULARY
 
@@ -151,15 +153,38 @@ def test_a_task_preset_that_cannot_be_read_is_told(tmp_path, spoil, problem):
     assert problem in refusal(tmp_path / "preset", tmp_path / "scratch")
 
 
+@pytest.mark.parametrize("name", ROBERTAS)
+def test_logits_of_a_roberta_are_those_that_keras_hub_gave(tmp_path, name):
+    write_roberta_task(tmp_path / "preset", name)
+    classifier = imported(tmp_path / "preset", tmp_path / "scratch")
+    rows, _ = classifier.tokenize(BYTE_TEXTS)
+    recorded = np.asarray(json.loads((RECORDED / "keras_hub.json").read_text("utf-8"))["logits"][name])
+    # KerasHub's RoBERTa ignores "<pad>" in a text.
+    same = [name == "XLMRoberta" or "<pad>" not in text for text in BYTE_TEXTS]
+    np.testing.assert_allclose(classifier.predict_tokens(rows)[same], recorded[same], atol=1e-5)
+
+
+def test_a_head_of_another_width_than_the_backbones_is_told(tmp_path):
+    write_roberta_task(tmp_path / "preset", "Roberta")
+    with h5py.File(tmp_path / "preset" / "task.weights.h5", "a") as file:
+        for layer, part, shape in (("dense", 0, (8, 4)), ("dense", 1, (4,)), ("dense_1", 0, (4, 3))):
+            del file[f"layers/{layer}/vars/{part}"]
+            file[f"layers/{layer}/vars/{part}"] = np.zeros(shape, np.float32)
+    problem = refusal(tmp_path / "preset", tmp_path / "scratch")
+    assert "task.weights.h5: its first dense layer has 4 outputs, only 8, the backbone's hidden_dim, can be" in problem
+
+
 @pytest.mark.peers
-@pytest.mark.parametrize("name", ["Bert", "DistilBert"])
+@pytest.mark.parametrize("name", ["Bert", "DistilBert", *ROBERTAS])
 def test_probabilities_are_those_of_keras_hub(name, tmp_path):
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     models = pytest.importorskip("keras_hub").models
-    words = {"vocabulary": list(VOCABULARY), "lowercase": True}
+    words = {"Roberta": WORDS, "XLMRoberta": {"proto": fairseq_model()}}.get(
+        name, {"vocabulary": list(VOCABULARY), "lowercase": True}
+    )
     tokenizer = getattr(models, f"{name}Tokenizer")(**words)
     model = getattr(models, f"{name}TextClassifier")(
-        backbone=getattr(models, f"{name}Backbone")(vocabulary_size=len(VOCABULARY), **SIZES),
+        backbone=getattr(models, f"{name}Backbone")(vocabulary_size=ROBERTAS.get(name, len(VOCABULARY)), **SIZES),
         num_classes=3,
         preprocessor=getattr(models, f"{name}TextClassifierPreprocessor")(tokenizer, sequence_length=16),
         activation="softmax",
@@ -172,6 +197,13 @@ def test_probabilities_are_those_of_keras_hub(name, tmp_path):
     texts = [*TEXTS, "naïve bike", "good，我 film"]
     np.testing.assert_allclose(classifier.predict(texts), model.predict(texts), atol=1e-5)
     assert classifier.options.sequence_length == 16
+    if name in ROBERTAS:
+        seconds = texts[::-1]
+        packed = tf.data.Dataset.from_tensor_slices((texts, seconds)).batch(len(texts))
+        inputs = next(iter(packed.map(lambda first, second: model.preprocessor(x=(first, second)))))
+        model.preprocessor = None
+        pairs = imported(tmp_path / "preset", tmp_path / "pairs", pairs=True).predict(texts, seconds)
+        np.testing.assert_allclose(pairs, model.predict(inputs), atol=1e-5)
 
 
 def test_the_encoder_of_a_task_preset_can_be_trained_on(tmp_path):

@@ -154,24 +154,37 @@ def _vocabulary(files: TokenizerFiles) -> tuple[list[str], list[tuple[str, str]]
     listed = {} if files.rules else read_json(path)
     try:
         if files.rules:
-            vocabulary, merges = dict(files.rules["model"]["vocab"]), _pairs(files.rules["model"]["merges"])
+            vocabulary, merges = dict(files.rules["model"]["vocab"]), merge_pairs(files.rules["model"]["merges"])
         else:
             vocabulary, merges = listed, _read_merges(files.folder / MERGES_FILE)
         # A token that is in the vocabulary keeps its id there.
-        tokens = _by_ids(told_ids(files) | vocabulary)
+        tokens = tokens_by_ids(told_ids(files) | vocabulary)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise EncoderError(f"{path}: cannot read its vocabulary: {type(error).__name__}: {error}") from None
+    check_merges(tokens, merges, path)
+    return tokens, merges, vocabulary
+
+
+def check_merges(tokens: Sequence[str], merges: Sequence[tuple[str, str]], path: Path) -> None:
+    """Checks that merges join tokens into tokens; `path` is for messages.
+
+    Raises:
+        EncoderError: a token of a merge is not in the vocabulary.
+    """
     known = set(tokens)
     for number, (first, second) in enumerate(merges, start=1):
         if not {first, second, first + second} <= known:
             raise EncoderError(
                 f"{path}: cannot read its vocabulary: merge {number}, {first!r} and {second!r}, has a token that is not in the vocabulary"
             )
-    return tokens, merges, vocabulary
 
 
-def _by_ids(ids: Mapping[str, int]) -> list[str]:
-    """Tokens in the order of their ids; "" where no token has an id."""
+def tokens_by_ids(ids: Mapping[str, int]) -> list[str]:
+    """Tokens in the order of their ids; "" where no token has an id.
+
+    Raises:
+        ValueError: two tokens have one id, or an id is far from the others.
+    """
     numbers = {number: token for token, number in ids.items()}
     if len(numbers) < len(ids):
         token = next(token for token, number in ids.items() if numbers[number] != token)
@@ -183,8 +196,12 @@ def _by_ids(ids: Mapping[str, int]) -> list[str]:
     return [numbers.get(number, "") for number in range(size)]
 
 
-def _pairs(merges: Sequence[Any]) -> list[tuple[str, str]]:
-    """Merges of tokenizer.json: pairs, or strings with a space between two tokens in its first versions."""
+def merge_pairs(merges: Sequence[Any]) -> list[tuple[str, str]]:
+    """Merges of tokenizer.json: pairs, or strings with a space between two tokens in its first versions.
+
+    Raises:
+        ValueError: a merge is not of two tokens.
+    """
     pairs = [tuple(merge.split(" ")) if isinstance(merge, str) else tuple(merge) for merge in merges]
     if wrong := next((pair for pair in pairs if len(pair) != _PAIR), None):
         raise ValueError(f"a merge is {' '.join(map(str, wrong))!r}, expected two tokens")
@@ -206,7 +223,7 @@ def _read_merges(path: Path) -> list[tuple[str, str]]:
             "on the merges, so save the tokenizer again"
         )
     try:
-        return _pairs(lines[:-1])
+        return merge_pairs(lines[:-1])
     except ValueError as error:
         raise EncoderError(f"{path}: cannot read it: {error}") from None
 

@@ -7,7 +7,7 @@ assets/tokenizer/. Paths in the weight file are class names in the order of the 
 
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,6 +16,7 @@ import h5py  # type: ignore[import-untyped]  # has no annotations
 import numpy as np
 
 from bert_serving.encoders.architecture import Architecture, neutral_weights, rebuild_network
+from bert_serving.encoders.conversion.keras_hub_pieces import read_keras_hub_pieces
 from bert_serving.encoders.conversion.tokenizer_files import read_json, table
 from bert_serving.encoders.folder import PREPROCESSING, write_encoder_folder
 from bert_serving.errors import EncoderError
@@ -55,6 +56,8 @@ class _Backbone:
         pooler: whether it has a dense layer on [CLS].
         activation: between the dense layers, a name in `ACTIVATIONS`.
         shared_layers: whether all layers have the same weights.
+        layer_norm_eps: added to the variance in layer normalization.
+        lower_case: whether texts are lower-cased where tokenizer.json does not tell.
     """
 
     words: str = "reversible_embedding"
@@ -63,19 +66,27 @@ class _Backbone:
     pooler: bool = True
     activation: str = "gelu_tanh"
     shared_layers: bool = False
+    layer_norm_eps: float = 1e-12
+    lower_case: bool = True
 
+
+_DISTILBERT = _Backbone(
+    words="token_and_position_embedding/token_embedding",
+    positions="token_and_position_embedding/position_embedding",
+    types=False,
+    pooler=False,
+    activation="gelu",
+)
+# Its positions count from 0: the rows that a RoBERTa has before the first position were left out when KerasHub converted it.
+_ROBERTA = replace(_DISTILBERT, layer_norm_eps=1e-5, lower_case=False)
 
 _BACKBONES = {
     "BertBackbone": _Backbone(),
-    "DistilBertBackbone": _Backbone(
-        words="token_and_position_embedding/token_embedding",
-        positions="token_and_position_embedding/position_embedding",
-        types=False,
-        pooler=False,
-        activation="gelu",
-    ),
+    "DistilBertBackbone": _DISTILBERT,
     "ElectraBackbone": _Backbone(),
     "AlbertBackbone": _Backbone(shared_layers=True),
+    "RobertaBackbone": _ROBERTA,
+    "XLMRobertaBackbone": _ROBERTA,
 }
 
 
@@ -133,6 +144,8 @@ def write_keras_hub_preprocessing(source: Path, target: Path, architecture: Arch
 
 
 def _preprocessing_writer(source: Path, scratch: Path, architecture: Architecture) -> Callable[[Path], None]:
+    if pieces := read_keras_hub_pieces(source, rows=architecture.vocab_size):
+        return pieces.write
     vocabulary = _vocabulary(source, scratch, architecture)
     if vocabulary.name == SENTENCEPIECE_FILE:
         model = read_sentencepiece(vocabulary, rows=architecture.vocab_size)
@@ -162,9 +175,10 @@ def _architecture(
             activation=backbone.activation,
             dropout=float(config.get("dropout", 0.1)),
             attention_dropout=float(config.get("dropout", 0.1)),
-            lower_case=bool(tokenizer.get("lowercase", True)),
+            lower_case=bool(tokenizer.get("lowercase", backbone.lower_case)),
             embedding_size=int(config.get("embedding_dim") or config["hidden_dim"]),
             shared_layers=backbone.shared_layers,
+            layer_norm_eps=backbone.layer_norm_eps,
         )
     except KeyError as error:
         raise EncoderError(f"{source}/config.json: key {error} is missing in its config") from None
