@@ -124,9 +124,9 @@ MISTAKES = [
     ("train {run_file} --out /proc/out", "/proc/out: cannot write the run folder"),
     ("train {run_file} --out run[1]", "TensorFlow cannot read from a path with ["),
     # === export ===
-    ("export nowhere --to out", "nowhere: not a run folder (run.toml is missing)"),
-    ("export {bad}/empty --to out", "bad/empty: not a run folder"),
-    ("export {model} --to out", "not a run folder"),
+    ("export nowhere --to out", "nowhere: no such file or folder; check the path"),
+    ("export {bad}/empty --to out", "bad/empty: is an empty folder; "),
+    ("export {model} --to out", "was exported by bert-serving already; serve it, or give the run"),
     ("export {bad}/incomplete --to out", "training is not complete (weights is missing); go on with train --resume"),
     ("export {bad}/damaged_weights --to out", "model.safetensors: not a complete safetensors file"),
     ("export {run} --to {models} --version 1", "tiny/1: version 1 exists and is never overwritten"),
@@ -152,7 +152,7 @@ MISTAKES = [
     ("export {run} --to /proc/out", "cannot write the export"),
     # === encoders ===
     ("encoders show nix", "the catalog has no encoder 'nix'"),
-    ("encoders show all-minilm", "did you mean all-MiniLM-L6-v2?"),
+    ("encoders show all-minilm", "did you mean all-MiniLM-L6-v2, all-MiniLM-L12-v2?"),
     ("encoders fetch nix", "the catalog has no encoder 'nix'"),
     ("encoders convert nowhere --to out", "nowhere: no such folder; check the path"),
     (
@@ -539,7 +539,7 @@ def test_encoders_can_be_listed_shown_and_converted(hugging_face_folder, bert_se
     assert (ended.status, ended.err) == (0, "")
     assert "all-MiniLM-L6-v2" in ended.out
     listed = json.loads(bert_serving("encoders", "list", "--json").out)
-    assert len(listed) == 42
+    assert len(listed) == 66
     names = {"name", "num_hidden_layers", "hidden_size", "parameters", "languages", "license", "cached"}
     assert names <= listed[0].keys()
     ended = bert_serving("encoders", "show", "ALL-minilm-l6-V2")

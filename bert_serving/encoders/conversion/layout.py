@@ -133,7 +133,9 @@ def _lone_files(folder: Path) -> Iterator[str]:
             "holds a checkpoint of TensorFlow 2, which has weights but no model; load it into the model that it was written from, and give "
             "what model.save writes"
         )
-    yield from (f"its file {path.name} {text}" for path in sorted(folder.iterdir()) if (text := lone_file(path.name)))
+    # A folder with the weights has the rest, too, or lacks config.json, which whoever reads it tells.
+    others = (path.name for path in sorted(folder.iterdir()) if path.name != WEIGHTS_FILE)
+    yield from (f"its file {name} {text}" for name in others if (text := lone_file(name)))
 
 
 def _is_model(folder: Path) -> bool:

@@ -219,8 +219,8 @@ def test_another_activation_gives_other_outputs():
     ("changes", "problem"),
     [
         (
-            {"model_type": "mpnet"},
-            "model_type is 'mpnet', only bert, electra, distilbert, albert, roberta, xlm-roberta",
+            {"model_type": "unheard"},
+            "model_type is 'unheard', only bert, electra, distilbert, albert, roberta, xlm-roberta",
         ),
         ({"model_type": ...}, "model_type is None, only bert, electra, distilbert, albert, roberta, xlm-roberta"),
         ({"position_embedding_type": "relative_key"}, "position_embedding_type 'relative_key', only 'absolute' works"),
