@@ -42,7 +42,7 @@ MISTAKES = [
     ("explain {run} good --page {bad}/no/x.html", "cannot write the page: there is no folder"),
     ("map {encoder}", "an encoder has no rows of its own; give labeled text with --data"),
     ("map nowhere --data {data}", "the catalog has no encoder 'nowhere'"),
-    ("map all-minilm --data {data}", "did you mean all-MiniLM-L6-v2?"),
+    ("map all-minilm --data {data}", "did you mean all-MiniLM-L6-v2, all-MiniLM-L12-v2?"),
     ("map {bad}/file --data {data}", "is neither a folder nor an archive"),
     ("map {export} --data {data}", "has no vocabulary"),
     ("map grpc://localhost:1/x --data {data}", "'grpc://localhost:1/x' cannot be fetched"),

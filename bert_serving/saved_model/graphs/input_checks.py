@@ -67,7 +67,8 @@ def checked_rows(texts: Mapping[str, tf.Tensor]) -> list[tf.Tensor]:
         # A column [B, 1] has one string for each row, too.
         fits = tf.reduce_prod(shape) == tf.reduce_prod(shape[:1])
         rows |= _checked({name: text}, fits, f"{name} has shape {{}}, expected one string for each row", shape)
-    rows = {name: tf.reshape(text, [-1]) for name, text in rows.items()}
+    # Without the known rank, which a column contradicts, or the reshaping would be optimized away.
+    rows = {name: tf.reshape(_of_any_shape(text), [-1]) for name, text in rows.items()}
     if len(rows) == 2:
         first, second = (tf.size(text) for text in rows.values())
         message = ", ".join(f"{name} has {{}}" for name in rows)
