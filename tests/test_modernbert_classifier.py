@@ -86,6 +86,7 @@ def test_token_ids_and_logits_are_those_that_transformers_recorded(tmp_path, kin
     np.testing.assert_allclose(found["logits"], expected["logits"], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_folder_becomes_a_served_model(folder, converted, bert_serving, tmp_path):
     ended = bert_serving("export", folder, "--to", "models")
     assert (ended.status, ended.err) == (0, "")
@@ -142,6 +143,7 @@ def test_words_explain_the_logit(converted):
 # === Trained ===
 
 
+@pytest.mark.slow
 def test_an_epoch_of_training_lowers_the_loss(trained):
     _, epochs = trained
     first, second = (row["val_loss"] for row in epochs)

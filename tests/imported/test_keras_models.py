@@ -94,7 +94,8 @@ def test_bert_classifier_of_tf_models_keeps_its_probabilities(vocabulary, tmp_pa
     np.testing.assert_allclose(classifier.predict(TEXTS), softmax(expected), atol=SAME)
 
 
-def test_the_front_doors_keras_model_can_be_exported(encoder_folder, tmp_path):
+@pytest.mark.slow
+def test_the_keras_model_of_build_classifier_can_be_exported(encoder_folder, tmp_path):
     built = bs.build_classifier(encoder_folder, THREE, sequence_length=12)
     with in_process_verification():
         exported = bs.export(built.model, to=tmp_path / "models", name="fitted")
@@ -103,6 +104,7 @@ def test_the_front_doors_keras_model_can_be_exported(encoder_folder, tmp_path):
     np.testing.assert_allclose(found, built.classifier.predict(TEXTS), atol=SAME)
 
 
+@pytest.mark.slow
 def test_a_model_of_token_ids_needs_its_vocabulary(trained, tmp_path, vocabulary):
     from bert_serving.training.loading import load_classifier
 

@@ -8,6 +8,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
+from support.cases import slow_but
 from support.hugging_face_folders import write_fine_tuned
 from support.tiny import VOCABULARY
 from support.tokenizer_folders import rules
@@ -78,14 +79,18 @@ ODD = {
 }
 
 
-@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize(
+    "name", slow_but(ODD, kept=["no architectures", "weights in two files", "tokenizer.json alone"])
+)
 def test_a_folder_that_was_saved_in_an_unusual_way_gives_the_same(folder, name):
     expected = probabilities(folder)
     ODD[name](folder)
     np.testing.assert_array_equal(probabilities(folder), expected)
 
 
-@pytest.mark.parametrize(("dtype", "largest"), [(np.float16, 1e-3), (ml_dtypes.bfloat16, 2e-2)])
+@pytest.mark.parametrize(
+    ("dtype", "largest"), slow_but([(np.float16, 1e-3), (ml_dtypes.bfloat16, 2e-2)], kept=[(ml_dtypes.bfloat16, 2e-2)])
+)
 def test_weights_in_half_precision_give_nearly_the_same(folder, dtype, largest):
     expected = probabilities(folder)
     tensors = load_file(folder / "model.safetensors")
