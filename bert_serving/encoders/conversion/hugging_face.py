@@ -18,6 +18,7 @@ from bert_serving.encoders.conversion.classification_head import is_fine_tuned
 from bert_serving.encoders.conversion.families import FAMILIES, POSITIONS
 from bert_serving.encoders.conversion.layout import check_layout
 from bert_serving.encoders.conversion.modernbert import read_modernbert_architecture, rename_modernbert_weights
+from bert_serving.encoders.conversion.other_models import SUPPORTED
 from bert_serving.encoders.conversion.tokenizer import Tokenizer, read_tokenizer
 from bert_serving.encoders.conversion.tokenizer_files import read_json
 from bert_serving.encoders.folder import PREPROCESSING, write_encoder_folder
@@ -129,9 +130,7 @@ def read_architecture(config: Mapping[str, Any], *, lower_case: bool = True) -> 
     """
     model_type = config.get("model_type")
     if model_type not in FAMILIES:
-        raise EncoderError(
-            f"config.json: model_type is {model_type!r}, only {', '.join((*FAMILIES, MODEL_TYPE))} can be converted"
-        )
+        raise EncoderError(f"config.json: model_type is {model_type!r}, only {', '.join(SUPPORTED)} can be converted")
     family, keys = FAMILIES[model_type], FAMILIES[model_type].size_keys()
     if config.get("position_embedding_type", "absolute") != "absolute":
         raise EncoderError(

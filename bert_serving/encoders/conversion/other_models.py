@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from bert_serving.encoders.conversion.families import FAMILIES
+from bert_serving.encoders.modernbert.architecture import MODEL_TYPE
+
+SUPPORTED = (*FAMILIES, MODEL_TYPE)
 
 _DECODER = "a decoder, which generates text"
 _BOTH = "an encoder with a decoder, which generates text"
@@ -49,7 +52,7 @@ def other_model(config: Mapping[str, Any]) -> str | None:
     "model_type is 'gpt2' (GPT2LMHeadModel), a decoder, which generates text"
     """
     model_type = config.get("model_type")
-    if not isinstance(model_type, str) or model_type in FAMILIES:
+    if not isinstance(model_type, str) or model_type in SUPPORTED:
         return None
     names = class_names(config)
     kind = _BY_TYPE.get(model_type) or next(
@@ -59,7 +62,7 @@ def other_model(config: Mapping[str, Any]) -> str | None:
         return None
     named = f" ({', '.join(names)})" if names else ""
     return (
-        f"model_type is {model_type!r}{named}, {kind}; only {', '.join(FAMILIES)} can be converted, so fine-tune one of these on the same "
+        f"model_type is {model_type!r}{named}, {kind}; only {', '.join(SUPPORTED)} can be converted, so fine-tune one of these on the same "
         "labeled texts"
     )
 
