@@ -116,11 +116,20 @@ class Classifier:
         words, types, offsets, uncut = rows_of(texts, pairs, self.options.sequence_length)
         return TokenRows(words, types, offsets, self.preprocessing.special.padding), uncut
 
-    def predict_tokens(self, rows: TokenRows, batch_size: int = _PREDICTION_BATCH) -> np.ndarray:
-        """Logits of tokenized texts, float32 [N, outputs], in the order of the rows."""
+    def predict_tokens(
+        self, rows: TokenRows, batch_size: int = _PREDICTION_BATCH, *, only: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Logits of tokenized texts, float32 [N, outputs], in the order of the rows.
+
+        Args:
+            rows: the texts.
+            batch_size: rows of a batch.
+            only: numbers of the rows to compute, int [M]; the logits of all others are zeros. None for all.
+        """
         logits = np.zeros((len(rows), self.options.outputs), np.float32)
-        for index in sorted_batches(rows.lengths, batch_size):
-            logits[index] = self._logits(self.batch(rows, index)).numpy()
+        numbers = np.arange(len(rows)) if only is None else only
+        for index in sorted_batches(rows.lengths[numbers], batch_size):
+            logits[numbers[index]] = self._logits(self.batch(rows, numbers[index])).numpy()
         return logits
 
     @staticmethod

@@ -235,6 +235,8 @@ class TrainingConfig(OptimizerConfig):
     """`longest` is dynamic padding to the longest text of the batch, `fixed` pads to the sequence length"""
     strategy: Literal["one_device", "mirrored", "multi_worker", "tpu"] = "one_device"
     """distributed training: the `tf.distribute` strategy; multi_worker reads TF_CONFIG"""
+    worker_timeout: Annotated[float, Field(ge=5)] = 600.0
+    """multi_worker: seconds to wait for the other workers at the start, and after which a worker without a sign of life is lost"""
     devices: tuple[str, ...] | None = None
     """devices of the mirrored strategy, such as "GPU:0"; absent: all"""
     tpu: str = "local"

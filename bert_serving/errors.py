@@ -12,6 +12,8 @@
     ├── HubError                   a model hub cannot be reached or refuses an upload: exit 2
     ├── PublishError               a version cannot be published, labeled or removed: exit 2
     ├── TrainingError              training failed after it started: exit 1
+    ├── WorkerError                one of several workers did not come, or is gone: exit 75, start it again
+    │   └── WorkerLostError        a worker was lost while it trained
     ├── VerificationError          a SavedModel or an encoder failed a check: exit 1
     │   └── GateError              a candidate is not good enough to be published
     ├── RolloutError               servers did not load what was rolled out: exit 1
@@ -119,6 +121,17 @@ class TrainingError(BertServingError):
 
     grpc_code = "ABORTED"
     exit_status = 1
+
+
+class WorkerError(BertServingError):
+    """The other workers of a job on several machines did not come in time, or are gone; the same command goes on later."""
+
+    grpc_code = "UNAVAILABLE"
+    exit_status = 75  # EX_TEMPFAIL of sysexits.h: not wrong, to be tried again
+
+
+class WorkerLostError(WorkerError):
+    """A worker was lost while it trained: all others begin again after the last checkpoint."""
 
 
 class VerificationError(BertServingError):

@@ -29,6 +29,7 @@ from bert_serving.cli.publishing.label import label, rollback
 from bert_serving.cli.publishing.prune import prune
 from bert_serving.cli.publishing.publish import publish
 from bert_serving.cli.publishing.versions import versions
+from bert_serving.cli.restart import restart
 from bert_serving.cli.serving.compare import compare
 from bert_serving.cli.serving.predict import predict
 from bert_serving.cli.serving.serve import serve
@@ -38,7 +39,14 @@ from bert_serving.cli.training.evaluate import evaluate
 from bert_serving.cli.training.pretrain import pretrain
 from bert_serving.cli.training.train import train
 from bert_serving.console import error_console
-from bert_serving.errors import BertServingError, RenamedWarning, RunFileError, VerificationError, exit_status
+from bert_serving.errors import (
+    BertServingError,
+    RenamedWarning,
+    RunFileError,
+    VerificationError,
+    WorkerLostError,
+    exit_status,
+)
 from bert_serving.extras import naming_extras
 from bert_serving.version import __version__
 
@@ -122,6 +130,8 @@ def main() -> None:
         for problem in error.problems:
             _show_error(f"{subject}{problem}")
         sys.exit(exit_status(error))
+    except WorkerLostError as error:
+        restart(str(error))
     except BertServingError as error:
         _show_error(str(error))
         sys.exit(exit_status(error))

@@ -85,6 +85,32 @@ class BatchPlan:
         return batches
 
 
+@dataclass(frozen=True)
+class Slices:
+    """Which parts of each batch a worker makes, where several machines share the rows of a training step.
+
+    Attributes:
+        first: number of this worker's first replica.
+        count: replicas of this worker: one for each of its devices.
+        total: replicas of all workers.
+    """
+
+    first: int
+    count: int
+    total: int
+
+    def of(self, batch: np.ndarray) -> Iterator[tuple[np.ndarray, float]]:
+        """For each replica: its rows, and the share of one row in the mean over the batch.
+
+        Every row is in one slice; their sizes differ by one at most. A replica without rows gets one that does not count, as it
+        must take part in every step.
+        """
+        for part in range(self.first, self.first + self.count):
+            # The rows of a batch are in order of length: each replica gets short ones and long ones.
+            rows = batch[part :: self.total]
+            yield (rows, 1 / len(batch)) if len(rows) else (batch[:1], 0.0)
+
+
 def sorted_batches(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
     """Row numbers in batches of similar length, longest first, so that a lack of memory shows at once."""
     order = np.argsort(-lengths, kind="stable")
@@ -126,18 +152,42 @@ def padded_batch(
 
 
 def epoch_dataset(
-    rows: TokenRows, targets: np.ndarray, weights: np.ndarray | None, plan: BatchPlan, epoch: int
+    rows: TokenRows,
+    targets: np.ndarray,
+    weights: np.ndarray | None,
+    plan: BatchPlan,
+    epoch: int,
+    slices: Slices | None = None,
 ) -> "tf.data.Dataset":
-    """One epoch of training batches `(inputs, targets, sample weights)` as a `tf.data.Dataset` of known cardinality."""
+    """One epoch of training batches `(inputs, targets, sample weights)` as a `tf.data.Dataset`.
+
+    Args:
+        rows: all training rows.
+        targets: of each row.
+        weights: of each row, float32 [N]; None for equal weights.
+        plan: of the batches.
+        epoch: its number.
+        slices: this worker's parts of each batch; None for whole batches.
+
+    Returns:
+        A data set of known cardinality. With `slices` it begins again and again, its elements are the slices of this worker's
+        replicas in turn, and the weights are float32 [B, 2]: weight of the row, and share of it in the mean over the batch.
+    """
     import tensorflow as tf  # noqa: PLC0415  the data can be read and audited without it
 
     order = plan.order(rows.lengths, epoch)
     weights = np.ones(len(rows), np.float32) if weights is None else weights
 
     def batches() -> Iterator[tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]]:
-        for index in order:
-            inputs = padded_batch(rows, index, length=plan.length, length_step=plan.length_step, longest=plan.longest)
-            yield inputs, targets[index], weights[index]
+        for batch in order:
+            for index, share in slices.of(batch) if slices else [(batch, None)]:
+                inputs = padded_batch(
+                    rows, index, length=plan.length, length_step=plan.length_step, longest=plan.longest
+                )
+                weight = weights[index]
+                if share is not None:
+                    weight = np.stack([weight, np.full(len(index), share, np.float32)], axis=1)
+                yield inputs, targets[index], weight
 
     batch = plan.batch_size if plan.drop_remainder else None
     inputs = {name: tf.TensorSpec([batch, plan.length], tf.int32) for name in TOKEN_INPUTS}
@@ -147,7 +197,7 @@ def epoch_dataset(
     signature = (
         inputs,
         tf.TensorSpec([batch, *targets.shape[1:]], targets.dtype),
-        tf.TensorSpec([batch], tf.float32),
+        tf.TensorSpec([batch] if slices is None else [batch, 2], tf.float32),
     )
     dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
     options = tf.data.Options()
@@ -156,4 +206,9 @@ def epoch_dataset(
     options.autotune.enabled = False
     # The rows come from memory: workers of a cluster divide them by row, not by file.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-    return dataset.apply(tf.data.experimental.assert_cardinality(len(order))).prefetch(4).with_options(options)
+    if slices is None:
+        dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(order)))
+    else:
+        # Of the end of a data set all workers would have to tell each other in every step.
+        dataset = dataset.repeat()
+    return dataset.prefetch(4).with_options(options)

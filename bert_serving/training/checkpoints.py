@@ -11,13 +11,18 @@ from bert_serving.training.run_folder import HISTORY, RunFolder
 _STATE = "state"
 
 
-def restore(checkpoint: tf.train.Checkpoint, run: RunFolder) -> list[dict[str, Any]]:
-    """Reads the last epoch's checkpoint, if there is one, and returns the history up to it.
+def restore(checkpoint: tf.train.Checkpoint, run: RunFolder, epoch: int | None = None) -> list[dict[str, Any]]:
+    """Reads an epoch's checkpoint, and returns the history up to it.
+
+    Args:
+        checkpoint: what is restored.
+        run: the run folder.
+        epoch: its number, 0 for none; None for the last one that is there.
 
     Raises:
         RunFolderError: the checkpoint is damaged.
     """
-    last = run.last_epoch()
+    last = run.last_epoch() if epoch is None else epoch
     if not last:
         return []
     folder = run.checkpoint(last)
@@ -32,7 +37,7 @@ def save(checkpoint: tf.train.Checkpoint, run: RunFolder, history: list[dict[str
     Raises:
         RunFolderError: it cannot be written.
     """
-    # Every worker of a cluster takes part in a save, each in a run folder of its own, from which it can be resumed.
+    # Of several workers, the chief alone saves: no variable of model and optimizer needs the others for it.
     with run.new_folder(run.checkpoint(history[-1]["epoch"])) as folder:
         _write(checkpoint, folder / _STATE)
         RunFolder(folder).write_json(HISTORY, history)

@@ -28,6 +28,8 @@ from bert_serving.training.checkpoints import read, restore, save
 from bert_serving.training.learning_model import Learning
 from bert_serving.training.optimizer import check_decay_exclusions, create_optimizer, plan_schedule
 from bert_serving.training.run_folder import AVERAGE, HISTORY, RunFolder
+from bert_serving.training.shared_step import shared_train_step
+from bert_serving.training.team import Team
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ def fit(
     strategy: tf.distribute.Strategy,
     observer: Observer,
     learning: Learning | None = None,
+    team: Team | None = None,
 ) -> list[dict[str, Any]]:
     """Trains the classifier, writes its best epoch's weights into the run folder, and returns the history.
 
@@ -79,6 +82,7 @@ def fit(
         strategy: of distribution.
         observer: told of the progress.
         learning: the classifier as it is trained and validated, with the same variables; None for `classifier` itself.
+        team: the workers that train together, of which the chief writes the run folder; None for one process.
 
     Raises:
         TrainingError: the loss is not a finite number.
@@ -95,12 +99,18 @@ def fit(
         optimizer = create_optimizer(schedule, config)
         check_decay_exclusions(optimizer, model.trainable_variables)
         _compile(trained, optimizer, config)
+        mean_loss = tf_keras.metrics.Mean("loss")
         if config.adversarial_epsilon:
             trained.token_model.train_step = adversarial_train_step(trained.token_model, config.adversarial_epsilon)
+        elif team is not None:
+            trained.token_model.train_step = shared_train_step(trained.token_model, classifier.options.head, mean_loss)
+            # Metrics are those of all workers already; by default Keras adds them up.
+            trained.token_model.distribute_reduction_method = "first"
         # For all variables at once: earlier checkpoints would lack those that gradual unfreezing adds later.
         optimizer._create_all_weights(learning.variables(model))  # noqa: SLF001  Keras has no public call for it
         checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer, **learning.tables)
-    history = restore(checkpoint, run)
+    is_writer = team is None or team.is_chief
+    history = restore(checkpoint, run, None if team is None else team.last_epoch)
     for epoch in range(len(history) + 1, config.epochs + 1):
         if _patience_is_over(history, best_metric, config.early_stopping):
             observer.note(f"stopped early: no better {best_metric} for {config.early_stopping} epochs")
@@ -110,18 +120,27 @@ def fit(
             with strategy.scope():
                 _compile(trained, optimizer, config)
         reseed_dropout(model, (config.seed, epoch))
-        dataset = epoch_dataset(rows, train.targets, train.weights, plan, epoch)
+        mean_loss.reset_state()
+        dataset = epoch_dataset(rows, train.targets, train.weights, plan, epoch, team.slices if team else None)
+        if team is not None:
+            dataset = strategy.distribute_datasets_from_function(lambda _, dataset=dataset: dataset)
         started = time.monotonic()
         callback = _Progress(observer, epoch, config.epochs, steps, config.batch_size)
         with learning.training():
             result = trained.token_model.fit(
-                dataset, epochs=epoch, initial_epoch=epoch - 1, verbose=0, callbacks=[callback], shuffle=False
+                dataset,
+                epochs=epoch,
+                initial_epoch=epoch - 1,
+                steps_per_epoch=steps if team else None,
+                verbose=0,
+                callbacks=[callback],
+                shuffle=False,
             )
         seconds = time.monotonic() - started
         row = {
             "epoch": epoch,
             **{name: float(values[0]) for name, values in result.history.items()},
-            **_validate(learning.validated, validation),
+            **_validate(learning.validated, validation, team),
             "seconds": round(seconds, 2),
             "rows_per_second": round(len(train.rows) / seconds, 1),
         }
@@ -132,9 +151,14 @@ def fit(
                 f"the loss is {total} after epoch {epoch}; lower training.learning_rate (now {schedule.peak:g}) or use float32"
             )
         history.append(row)
-        save(checkpoint, run, history)
-        run.keep_epochs({*range(epoch - config.average_last_epochs + 1, epoch + 1), best_epoch(history, best_metric)})
+        if is_writer:
+            save(checkpoint, run, history)
+            run.keep_epochs(
+                {*range(epoch - config.average_last_epochs + 1, epoch + 1), best_epoch(history, best_metric)}
+            )
         observer.epoch(row)
+    if not is_writer:
+        return history
     best = best_epoch(history, best_metric)
     if config.average_last_epochs > 1:
         epochs = [row["epoch"] for row in history[-config.average_last_epochs :]]
@@ -160,10 +184,10 @@ def best_epoch(history: list[dict[str, Any]], metric: str) -> int:
     return int(history[int(np.argmax(values))]["epoch"])
 
 
-def validation_scores(classifier: Classifier, examples: Examples) -> dict[str, float]:
-    """Loss and the head's usual metrics, over rows of equal weight."""
+def validation_scores(classifier: Classifier, examples: Examples, team: Team | None = None) -> dict[str, float]:
+    """Loss and the head's usual metrics, over rows of equal weight; a team's workers compute them together."""
     head = classifier.options.head
-    logits = classifier.predict_tokens(examples.rows)
+    logits = team.predict(classifier, examples.rows) if team else classifier.predict_tokens(examples.rows)
     loss = float(loss_of(head)(examples.targets, logits))
     if head is Head.REGRESSION:
         return {"loss": loss, "spearman": correlation("spearman", examples.targets[:, 0], logits[:, 0])}
@@ -177,8 +201,8 @@ def validation_scores(classifier: Classifier, examples: Examples) -> dict[str, f
     }
 
 
-def _validate(classifier: Classifier, validation: Examples) -> dict[str, float]:
-    return {f"val_{name}": value for name, value in validation_scores(classifier, validation).items()}
+def _validate(classifier: Classifier, validation: Examples, team: Team | None = None) -> dict[str, float]:
+    return {f"val_{name}": value for name, value in validation_scores(classifier, validation, team).items()}
 
 
 def _goodness(row: Mapping[str, Any], metric: str) -> float:

@@ -3,10 +3,13 @@
 import contextlib
 import dataclasses
 import importlib.metadata
+import json
+import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +28,7 @@ from bert_serving.encoders.default_pooling import with_pooling
 from bert_serving.encoders.folder import EncoderFolder
 from bert_serving.encoders.loading import load_encoder
 from bert_serving.encoders.lookup import find_encoder_folder
-from bert_serving.errors import RunFolderError
+from bert_serving.errors import EncoderError, InputError, RunFolderError
 from bert_serving.evaluation.baselines import baselines
 from bert_serving.evaluation.intervals import score_intervals
 from bert_serving.evaluation.predictions import Predictions
@@ -40,13 +43,16 @@ from bert_serving.plots.training import draw_history
 from bert_serving.run_file import dump_run_file
 from bert_serving.text.normalization import find_normalization, write_normalized, write_prefixed
 from bert_serving.text.preprocessing import Preprocessing
+from bert_serving.training.cluster import VARIABLE, Cluster, parse_cluster
 from bert_serving.training.feature_head import feature_rows, over_features
 from bert_serving.training.frozen_layers import freeze, with_layer_outputs
 from bert_serving.training.learning_model import plan_learning
 from bert_serving.training.loading import classifier_options, load_classifier, load_run_preprocessing
 from bert_serving.training.loop import Examples, class_weights, fit
+from bert_serving.training.meeting import WORKERS_FOLDER, Meeting
 from bert_serving.training.run_folder import AUDIT, HISTORY, LOCK, METRICS, PREPROCESSING, RunFolder
 from bert_serving.training.strategy import create_strategy, mixed_precision
+from bert_serving.training.team import Team, abort_collectives, end_process, leaving_lost_workers
 from bert_serving.version import __version__
 
 _PICTURED_TEXTS = 8
@@ -73,30 +79,69 @@ class Trained:
     metrics: dict[str, Any]
 
 
-def train(config: RunConfig, out: Path, *, resume: bool = False, observer: Observer | None = None) -> Trained:
+def train(
+    config: RunConfig,
+    out: Path,
+    *,
+    resume: bool = False,
+    observer: Observer | None = None,
+    end: Callable[[str], None] | None = None,
+) -> Trained:
     """Trains and evaluates a run file.
 
     Args:
         config: the run file.
-        out: the run folder.
-        resume: resume the unfinished run in `out`.
+        out: the run folder; the same for all workers of training.strategy "multi_worker".
+        resume: resume the unfinished run in `out`; several workers always do.
         observer: told of the progress.
+        end: called from another thread, with the reason, where a worker was lost and this process hangs in TensorFlow; it must
+            not return. None ends the process with the status of `WorkerError`.
 
     Raises:
         InputError: data, encoder or folder are wrong.
         SourceError: the encoder could not be downloaded.
         TrainingError: the loss is not a finite number.
+        WorkerError: another worker did not come or was lost; the same call in a new process goes on.
     """
     observer = observer or Observer()
     config = with_pooling(config)
     run = RunFolder(out)
+    cluster = _cluster_of(config)
     with observer.stage("Reading the data"):
         splits = load_splits(config.data, config.head.kind, config.training.seed)
         labels = resolve_labels(splits, config.data, config.head.kind)
-    with _locked(run), tempfile.TemporaryDirectory(prefix="bert-serving-") as workshop:
-        _check_folder(run, config, resume=resume)
+    work = _Work(config, run, splits, labels, observer)
+    if cluster is None:
+        with _locked(run):
+            _check_folder(run, config, resume=resume)
+            return _train(work, resume=resume)
+    with _locked(run) if cluster.is_chief else contextlib.nullcontext():
+        return _train_as_worker(work, cluster, end or end_process)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What is trained, and where to."""
+
+    config: RunConfig
+    run: RunFolder
+    splits: Splits
+    labels: tuple[str, ...]
+    observer: Observer
+
+    @cached_property
+    def data_sha256(self) -> dict[str, str]:
+        return {name: table_sha256(table) for name, table in self.splits.named().items()}
+
+
+def _train(work: _Work, *, resume: bool, meeting: Meeting | None = None, last_epoch: int = 0) -> Trained:
+    """Trains in this process, or with the other workers of a meeting."""
+    config, run, splits, labels, observer = work.config, work.run, work.splits, work.labels, work.observer
+    is_writer = meeting is None or meeting.cluster.is_chief
+    with tempfile.TemporaryDirectory(prefix="bert-serving-") as workshop:
         with observer.stage("Preparing the encoder"):
-            strategy = create_strategy(config.training)
+            # What is left to do of a complete run, one process does.
+            strategy = tf.distribute.get_strategy() if run.is_complete else create_strategy(config.training)
             folder = find_encoder_folder(config.encoder, passed_over=observer.note, progress=observer.download)
             folder = dataclasses.replace(
                 folder,
@@ -113,20 +158,26 @@ def train(config: RunConfig, out: Path, *, resume: bool = False, observer: Obser
             lengths = {name: uncut for name, (_, uncut) in tokenized.items()}
         data_audit = audit(splits, labels, lengths, config.encoder.sequence_length)
         observer.data(data_audit)
-        data_sha256 = {name: table_sha256(table) for name, table in splits.named().items()}
-        if not resume:
-            _start(run, config, classifier, folder, splits, data_sha256, data_audit)
-        else:
-            _check_unchanged(run, folder, data_sha256)
+        if resume:
+            _check_unchanged(run, folder, work.data_sha256)
+        if is_writer and not resume:
+            _start(run, config, classifier, folder, splits, work.data_sha256, data_audit)
+        elif is_writer:
             run.write_config(config)
         if not run.is_complete:
+            team = None if meeting is None else Team(strategy, meeting, last_epoch)
+            if team is not None:
+                _check_same_encoder(team, folder)
             if config.encoder.cache_features:
                 classifier, rows = _over_features(classifier, splits, folder, observer)
             elif config.encoder.frozen_layers:
-                rows = _layer_outputs(classifier, tokens, config, run, observer)
+                place = run.path if is_writer else Path(workshop)
+                rows = _layer_outputs(classifier, tokens, config, run, place, observer)
             else:
                 rows = tokens
-            _fit(classifier, splits, rows, config, run, strategy, observer)
+            _fit(classifier, splits, rows, config, run, strategy, observer, team)
+        if not is_writer:
+            return _trained_by_chief(work, meeting)
         classifier = load_classifier(run, preprocessing=preprocessing)
         with observer.stage("Evaluating"):
             predictions = {
@@ -135,10 +186,90 @@ def train(config: RunConfig, out: Path, *, resume: bool = False, observer: Obser
                 if name != "train"
             }
             metrics = _metrics(splits, labels, config, predictions, lengths)
-            run.write_json(METRICS, metrics)
         with observer.stage("Drawing pictures"), run.writable():
             _draw(run, splits, labels, lengths, predictions, metrics)
+        # Last of all: who finds it need not wait for anything.
+        run.write_json(METRICS, metrics)
     return Trained(run, classifier, splits, metrics)
+
+
+# === Several workers ===
+
+
+def _cluster_of(config: RunConfig) -> Cluster | None:
+    """The workers of "multi_worker"; None for the other strategies."""
+    if config.training.strategy != "multi_worker":
+        return None
+    cluster = parse_cluster(os.environ.get(VARIABLE))
+    if config.training.batch_size < len(cluster.addresses):
+        raise InputError(
+            f"training.batch_size is {config.training.batch_size}, fewer rows than the {len(cluster.addresses)} workers of "
+            f"{VARIABLE}; raise it, it counts the rows of all workers together"
+        )
+    return cluster
+
+
+def _train_as_worker(work: _Work, cluster: Cluster, end: Callable[[str], None]) -> Trained:
+    config, run = work.config, work.run
+    meeting = Meeting(
+        run.path,
+        cluster,
+        _common_facts(work, cluster),
+        timeout=config.training.worker_timeout,
+        is_complete=lambda: run.is_complete,
+        abort=abort_collectives,
+        end=end,
+    )
+    with run.writable():
+        stack = contextlib.ExitStack()
+        stack.enter_context(meeting)
+    with stack:
+        resume = run.is_started
+        _check_folder(run, config, resume=resume)
+        if (run.is_complete and not cluster.is_chief) or (run.path / METRICS).is_file():
+            trained = _trained_by_chief(work, meeting)
+        elif run.is_complete:
+            trained = _train(work, resume=True, meeting=meeting)
+        else:
+            with work.observer.stage(f"Waiting for {len(cluster.addresses)} workers"):
+                found = meeting.join(run.last_epoch(), resume=resume)
+            with leaving_lost_workers(meeting):
+                trained = _train(work, resume=found.resume, meeting=meeting, last_epoch=found.epoch)
+        if cluster.is_chief:
+            meeting.close()
+    return trained
+
+
+def _trained_by_chief(work: _Work, meeting: Meeting) -> Trained:
+    """The run as the chief leaves it, once it is complete."""
+    run = work.run
+    with work.observer.stage("Waiting for worker 0"):
+        meeting.wait_for((run.path / METRICS).is_file, "the scores")
+    return Trained(run, load_classifier(run), work.splits, run.read_json(METRICS))
+
+
+def _common_facts(work: _Work, cluster: Cluster) -> dict[str, str]:
+    """What all workers must have in common, by a name that a person understands."""
+    tables = work.config.model_dump(mode="json", exclude={"export"})
+    return {
+        "workers": ", ".join(cluster.addresses),
+        "version of bert-serving": __version__,
+        "version of tensorflow": importlib.metadata.version("tensorflow"),
+        **{f"{table}.{key}": json.dumps(value) for table, keys in tables.items() for key, value in keys.items()},
+        **{f"{name} data": sha256 for name, sha256 in work.data_sha256.items()},
+        "labels": ", ".join(work.labels),
+    }
+
+
+def _check_same_encoder(team: Team, folder: EncoderFolder) -> None:
+    """Checks that all workers start from the same encoder; for the others, waits until the chief began the run."""
+    digest = np.frombuffer(bytes.fromhex(folder.sha256), np.uint8).astype(np.float32)
+    chiefs, *others = team.gathered(digest)
+    differing = [str(number) for number, each in enumerate(others, 1) if not np.array_equal(each, chiefs)]
+    if differing:
+        raise EncoderError(
+            f"worker {', '.join(differing)} has another encoder than worker 0; give all workers the same encoder"
+        )
 
 
 @contextlib.contextmanager
@@ -149,7 +280,7 @@ def _locked(run: RunFolder) -> Iterator[None]:
         try:
             yield
         except BaseException:
-            if is_new and not [path for path in run.path.iterdir() if path.name != LOCK]:
+            if is_new and not [path for path in run.path.iterdir() if path.name not in (LOCK, WORKERS_FOLDER)]:
                 shutil.rmtree(run.path, ignore_errors=True)
             raise
 
@@ -273,12 +404,17 @@ def _over_features(
 
 
 def _layer_outputs(
-    classifier: Classifier, tokens: dict[str, TokenRows], config: RunConfig, run: RunFolder, observer: Observer
+    classifier: Classifier,
+    tokens: dict[str, TokenRows],
+    config: RunConfig,
+    run: RunFolder,
+    place: Path,
+    observer: Observer,
 ) -> dict[str, TokenRows]:
     """Training and validation rows with the output of the frozen layers."""
     learned_from = {name: tokens[name] for name in ("train", "validation")}
     with run.writable():
-        return with_layer_outputs(classifier, learned_from, config.encoder.frozen_layers, run.path, observer)
+        return with_layer_outputs(classifier, learned_from, config.encoder.frozen_layers, place, observer)
 
 
 def _fit(
@@ -289,6 +425,7 @@ def _fit(
     run: RunFolder,
     strategy: tf.distribute.Strategy,
     observer: Observer,
+    team: Team | None,
 ) -> None:
     head, labels = classifier.options.head, classifier.options.labels
     targets = targets_of(head, labels, splits.train.labels)
@@ -316,6 +453,7 @@ def _fit(
         strategy=strategy,
         observer=observer,
         learning=learning,
+        team=team,
     )
 
 

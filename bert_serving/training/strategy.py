@@ -1,20 +1,31 @@
 """Distribution of training: one device, several devices, several machines, or a TPU."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 
 import tensorflow as tf
 import tf_keras
+from tensorflow.compiler.xla.tsl.protobuf.coordination_config_pb2 import CoordinatedJob
+from tensorflow.python.eager import context
 
 from bert_serving.config import TrainingConfig
-from bert_serving.errors import InputError
+from bert_serving.errors import InputError, WorkerLostError
+from bert_serving.training.cluster import VARIABLE, Cluster, parse_cluster
+
+LOST_WORKER = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+)
+"""errors of operations that wait for another worker"""
 
 
 def create_strategy(config: TrainingConfig) -> tf.distribute.Strategy:
     """The `tf.distribute` strategy that a run file names.
 
-    A strategy of several processes must be created before TensorFlow has run anything; every process then needs a run folder
-    of its own.
+    A strategy of several processes must be created before TensorFlow has run anything; it waits for all of them.
 
     Raises:
         InputError: the devices, the cluster or the TPU are not available.
@@ -26,14 +37,15 @@ def create_strategy(config: TrainingConfig) -> tf.distribute.Strategy:
             case "mirrored":
                 return tf.distribute.MirroredStrategy(_devices(config))
             case "multi_worker":
-                return tf.distribute.MultiWorkerMirroredStrategy()
+                return _multi_worker(parse_cluster(os.environ.get(VARIABLE)), config.worker_timeout)
             case "tpu":
                 resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect(config.tpu)
                 return tf.distribute.TPUStrategy(resolver)
+    except LOST_WORKER as error:
+        raise WorkerLostError(f"the workers did not connect: {_first_line(error)}") from None
     except (ValueError, RuntimeError, tf.errors.OpError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
-            f"training.strategy {config.strategy!r} cannot start: {reason}; check the devices or use 'one_device'"
+            f"training.strategy {config.strategy!r} cannot start: {_first_line(error)}; check the devices or use 'one_device'"
         ) from None
 
 
@@ -48,6 +60,10 @@ def mixed_precision(name: str) -> Iterator[None]:
         tf_keras.mixed_precision.set_global_policy(before)
 
 
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 def _devices(config: TrainingConfig) -> list[str] | None:
     if config.devices is None:
         return None
@@ -56,3 +72,26 @@ def _devices(config: TrainingConfig) -> list[str] | None:
     if missing:
         raise InputError(f"training.devices names {', '.join(missing)}, this machine has {', '.join(sorted(known))}")
     return list(config.devices)
+
+
+# Workers meet before they start TensorFlow's cluster, so that they are seconds apart.
+_REGISTRATION_SECONDS = 60
+
+
+def _multi_worker(cluster: Cluster, timeout: float) -> tf.distribute.Strategy:
+    resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+        tf.train.ClusterSpec({"worker": list(cluster.addresses)}),
+        task_type="worker",
+        task_id=cluster.index,
+        rpc_layer="grpc",
+    )
+    if len(cluster.addresses) > 1 and context.context().coordination_service is None:
+        # As the strategy does it, which leaves out the time limits: registration would wait for an hour.
+        context.context().configure_coordination_service(
+            service_type="standalone",
+            service_leader="/job:worker/replica:0/task:0",
+            cluster_register_timeout_in_ms=_REGISTRATION_SECONDS * 1000,
+            heartbeat_timeout_in_ms=int(timeout * 1000),
+            coordinated_jobs=[CoordinatedJob(name="worker", num_tasks=len(cluster.addresses))],
+        )
+    return tf.distribute.MultiWorkerMirroredStrategy(resolver)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from bert_serving.cli.options import Offline, Overrides
+from bert_serving.cli.restart import restart
 from bert_serving.console import (
     command_observer,
     print_json,
@@ -43,7 +44,7 @@ def train(
         from bert_serving.training.run import train
 
     with resumable(observer, ["train", str(run_file), *sets, "--out", str(out)]):
-        trained = train(config, out, resume=resume, observer=observer)
+        trained = train(config, out, resume=resume, observer=observer, end=restart)
     if as_json:
         print_json(trained.metrics)
         return
