@@ -376,6 +376,8 @@ class RunConfig(RunFile):
                 for key, value, allowed in conflicts
                 if value != allowed
             ]
+        if training.xla and training.strategy == "multi_worker":
+            problems.append("training.xla cannot compile the sums over workers of multi_worker; leave out one of them")
         if training.gradual_unfreezing and not encoder.trainable:
             problems.append(
                 "training.gradual_unfreezing has no meaning for a frozen encoder; leave out encoder.trainable = false"

@@ -177,6 +177,10 @@ def test_a_wrong_key_is_named_with_its_value(table, values, problem):
             "a binary head needs exactly 2 labels, data.labels has 3",
         ),
         (
+            {"training": {"strategy": "multi_worker", "xla": True}},
+            "training.xla cannot compile the sums over workers of multi_worker; leave out one of them",
+        ),
+        (
             {"head": {"kind": "regression"}, "training": {"class_weights": True}},
             "training.class_weights has no meaning for a regression head",
         ),

@@ -204,11 +204,9 @@ def epoch_dataset(
     # Autotuning sleeps 10 ms, 20 ms, 40 ms and so on up to a minute, and an iterator waits for it to end: an epoch of 11 s would
     # take 20.5 s. There is nothing to tune here.
     options.autotune.enabled = False
-    # The rows come from memory: workers of a cluster divide them by row, not by file.
+    # The rows come from memory: several devices divide them by row, not by file.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-    if slices is None:
-        dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(order)))
-    else:
-        # Of the end of a data set all workers would have to tell each other in every step.
-        dataset = dataset.repeat()
+    known = tf.data.experimental.assert_cardinality(len(order))
+    # Of the end of a data set all workers would have to tell each other in every step.
+    dataset = dataset.apply(known) if slices is None else dataset.repeat()
     return dataset.prefetch(4).with_options(options)

@@ -107,20 +107,24 @@ class Meeting:
 
     # === Meeting ===
 
-    def join(self, epoch: int, *, resume: bool) -> Round:
+    def join(self, epoch: int, *, resume: bool) -> Round | None:
         """Waits until all workers are there, and starts to watch them.
 
         Args:
             epoch: for the chief: the last complete epoch.
             resume: for the chief: whether the run folder holds a run.
 
+        Returns:
+            The round; None where the chief has completed the run meanwhile.
+
         Raises:
             InputError: workers differ in run file, data or versions; or one ended with an error.
             WorkerError: not all workers came in time.
         """
         found = self._gather(epoch, resume=resume) if self.cluster.is_chief else self._await_round()
-        self._round = found
-        self._threads[1].start()
+        if found is not None:
+            self._round = found
+            self._threads[1].start()
         return found
 
     def wait_for(self, is_there: Callable[[], bool], what: str) -> None:
@@ -212,9 +216,9 @@ class Meeting:
                     f"worker {number} differs from worker 0 in: {names}; start all workers with the same run file, data and versions"
                 )
 
-    def _await_round(self) -> Round:
+    def _await_round(self) -> Round | None:
         deadline = time.monotonic() + self._timeout
-        while True:
+        while not self._is_complete():
             self._raise_failure()
             content = self._read(_ROUND)
             if content is not None and self._id in content["ids"]:
@@ -225,6 +229,7 @@ class Meeting:
                     "that they share"
                 )
             time.sleep(_POLL_SECONDS)
+        return None
 
     def _halt(self) -> None:
         self._stop.set()
@@ -277,7 +282,7 @@ class Meeting:
                 continue
             self.lost = reason
             self._abort(reason)
-            if not self._stop.wait(_SECONDS_TO_LEAVE):
+            if not self._stop.wait(_SECONDS_TO_LEAVE) and not self._is_complete():
                 self._end(reason)
             return
 

@@ -49,7 +49,7 @@ from bert_serving.training.frozen_layers import freeze, with_layer_outputs
 from bert_serving.training.learning_model import plan_learning
 from bert_serving.training.loading import classifier_options, load_classifier, load_run_preprocessing
 from bert_serving.training.loop import Examples, class_weights, fit
-from bert_serving.training.meeting import WORKERS_FOLDER, Meeting
+from bert_serving.training.meeting import Meeting
 from bert_serving.training.run_folder import AUDIT, HISTORY, LOCK, METRICS, PREPROCESSING, RunFolder
 from bert_serving.training.strategy import create_strategy, mixed_precision
 from bert_serving.training.team import Team, abort_collectives, end_process, leaving_lost_workers
@@ -115,7 +115,7 @@ def train(
         with _locked(run):
             _check_folder(run, config, resume=resume)
             return _train(work, resume=resume)
-    with _locked(run) if cluster.is_chief else contextlib.nullcontext():
+    with run.locked() if cluster.is_chief else contextlib.nullcontext():
         return _train_as_worker(work, cluster, end or end_process)
 
 
@@ -176,7 +176,7 @@ def _train(work: _Work, *, resume: bool, meeting: Meeting | None = None, last_ep
             else:
                 rows = tokens
             _fit(classifier, splits, rows, config, run, strategy, observer, team)
-        if not is_writer:
+        if meeting is not None and not is_writer:
             return _trained_by_chief(work, meeting)
         classifier = load_classifier(run, preprocessing=preprocessing)
         with observer.stage("Evaluating"):
@@ -233,8 +233,11 @@ def _train_as_worker(work: _Work, cluster: Cluster, end: Callable[[str], None]) 
         else:
             with work.observer.stage(f"Waiting for {len(cluster.addresses)} workers"):
                 found = meeting.join(run.last_epoch(), resume=resume)
-            with leaving_lost_workers(meeting):
-                trained = _train(work, resume=found.resume, meeting=meeting, last_epoch=found.epoch)
+            if found is None:
+                trained = _trained_by_chief(work, meeting)
+            else:
+                with leaving_lost_workers(meeting):
+                    trained = _train(work, resume=found.resume, meeting=meeting, last_epoch=found.epoch)
         if cluster.is_chief:
             meeting.close()
     return trained
@@ -280,7 +283,7 @@ def _locked(run: RunFolder) -> Iterator[None]:
         try:
             yield
         except BaseException:
-            if is_new and not [path for path in run.path.iterdir() if path.name not in (LOCK, WORKERS_FOLDER)]:
+            if is_new and not [path for path in run.path.iterdir() if path.name != LOCK]:
                 shutil.rmtree(run.path, ignore_errors=True)
             raise
 

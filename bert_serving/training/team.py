@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from bert_serving.data.batches import Slices, TokenRows
 from bert_serving.errors import WorkerError, WorkerLostError
 from bert_serving.training.meeting import Meeting
 from bert_serving.training.strategy import LOST_WORKER
+
+# What TensorFlow writes before the reason.
+_NODE = re.compile(r"^(\{\{.*?\}\} ?)?(Collective ops is aborted by: ?)?")
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ def leaving_lost_workers(meeting: Meeting) -> Iterator[None]:
         meeting.check(patient=True)
         if isinstance(error, WorkerLostError):
             raise
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = _NODE.sub("", (str(error).splitlines() or [type(error).__name__])[0])
         raise WorkerLostError(f"another worker was lost: {reason[:200]}") from None
 
 

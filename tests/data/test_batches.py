@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bert_serving.contract import MASK, TOKEN_INPUTS, TYPE_IDS, WORD_IDS
-from bert_serving.data.batches import BatchPlan, TokenRows, epoch_dataset, padded_batch, sorted_batches
+from bert_serving.data.batches import BatchPlan, Slices, TokenRows, epoch_dataset, padded_batch, sorted_batches
 
 
 def rows_of(lengths, padding: int = 9) -> TokenRows:
@@ -162,3 +162,53 @@ def test_a_dataset_of_one_shape_says_so():
 def test_the_dataset_is_not_autotuned_because_its_iterator_would_end_late():
     dataset = epoch_dataset(rows_of([3, 4, 5]), np.zeros(3, np.int32), None, BatchPlan(2), epoch=1)
     assert dataset.options().autotune.enabled is False
+
+
+# === Several machines ===
+
+
+@pytest.mark.parametrize(("workers", "devices"), [(1, 1), (2, 1), (4, 1), (2, 2), (3, 1)])
+@pytest.mark.parametrize("rows", [1, 2, 5, 7, 8, 32])
+def test_slices_of_a_batch_share_its_rows_and_none_counts_twice(workers, devices, rows):
+    batch = np.random.default_rng(0).permutation(100)[:rows]
+    every = [Slices(worker * devices, devices, workers * devices) for worker in range(workers)]
+    parts = [part for slices in every for part in slices.of(batch)]
+    assert len(parts) == workers * devices
+    counted = [index for index, share in parts if share]
+    assert sorted(np.concatenate(counted)) == sorted(batch)
+    assert max(map(len, counted)) - min(map(len, counted)) <= 1
+    assert {share for _, share in parts} <= {0.0, 1 / rows}
+    # Who has no row of the batch computes one that does not count.
+    assert all(len(index) == 1 for index, share in parts if not share)
+
+
+@pytest.mark.parametrize("size", [5, 7, 8])
+def test_the_sum_over_slices_is_the_weighted_mean_over_the_batch(size):
+    random = np.random.default_rng(1)
+    losses, weights, batch = random.random(20), random.random(20), random.permutation(20)[:size]
+    slices = [Slices(number, 1, 3) for number in range(3)]
+    total = sum(share * (losses * weights)[index].sum() for part in slices for index, share in part.of(batch))
+    np.testing.assert_allclose(total, np.mean((losses * weights)[batch]), rtol=1e-12)
+    means = [np.mean((losses * weights)[index]) for part in slices for index, _ in part.of(batch)]
+    assert size % 3 == 0 or abs(np.mean(means) - total) > 1e-4, "the mean of means is another number"
+
+
+def test_data_sets_of_two_workers_have_the_rows_of_one_batch_for_batch():
+    rows = rows_of(random_lengths(21))
+    targets, weights = np.arange(21, dtype=np.int32), np.linspace(1, 2, 21, dtype=np.float32)
+    plan, order = BatchPlan(4), BatchPlan(4).order(rows.lengths, 2)
+    workers = [
+        epoch_dataset(rows, targets, weights, plan, 2, Slices(number, 1, 2)).take(len(order)).as_numpy_iterator()
+        for number in range(2)
+    ]
+    sizes = []
+    for batch, *parts in zip(order, *workers, strict=True):
+        rebuilt = np.concatenate([found[scales[:, 1] > 0] for _, found, scales in parts])
+        assert sorted(rebuilt) == sorted(batch)
+        for inputs, found, scales in parts:
+            np.testing.assert_array_equal(scales[:, 0], weights[found])
+            assert set(scales[:, 1]) <= {np.float32(1 / len(batch)), np.float32(0)}
+            np.testing.assert_array_equal(inputs[WORD_IDS], padded_batch(rows, found)[WORD_IDS])
+        sizes.append(tuple(len(found) for _, found, _ in parts))
+    assert (1, 1) in sizes, "the epoch has a last batch of one row"
+    assert sizes.count((2, 2)) == len(order) - 1

@@ -34,9 +34,10 @@ def test_unknown_devices_are_named_beside_the_known(devices):
     assert str(raised.value) == expected
 
 
-def test_a_cluster_without_members_is_this_machine_alone(monkeypatch):
+def test_several_workers_need_to_be_named(monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
-    assert create_strategy(TrainingConfig(strategy="multi_worker")).num_replicas_in_sync == 1
+    with pytest.raises(InputError, match=r"training\.strategy 'multi_worker' needs TF_CONFIG, which is not set"):
+        create_strategy(TrainingConfig(strategy="multi_worker"))
 
 
 def test_a_cluster_that_comes_too_late_is_refused_in_one_line(monkeypatch):

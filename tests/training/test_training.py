@@ -1,6 +1,5 @@
 """Training runs: the same to the last digit, whatever interrupts them; and what is said when they fail."""
 
-import contextlib
 import json
 import os
 import resource
@@ -25,7 +24,6 @@ from bert_serving.encoders.loading import load_encoder
 from bert_serving.encoders.lookup import find_encoder_folder
 from bert_serving.encoders.safetensors_file import read_safetensors
 from bert_serving.errors import RunFolderError, TrainingError
-from bert_serving.model_server.process import free_ports
 from bert_serving.observer import Observer
 from bert_serving.saved_model.export import export_run
 from bert_serving.saved_model.options import ExportOptions
@@ -486,37 +484,6 @@ def test_two_devices_learn_what_one_does(calm_config, calm, tmp_path):
     with child(MIRRORED, calm_config.data.folder / "run.toml", tmp_path / "run") as process:
         finish(process)
     assert_close(RunFolder(tmp_path / "run"), calm, 1e-3)
-
-
-WORKER = """
-import sys
-from pathlib import Path
-from bert_serving.saved_model.export import export_run
-from bert_serving.training.loading import load_classifier
-from bert_serving.training import run as run_module
-from bert_serving.training.run import train
-from bert_serving.config import load_run_file
-run_module._draw = lambda *arguments: None
-train(load_run_file(Path(sys.argv[1]), ["training.strategy=multi_worker"]), Path(sys.argv[2]))
-"""
-
-
-@pytest.mark.slow
-def test_two_processes_learn_what_one_does_and_end_with_the_same_run(calm_config, calm, tmp_path):
-    cluster = {"worker": [f"127.0.0.1:{port}" for port in free_ports(2)]}
-    with contextlib.ExitStack() as stack:
-        workers = []
-        for number in range(2):
-            task = {"cluster": cluster, "task": {"type": "worker", "index": number}}
-            arguments = (calm_config.data.folder / "run.toml", tmp_path / str(number))
-            workers.append(stack.enter_context(child(WORKER, *arguments, environment={"TF_CONFIG": json.dumps(task)})))
-        for worker in workers:
-            finish(worker)
-    first, second = (RunFolder(tmp_path / str(number)) for number in range(2))
-    assert_close(first, calm, 1e-3)
-    assert history_of(first) == history_of(second)
-    assert_same_weights(first, second)
-    assert first.read_json("metrics.json") == second.read_json("metrics.json")
 
 
 # === Scores of every head ===

@@ -7,5 +7,5 @@ for index in $(seq 0 $((WORKERS - 1))); do
   workers="$workers${workers:+, }\"$JOB-$index.$JOB:$PORT\""
 done
 export TF_CONFIG="{\"cluster\": {\"worker\": [$workers]}, \"task\": {\"type\": \"worker\", \"index\": $JOB_COMPLETION_INDEX}}"
-# All workers compute the same weights. Each needs its own run folder; export that of worker 0.
-exec sh /config/train.sh "/work/runs/$JOB-$JOB_COMPLETION_INDEX" --set training.strategy=multi_worker
+# One run folder for all of them: worker 0 writes it. A worker that is started again goes on after the last checkpoint.
+exec sh /config/train.sh "/work/runs/$JOB" --set training.strategy=multi_worker

@@ -342,8 +342,8 @@ def test_each_worker_is_told_of_the_others(tmp_path):
         (tmp_path / "config" / name).write_text(
             content.replace("/config/", f"{tmp_path}/config/").replace("/work/", f"{tmp_path}/work/")
         )
-    (tmp_path / "work" / "runs" / "train-together-1").mkdir(parents=True)
-    (tmp_path / "work" / "runs" / "train-together-1" / "run.toml").write_text("")
+    run = tmp_path / "work" / "runs" / "train-together"
+    run.mkdir(parents=True)
     (service,) = of_kind(found, "Service")
     for job in of_kind(found, "Job"):
         (container,) = job["spec"]["template"]["spec"]["containers"]
@@ -352,6 +352,9 @@ def test_each_worker_is_told_of_the_others(tmp_path):
             for each in container["command"]
         ]
         for index in range(job["spec"].get("completions", 1)):
+            # What worker 0 has written is there when worker 1 is started again.
+            if index:
+                (run / "run.toml").write_text("")
             environment = manifests.environment_of(container, found) | {"JOB_COMPLETION_INDEX": str(index)}
             environment["PATH"] = f"{fake.parent}:{environment['PATH']}"
             printed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
@@ -364,6 +367,7 @@ def test_each_worker_is_told_of_the_others(tmp_path):
             others = [f"train-together-{each}.{service['metadata']['name']}:{port}" for each in (0, 1)]
             task = {"type": "worker", "index": index}
             assert json.loads(config) == {"cluster": {"worker": others}, "task": task}
+            assert f"--out {run} " in words, "all workers have one run folder"
             assert ("--resume" in words, "training.strategy=multi_worker" in words) == (index == 1, True)
 
 
