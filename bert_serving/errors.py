@@ -236,7 +236,7 @@ _HTTP_STATUS = {
 
 
 def exit_status(error: BaseException) -> int:
-    """Exit status of a command that `error` ended: 1 for a failed check or run, 2 for wrong input."""
+    """Exit status of a command that `error` ended: 1 for a failed check or run, 2 for wrong input, 75 to be started again."""
     return error.exit_status if isinstance(error, BertServingError) else 1
 
 

@@ -3,10 +3,12 @@
     python scripts/rehearse_lost_workers.py run.toml --workers 2 --runs 20 --out /tmp/rehearsal
 
 Trains the run file once undisturbed, then again and again; each time a worker chosen by chance, the
-chief included, is killed (SIGKILL) at a random moment of the undisturbed run's duration, and started
-again with the same command up to three seconds later. Every run must end with status 0 on every worker,
-and with the same weights and history as the undisturbed one, bit for bit. Prints a line for each run, and
-exits with status 1 if any is different. Ports are on loopback; `--set` changes keys of the run file.
+chief included, is killed (SIGKILL), and started again with the same command up to three seconds later.
+Of three kills, one is at a random moment of the undisturbed run's duration, from the start of Python to the
+last plot; the others up to a second after the checkpoint of a random epoch. Every run must end with status
+0 on every worker, and with the same weights and history as the undisturbed one, bit for bit. Prints a line
+for each run, and exits with status 1 if any is different. Ports are on loopback; `--set` changes keys of
+the run file.
 """
 
 import argparse
@@ -122,26 +124,35 @@ def main() -> None:
     print(f"undisturbed: {duration:.1f} s, {len(expected[1])} epochs", flush=True)
     chance, equal = random.Random(arguments.seed), 0
     for number in range(1, arguments.runs + 1):
-        victim, moment = chance.randrange(arguments.workers), chance.uniform(0, duration)
-        pause = chance.uniform(0, 3)
-        is_equal, line = disturbed(arguments, number, victim, moment, pause, expected)
+        victim, pause = chance.randrange(arguments.workers), chance.uniform(0, 3)
+        if number % 3 == 0:
+            epoch, delay = 0, chance.uniform(0, duration)
+        else:
+            epoch, delay = chance.randrange(1, len(expected[1])), chance.uniform(0, 1)
+        is_equal, line = disturbed(arguments, number, victim, (epoch, delay, pause), expected)
         equal += is_equal
-        print(f"{number:>3}  worker {victim} killed after {moment:5.1f} s  {line}", flush=True)
+        when = f"{delay:.2f} s after " + (f"epoch {epoch}" if epoch else "the start")
+        print(f"{number:>3}  worker {victim} killed {when}  {line}", flush=True)
     print(f"{equal} of {arguments.runs} runs ended with the weights and the history of the undisturbed one")
     sys.exit(equal < arguments.runs)
 
 
 def disturbed(
-    arguments: argparse.Namespace, number: int, victim: int, moment: float, pause: float, expected: object
+    arguments: argparse.Namespace, number: int, victim: int, moment: tuple[int, float, float], expected: object
 ) -> tuple[bool, str]:
     """One run with a killed worker: whether it ended as it should, and a line about it."""
     started = time.monotonic()
+    epoch, delay, pause = moment
     with Job(arguments.run_file, arguments.out / f"run-{number}", arguments.workers, *arguments.set) as job:
         job.start()
-        time.sleep(moment)
+        while epoch and not (job.out / "checkpoints" / f"epoch_{epoch:03}").exists():
+            if job.workers[0].poll() is not None:
+                return False, f"the chief ended with status {job.workers[0].returncode}; see {job.log(0)}"
+            time.sleep(0.005)
+        time.sleep(delay)
         has_ended = job.workers[victim].poll() is not None
-        epochs = len(list(job.out.glob("checkpoints/epoch_*")))
-        phase = "complete" if (job.out / "weights").exists() else f"{epochs} checkpoints"
+        kept = sorted(path.name for path in job.out.glob("checkpoints/epoch_*"))
+        phase = "complete" if (job.out / "weights").exists() else (kept or ["no checkpoint yet"])[-1]
         job.send(victim)
         time.sleep(pause)
         job.start(victim)

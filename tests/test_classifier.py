@@ -133,6 +133,15 @@ def test_the_head_starts_from_its_seed(build):
     assert np.abs(kernels[0]).max() <= 0.04
 
 
+def test_some_rows_alone_are_predicted_as_with_all_others(build):
+    classifier = build()
+    rows, _ = classifier.tokenize(TEXTS)
+    whole, some = classifier.predict_tokens(rows), classifier.predict_tokens(rows, only=np.array([3, 0]))
+    np.testing.assert_allclose(some[[0, 3]], whole[[0, 3]], atol=2e-6)
+    assert not some[[1, 2, 4]].any()
+    assert not classifier.predict_tokens(rows, only=np.array([], int)).any()
+
+
 def test_no_texts_have_no_predictions(build):
     assert build().predict([]).shape == (0, 3)
 

@@ -168,6 +168,7 @@ def _train(work: _Work, *, resume: bool, meeting: Meeting | None = None, last_ep
             team = None if meeting is None else Team(strategy, meeting, last_epoch)
             if team is not None:
                 _check_same_encoder(team, folder)
+                _wait_for_files(team, run)
             if config.encoder.cache_features:
                 classifier, rows = _over_features(classifier, splits, folder, observer)
             elif config.encoder.frozen_layers:
@@ -265,7 +266,7 @@ def _common_facts(work: _Work, cluster: Cluster) -> dict[str, str]:
 
 
 def _check_same_encoder(team: Team, folder: EncoderFolder) -> None:
-    """Checks that all workers start from the same encoder; for the others, waits until the chief began the run."""
+    """Checks that all workers start from the same encoder; nobody is past it before the chief has begun the run."""
     digest = np.frombuffer(bytes.fromhex(folder.sha256), np.uint8).astype(np.float32)
     chiefs, *others = team.gathered(digest)
     differing = [str(number) for number, each in enumerate(others, 1) if not np.array_equal(each, chiefs)]
@@ -273,6 +274,13 @@ def _check_same_encoder(team: Team, folder: EncoderFolder) -> None:
         raise EncoderError(
             f"worker {', '.join(differing)} has another encoder than worker 0; give all workers the same encoder"
         )
+
+
+def _wait_for_files(team: Team, run: RunFolder) -> None:
+    """Waits for what a shared file system may show later than the chief wrote it."""
+    team.meeting.wait_for(lambda: run.is_started, RUN_FILE)
+    if team.last_epoch:
+        team.meeting.wait_for(run.checkpoint(team.last_epoch).is_dir, f"the checkpoint of epoch {team.last_epoch}")
 
 
 @contextlib.contextmanager
