@@ -224,15 +224,13 @@ def test_one_failure_restarts_the_whole_set_after_all_of_it_has_ended(name):
 
 @pytest.mark.parametrize("name", SETS)
 def test_only_the_set_waits_in_the_queue(name):
-    for each in overlay(name):
-        queued = each["metadata"].get("labels", {}).get(QUEUE), each.get("spec", {}).get("suspend")
-        assert queued == (("training", True) if each["kind"] == SETS[name] else (None, None)), each["kind"]
-    assert {each["kind"] for each in overlay(name)} == {
-        "ConfigMap",
-        "PersistentVolumeClaim",
-        SETS[name],
-        *(["TrainingRuntime"] if SETS[name] == "TrainJob" else []),
-    }
+    kinds = [each["kind"] for each in overlay(name)]
+    runtime = ["TrainingRuntime"] if SETS[name] == "TrainJob" else []
+    assert sorted(kinds) == sorted(["ConfigMap", "PersistentVolumeClaim", SETS[name], *runtime])
+    queues = {each["kind"]: each["metadata"].get("labels", {}).get(QUEUE) for each in overlay(name)}
+    assert queues == dict.fromkeys(kinds) | {SETS[name]: "training"}
+    for each in (the(SETS[name], name)["spec"], template_of(name), job_of(name)["spec"]):
+        assert "suspend" not in each, "Kueue sets it; applied again, it would stop a running job"
 
 
 def test_the_indexed_job_waits_in_the_queue_with_the_component(tmp_path):
@@ -244,6 +242,6 @@ def test_the_indexed_job_waits_in_the_queue_with_the_component(tmp_path):
         f"resources: [{parts['overlays/training-job']}]\ncomponents: [{parts['components/kueue']}]\n"
     )
     jobs = of_kind(built(folder), "Job")
-    assert [(each["metadata"]["labels"][QUEUE], each["spec"]["suspend"]) for each in jobs] == [("training", True)] * 2
+    assert [each["metadata"]["labels"][QUEUE] for each in jobs] == ["training"] * 2
     assert [problem for each in jobs for problem in problems_of(each, "1.34")] == []
     assert all(QUEUE not in each["metadata"].get("labels", {}) for each in of_kind(overlay("training-job"), "Job"))
