@@ -18,8 +18,9 @@ LOST_WORKER = (
     tf.errors.AbortedError,
     tf.errors.CancelledError,
     tf.errors.DeadlineExceededError,
+    tf.errors.FailedPreconditionError,
 )
-"""errors of operations that wait for another worker"""
+"""errors of operations that wait for another worker, which is gone or was started again"""
 
 
 def create_strategy(config: TrainingConfig) -> tf.distribute.Strategy:

@@ -87,9 +87,12 @@ def leaving_lost_workers(meeting: Meeting) -> Iterator[None]:
     """
     try:
         yield
-    except (*LOST_WORKER, WorkerLostError) as error:
+    except WorkerLostError:
         meeting.check(patient=True)
-        if isinstance(error, WorkerLostError):
+        raise
+    except tf.errors.OpError as error:
+        meeting.check(patient=True)
+        if not isinstance(error, LOST_WORKER):
             raise
         reason = _NODE.sub("", (str(error).splitlines() or [type(error).__name__])[0])
         raise WorkerLostError(f"another worker was lost: {reason[:200]}") from None

@@ -36,3 +36,15 @@ def test_a_command_begins_anew_with_its_own_words(tmp_path, where):
     assert again == first.replace("first", "again")
     assert ended.returncode == 7
     assert ended.stderr == "starting again: worker 1 [of 2] was lost\n"
+
+
+def test_a_command_does_not_begin_anew_for_ever():
+    script = "from bert_serving.cli.restart import restart; print('begun', flush=True); restart('nobody answers')"
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "BERT_SERVING_RESTARTS": "99"}
+    ended = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=60)
+    assert ended.stdout == "begun\nbegun\n"
+    assert ended.returncode == 75
+    assert ended.stderr.splitlines() == [
+        "starting again: nobody answers",
+        "error: nobody answers; started again 100 times",
+    ]
