@@ -83,7 +83,7 @@ def until(condition, job: Job, seconds: float = 200) -> None:
     [
         (None, [], "training.strategy 'multi_worker' needs TF_CONFIG, which is not set; set it to"),
         ("{", [], "TF_CONFIG is no JSON"),
-        (8, [], "training.batch_size is 7, fewer rows than the 8 workers of TF_CONFIG; raise it"),
+        (8, [], "training.batch_size is 4, fewer rows than the 8 workers of TF_CONFIG; raise it"),
         (2, ["training.xla=true"], "training.xla cannot compile the sums over workers of multi_worker"),
         (
             2,
@@ -98,7 +98,7 @@ def until(condition, job: Job, seconds: float = 200) -> None:
     ],
 )
 def test_what_cannot_be_trained_together_is_refused_before_anything_is_written(
-    calm_file, tmp_path, monkeypatch, cluster, sets, expected
+    run_file, tmp_path, monkeypatch, cluster, sets, expected
 ):
     if isinstance(cluster, int):
         addresses = [f"127.0.0.1:{1 + number}" for number in range(cluster)]
@@ -107,7 +107,7 @@ def test_what_cannot_be_trained_together_is_refused_before_anything_is_written(
     if cluster is not None:
         monkeypatch.setenv("TF_CONFIG", cluster)
     with pytest.raises(InputError) as raised:
-        train(load_run_file(calm_file, ["training.strategy=multi_worker", *sets]), tmp_path / "run")
+        train(load_run_file(run_file, ["training.strategy=multi_worker", *sets]), tmp_path / "run")
     assert expected in str(raised.value)
     assert "\n" not in str(raised.value)
     assert not (tmp_path / "run").exists()
