@@ -87,7 +87,7 @@ def test_another_pooling_is_refused_unless_the_run_file_sets_one(hugging_face_fo
 
 def test_a_dense_layer_after_the_pooling_is_left_out_with_a_note(hugging_face_folder, tmp_path):
     notes = []
-    folder = write(tmp_path / "it", hugging_face_folder, more="Dense")
+    folder = write(tmp_path / "it", hugging_face_folder, nested="0_Transformer", more="Dense")
     find_encoder_folder(EncoderConfig(path=folder), passed_over=notes.append)
     assert notes == [f"{folder}: Dense of modules.json is left out; only the Transformer is used"]
 
