@@ -62,6 +62,7 @@ SLOW = {
     "README.md",
     "docs/quickstart.md",
     "docs/how_to/export.md",
+    "docs/how_to/import.md",
     "docs/how_to/server.md",
     "docs/how_to/training.md",
     "docs/how_to/publishing.md",
