@@ -83,6 +83,7 @@ def test_fit_with_frozen_layers_leaves_their_weights_as_they_are(encoder_folder,
     assert len(classifier.validation) == 8
 
 
+@pytest.mark.slow
 def test_a_prefix_is_put_before_every_text(encoder_folder):
     built = bs.build_classifier(encoder_folder, LABELS, sequence_length=16, prefix="not the ")
     plain = bs.build_classifier(encoder_folder, LABELS, sequence_length=16)
