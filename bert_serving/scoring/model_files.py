@@ -48,7 +48,9 @@ def find_model(model: str) -> ModelFiles:
         DataError: the storage cannot be read.
     """
     if model.startswith(("grpc://", "http://", "https://")):
-        raise InputError(f"{model}: is a server's address; give the export's folder, or use bert-serving predict --input")
+        raise InputError(
+            f"{model}: is a server's address; give the export's folder, or use bert-serving predict --input"
+        )
     if storage.is_local(model):
         return _described(str(_local(Path(model)).resolve()))
     path = _latest(model.rstrip("/"))
@@ -99,7 +101,9 @@ def check_digest(folder: Path, digest: str) -> None:
         ExportError: it holds others, or not all of them.
     """
     if folder_sha256(folder) != digest:
-        raise ExportError(f"{folder}: its files changed since the job began; restore them, or score into another folder")
+        raise ExportError(
+            f"{folder}: its files changed since the job began; restore them, or score into another folder"
+        )
 
 
 def _local(path: Path) -> Path:
@@ -135,7 +139,9 @@ def _described(path: str, folder: Path | None = None) -> ModelFiles:
     folder = folder or Path(path)
     manifest: Manifest | None = load_manifest(folder)
     if manifest is None:
-        raise ExportError(f"{path}: has no manifest (assets.extra/bert_serving.json); give a SavedModel that export wrote")
+        raise ExportError(
+            f"{path}: has no manifest (assets.extra/bert_serving.json); give a SavedModel that export wrote"
+        )
     return ModelFiles(
         path,
         manifest.name,
