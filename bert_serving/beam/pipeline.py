@@ -34,6 +34,11 @@ def pipeline_options(settings: ScoreSettings) -> PipelineOptions:
     Raises:
         InputError: an option is not NAME=VALUE or NAME, or Beam knows none of that name.
     """
+    if settings.runner == "DaskRunner":
+        # With two outputs it wrote predictions into the dead letter and returned no good row, with exit status 0.
+        raise InputError(
+            "runner 'DaskRunner' loses rows without an error; use the DirectRunner, Dataflow, Flink or Spark"
+        )
     flags = [f"--runner={settings.runner}"]
     if settings.runner == DIRECT_RUNNER:
         flags += [f"--direct_num_workers={settings.processes}", "--default_sdk_harness_log_level=CRITICAL"]
