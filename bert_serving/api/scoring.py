@@ -14,11 +14,11 @@ from bert_serving.scoring.settings import read_settings
 def score(
     model: Export | str | os.PathLike[str],
     *,
-    input: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],  # noqa: A002  the option's name
+    input: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     output: str | os.PathLike[str],
     text: str = "text",
     text_pair: str | None = None,
-    id: str | None = None,  # noqa: A002  the option's name
+    id: str | None = None,
     keep: Sequence[str] = (),
     progress: bool | Observer | None = None,
     **settings: Any,

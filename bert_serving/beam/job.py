@@ -339,8 +339,7 @@ def _manifest(plan: Plan, receipts: list[Receipt], settings: ScoreSettings) -> d
         "ended": _utc(max(receipt.began + receipt.seconds for receipt in receipts)),
         "processor_seconds": processor,
         "core_hours_per_100_million_texts": round(hours, 1),
-        "workers": len({receipt.worker for receipt in receipts}),
-        "memory_mb": max(receipt.memory_mb for receipt in receipts),
+        "workers": _workers(receipts),
         "bert_serving": __version__,
         "outputs": [vars(output) for output in outputs],
         "plan": json.loads(plan.to_json()),
@@ -348,6 +347,22 @@ def _manifest(plan: Plan, receipts: list[Receipt], settings: ScoreSettings) -> d
     if settings.price_per_core_hour is not None:
         manifest["price_per_100_million_texts"] = round(hours * settings.price_per_core_hour, 2)
     return manifest
+
+
+def _workers(receipts: list[Receipt]) -> list[dict[str, Any]]:
+    """What each worker process did, and its memory after its first and its last shard, and at most."""
+    found: dict[str, list[Receipt]] = {}
+    for receipt in sorted(receipts, key=lambda receipt: receipt.began):
+        found.setdefault(receipt.worker, []).append(receipt)
+    return [
+        {
+            "worker": name,
+            "shards": len(own),
+            "seconds": round(total(own, "seconds"), 1),
+            "memory_mb": [own[0].memory_mb, own[-1].memory_mb, max(receipt.memory_mb for receipt in own)],
+        }
+        for name, own in found.items()
+    ]
 
 
 def _plan_of(manifest: dict[str, Any]) -> bytes:
