@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from bert_serving.errors import ExportError, InputError
 from bert_serving.saved_model.reader import ExportedModel
@@ -13,29 +12,6 @@ from bert_serving.scoring.model_files import check_digest, find_model
 from bert_serving.scoring.scorer import Scorer
 
 TEXTS = [*[" ".join(["good film"] * number) for number in range(1, 40)], "bad " * 5000, "the bike", "x" * 100_000]
-
-
-@pytest.fixture(scope="session")
-def refusing(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The export with an assertion before it, which fails for every batch that holds the word poison."""
-    target = tmp_path_factory.mktemp("refusing") / "1"
-    model = tf.saved_model.load(str(exported))
-
-    class Refusing(tf.Module):
-        def __init__(self):
-            super().__init__()
-            self.model = model
-
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
-        def serving_default(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
-            is_harmless = tf.logical_not(tf.strings.regex_full_match(text, ".*poison.*"))
-            with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(is_harmless), ["poison"])]):
-                return self.model.signatures["serving_default"](text=tf.identity(text))
-
-    module = Refusing()
-    tf.saved_model.save(module, str(target), signatures={"serving_default": module.serving_default})
-    shutil.copytree(exported / "assets.extra", target / "assets.extra", dirs_exist_ok=True)
-    return target
 
 
 @pytest.mark.parametrize("batch_tokens", [1, 64, 4096])
