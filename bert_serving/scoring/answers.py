@@ -39,10 +39,26 @@ def answers_to(items: Sequence[Any], files: ModelFiles, scorer: Scorer) -> list[
     faults = [fault_of(item, pairs=files.pairs) for item in items]
     good = [number for number, fault in enumerate(faults) if not fault]
     scores = scorer.score(*_texts([items[number] for number in good], pairs=files.pairs))
-    found = dict(zip(good, _answers(files, scores.values), strict=True))
+    found = dict(zip(good, answers_of(scores.values, files), strict=True))
     failures = {good[number]: reason for number, reason in scores.failures.items()}
     reasons = [fault or failures.get(number) for number, fault in enumerate(faults)]
     return [Answer(None, None, (), reason) if reason else found[number] for number, reason in enumerate(reasons)]
+
+
+def answers_of(values: np.ndarray, files: ModelFiles) -> list[Answer]:
+    """Answers from a model's values.
+
+    Args:
+        values: probabilities, float [N, C]; for regression numbers [N, 1].
+        files: the model.
+    """
+    rows = [tuple(row) for row in values.tolist()]
+    if files.head is Head.REGRESSION:
+        return [Answer(None, None, row) for row in rows]
+    labels = answer_texts(files.head, files.labels, rows)
+    if files.head is Head.MULTILABEL:
+        return [Answer(label, None, row) for label, row in zip(labels, rows, strict=True)]
+    return [Answer(label, max(row), row) for label, row in zip(labels, rows, strict=True)]
 
 
 def fault_of(item: Any, *, pairs: bool) -> str:
@@ -90,13 +106,3 @@ def _texts(items: Sequence[Any], *, pairs: bool) -> tuple[list[str], list[str] |
     if pairs:
         return [first for first, _ in items], [second for _, second in items]
     return [item if isinstance(item, str) else item[0] for item in items], None
-
-
-def _answers(files: ModelFiles, values: np.ndarray) -> list[Answer]:
-    rows = [tuple(row) for row in values.tolist()]
-    if files.head is Head.REGRESSION:
-        return [Answer(None, None, row) for row in rows]
-    labels = answer_texts(files.head, files.labels, rows)
-    if files.head is Head.MULTILABEL:
-        return [Answer(label, None, row) for label, row in zip(labels, rows, strict=True)]
-    return [Answer(label, max(row), row) for label, row in zip(labels, rows, strict=True)]

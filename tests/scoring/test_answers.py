@@ -9,9 +9,9 @@ import pytest
 from support.paths import ROOT
 
 from bert_serving.contract import Head
-from bert_serving.scoring.answers import Answer, answers_to, fault_of
+from bert_serving.scoring.answers import Answer, answers_of, answers_to, fault_of
 from bert_serving.scoring.model_files import ModelFiles, find_model
-from bert_serving.scoring.scorer import Scorer, Scores
+from bert_serving.scoring.scorer import Scorer
 
 FAULTS = {
     "a text": ("a good film", False, ""),
@@ -38,8 +38,13 @@ def test_a_fault_is_named(case: str):
     assert fault_of(item, pairs=pairs) == fault
 
 
-def test_an_item_that_fails_costs_only_itself(exported):
-    files, scorer = find_model(str(exported)), Scorer.load(exported)
+@pytest.fixture(scope="module")
+def scorer(exported) -> Scorer:
+    return Scorer.load(exported)
+
+
+def test_an_item_that_fails_costs_only_itself(exported, scorer):
+    files = find_model(str(exported))
     items = ["a good film", None, "bad bike", "", b"\xff", "the wheel is very bad"]
     answers = answers_to(items, files, scorer)
     assert [answer.failure is None for answer in answers] == [True, False, True, False, False, True]
@@ -52,34 +57,24 @@ def test_an_item_that_fails_costs_only_itself(exported):
 
 
 @pytest.mark.parametrize("items", [[], [None, ""]])
-def test_a_batch_without_a_good_item_has_answers(exported, items):
-    answers = answers_to(items, find_model(str(exported)), Scorer.load(exported))
+def test_a_batch_without_a_good_item_has_answers(exported, scorer, items):
+    answers = answers_to(items, find_model(str(exported)), scorer)
     assert [bool(answer.failure) for answer in answers] == [True] * len(items)
 
 
 HEADS = {
     Head.SOFTMAX: (("a", "b"), [0.25, 0.75], Answer("b", 0.75, (0.25, 0.75))),
     Head.BINARY: (("a", "b"), [0.75, 0.25], Answer("a", 0.75, (0.75, 0.25))),
-    Head.MULTILABEL: (("a", "b", "c"), [0.75, 0.25, 0.5], Answer("a|c", None, (0.75, 0.25, 0.5))),
+    Head.MULTILABEL: (("a", "b", "c"), [0.75, 0.25, 0.5], Answer("a,c", None, (0.75, 0.25, 0.5))),
     Head.REGRESSION: ((), [2.5], Answer(None, None, (2.5,))),
 }
-
-
-class OneAnswer:
-    """Answers numbers that are known, as a model of each head would."""
-
-    def __init__(self, values: list[float]):
-        self._values = values
-
-    def score(self, texts, pairs=None) -> Scores:
-        return Scores(np.array([self._values] * len(texts), np.float32))
 
 
 @pytest.mark.parametrize("head", list(HEADS))
 def test_each_head_has_its_answer(head: Head):
     labels, values, answer = HEADS[head]
     files = ModelFiles("models/tiny/1", "tiny", 1, "", labels, head, False, 32)
-    assert answers_to(["a good film"], files, OneAnswer(values)) == [answer]
+    assert answers_of(np.array([values], np.float32), files) == [answer]
 
 
 def test_a_model_on_this_machine_needs_no_beam(exported):
