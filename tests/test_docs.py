@@ -15,7 +15,7 @@ from bert_serving.pretraining.config import PretrainingConfig, load_pretraining_
 
 DOCS = ROOT / "docs"
 
-GENERATED = ("run_files.md", "pretraining_files.md", "commands.md", "flags.md", "errors.md")
+GENERATED = ("run_files.md", "pretraining_files.md", "score_files.md", "commands.md", "flags.md", "errors.md")
 
 
 @pytest.mark.parametrize("page", GENERATED)

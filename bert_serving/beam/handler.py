@@ -70,8 +70,9 @@ class ClassifierHandler(ModelHandler[str | tuple[str, str], Answer, Scorer]):
         return answers_to(batch, self.files, model)
 
     def get_num_bytes(self, batch: Sequence[str | tuple[str, str]]) -> int:
-        """Bytes of the texts of a batch."""
-        return sum(len(text) for item in batch for text in ([item] if isinstance(item, str) else item))
+        """Bytes of the texts of a batch, where it has texts."""
+        parts = (part for item in batch for part in (item if isinstance(item, tuple | list) else (item,)))
+        return sum(len(part) for part in parts if isinstance(part, str | bytes))
 
     def get_metrics_namespace(self) -> str:
         """Namespace of Beam's metrics."""

@@ -134,23 +134,22 @@ def run_job(settings: ScoreSettings, observer: Observer | None = None) -> Scored
 def _score(
     plan: Plan, settings: ScoreSettings, records: Records, options: Any, observer: Observer, reading: Reading
 ) -> ScoredFiles:
+    records.clean()
     records.go_on()
     before = dict(records.receipts())
-    _check_failed(plan, settings, before)
+    _check_failed(settings, before)
     pending = [shard.number for shard in plan.shards if shard.number not in before]
     if before:
         observer.note(f"continues: {len(before):,} of {counted(len(plan.shards), 'shard')} are done")
     started = time.monotonic()
     if pending:
         threads = _threads_of_worker(settings)
-        pipeline = build_pipeline(
-            plan, pending, records, options, batch_tokens=settings.batch_tokens, threads=threads
-        )
+        pipeline = build_pipeline(pending, records, options, batch_tokens=settings.batch_tokens, threads=threads)
         with observer.scoring(plan.rows) as progress, _quiet_beam():
-            _watch(_Running(pipeline), plan, settings, records, progress)
+            _watch(_Running(pipeline), settings, records, progress)
     seconds = time.monotonic() - started
     receipts = records.receipts()
-    _check_failed(plan, settings, receipts)
+    _check_failed(settings, receipts)
     if len(receipts) < len(plan.shards):
         missing = len(plan.shards) - len(receipts)
         raise ScoringError(f"{records.folder}: {counted(missing, 'shard')} were not scored; {_AGAIN}")
@@ -164,7 +163,7 @@ def _score(
 
 
 def _check_output(records: Records, manifest: dict[str, Any] | None, plan: Plan | None) -> None:
-    if manifest is None and plan is None and storage.has_files(records.folder):
+    if manifest is None and plan is None and records.has_other_files():
         raise InputError(f"{records.folder}: exists and holds no scoring job; give a new folder as output")
 
 
@@ -175,7 +174,7 @@ def _check_same(plan: Plan, settings: ScoreSettings, model: Any, found: Any, rec
         )
 
 
-def _check_failed(plan: Plan, settings: ScoreSettings, receipts: dict[int, Receipt]) -> None:
+def _check_failed(settings: ScoreSettings, receipts: dict[int, Receipt]) -> None:
     failed = int(total(list(receipts.values()), "failed"))
     if settings.max_failed_rows is not None and failed > settings.max_failed_rows:
         done = int(total(list(receipts.values()), "scored")) + failed
@@ -279,9 +278,7 @@ class _Running:
         self.error = arguments.exc_value
 
 
-def _watch(
-    running: _Running, plan: Plan, settings: ScoreSettings, records: Records, progress: Callable[[int, int], None]
-) -> None:
+def _watch(running: _Running, settings: ScoreSettings, records: Records, progress: Callable[[int, int], None]) -> None:
     """Tells of the progress until the pipeline has ended; stops it when too many rows fail.
 
     Raises:
@@ -342,8 +339,7 @@ def _manifest(plan: Plan, receipts: list[Receipt], settings: ScoreSettings) -> d
         "ended": _utc(max(receipt.began + receipt.seconds for receipt in receipts)),
         "processor_seconds": processor,
         "core_hours_per_100_million_texts": round(hours, 1),
-        "workers": len({receipt.worker for receipt in receipts}),
-        "memory_mb": max(receipt.memory_mb for receipt in receipts),
+        "workers": _workers(receipts),
         "bert_serving": __version__,
         "outputs": [vars(output) for output in outputs],
         "plan": json.loads(plan.to_json()),
@@ -351,6 +347,22 @@ def _manifest(plan: Plan, receipts: list[Receipt], settings: ScoreSettings) -> d
     if settings.price_per_core_hour is not None:
         manifest["price_per_100_million_texts"] = round(hours * settings.price_per_core_hour, 2)
     return manifest
+
+
+def _workers(receipts: list[Receipt]) -> list[dict[str, Any]]:
+    """What each worker process did, and its memory after its first and its last shard, and at most."""
+    found: dict[str, list[Receipt]] = {}
+    for receipt in sorted(receipts, key=lambda receipt: receipt.began):
+        found.setdefault(receipt.worker, []).append(receipt)
+    return [
+        {
+            "worker": name,
+            "shards": len(own),
+            "seconds": round(total(own, "seconds"), 1),
+            "memory_mb": [own[0].memory_mb, own[-1].memory_mb, max(receipt.memory_mb for receipt in own)],
+        }
+        for name, own in found.items()
+    ]
 
 
 def _plan_of(manifest: dict[str, Any]) -> bytes:

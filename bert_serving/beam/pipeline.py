@@ -17,7 +17,7 @@ from bert_serving.scoring.model_files import check_digest, fetched
 from bert_serving.scoring.plan import Plan
 from bert_serving.scoring.records import Records
 from bert_serving.scoring.scorer import Scorer
-from bert_serving.scoring.settings import DIRECT_RUNNER, ScoreSettings
+from bert_serving.scoring.settings import DIRECT_RUNNER, LOCAL_RUNNERS, ScoreSettings
 from bert_serving.scoring.shard_work import score_shard
 
 with quiet_import():
@@ -34,6 +34,11 @@ def pipeline_options(settings: ScoreSettings) -> PipelineOptions:
     Raises:
         InputError: an option is not NAME=VALUE or NAME, or Beam knows none of that name.
     """
+    if settings.runner == "DaskRunner":
+        # With two outputs it wrote predictions into the dead letter and returned no good row, with exit status 0.
+        raise InputError(
+            "runner 'DaskRunner' loses rows without an error; use the DirectRunner, Dataflow, Flink or Spark"
+        )
     flags = [f"--runner={settings.runner}"]
     if settings.runner == DIRECT_RUNNER:
         flags += [f"--direct_num_workers={settings.processes}", "--default_sdk_harness_log_level=CRITICAL"]
@@ -45,7 +50,8 @@ def pipeline_options(settings: ScoreSettings) -> PipelineOptions:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
             raise InputError(
-                f"runner option {name!r}: Apache Beam has no such option" + (f"; did you mean {near[0]!r}?" if near else "")
+                f"runner option {name!r}: Apache Beam has no such option"
+                + (f"; did you mean {near[0]!r}?" if near else "")
             )
     try:
         with contextlib.redirect_stderr(io.StringIO()) as told:
@@ -59,12 +65,16 @@ def pipeline_options(settings: ScoreSettings) -> PipelineOptions:
 
 
 def build_pipeline(
-    plan: Plan, shards: Sequence[int], records: Records, options: PipelineOptions, *, batch_tokens: int, threads: int | None
+    shards: Sequence[int],
+    records: Records,
+    options: PipelineOptions,
+    *,
+    batch_tokens: int,
+    threads: int | None,
 ) -> beam.Pipeline:
-    """The pipeline that scores some shards of a plan.
+    """The pipeline that scores some shards of the plan that the output's folder holds.
 
     Args:
-        plan: the plan, which the output's folder holds, too.
         shards: numbers of the shards.
         records: the output's folder.
         options: of the pipeline.
@@ -137,7 +147,9 @@ def check_reachable(plan: Plan, settings: ScoreSettings, folder: str) -> None:
     Raises:
         InputError: a path is one of this machine.
     """
-    is_here = settings.runner == DIRECT_RUNNER or "environment_type=LOOPBACK" in "".join(settings.runner_options)
+    is_here = settings.runner in LOCAL_RUNNERS or "environment_type=LOOPBACK" in "".join(settings.runner_options)
     paths = [plan.model.path, folder, *(file.path for file in plan.files)]
     if not is_here and (local := next(filter(storage.is_local, paths), None)) is not None:
-        raise InputError(f"{local}: is a path of this machine, which workers of {settings.runner} do not see; use s3:// or gs://")
+        raise InputError(
+            f"{local}: is a path of this machine, which workers of {settings.runner} do not see; use s3:// or gs://"
+        )

@@ -87,7 +87,9 @@ def _divided(answered: tuple[Any, Answer], files: Any) -> Iterable[beam.pvalue.T
     element, answer = answered
     if answer.failure is not None:
         digest = hashlib.sha256(repr(element).encode("utf-8", "surrogatepass")).hexdigest()
-        yield beam.pvalue.TaggedOutput(_FAILED, {"element": element, "reason": answer.failure, "element_sha256": digest})
+        yield beam.pvalue.TaggedOutput(
+            _FAILED, {"element": element, "reason": answer.failure, "element_sha256": digest}
+        )
         return
     names = files.labels or ("value",)
     yield beam.pvalue.TaggedOutput(

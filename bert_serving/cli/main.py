@@ -73,7 +73,7 @@ _PANELS: dict[str, dict[str, Callable[..., None]]] = {
     "Analysis": {"report": report, "explain": explain},
 }
 # Commands that need more than the extra `tensorflow`, or less, and the extra that has all of it.
-_EXTRAS = {"serve": "server"} | dict.fromkeys(_PANELS["Publishing"], "publish")
+_EXTRAS = {"serve": "server", "score": "beam"} | dict.fromkeys(_PANELS["Publishing"], "publish")
 # `serve` passes all its arguments on to the model server, --help included.
 _SERVE: dict[str, Any] = {
     "context_settings": {"allow_extra_args": True, "ignore_unknown_options": True},

@@ -51,7 +51,7 @@ class AnswersTable:
             values: their probabilities, float32 [N, C].
             types: type of the key and the kept columns, where it is not a string.
         """
-        columns: dict[str, Sequence[Any]] = {self.key: keys}
+        columns: dict[str, Any] = {self.key: keys}
         columns |= {name: [row.kept[number] for row in rows] for number, name in enumerate(self.keep)}
         columns |= self._answers(values)
         columns |= {
@@ -63,13 +63,13 @@ class AnswersTable:
             return self._parquet(columns, types)
         return self._lines(columns, TableFormat.CSV if self.format is OutputFormat.CSV else TableFormat.JSON_LINES)
 
-    def _answers(self, values: np.ndarray) -> dict[str, Sequence[Any]]:
+    def _answers(self, values: np.ndarray) -> dict[str, Any]:
         if self.model.head is Head.REGRESSION:
             return {"value": values[:, 0]}
         labels = self.model.labels
         if self.model.head is Head.MULTILABEL:
             # One number does not tell how likely several labels are.
-            answers: dict[str, Sequence[Any]] = {"label": answer_texts(self.model.head, labels, values)}
+            answers: dict[str, Any] = {"label": answer_texts(self.model.head, labels, values)}
         else:
             likeliest = values.argmax(axis=1)
             answers = {
@@ -77,10 +77,10 @@ class AnswersTable:
                 "probability": np.take_along_axis(values, likeliest[:, None], axis=1)[:, 0],
             }
         if self.all_probabilities:
-            answers["probabilities"] = values  # type: ignore[assignment]
+            answers["probabilities"] = values
         return answers
 
-    def _parquet(self, columns: dict[str, Sequence[Any]], types: "dict[str, pyarrow.DataType]") -> bytes:
+    def _parquet(self, columns: dict[str, Any], types: "dict[str, pyarrow.DataType]") -> bytes:
         import pyarrow
         import pyarrow.parquet
 
@@ -99,9 +99,10 @@ class AnswersTable:
         pyarrow.parquet.write_table(pyarrow.table(arrays), sink, compression="zstd")
         return sink.getvalue()
 
-    def _lines(self, columns: dict[str, Sequence[Any]], table: TableFormat) -> bytes:
+    def _lines(self, columns: dict[str, Any], table: TableFormat) -> bytes:
         probabilities = columns.pop("probabilities", None) if self.all_probabilities else None
-        plain = {name: _listed(values) for name, values in columns.items()}
+        missing = "" if table is TableFormat.CSV else None
+        plain = {name: _listed(values, missing) for name, values in columns.items()}
         if probabilities is not None and table is TableFormat.CSV:
             matrix = np.asarray(probabilities)
             names = distinct([*plain, *self.model.labels])[len(plain) :]
@@ -124,11 +125,11 @@ def encode_failures(keys: Sequence[str], rows: Sequence[Row]) -> bytes:
     return "".join(lines).encode("utf-8", "replace")
 
 
-def _listed(values: Sequence[Any]) -> list[Any]:
+def _listed(values: Sequence[Any], missing: str | None) -> list[Any]:
     """Values as Python's; numbers of 32 bits by their shortest decimal."""
     if isinstance(values, np.ndarray):
         return [_short(value) for value in values]
-    return ["" if value is None else value for value in values]
+    return [missing if value is None else value for value in values]
 
 
 def _short(value: Any) -> float:

@@ -1,6 +1,6 @@
 """Entry point of a worker process of the DirectRunner: Beam's own, without its log on the terminal.
 
-    python -m bert_serving.scoring.beam_worker
+python -m bert_serving.scoring.beam_worker
 """
 
 import logging

@@ -72,7 +72,7 @@ class InputFile:
         size: bytes.
         changed: time of the last change, seconds since 1970.
         rows: number of rows.
-        sha256: of the decompressed content; of a Parquet file, of its footer, which describes every row group.
+        sha256: of the decompressed content; of a Parquet file, of its schema and the places and sizes of its columns.
         columns: names of the columns, where the file lists them.
         dialect: of a CSV or TSV file.
     """
@@ -175,7 +175,8 @@ def look_at(status: storage.FileStatus, columns: Sequence[str], size: ShardSize)
     reading = Reading()
     with storage.open_file(status.path) as file:
         content = DigestedLines(file, status.path)
-        dialect, names = None, ()
+        dialect: Dialect | None = None
+        names: tuple[str, ...] = ()
         if kind in (Kind.CSV, Kind.TSV):
             content.check_beginning()
             dialect = _dialect(content, status.path, kind, columns, reading)
@@ -207,7 +208,9 @@ def read_piece(file: InputFile, piece: Piece) -> bytes:
             parts.append(part)
             left -= len(part)
     if left:
-        raise DataError(f"{file.path}: changed while the job runs: it is shorter than before; score it anew into another folder")
+        raise DataError(
+            f"{file.path}: changed while the job runs: it is shorter than before; score it anew into another folder"
+        )
     return b"".join(parts)
 
 
@@ -323,7 +326,9 @@ def _line_marks(content: DigestedLines, kind: Kind, size: ShardSize) -> _Marks:
     return marks
 
 
-def _table_marks(content: DigestedLines, path: str, dialect: Dialect, size: ShardSize) -> tuple[_Marks, tuple[str, ...]]:
+def _table_marks(
+    content: DigestedLines, path: str, dialect: Dialect, size: ShardSize
+) -> tuple[_Marks, tuple[str, ...]]:
     with wide_fields():
         records = CsvRecords(iter(content), dialect)
         header = next(iter(records), None)
@@ -342,16 +347,16 @@ def _table_marks(content: DigestedLines, path: str, dialect: Dialect, size: Shar
 
 
 def _record_marks(content: DigestedLines, path: str, columns: Sequence[str], size: ShardSize) -> _Marks:
-    marks = _Marks(0, size)
+    marks, is_checked = _Marks(0, size), False
     while frame := content.read(RECORD_START):
         length = _RECORD_FRAME.unpack(frame)[0] if len(frame) == RECORD_START else _LONGEST_RECORD
         record = content.read(length + RECORD_END) if length < _LONGEST_RECORD else b""
         if len(record) < length + RECORD_END:
             raise DataError(f"{path}: not an intact TFRecord file after {marks.rows:,} records; write it again")
-        if not marks.rows:
-            example = parsed_example(record[:length])
-            names = () if example is None else tuple(sorted(example.features.feature))
-            _check_columns(path, names, columns[:1])
+        # A damaged record may come first.
+        if not is_checked and (example := parsed_example(record[:length])) and example.features.feature:
+            _check_columns(path, sorted(example.features.feature), columns[:1])
+            is_checked = True
         marks.add(content.position)
     return marks
 
@@ -397,7 +402,7 @@ def _look_at_parquet(status: storage.FileStatus, columns: Sequence[str], size: S
             file = pyarrow.parquet.ParquetFile(opened)
             metadata, schema = file.metadata, file.schema_arrow
             groups = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
-            footer = repr((metadata.to_dict(), schema.to_string()))
+            footer = "\n".join([schema.to_string(), *_group_places(metadata)])
     except (pyarrow.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise DataError(f"{status.path}: not a readable Parquet file: {reason}; write it again") from None
@@ -416,6 +421,17 @@ def _look_at_parquet(status: storage.FileStatus, columns: Sequence[str], size: S
         tuple(schema.names),
     )
     return Found(file_found, _group_pieces(groups, size.of(sum(groups))))
+
+
+def _group_places(metadata: Any) -> Iterator[str]:
+    """Where the columns of each row group lie, and their sizes; not their statistics, which may be no text."""
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        columns = [group.column(column) for column in range(group.num_columns)]
+        yield " ".join(
+            f"{column.data_page_offset}:{column.total_compressed_size}:{column.total_uncompressed_size}"
+            for column in columns
+        )
 
 
 def _string_checks() -> list[Callable[[Any], bool]]:

@@ -12,9 +12,9 @@ replaced as a whole by files with the same content.
 """
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from bert_serving.errors import DataError
@@ -112,8 +112,18 @@ class Records:
             raise DataError(f"{path}: damaged: {error}; remove the folder and score anew") from None
         return content
 
+    def has_other_files(self) -> bool:
+        """Whether the folder holds anything but the records of an unfinished job."""
+        return storage.has_files(self.folder, other_than=_JOB)
+
+    def clean(self) -> None:
+        """Removes what killed workers left of files that they were writing."""
+        for folder in (self.folder, storage.joined(self.folder, FAILED), self._path()):
+            storage.remove_unfinished(folder)
+
     def complete(self, manifest: dict[str, Any]) -> None:
         """Writes the manifest, then removes the records that only an unfinished job needs."""
+        self.clean()
         content = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
         storage.write_file(storage.joined(self.folder, MANIFEST), content.encode())
         self.clear()
@@ -123,8 +133,8 @@ class Records:
         names = sorted(storage.file_names(storage.joined(self.folder, _JOB)), key=lambda name: name == _PLAN)
         for name in names:
             storage.delete_files([self._path(name)])
-        if storage.is_local(self.folder) and os.path.isdir(self._path()):
-            os.rmdir(self._path())
+        if storage.is_local(self.folder) and Path(self._path()).is_dir():
+            Path(self._path()).rmdir()
 
     # === Stopping ===
 
@@ -177,7 +187,7 @@ def failures_name(shard: int, shards: int) -> str:
 
 def total(receipts: Sequence[Receipt], name: str) -> float:
     """The sum of one of the numbers of receipts."""
-    return sum(getattr(receipt, name) for receipt in receipts)
+    return float(sum(getattr(receipt, name) for receipt in receipts))
 
 
 def _receipt_name(shard: int) -> str:

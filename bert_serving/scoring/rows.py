@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bert_serving.data.cells import BadCellError, text_cell
+from bert_serving.data.cells import BadCellError
 from bert_serving.errors import DataError
 from bert_serving.io.json_text import json_text
 from bert_serving.scoring import storage
@@ -96,7 +96,9 @@ def read_rows(file: InputFile, piece: Piece, columns: Columns) -> ShardRows:
     else:
         rows = list(_READERS[file.kind](file, read_piece(file, piece), columns))
     if len(rows) != piece.rows:
-        raise DataError(f"{file.path}: changed while the job runs: {len(rows)} rows where {piece.rows} were; score it anew")
+        raise DataError(
+            f"{file.path}: changed while the job runs: {len(rows)} rows where {piece.rows} were; score it anew"
+        )
     for number, row in enumerate(rows, piece.first):
         row.number = number
     return ShardRows(rows, types)
@@ -133,18 +135,23 @@ def _text(value: Any, column: str) -> str:
     """
     if value is None:
         raise BadCellError(f"{column!r} is missing")
+    if isinstance(value, str) and _is_undecoded(value):
+        value = value.encode("utf-8", "surrogateescape")
     if isinstance(value, bytes):
         try:
             value = value.decode()
         except UnicodeDecodeError as error:
             raise BadCellError(f"{column!r} is not valid UTF-8 at byte {error.start}") from None
-    if isinstance(value, str) and _is_undecoded(value):
-        position = value.encode("utf-8", "surrogateescape")
-        raise BadCellError(f"{column!r} is not valid UTF-8: {position[:40]!r}")
-    text = text_cell(value, column)
-    if not text.strip():
+    # The reasons say nothing of the text, which may be confidential.
+    if not isinstance(value, str):
+        raise BadCellError(f"{column!r} is no string but of type {type(value).__name__}")
+    if not value.strip():
         raise BadCellError(f"{column!r} has no text")
-    return text
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise BadCellError(f"{column!r} holds half a surrogate pair at character {error.start}") from None
+    return value
 
 
 def _is_undecoded(text: str) -> bool:
@@ -162,9 +169,12 @@ def _plain(value: Any) -> Any:
 
 
 def _bytes(value: Any) -> bytes:
+    """What stands in the file in place of a text, as bytes."""
     if isinstance(value, bytes):
         return value
-    return value.encode("utf-8", "surrogateescape" if _is_undecoded(value) else "surrogatepass") if isinstance(value, str) else json_text(value).encode()
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape" if _is_undecoded(value) else "surrogatepass")
+    return json_text(value).encode()
 
 
 # === Formats ===
@@ -250,12 +260,10 @@ def _example_rows(_: InputFile, content: bytes, columns: Columns) -> Iterator[Ro
 
 def _checksum() -> Callable[[bytes], int]:
     """The masked CRC of TFRecord files (tensorflow/core/lib/hash/crc32c.h)."""
-    import crcmod.predefined  # noqa: PLC0415  a dependency of Beam, slow to import
-
-    crc = crcmod.predefined.mkPredefinedCrcFun("crc-32c")
+    import google_crc32c  # noqa: PLC0415  only for these files
 
     def masked(record: bytes) -> int:
-        value = crc(record)
+        value = int(google_crc32c.value(record))
         return (((value >> 15) | (value << 17)) + 0xA282EAD8) & 0xFFFFFFFF
 
     return masked
@@ -279,9 +287,13 @@ def _parquet_rows(file: InputFile, piece: Piece, columns: Columns) -> tuple[list
         with storage.seekable(file.path) as opened:
             table = pyarrow.parquet.ParquetFile(opened).read_row_groups(groups, columns=columns.names)
         table = table.slice(piece.skip, piece.rows)
-        cells = [_cells(table.column(name), is_text=name in (columns.text, columns.text_pair)) for name in columns.names]
+        cells = [
+            _cells(table.column(name), is_text=name in (columns.text, columns.text_pair)) for name in columns.names
+        ]
     except (pyarrow.ArrowException, OSError) as error:
-        raise DataError(f"{file.path}: not a readable Parquet file: {str(error).splitlines()[0]}; write it again") from None
+        raise DataError(
+            f"{file.path}: not a readable Parquet file: {str(error).splitlines()[0]}; write it again"
+        ) from None
     types = {name: table.schema.field(name).type for name in filter(None, (columns.id, *columns.keep))}
     return [_row(values, columns) for values in zip(*cells, strict=True)], types
 

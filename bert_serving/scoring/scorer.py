@@ -60,7 +60,9 @@ class Scorer:
             ExportError: it has no manifest.
         """
         if model.manifest is None:
-            raise ExportError(f"{model.folder}: has no manifest (assets.extra/bert_serving.json); give what export wrote")
+            raise ExportError(
+                f"{model.folder}: has no manifest (assets.extra/bert_serving.json); give what export wrote"
+            )
         self.manifest: Manifest = model.manifest
         self._model = model
         self._batch_tokens = batch_tokens
@@ -116,7 +118,7 @@ class Scorer:
 
     def _batches(self, texts: Sequence[str], pairs: Sequence[str] | None) -> list[np.ndarray]:
         """Numbers of the texts of each batch: of similar length, and of a bounded number of tokens."""
-        sizes = np.array([len(text.encode("utf-8", "replace")) for text in texts], np.int64)
+        sizes: np.ndarray = np.array([len(text.encode("utf-8", "replace")) for text in texts], np.int64)
         if pairs is not None:
             sizes = sizes + [len(text.encode("utf-8", "replace")) for text in pairs]
         tokens = np.minimum(sizes // _BYTES_OF_TOKEN + 3, self.manifest.sequence_length)

@@ -13,6 +13,8 @@ from bert_serving.errors import RunFileError
 from bert_serving.run_file import Positive, Table, parse_tables, tuple_of
 
 DIRECT_RUNNER = "DirectRunner"
+LOCAL_RUNNERS = (DIRECT_RUNNER, "FnApiRunner", "BundleBasedDirectRunner", "PrismRunner")
+"""those whose workers see the files of this machine"""
 ROW = "row"
 _ANSWER_COLUMNS = ("label", "probability", "probabilities", "value", "model", "version", "digest")
 
@@ -76,13 +78,17 @@ class ScoreSettings(Table):
         if len(set(self.keep)) < len(self.keep):
             raise ValueError(f"keep names a column twice: {', '.join(self.keep)}; name each once")
         for setting, names in (("id", (self.id,)), ("keep", self.keep)):
-            taken = [name for name in names if name in (*_ANSWER_COLUMNS, ROW) or (setting == "keep" and name == self.id)]
+            taken = [
+                name for name in names if name in (*_ANSWER_COLUMNS, ROW) or (setting == "keep" and name == self.id)
+            ]
             if taken:
                 raise ValueError(
                     f"{setting} names {taken[0]!r}, which is a column of the output already; rename it in the input or leave it out"
                 )
         if self.workers is not None and self.runner != DIRECT_RUNNER:
-            raise ValueError(f"workers is for the {DIRECT_RUNNER}; set the number of workers of {self.runner} by runner_options")
+            raise ValueError(
+                f"workers is for the {DIRECT_RUNNER}; set the number of workers of {self.runner} by runner_options"
+            )
         return self
 
     @property

@@ -5,6 +5,8 @@ import os
 import socket
 import threading
 import time
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -72,7 +74,7 @@ def score_shard(plan: Plan, shard: Shard, scorer: Scorer, records: Records) -> R
 
 
 def _write_scores(
-    plan: Plan, shard: Shard, rows: list[Row], values: np.ndarray, types: dict, records: Records
+    plan: Plan, shard: Shard, rows: list[Row], values: np.ndarray, types: dict[str, Any], records: Records
 ) -> OutputFile:
     settings, columns = plan.settings, plan.columns
     table = AnswersTable(
@@ -98,5 +100,4 @@ def _key(path: str, row: Row) -> str:
 
 
 def _resident_mb() -> int:
-    with open("/proc/self/statm", "rb") as file:
-        return int(file.read().split()[1]) * _PAGE >> 20
+    return int(Path("/proc/self/statm").read_bytes().split()[1]) * _PAGE >> 20

@@ -1,14 +1,13 @@
 """Files on this machine, s3:// and gs://, through Apache Beam's file systems."""
 
 import io
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from bert_serving.errors import DataError
-from bert_serving.io.files import write_whole
+from bert_serving.io.files import TEMPORARY, write_whole
 from bert_serving.io.quiet_import import quiet_import
 from bert_serving.scoring.paths import is_local as is_local
 
@@ -17,7 +16,11 @@ with quiet_import():
     from apache_beam.io.filesystems import FileSystems
     from apache_beam.options.pipeline_options import PipelineOptions
 
-_NEEDED = {"s3": "boto3, which the extra beam installs", "gs": "pip install 'apache-beam[gcp]'", "hdfs": "hdfs_namenode options"}
+_NEEDED = {
+    "s3": "boto3, which the extra beam installs",
+    "gs": "pip install 'apache-beam[gcp]'",
+    "hdfs": "hdfs_namenode options",
+}
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,9 @@ def find_files(pattern: str) -> list[FileStatus]:
     """
     found = _matched(pattern)
     if not found:
-        raise DataError(f"{pattern}: no such file; check the path, or quote a pattern so that the shell leaves it alone")
+        raise DataError(
+            f"{pattern}: no such file; check the path, or quote a pattern so that the shell leaves it alone"
+        )
     return sorted((_status(each) for each in found), key=lambda file: file.path)
 
 
@@ -59,11 +64,19 @@ def file_names(folder: str) -> list[str]:
     return sorted(each.path.rpartition("/")[2] for each in _matched(f"{folder}/*"))
 
 
-def has_files(folder: str) -> bool:
-    """Whether anything lies in a folder."""
+def has_files(folder: str, *, other_than: str) -> bool:
+    """Whether anything lies in a folder, besides one of its folders."""
     if is_local(folder):
-        return Path(folder).exists() and (not Path(folder).is_dir() or any(Path(folder).iterdir()))
-    return bool(_matched(f"{folder}/**", limit=1))
+        path = Path(folder)
+        return path.exists() and (not path.is_dir() or any(each.name != other_than for each in path.iterdir()))
+    return any(not each.path.startswith(f"{folder}/{other_than}/") for each in _matched(f"{folder}/**"))
+
+
+def remove_unfinished(folder: str) -> None:
+    """Removes what a killed process left of a file that it was writing; object stores show no such thing."""
+    if is_local(folder) and Path(folder).is_dir():
+        for path in Path(folder).glob(f"{TEMPORARY}*"):
+            path.unlink(missing_ok=True)
 
 
 def exists(path: str) -> bool:
@@ -129,7 +142,9 @@ def write_file(path: str, content: bytes) -> None:
         with FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
             file.write(content)
     except Exception as error:  # noqa: BLE001  every file system raises its own
-        raise DataError(f"{path}: cannot write it: {_reason(error)}; check the path, its permissions and free space") from None
+        raise DataError(
+            f"{path}: cannot write it: {_reason(error)}; check the path, its permissions and free space"
+        ) from None
 
 
 def delete_files(paths: Sequence[str]) -> None:
@@ -151,7 +166,7 @@ def seekable(path: str) -> Any:
 
 def joined(folder: str, *names: str) -> str:
     """The path of a file in a folder."""
-    return "/".join((folder.rstrip("/"), *names)) if not is_local(folder) else os.path.join(folder, *names)
+    return "/".join((folder.rstrip("/"), *names)) if not is_local(folder) else str(Path(folder, *names))
 
 
 def _matched(pattern: str, limit: int | None = None) -> list[FileMetadata]:
@@ -173,7 +188,9 @@ def _status(found: FileMetadata) -> FileStatus:
 
 
 def _unreadable(path: str, error: Exception) -> DataError:
-    return DataError(f"{path}: cannot be read: {_reason(error)}; check the address, its permissions and the credentials")
+    return DataError(
+        f"{path}: cannot be read: {_reason(error)}; check the address, its permissions and the credentials"
+    )
 
 
 def _reason(error: Exception) -> str:

@@ -66,6 +66,7 @@ SLOW = {
     "docs/quickstart.md",
     "docs/how_to/export.md",
     "docs/how_to/server.md",
+    "docs/how_to/score.md",
     "docs/how_to/training.md",
     "docs/how_to/publishing.md",
     "docs/how_to/spark.md",
@@ -76,7 +77,9 @@ SLOW = {
     "bert_serving.TextClassifier.fit",
     "bert_serving.build_classifier",
     "bert_serving.export",
+    "bert_serving.beam.job.ScoredFiles",
     "bert_serving.publish",
+    "bert_serving.score",
     "bert_serving.serve",
     "bert_serving.train",
 }

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from bert_serving.beam.job import ScoredFiles
     from bert_serving.scoring.settings import ScoreSettings
 
+# Of fewer rows the start of the workers is most of the time.
+_MEASURABLE = 10_000
+
 
 def score(
     model: Annotated[
@@ -21,9 +24,7 @@ def score(
         typer.Option("--input", help="File or quoted pattern, such as 's3://bucket/*.parquet'. Repeatable."),
     ] = None,
     output: Annotated[str | None, typer.Option(help="New folder to write; also s3:// and gs://.")] = None,
-    text: Annotated[
-        str | None, typer.Option("--text", help="Name of the text column.", show_default="text")
-    ] = None,
+    text: Annotated[str | None, typer.Option("--text", help="Name of the text column.", show_default="text")] = None,
     text_pair: Annotated[
         str | None, typer.Option("--text-pair", help="Name of the second text column, for pairs of texts.")
     ] = None,
@@ -33,9 +34,7 @@ def score(
     keep: Annotated[
         list[str] | None, typer.Option(help="Column of the input to write beside the answer. Repeatable.")
     ] = None,
-    output_format: Annotated[
-        str | None, typer.Option(help="parquet, jsonl or csv.", show_default="parquet")
-    ] = None,
+    output_format: Annotated[str | None, typer.Option(help="parquet, jsonl or csv.", show_default="parquet")] = None,
     all_probabilities: Annotated[
         bool, typer.Option("--all-probabilities", help="Write the probability of every label.")
     ] = False,
@@ -109,7 +108,7 @@ def _tell(done: "ScoredFiles", settings: "ScoreSettings") -> None:
     show_lines(f"  scored: {done.scored:,} of {counted(done.rows, 'row')}, {done.folder}")
     if done.failed:
         show_lines(f"  failed: {counted(done.failed, 'row')}, with reasons in {done.folder}/_failed")
-    if done.texts_per_second is not None:
+    if done.texts_per_second is not None and done.rows_now >= _MEASURABLE:
         cost = f"{done.core_hours_per_100_million:,.1f} core hours for 100 million texts"
         price = settings.price_per_core_hour
         if price is not None:
