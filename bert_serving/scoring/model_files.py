@@ -53,11 +53,7 @@ def find_model(model: str) -> ModelFiles:
         raise InputError(
             f"{model}: is a server's address; give the export's folder, or use bert-serving predict --input"
         )
-<<<<<<< HEAD
     if is_local(model):
-=======
-    if storage.is_local(model):
->>>>>>> origin/HEAD
         return _described(str(_local(Path(model)).resolve()))
     path = _latest(model.rstrip("/"))
     with fetched(path) as folder:
