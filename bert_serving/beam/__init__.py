@@ -11,7 +11,8 @@ with beam.Pipeline() as pipeline:
 from bert_serving.extras import naming_extras
 
 with naming_extras("bert_serving.beam", "beam"):
-    from bert_serving.beam.handler import Answer, ClassifierHandler
+    from bert_serving.beam.handler import ClassifierHandler
     from bert_serving.beam.transform import ScoredTexts, ScoreTexts
+    from bert_serving.scoring.answers import Answer
 
 __all__ = ["Answer", "ClassifierHandler", "ScoreTexts", "ScoredTexts"]

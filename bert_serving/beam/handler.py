@@ -4,14 +4,10 @@ Beam's own TensorFlow handlers cannot load a SavedModel beside Keras 3 (apache/b
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-
-from bert_serving.answers import answer_texts
-from bert_serving.contract import Head
-from bert_serving.errors import InputError
 from bert_serving.io.quiet_import import quiet_import
+from bert_serving.scoring.answers import Answer, answers_to
 from bert_serving.scoring.model_files import ModelFiles, check_digest, fetched, find_model
 from bert_serving.scoring.scorer import Scorer
 
@@ -19,22 +15,6 @@ with quiet_import():
     from apache_beam.ml.inference.base import ModelHandler
 
 _SMALLEST_BATCH, _LARGEST_BATCH = 64, 4096
-
-
-class Answer(NamedTuple):
-    """What a model answers to a text.
-
-    Attributes:
-        label: the likeliest label; of a multilabel head all predicted labels; None for regression and for a failure.
-        probability: that of the label; None for multilabel heads, regression and a failure.
-        probabilities: of all labels, in the model's order; for regression the number. Empty for a failure.
-        failure: why the text was not scored; None if it was.
-    """
-
-    label: str | None
-    probability: float | None
-    probabilities: tuple[float, ...]
-    failure: str | None = None
 
 
 class ClassifierHandler(ModelHandler[str | tuple[str, str], Answer, Scorer]):
@@ -87,19 +67,12 @@ class ClassifierHandler(ModelHandler[str | tuple[str, str], Answer, Scorer]):
     ) -> Iterable[Answer]:
         """Scores a batch: an answer for each text, in its order."""
         del inference_args
-        faults = [self._fault(item) for item in batch]
-        good = [number for number, fault in enumerate(faults) if not fault]
-        texts, pairs = self._texts([batch[number] for number in good])
-        scores = model.score(texts, pairs)
-        found = dict(zip(good, _answers(self.files, scores.values), strict=True))
-        failures = {good[number]: reason for number, reason in scores.failures.items()}
-        for number, fault in enumerate(faults):
-            reason = fault or failures.get(number)
-            yield Answer(None, None, (), reason) if reason else found[number]
+        return answers_to(batch, self.files, model)
 
     def get_num_bytes(self, batch: Sequence[str | tuple[str, str]]) -> int:
-        """Bytes of the texts of a batch."""
-        return sum(len(text) for item in batch for text in ([item] if isinstance(item, str) else item))
+        """Bytes of the texts of a batch, where it has texts."""
+        parts = (part for item in batch for part in (item if isinstance(item, tuple | list) else (item,)))
+        return sum(len(part) for part in parts if isinstance(part, str | bytes))
 
     def get_metrics_namespace(self) -> str:
         """Namespace of Beam's metrics."""
@@ -113,45 +86,3 @@ class ClassifierHandler(ModelHandler[str | tuple[str, str], Answer, Scorer]):
         """Takes another version, as `RunInference` does with its argument `model_metadata_pcoll`."""
         if model_path:
             self.files = find_model(model_path)
-
-    def _fault(self, item: Any) -> str:
-        """What is wrong with an element; empty if nothing is."""
-        parts = item if isinstance(item, tuple | list) else (item,)
-        if len(parts) != 1 + self.files.pairs:
-            return f"expected {'a pair of strings' if self.files.pairs else 'a string'}, got {item!r:.100}"
-        for part in parts:
-            if not isinstance(part, str):
-                return f"expected a string, got {part!r:.100}"
-            if not part.strip():
-                return "has no text"
-            try:
-                part.encode()
-            except UnicodeEncodeError:
-                return "holds half a surrogate pair"
-        return ""
-
-    def _texts(self, items: Sequence[Any]) -> tuple[list[str], list[str] | None]:
-        if self.files.pairs:
-            return [first for first, _ in items], [second for _, second in items]
-        return [item if isinstance(item, str) else item[0] for item in items], None
-
-
-def check_pairs(files: ModelFiles, text_pair: str | None) -> None:
-    """Checks that there are second texts if the model takes pairs, and none otherwise.
-
-    Raises:
-        InputError: it is not so.
-    """
-    if files.pairs != (text_pair is not None):
-        remedy = "name the second texts with text_pair" if files.pairs else "leave out text_pair"
-        raise InputError(f"{files.path}: takes {'pairs of texts' if files.pairs else 'single texts'}; {remedy}")
-
-
-def _answers(files: ModelFiles, values: np.ndarray) -> list[Answer]:
-    rows = [tuple(row) for row in values.tolist()]
-    if files.head is Head.REGRESSION:
-        return [Answer(None, None, row) for row in rows]
-    labels = answer_texts(files.head, files.labels, rows)
-    if files.head is Head.MULTILABEL:
-        return [Answer(label, None, row) for label, row in zip(labels, rows, strict=True)]
-    return [Answer(label, max(row), row) for label, row in zip(labels, rows, strict=True)]

@@ -4,8 +4,9 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from bert_serving.beam.handler import Answer, ClassifierHandler, check_pairs
+from bert_serving.beam.handler import ClassifierHandler
 from bert_serving.io.quiet_import import quiet_import
+from bert_serving.scoring.answers import Answer, check_pairs
 
 with quiet_import():
     import apache_beam as beam

@@ -4,14 +4,16 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 from bert_serving.contract import GRAPH_FILE, RUN_FILE, Head
 from bert_serving.errors import DataError, ExportError, InputError
+from bert_serving.extras import naming_extras
 from bert_serving.io.cache import folder_sha256
 from bert_serving.names import version_number
 from bert_serving.saved_model.manifest import Manifest, load_manifest
 from bert_serving.saved_model.versions import latest_version
-from bert_serving.scoring import storage
+from bert_serving.scoring.paths import is_local
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ def find_model(model: str) -> ModelFiles:
     """The export that a setting names.
 
     Raises:
-        InputError: it is a server's address or a run folder.
+        InputError: it is a server's address or a run folder; MissingExtraError: a URL needs the extra beam.
         ExportError: there is no export, or it has no manifest.
         DataError: the storage cannot be read.
     """
@@ -51,7 +53,7 @@ def find_model(model: str) -> ModelFiles:
         raise InputError(
             f"{model}: is a server's address; give the export's folder, or use bert-serving predict --input"
         )
-    if storage.is_local(model):
+    if is_local(model):
         return _described(str(_local(Path(model)).resolve()))
     path = _latest(model.rstrip("/"))
     with fetched(path) as folder:
@@ -77,9 +79,10 @@ class FetchedModel:
         Raises:
             DataError: a file cannot be read.
         """
-        if storage.is_local(self._path):
+        if is_local(self._path):
             return Path(self._path)
         self._copy = Path(tempfile.mkdtemp(prefix="bert-serving-model-"))
+        storage = _storage()
         for status in storage.find_files(f"{self._path}/**"):
             name = status.path.removeprefix(self._path).lstrip("/")
             target = self._copy / name
@@ -116,11 +119,11 @@ def _local(path: Path) -> Path:
 
 def _latest(url: str) -> str:
     """The version folder at a URL: itself if it holds a SavedModel, else its highest version."""
-    if storage.exists(f"{url}/{GRAPH_FILE}"):
+    if _storage().exists(f"{url}/{GRAPH_FILE}"):
         return url
     found = {
         number: name
-        for name in {status.path.split("/")[-2] for status in _graphs(url)}
+        for name in {path.split("/")[-2] for path in _graphs(url)}
         if (number := version_number(name)) is not None
     }
     if not found:
@@ -128,11 +131,18 @@ def _latest(url: str) -> str:
     return f"{url}/{found[max(found)]}"
 
 
-def _graphs(url: str) -> list[storage.FileStatus]:
+def _graphs(url: str) -> list[str]:
     try:
-        return storage.find_files(f"{url}/*/{GRAPH_FILE}")
+        return [status.path for status in _storage().find_files(f"{url}/*/{GRAPH_FILE}")]
     except DataError:
         return []
+
+
+def _storage() -> ModuleType:
+    """Storage elsewhere, which Beam reads; an engine that has a model on its own disks needs no Beam."""
+    with naming_extras("a model at a URL", "beam"):
+        from bert_serving.scoring import storage  # noqa: PLC0415  see above
+    return storage
 
 
 def _described(path: str, folder: Path | None = None) -> ModelFiles:

@@ -9,6 +9,7 @@ from typing import IO, Any
 from bert_serving.errors import DataError
 from bert_serving.io.files import TEMPORARY, write_whole
 from bert_serving.io.quiet_import import quiet_import
+from bert_serving.scoring.paths import is_local as is_local
 
 with quiet_import():
     from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadata
@@ -35,11 +36,6 @@ class FileStatus:
     path: str
     size: int
     changed: float
-
-
-def is_local(path: str) -> bool:
-    """Whether a path is one of this machine."""
-    return "://" not in path
 
 
 def use_options(options: PipelineOptions) -> None:
