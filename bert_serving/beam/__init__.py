@@ -1,11 +1,6 @@
 """Apache Beam: a transform that scores texts in a pipeline, its model handler, and jobs over whole collections of files.
 
-import apache_beam as beam
-from bert_serving.beam import ScoreTexts
-
-with beam.Pipeline() as pipeline:
-    answers = pipeline | beam.Create(["a good film"]) | ScoreTexts("models/tiny")
-    answers.scored | beam.Map(print)
+`ScoreTexts` and `ClassifierHandler` have examples.
 """
 
 from bert_serving.extras import naming_extras
