@@ -3,8 +3,10 @@
     npm pack @kubernetes-models/gateway-api@2.0.0 @kubernetes-models/prometheus-operator@6.0.0
     for each in kubernetes-models-*.tgz; do mkdir ${each%.tgz}; tar xzf $each -C ${each%.tgz}; done
     pip download --no-deps kserve==0.21.0 && unzip -q kserve-0.21.0-*.whl -d kserve
-    python tests/recorded/record_crd_schemas.py kubernetes-models-*/ kserve > tests/recorded/crd_schemas.json
+    pip download --no-deps kubeflow-trainer-api==2.3.0 && unzip -q kubeflow_trainer_api-2.3.0-*.whl -d trainer
+    python tests/recorded/record_crd_schemas.py kubernetes-models-*/ kserve trainer > tests/recorded/crd_schemas.json
 
+The last one has JobSet, too. All four packages are under Apache-2.0 or MIT; what is recorded are the names and types of fields.
 Types of Kubernetes itself (metadata, containers) are left open: kubernetes-validate has those.
 """
 
@@ -23,6 +25,9 @@ KINDS = {
     "monitoring.coreos.com/v1/PrometheusRule": "ComGithubPrometheusOperatorPrometheusOperatorPkgApisMonitoringV1PrometheusRule",
     "serving.kserve.io/v1beta1/InferenceService": "V1beta1InferenceService",
     "serving.kserve.io/v1alpha1/ServingRuntime": "V1alpha1ServingRuntime",
+    "jobset.x-k8s.io/v1alpha2/JobSet": "JobsetV1alpha2JobSet",
+    "trainer.kubeflow.org/v1alpha1/TrainJob": "TrainerV1alpha1TrainJob",
+    "trainer.kubeflow.org/v1alpha1/TrainingRuntime": "TrainerV1alpha1TrainingRuntime",
 }
 _TYPESCRIPT = {"string": {"type": "string"}, "number": {"type": "number"}, "boolean": {"type": "boolean"}}
 _PYTHON = {
@@ -31,6 +36,7 @@ _PYTHON = {
     "float": {"type": "number"},
     "bool": {"type": "boolean"},
 }
+_PYDANTIC = {"StrictStr": _PYTHON["str"], "StrictInt": _PYTHON["int"], "StrictBool": _PYTHON["bool"]}
 
 
 def typescript_definitions(folder: Path) -> dict[str, Any]:
@@ -109,6 +115,52 @@ def _python(kind: str) -> Any:
     return {"$ref": f"#/$defs/{kind}"}
 
 
+def trainer_definitions(folder: Path) -> dict[str, Any]:
+    """Models of Trainer and JobSet, pydantic classes; a field without a default is required."""
+    found = {}
+    models = folder / "kubeflow_trainer_api" / "models"
+    for path in sorted([*models.glob("jobset_*.py"), *models.glob("trainer_*.py")]):
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                fields = [each for each in node.body if isinstance(each, ast.AnnAssign) and _is_field(each)]
+                optional = [each for each in fields if ast.unparse(each.annotation).startswith("Optional[")]
+                found[node.name] = {
+                    "type": "object",
+                    "properties": {_field_name(each): _pydantic(each.annotation) for each in fields},
+                    "required": [_field_name(each) for each in fields if each not in optional],
+                    "additionalProperties": False,
+                }
+    return found
+
+
+def _is_field(node: ast.AnnAssign) -> bool:
+    return not ast.unparse(node.annotation).startswith("ClassVar[")
+
+
+def _field_name(node: ast.AnnAssign) -> str:
+    """The name in manifests, which `Field(alias=...)` tells where it differs from Python's."""
+    keywords = node.value.keywords if isinstance(node.value, ast.Call) else []
+    aliases = [each.value.value for each in keywords if each.arg == "alias" and isinstance(each.value, ast.Constant)]
+    return str(aliases[0]) if aliases else ast.unparse(node.target)
+
+
+def _pydantic(annotation: ast.expr) -> Any:
+    kind = ast.unparse(annotation)
+    if kind in _PYDANTIC:
+        return _PYDANTIC[kind]
+    if not isinstance(annotation, ast.Subscript):
+        return {"$ref": f"#/$defs/{kind}"} if kind.startswith(("Jobset", "Trainer")) else True
+    inner = annotation.slice
+    match ast.unparse(annotation.value):
+        case "Optional":
+            return _pydantic(inner)
+        case "List":
+            return {"type": "array", "items": _pydantic(inner)}
+        case "Dict" if isinstance(inner, ast.Tuple):
+            return {"type": "object", "additionalProperties": _pydantic(inner.elts[1])}
+    return True
+
+
 def resolved(definitions: dict[str, Any]) -> dict[str, Any]:
     """Only what the kinds need; types that nobody defines are open, inherited fields are written out."""
     needed: dict[str, Any] = {}
@@ -138,8 +190,12 @@ def _with_inherited(name: str, definitions: dict[str, Any]) -> Any:
 def main() -> None:
     definitions: dict[str, Any] = {}
     for folder in map(Path, sys.argv[1:]):
-        read = kserve_definitions if (folder / "kserve").is_dir() else typescript_definitions
-        definitions |= read(folder)
+        if (folder / "kserve").is_dir():
+            definitions |= kserve_definitions(folder)
+        elif (folder / "kubeflow_trainer_api").is_dir():
+            definitions |= trainer_definitions(folder)
+        else:
+            definitions |= typescript_definitions(folder)
     missing = [name for name in KINDS.values() if name not in definitions]
     if missing:
         sys.exit(f"not in the packages: {', '.join(missing)}")

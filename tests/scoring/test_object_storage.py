@@ -11,6 +11,7 @@ import bert_serving as bs
 from bert_serving.errors import BertServingError, InputError
 
 
+@pytest.mark.slow
 def test_model_input_and_output_may_lie_on_s3(exported: Path, tmp_path: Path):
     with running_storage() as address:
         bucket = boto3.resource("s3").Bucket(BUCKET)

@@ -18,7 +18,8 @@ from bert_serving.model_server.process import free_ports
 from support.paths import ROOT
 
 K8S = ROOT / "k8s"
-OVERLAYS = ("cpu", "gpu", "canary", "canary-mesh", "kserve", "kserve-standard", "training-job")
+TRAINING = ("training-job", "training-jobset", "training-kubeflow")
+OVERLAYS = ("cpu", "gpu", "canary", "canary-mesh", "kserve", "kserve-standard", *TRAINING)
 
 
 @functools.cache

@@ -8,14 +8,12 @@ import subprocess
 import sys
 import time
 
-import kubernetes_validate
 import pytest
 import yaml
-from jsonschema import Draft202012Validator
 from support import manifests, object_storage
 from support.empty_export import write_export
+from support.manifest_schemas import VERSIONS, problems_of
 from support.manifests import K8S, OVERLAYS, of_kind, overlay, pods, server_of
-from support.paths import RECORDED
 
 from bert_serving.model_server.config.batching import read_batching_parameters
 from bert_serving.model_server.config.flags import parse_flags
@@ -30,28 +28,11 @@ from bert_serving.publishing.storage.location import open_location
 # Real tools and servers, minutes of them.
 pytestmark = pytest.mark.slow
 
-SERVING = [name for name in OVERLAYS if name != "training-job"]
+SERVING = [name for name in OVERLAYS if not name.startswith("training")]
 DEPLOYED = [name for name in SERVING if not name.startswith("kserve")]
-VERSIONS = ("1.30", "1.32", "1.34", "1.37")
-SCHEMAS = json.loads((RECORDED / "crd_schemas.json").read_text())
 
 
 # === Valid ===
-
-
-def problems_of(manifest, version):
-    """What is wrong with a manifest; a field that nobody knows is wrong."""
-    kind = f"{manifest['apiVersion']}/{manifest['kind']}"
-    if kind in SCHEMAS["kinds"]:
-        schema = {"$ref": f"#/$defs/{SCHEMAS['kinds'][kind]}", "$defs": SCHEMAS["$defs"]}
-        return [
-            f"{kind} {error.json_path}: {error.message}" for error in Draft202012Validator(schema).iter_errors(manifest)
-        ]
-    try:
-        kubernetes_validate.validate(manifest, version, strict=True)
-    except kubernetes_validate.ValidationError as error:
-        return [f"{kind} {error.path}: {error.message}"]
-    return []
 
 
 @pytest.mark.parametrize("version", VERSIONS)
