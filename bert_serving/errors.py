@@ -12,6 +12,7 @@
     ├── HubError                   a model hub cannot be reached or refuses an upload: exit 2
     ├── PublishError               a version cannot be published, labeled or removed: exit 2
     ├── TrainingError              training failed after it started: exit 1
+    ├── ScoringError               a scoring job ended before all rows were scored: exit 1
     ├── VerificationError          a SavedModel or an encoder failed a check: exit 1
     │   └── GateError              a candidate is not good enough to be published
     ├── RolloutError               servers did not load what was rolled out: exit 1
@@ -116,6 +117,13 @@ class PublishError(BertServingError):
 
 class TrainingError(BertServingError):
     """Training failed after it started."""
+
+    grpc_code = "ABORTED"
+    exit_status = 1
+
+
+class ScoringError(BertServingError):
+    """A scoring job ended before all rows were scored; the same call continues it."""
 
     grpc_code = "ABORTED"
     exit_status = 1
