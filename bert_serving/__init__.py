@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bert_serving.api.export import Export, export
     from bert_serving.api.rollout import Publication, label, prune, publish, rollback, versions
     from bert_serving.api.run import Run, train
+    from bert_serving.api.scoring import score
     from bert_serving.api.served import ServedModel, load
     from bert_serving.api.server import Server, serve
     from bert_serving.clients.addressed import AsyncClient, Client
@@ -53,6 +54,7 @@ __all__ = [
     "prune",
     "publish",
     "rollback",
+    "score",
     "serve",
     "train",
     "versions",
@@ -64,6 +66,7 @@ _MODULES = {
     "bert_serving.api.export": ("Export", "export"),
     "bert_serving.api.rollout": ("Publication", "label", "prune", "publish", "rollback", "versions"),
     "bert_serving.api.run": ("Run", "train"),
+    "bert_serving.api.scoring": ("score",),
     "bert_serving.api.served": ("ServedModel", "load"),
     "bert_serving.api.server": ("Server", "serve"),
     "bert_serving.clients.addressed": ("AsyncClient", "Client"),
@@ -74,7 +77,11 @@ _MODULES = {
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 # Modules that need more than the extra `tensorflow`, or less, and the extra that has all of it.
-_EXTRAS = {"bert_serving.api.server": "server", "bert_serving.api.rollout": "publish"}
+_EXTRAS = {
+    "bert_serving.api.server": "server",
+    "bert_serving.api.rollout": "publish",
+    "bert_serving.api.scoring": "beam",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -62,6 +62,27 @@ class ConsoleObserver(Observer):
         with self._step(name, DownloadColumn()) as (progress, task):
             yield lambda done, total: progress.update(task, completed=done, total=total)
 
+    @contextlib.contextmanager
+    def scoring(self, total: int) -> Iterator[Callable[[int, int], None]]:
+        """Shows the rows of a scoring job and the time that is left, then prints its duration."""
+        columns = (
+            MofNCompleteColumn(),
+            TextColumn("rows, {task.fields[rate]} a second, {task.fields[failed]:,} failed, left"),
+            TimeRemainingColumn(),
+        )
+        with self._step("Scoring", *columns, rate="...", failed=0) as (progress, task):
+            first: list[tuple[float, int]] = []
+
+            def show(done: int, failed: int) -> None:
+                now = time.monotonic()
+                if done and not first:
+                    first.append((now, done))
+                began, before = first[0] if first else (now, 0)
+                rate = f"{(done - before) / (now - began):,.0f}" if done > before else "..."
+                progress.update(task, completed=done, total=total, rate=rate, failed=failed)
+
+            yield show
+
     def note(self, line: str) -> None:
         """Prints a line that the user should read."""
         console.print(f"  [yellow]{escape(line)}[/]", soft_wrap=True)
@@ -117,12 +138,12 @@ class ConsoleObserver(Observer):
         self._progress = self._task = None
 
     @contextlib.contextmanager
-    def _step(self, name: str, column: ProgressColumn) -> Iterator[tuple[Progress, TaskID]]:
+    def _step(self, name: str, *columns: ProgressColumn, **fields: Any) -> Iterator[tuple[Progress, TaskID]]:
         started = time.monotonic()
         self.close()
-        progress = self._open(TextColumn(f"  {name}", markup=False), BarColumn(), column)
+        progress = self._open(TextColumn(f"  {name}", markup=False), BarColumn(), *columns)
         try:
-            self._task = progress.add_task(name, total=None)
+            self._task = progress.add_task(name, total=None, **fields)
             yield progress, self._task
         finally:
             self.close()

@@ -14,6 +14,7 @@
     ├── TrainingError              training failed after it started: exit 1
     ├── WorkerError                one of several workers did not come, or is gone: exit 75, start it again
     │   └── WorkerLostError        a worker was lost while it trained
+    ├── ScoringError               a scoring job ended before all rows were scored: exit 1
     ├── VerificationError          a SavedModel or an encoder failed a check: exit 1
     │   └── GateError              a candidate is not good enough to be published
     ├── RolloutError               servers did not load what was rolled out: exit 1
@@ -132,6 +133,13 @@ class WorkerError(BertServingError):
 
 class WorkerLostError(WorkerError):
     """A worker was lost while it trained: all others begin again after the last checkpoint."""
+
+
+class ScoringError(BertServingError):
+    """A scoring job ended before all rows were scored; the same call continues it."""
+
+    grpc_code = "ABORTED"
+    exit_status = 1
 
 
 class VerificationError(BertServingError):

@@ -35,6 +35,12 @@ class Observer:
         with self.stage(name):
             yield lambda done, total: None
 
+    @contextlib.contextmanager
+    def scoring(self, total: int) -> Iterator[Callable[[int, int], None]]:
+        """Context of a scoring job of `total` rows; yields a function that takes the rows done so far and how many failed."""
+        with self.stage("Scoring"):
+            yield lambda done, failed: None
+
     def note(self, line: str) -> None:
         """Reports one line for a person, such as a source that failed."""
 

@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 
 from bert_serving.config import RunConfig
 from bert_serving.pretraining.config import PretrainingConfig
+from bert_serving.scoring.settings import ScoreSettings
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
 
@@ -46,6 +47,21 @@ This page is made by `python scripts/generate_reference.py` from `bert_serving/p
 """
 
 
+SCORE_INTRODUCTION = """\
+# Files of scoring jobs
+
+What `bert-serving score score.toml` reads ([score.md](../how_to/score.md)). TOML without tables; the options of the command have the
+same names, with dashes, and take the place of the keys. Paths are relative to the file.
+
+This page is made by `python scripts/generate_reference.py` from `bert_serving/scoring/settings.py`.
+"""
+
+
+def score_page() -> str:
+    """The whole page on the files of scoring jobs."""
+    return "\n".join([SCORE_INTRODUCTION, *_rows(ScoreSettings), ""])
+
+
 def pretraining_page() -> str:
     """The whole page on pretraining's run files."""
     tables = [_table(name, field) for name, field in PretrainingConfig.model_fields.items()]
@@ -60,13 +76,15 @@ def page() -> str:
 
 def _table(name: str, field: FieldInfo) -> str:
     model: Any = field.annotation
+    return "\n".join([f"## `[{name}]`", "", model.__doc__, "", *_rows(model), ""])
+
+
+def _rows(model: Any) -> list[str]:
     rows = [
         f"| `{key}` | {_type(each)} | {_default(each)} | {_sentence(each.description)} |"
         for key, each in model.model_fields.items()
     ]
-    return "\n".join(
-        [f"## `[{name}]`", "", model.__doc__, "", "| key | value | default | |", "|---|---|---|---|", *rows, ""]
-    )
+    return ["| key | value | default | |", "|---|---|---|---|", *rows]
 
 
 def _type(field: FieldInfo) -> str:
@@ -117,6 +135,7 @@ def pages() -> dict[str, str]:
     return {
         "run_files.md": page(),
         "pretraining_files.md": pretraining_page(),
+        "score_files.md": score_page(),
         "commands.md": command_pages.commands_page(),
         "flags.md": command_pages.flags_page(),
         "errors.md": command_pages.errors_page(),

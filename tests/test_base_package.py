@@ -195,21 +195,22 @@ def test_the_modules_of_the_extras_are_those_of_setup_cfg():
     distributions = metadata.packages_distributions()
     for extra, modules in MODULES.items():
         for module in modules:
-            if module in distributions:  # that of the map is not installed here
+            if module in distributions:  # those of the map and of Spark are not installed here
                 found = {name.lower().replace("_", "-") for name in distributions[module]}
                 assert found & of_extra(extra), f"{module} of {extra}"
                 assert not found & base, module
     named = {
         name.lower() for modules in MODULES.values() for module in modules for name in distributions.get(module, [])
     }
-    wanted = {name for extra in MODULES for name in of_extra(extra) if extra != "map"} - base
+    wanted = {name for extra in MODULES for name in of_extra(extra) if extra not in ("map", "spark")} - base
     # httpx of the base package brings h11; each of the map's packages is in another extra, too, but UMAP.
     missing = wanted - {name.replace("_", "-") for name in named} - {"h11"}
     assert sorted(missing) == []
 
 
 def test_all_has_every_extra_that_a_user_needs():
-    assert of_extra("all") == {name for extra in MODULES for name in of_extra(extra)}
+    # A cluster has a Spark of its own, of which pyspark must have the version.
+    assert of_extra("all") == {name for extra in MODULES if extra != "spark" for name in of_extra(extra)}
     assert "tensorflow" not in required(setup()["options"]["install_requires"])
     for extra in ("report", "map", "hub", "publish"):
         assert of_extra(extra) > of_extra("tensorflow")

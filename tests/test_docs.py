@@ -15,7 +15,7 @@ from bert_serving.pretraining.config import PretrainingConfig, load_pretraining_
 
 DOCS = ROOT / "docs"
 
-GENERATED = ("run_files.md", "pretraining_files.md", "commands.md", "flags.md", "errors.md")
+GENERATED = ("run_files.md", "pretraining_files.md", "score_files.md", "commands.md", "flags.md", "errors.md")
 
 
 @pytest.mark.parametrize("page", GENERATED)
@@ -180,7 +180,8 @@ def _is_ours(node: ast.AST) -> bool:
 
 
 def _defines(module: str, name: str) -> bool:
-    return re.search(rf"^ *(?:class|def) {name}\b|^{name}\b.*=", module, re.MULTILINE) is not None
+    definition = rf"^ *(?:class|def) {name}\b|^{name}\b.*=|^__all__ = \[[^]]*\"{name}\""
+    return re.search(definition, module, re.MULTILINE) is not None
 
 
 def _codes(text: str) -> list[str]:

@@ -245,9 +245,8 @@ def test_a_mistake_is_one_line_and_leaves_nothing(
 # === Tokenizer and weights ===
 
 
-@pytest.mark.parametrize(
-    ("changes", "lower_case"), [({"do_lower_case": False}, False), pytest.param({}, True, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow  # tests/encoders/conversion/test_odd_folders.py has a cheaper case
+@pytest.mark.parametrize(("changes", "lower_case"), [({"do_lower_case": False}, False), ({}, True)])
 def test_a_vocabulary_in_tokenizer_json_alone_is_enough(bert, tmp_path, changes, lower_case):
     (bert / "vocab.txt").unlink()
     (bert / "tokenizer.json").write_text(json.dumps(rules(VOCABULARY, lowercase=not lower_case)))

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from support.cases import slow_but
 from support.classifier_answers import LENGTH, our_answers
 from support.hugging_face_folders import write_vocabulary
 from support.modernbert import LABELS, write_byte_level_classifier, write_modernbert
@@ -75,7 +76,7 @@ def trained(run_file, tmp_path_factory):
 # === As it is ===
 
 
-@pytest.mark.parametrize("kind", ["singles", "pairs"])
+@pytest.mark.parametrize("kind", slow_but(["singles", "pairs"], kept=["pairs"]))
 def test_token_ids_and_logits_are_those_that_transformers_recorded(tmp_path, kind):
     write_byte_level_classifier(tmp_path / "model")
     converted = convert_classifier(

@@ -1,5 +1,6 @@
 """Building a classifier in memory, and the optimizer that BERT is fine-tuned with."""
 
+import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from bert_serving.config import EncoderConfig, OptimizerConfig, is_address
 from bert_serving.contract import Head, Pooling
 from bert_serving.encoders.default_pooling import default_pooling
 from bert_serving.errors import InputError
+from bert_serving.io.cache import cached_intact, folder_sha256
 from bert_serving.observer import Observer
 from bert_serving.run_file import parse_tables
 from bert_serving.saved_model.manifest import EncoderOrigin
@@ -34,6 +36,7 @@ def build_classifier(
     trainable: bool = True,
     frozen_layers: int = 0,
     preprocessing: str | os.PathLike[str] | None = None,
+    prefix: str | None = None,
     seed: int = 0,
     progress: bool | Observer | None = None,
 ) -> TextClassifier:
@@ -52,6 +55,8 @@ def build_classifier(
         trainable: fine-tune the encoder; False trains the head alone.
         frozen_layers: the embeddings and this many first layers are not trained.
         preprocessing: SavedModel of the preprocessing, where the encoder comes without one.
+        prefix: text before every text, as some sentence encoders were trained with, such as `"query: "` for E5; part of the
+            exported graph.
         seed: of the head's initial weights and of dropout.
         progress: whether to print the progress, or an observer; None prints it in a notebook and on a terminal.
 
@@ -70,7 +75,7 @@ def build_classifier(
     kind = _member(Head, head, "head")
     names = _checked_labels(labels, kind)
     observer = observer_of(progress)
-    config = _encoder_config(encoder, preprocessing, sequence_length)
+    config = _encoder_config(encoder, preprocessing, sequence_length, prefix)
     chosen = default_pooling(config) if pooling is None else _member(Pooling, pooling, "pooling")
     with observer.stage("Starting TensorFlow"):
         import tf_keras
@@ -95,7 +100,7 @@ def build_classifier(
             dropout=dropout,
             seed=seed,
         )
-        built = parts.build_classifier(loaded, load_preprocessing(folder.preprocessing), options)
+        built = parts.build_classifier(loaded, load_preprocessing(_prefixed(folder.preprocessing, config)), options)
     licensing = folder.licensing
     origin = EncoderOrigin(
         name=folder.name, sha256=folder.sha256, license=licensing.license, languages=licensing.languages
@@ -141,14 +146,28 @@ def create_optimizer(
     return optimizer.create_optimizer(optimizer.Schedule(train_steps, warmup, learning_rate), config)
 
 
+def _prefixed(preprocessing: Path, config: EncoderConfig) -> Path:
+    """The preprocessing behind the prefix; it lies in the cache, as an export copies its files."""
+    prefix = config.prefix
+    if not prefix:
+        return preprocessing
+    from bert_serving.text.normalization import write_prefixed
+
+    digest = hashlib.sha256(f"{folder_sha256(preprocessing)} {prefix}".encode()).hexdigest()
+    return cached_intact(f"prefixed-{digest}", lambda target: write_prefixed(preprocessing, prefix, target))
+
+
 def _encoder_config(
-    encoder: str | os.PathLike[str], preprocessing: str | os.PathLike[str] | None, sequence_length: int
+    encoder: str | os.PathLike[str],
+    preprocessing: str | os.PathLike[str] | None,
+    sequence_length: int,
+    prefix: str | None,
 ) -> EncoderConfig:
     given = os.fspath(encoder)
     is_path = not is_address(given) and (not isinstance(encoder, str) or Path(given).exists() or os.sep in given)
     source = {"path" if is_path else "name": given}
     other = None if preprocessing is None else os.fspath(preprocessing)
-    tables = {**source, "preprocessing": other, "sequence_length": sequence_length}
+    tables = {**source, "preprocessing": other, "sequence_length": sequence_length, "prefix": prefix}
     return parse_tables(tables, EncoderConfig, "build_classifier")
 
 

@@ -32,6 +32,7 @@ from bert_serving.cli.publishing.versions import versions
 from bert_serving.cli.restart import restart
 from bert_serving.cli.serving.compare import compare
 from bert_serving.cli.serving.predict import predict
+from bert_serving.cli.serving.score import score
 from bert_serving.cli.serving.serve import serve
 from bert_serving.cli.training import encoders
 from bert_serving.cli.training.calibrate import calibrate
@@ -75,12 +76,12 @@ _PANELS: dict[str, dict[str, Callable[..., None]]] = {
     "Data": {"explore": explore, "vocabulary": vocabulary, "map": map_features},
     "Training": {"train": train, "pretrain": pretrain, "evaluate": evaluate, "calibrate": calibrate},
     "Export": {"export": export, "verify": verify, "inspect": inspect, "share": share, "warmup": warmup},
-    "Serving": {"serve": serve, "predict": predict, "compare": compare},
+    "Serving": {"serve": serve, "predict": predict, "score": score, "compare": compare},
     "Publishing": {"publish": publish, "versions": versions, "label": label, "rollback": rollback, "prune": prune},
     "Analysis": {"report": report, "explain": explain},
 }
 # Commands that need more than the extra `tensorflow`, or less, and the extra that has all of it.
-_EXTRAS = {"serve": "server"} | dict.fromkeys(_PANELS["Publishing"], "publish")
+_EXTRAS = {"serve": "server", "score": "beam"} | dict.fromkeys(_PANELS["Publishing"], "publish")
 # `serve` passes all its arguments on to the model server, --help included.
 _SERVE: dict[str, Any] = {
     "context_settings": {"allow_extra_args": True, "ignore_unknown_options": True},

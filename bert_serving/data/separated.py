@@ -5,6 +5,7 @@ import io
 import operator
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
@@ -47,18 +48,9 @@ def read_separated(
     Raises:
         DataError: there is no header line, quotes are wrong, or a record has more or fewer cells than the header.
     """
-    own, first_line = OWN_SEPARATORS[kind], 1
-    if line := _EXCEL_LINE.match(content):
-        separator, content, first_line = line[1], content[line.end() :], 2
-        reading.repair(f"{path.name}: its first line, {line[0].strip()!r}, names the separator, as Excel reads it")
-    else:
-        separator = _separator(content, own, kind, columns)
-        if separator != own:
-            name, expected = _NAMES[separator], _NAMES[own]
-            reading.repair(f"{path.name}: cells are separated by a {name}, not by a {expected}")
-    if kind == ".tsv" and _QUOTED_HEADER.match(content):
-        kind = ".csv"
-        reading.repair(f"{path.name}: its header is quoted, so quotation marks around cells are not taken for text")
+    dialect = find_dialect(path, content, kind, columns, reading)
+    content, first_line = content[len(dialect.excel_line) :], 2 if dialect.excel_line else 1
+    separator, kind = dialect.separator, ".csv" if dialect.is_quoted else ".tsv"
     try:
         records, blank = _records(content, separator, kind, first_line)
     except _QuoteError as error:
@@ -68,7 +60,7 @@ def read_separated(
     if not records:
         raise DataError(f"{path}: has no header line; its first line must name the columns")
     reading.leave_out(BLANK_LINE, blank)
-    if _is_unquoted(kind, separator):
+    if not dialect.is_quoted:
         records = _without_quotes(path, records, reading)
     (_, header), *rows = records
     for number, cells in rows:
@@ -77,9 +69,50 @@ def read_separated(
             raise DataError(
                 f"{path}, line {number}: has {counted(len(cells), 'column')}, the header has {len(header)}; look for a "
                 f"{name} or line break that is missing or too many"
-                + ("" if _is_unquoted(kind, separator) else ", or quote the cell that holds it")
+                + (", or quote the cell that holds it" if dialect.is_quoted else "")
             )
     return header, rows
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How the cells of a file are separated.
+
+    Attributes:
+        separator: one character.
+        is_quoted: whether cells may be quoted as in CSV; else a line is a row.
+        excel_line: a first line that names the separator, which is no row; empty where there is none.
+    """
+
+    separator: str
+    is_quoted: bool
+    excel_line: str = ""
+
+
+def find_dialect(path: Path, content: str, kind: str, columns: Sequence[str] | None, reading: Reading) -> Dialect:
+    """How a TSV or CSV file separates its cells, whatever its name says.
+
+    Args:
+        path: for messages.
+        content: the file's text, or a beginning of it with some rows.
+        kind: ".tsv" or ".csv".
+        columns: names that decide between separators; None where none is known.
+        reading: is told of another separator, and of quotes in a TSV file.
+    """
+    own, excel_line = OWN_SEPARATORS[kind], ""
+    if line := _EXCEL_LINE.match(content):
+        separator, excel_line = line[1], line[0]
+        content = content[len(excel_line) :]
+        reading.repair(f"{path.name}: its first line, {line[0].strip()!r}, names the separator, as Excel reads it")
+    else:
+        separator = _separator(content, own, kind, columns)
+        if separator != own:
+            name, expected = _NAMES[separator], _NAMES[own]
+            reading.repair(f"{path.name}: cells are separated by a {name}, not by a {expected}")
+    if kind == ".tsv" and _QUOTED_HEADER.match(content):
+        kind = ".csv"
+        reading.repair(f"{path.name}: its header is quoted, so quotation marks around cells are not taken for text")
+    return Dialect(separator, not _is_unquoted(kind, separator), excel_line)
 
 
 class _QuoteError(ValueError):
@@ -96,7 +129,7 @@ def _is_unquoted(kind: str, separator: str) -> bool:
 
 
 def _without_quotes(path: Path, records: Sequence[Record], reading: Reading) -> list[Record]:
-    found = [(number, list(map(_without_quote, cells))) for number, cells in records]
+    found = [(number, list(map(without_quote, cells))) for number, cells in records]
     changed = sum(map(operator.ne, chain(*(cells for _, cells in records)), chain(*(cells for _, cells in found))))
     if changed:
         reading.repair(
@@ -105,7 +138,8 @@ def _without_quotes(path: Path, records: Sequence[Record], reading: Reading) -> 
     return found
 
 
-def _without_quote(cell: str) -> str:
+def without_quote(cell: str) -> str:
+    """A cell of a TSV file without the quotation marks of its writer, where it is unmistakably quoted."""
     return cell[1:-1].replace('""', '"') if cell.startswith('"') and _QUOTED.fullmatch(cell) else cell
 
 

@@ -5,6 +5,7 @@ SentencePiece model of type BPE merges them.
 """
 
 import itertools
+import struct
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -15,6 +16,10 @@ from sentencepiece import sentencepiece_model_pb2
 
 # Name of the normalization rules in such a SentencePiece model, which tells it from others.
 _MODEL_NAME = "byte_level"
+
+# Normalization rules: the size of a table in bytes, the table, the texts that it puts in. This table finds nothing, as does an
+# empty field, about which SentencePiece writes a line to stderr each time it loads the model.
+_NO_RULES = struct.pack("<I", 1024) + bytes(1024) + b"\0"
 
 # The letters that GPT-2's files have for the bytes: printable ones stand for themselves, others for U+0100 and above.
 _PRINTABLE = (*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100))
@@ -161,6 +166,7 @@ def _set_rules(model: sentencepiece_model_pb2.ModelProto, unknown: int) -> None:
     for role in ("bos", "eos", "pad"):
         setattr(model.trainer_spec, f"{role}_id", -1)
     model.normalizer_spec.name = _MODEL_NAME
+    model.normalizer_spec.precompiled_charsmap = _NO_RULES
     model.normalizer_spec.add_dummy_prefix = False
     model.normalizer_spec.remove_extra_whitespaces = False
     model.normalizer_spec.escape_whitespaces = False

@@ -83,6 +83,25 @@ def test_fit_with_frozen_layers_leaves_their_weights_as_they_are(encoder_folder,
     assert len(classifier.validation) == 8
 
 
+@pytest.mark.slow
+def test_a_prefix_is_put_before_every_text(encoder_folder):
+    built = bs.build_classifier(encoder_folder, LABELS, sequence_length=16, prefix="not the ")
+    plain = bs.build_classifier(encoder_folder, LABELS, sequence_length=16)
+    found, _ = built.classifier.tokenize(["good film", ""])
+    expected, _ = plain.classifier.tokenize(["not the good film", "not the "])
+    np.testing.assert_array_equal(found.words, expected.words)
+
+
+@pytest.mark.slow
+def test_a_prefix_is_part_of_the_export(encoder_folder, tmp_path):
+    built = bs.build_classifier(encoder_folder, LABELS, sequence_length=16, prefix="not the ", pooling="mean")
+    plain = bs.build_classifier(encoder_folder, LABELS, sequence_length=16, pooling="mean")
+    exported = bs.export(built, tmp_path / "models", name="prefixed")
+    found = [each.probabilities for each in exported.predict(["good film", "", "bad " * 20])]
+    expected = plain.predict(["not the good film", "not the ", "not the " + "bad " * 20])
+    np.testing.assert_allclose(found, [each.probabilities for each in expected], atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
@@ -116,6 +135,7 @@ def test_fit_refuses_a_mistake_before_it_trains(fitted, rows, arguments, error, 
         ({"labels": ["a", "b"], "encoder": "./nowhere"}, "nowhere: no such encoder folder"),
         ({"labels": ["a", "b"], "sequence_length": 2}, "sequence_length: input should be greater than or equal to 4, got 2"),
         ({"labels": ["a", "b"], "sequence_length": 64}, "64, the encoder takes at most 32 tokens"),
+        ({"labels": ["a", "b"], "prefix": 3}, "prefix: input should be a valid string, got 3"),
     ],
 )  # fmt: skip
 def test_a_classifier_that_cannot_be_built_is_refused(encoder_folder, arguments, message):

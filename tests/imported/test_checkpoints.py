@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pytest
 import tensorflow as tf
+from support.cases import slow_but
 from support.hugging_face_folders import fairseq_model
 from support.keras_hub_presets import BYTE_TEXTS, ROBERTAS, SIZES, WORDS, write_preset, write_roberta_task
 from support.paths import RECORDED
@@ -114,7 +115,11 @@ def write_task(folder: Path, *, name: str = "BertTextClassifier", **config: obje
 
 
 @pytest.mark.parametrize(
-    ("activation", "head"), [("linear", Head.SOFTMAX), ("softmax", Head.SOFTMAX), ("sigmoid", Head.MULTILABEL)]
+    ("activation", "head"),
+    slow_but(
+        [("linear", Head.SOFTMAX), ("softmax", Head.SOFTMAX), ("sigmoid", Head.MULTILABEL)],
+        kept=[("linear", Head.SOFTMAX)],  # test_rebuilding.py has a case for each activation
+    ),
 )
 def test_a_task_presets_activation_tells_its_head(tmp_path, activation, head):
     written = write_task(tmp_path / "preset", activation=activation, dropout=0.3)
@@ -153,7 +158,7 @@ def test_a_task_preset_that_cannot_be_read_is_told(tmp_path, spoil, problem):
     assert problem in refusal(tmp_path / "preset", tmp_path / "scratch")
 
 
-@pytest.mark.parametrize("name", ROBERTAS)
+@pytest.mark.parametrize("name", slow_but(ROBERTAS, kept=["Roberta"]))
 def test_logits_of_a_roberta_are_those_that_keras_hub_gave(tmp_path, name):
     write_roberta_task(tmp_path / "preset", name)
     classifier = imported(tmp_path / "preset", tmp_path / "scratch")

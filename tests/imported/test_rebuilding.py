@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from support.cases import slow_but
 
 from bert_serving import contract
 from bert_serving.classifier import pool
@@ -49,18 +50,26 @@ def original(encoder, outputs=3, activation="linear", *, pooled=None, prefix="",
     return Original("model", ask, weights | head | more)
 
 
+HEADS = [
+    (1, "linear", TWO, None, Head.BINARY),
+    (1, "linear", (), Head.REGRESSION, Head.REGRESSION),
+    (1, "sigmoid", TWO, None, Head.BINARY),
+    (1, "sigmoid", ("spam",), None, Head.MULTILABEL),
+    (3, "linear", THREE, None, Head.SOFTMAX),
+    (3, "linear", THREE, Head.MULTILABEL, Head.MULTILABEL),
+    (3, "softmax", THREE, None, Head.SOFTMAX),
+    (3, "sigmoid", THREE, None, Head.MULTILABEL),
+]
+"""outputs of the last layer, its activation, the labels and the head that the user gives; the head"""
+
+
+@pytest.mark.parametrize(("outputs", "activation", "labels", "told", "head"), HEADS)
+def test_a_head_is_chosen_by_the_last_layers_activation(outputs, activation, labels, told, head):
+    assert choose_head("model", activation, outputs, ImportOptions(labels=labels, head=told)) is head
+
+
 @pytest.mark.parametrize(
-    ("outputs", "activation", "labels", "told", "head"),
-    [
-        (1, "linear", TWO, None, Head.BINARY),
-        pytest.param(1, "linear", (), Head.REGRESSION, Head.REGRESSION, marks=pytest.mark.slow),
-        pytest.param(1, "sigmoid", TWO, None, Head.BINARY, marks=pytest.mark.slow),
-        pytest.param(1, "sigmoid", ("spam",), None, Head.MULTILABEL, marks=pytest.mark.slow),
-        (3, "linear", THREE, None, Head.SOFTMAX),
-        pytest.param(3, "linear", THREE, Head.MULTILABEL, Head.MULTILABEL, marks=pytest.mark.slow),
-        (3, "softmax", THREE, None, Head.SOFTMAX),
-        pytest.param(3, "sigmoid", THREE, None, Head.MULTILABEL, marks=pytest.mark.slow),
-    ],
+    ("outputs", "activation", "labels", "told", "head"), slow_but(HEADS, kept=[HEADS[0], HEADS[4]])
 )
 def test_the_head_is_told_by_the_last_layers_activation(
     encoder, preprocessing, outputs, activation, labels, told, head

@@ -105,9 +105,11 @@ def write_vocabulary(folder: Path, model_type: str) -> None:
 _TOKENIZERS = {"xlm-roberta": "XLMRobertaTokenizer", "camembert": "CamembertTokenizer"}
 
 
-def sentencepiece_model() -> bytes:
-    """A SentencePiece model with ALBERT's framing tokens, learnt from the tests' words."""
+def sentencepiece_model(texts: Sequence[str] | None = None, pieces: int = PIECES) -> bytes:
+    """A SentencePiece model with ALBERT's framing tokens, learnt from texts, or from the tests' words."""
     return _learned_model(
+        texts,
+        pieces,
         pad_id=0,
         unk_id=1,
         bos_id=2,
@@ -120,21 +122,22 @@ def sentencepiece_model() -> bytes:
     )
 
 
-def fairseq_model() -> bytes:
-    """A SentencePiece model with the special tokens of SentencePiece itself, learnt from the tests' words."""
-    return _learned_model()
+def fairseq_model(texts: Sequence[str] | None = None, pieces: int = PIECES) -> bytes:
+    """A SentencePiece model with the special tokens of SentencePiece itself, learnt from texts, or from the tests' words."""
+    return _learned_model(texts, pieces)
 
 
-def _learned_model(**special: Any) -> bytes:
+def _learned_model(texts: Sequence[str] | None, pieces: int, **special: Any) -> bytes:
     words = [word.removeprefix("##") for word in WORDS]
-    texts = [" ".join(words[i:] + words[:i]) for i in range(len(words))] * 20 + [
-        "abcdefghijklmnopqrstuvwxyz , . ! ' \""
-    ] * 5
+    if texts is None:
+        texts = [" ".join(words[i:] + words[:i]) for i in range(len(words))] * 20 + [
+            "abcdefghijklmnopqrstuvwxyz , . ! ' \""
+        ] * 5
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(texts),
         model_writer=model,
-        vocab_size=PIECES,
+        vocab_size=pieces,
         hard_vocab_limit=True,
         minloglevel=2,
         **special,

@@ -79,11 +79,11 @@ def write_modernbert(folder: Path, *, labels: Sequence[str] = LABELS, **changes:
     return tensors
 
 
-def write_byte_level_classifier(folder: Path) -> None:
+def write_byte_level_classifier(folder: Path, **changes: Any) -> None:
     """A classifier with a tokenizer of ModernBERT's kind: byte-level BPE of composed text, framed as BERT's, without token types."""
     from support.byte_level import MASK, TOKENS, rules, template  # brings TensorFlow
 
-    write_modernbert(folder, vocab_size=len(TOKENS))
+    write_modernbert(folder, vocab_size=len(TOKENS), **changes)
     content = rules() | {
         "normalizer": {"type": "NFC"},
         "post_processor": template("<s>", "</s>", separators=1, second_type=1),

@@ -59,6 +59,8 @@ def write_place(folder: Path, rows: Rows, run: Path, exported: Path) -> None:
     shutil.copytree(exported, folder / "demo" / "models" / "bike_shop" / "1")
     # As long as real ones.
     write_hugging_face_folder(folder / "encoders" / "tiny", positions=512)
+    reviews = [f"{number},{text}\n" for number, (text, _) in enumerate(rows)]
+    (folder / "reviews.csv").write_text("id,review\n" + "".join(reviews), "utf-8")
     (folder / "tiny.toml").write_text(_RUN_FILE, "utf-8")
     (folder / "models.config").write_text(_MODELS_CONFIG, "utf-8")
 

@@ -35,6 +35,11 @@ def test_token_ids_are_those_recorded_from_hugging_face(model, name):
     assert dict(zip(TEXTS, found, strict=True)) == dict(zip(TEXTS, recorded, strict=True))
 
 
+def test_sentencepiece_has_nothing_to_say_about_the_model(model, capfd):
+    tokenize(model, WordRules(), ["the good\0"])
+    assert capfd.readouterr().err == ""
+
+
 @pytest.mark.parametrize("name", LONG_TEXTS)
 def test_a_word_of_100_000_characters_is_split_as_by_hugging_face(model, name):
     [found] = tokenize(model, WordRules(), [LONG_TEXTS[name]])

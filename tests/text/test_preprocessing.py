@@ -13,6 +13,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_hub as hub
 import tf_keras
+from support.cases import slow_but
 from support.paths import RECORDED
 from support.tiny import VOCABULARY
 
@@ -173,7 +174,7 @@ def thai_word(length: int) -> str:
     return "".join(LETTERS[place % len(LETTERS)] for place in range(length))
 
 
-@pytest.mark.parametrize("lower_case", [True, False])
+@pytest.mark.parametrize("lower_case", slow_but([True, False], kept=[True]))
 def test_a_word_may_have_a_hundred_characters_in_any_script(thai, tmp_path, lower_case):
     write_preprocessing(thai, tmp_path / "out", lower_case=lower_case)
     preprocessing = load_preprocessing(tmp_path / "out")

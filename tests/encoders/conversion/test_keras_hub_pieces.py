@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import sentencepiece
 from sentencepiece import sentencepiece_model_pb2
+from support.cases import slow_but
 from support.hugging_face_folders import fairseq_model, sentencepiece_model
 from support.keras_hub_presets import ROBERTAS, WORDS, write_roberta_tokenizer
 
@@ -33,7 +34,7 @@ def test_ids_of_an_xlm_roberta_are_those_of_sentencepiece_plus_one(tmp_path):
         assert ours.tolist() == [0, *expected, 2], text
 
 
-@pytest.mark.parametrize("name", ROBERTAS)
+@pytest.mark.parametrize("name", slow_but(ROBERTAS, kept=["Roberta"]))
 def test_two_end_tokens_stand_between_the_texts_of_a_pair(tmp_path, name):
     write_roberta_tokenizer(tmp_path, name)
     loaded = preprocessing(tmp_path, name)

@@ -25,6 +25,14 @@ def folder(tmp_path) -> Path:
     return tmp_path / "it"
 
 
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory) -> np.ndarray:
+    """Probabilities of the folder as transformers saves it."""
+    folder = tmp_path_factory.mktemp("usual") / "it"
+    write_fine_tuned(folder, "bert")
+    return probabilities(folder)
+
+
 def converted(folder: Path) -> ConvertedClassifier:
     scratch = folder.with_name(f"{folder.name}-scratch")
     scratch.mkdir(exist_ok=True)
@@ -82,8 +90,7 @@ ODD = {
 @pytest.mark.parametrize(
     "name", slow_but(ODD, kept=["no architectures", "weights in two files", "tokenizer.json alone"])
 )
-def test_a_folder_that_was_saved_in_an_unusual_way_gives_the_same(folder, name):
-    expected = probabilities(folder)
+def test_a_folder_that_was_saved_in_an_unusual_way_gives_the_same(folder, expected, name):
     ODD[name](folder)
     np.testing.assert_array_equal(probabilities(folder), expected)
 
@@ -91,8 +98,7 @@ def test_a_folder_that_was_saved_in_an_unusual_way_gives_the_same(folder, name):
 @pytest.mark.parametrize(
     ("dtype", "largest"), slow_but([(np.float16, 1e-3), (ml_dtypes.bfloat16, 2e-2)], kept=[(ml_dtypes.bfloat16, 2e-2)])
 )
-def test_weights_in_half_precision_give_nearly_the_same(folder, dtype, largest):
-    expected = probabilities(folder)
+def test_weights_in_half_precision_give_nearly_the_same(folder, expected, dtype, largest):
     tensors = load_file(folder / "model.safetensors")
     save_file({name: tensor.astype(dtype) for name, tensor in tensors.items()}, folder / "model.safetensors")
     change(folder, torch_dtype=np.dtype(dtype).name)
@@ -103,12 +109,15 @@ def test_weights_in_half_precision_give_nearly_the_same(folder, dtype, largest):
 
 @pytest.mark.parametrize(
     ("id2label", "labels"),
-    [
-        ({"0": 1, "1": 2, "2": 3}, ("1", "2", "3")),
-        ({"0": "a", "1": 2, "2": 0.5}, ("a", "2", "0.5")),
-        (..., ("LABEL_0", "LABEL_1", "LABEL_2")),
-        (None, ("LABEL_0", "LABEL_1", "LABEL_2")),
-    ],
+    slow_but(
+        [
+            ({"0": 1, "1": 2, "2": 3}, ("1", "2", "3")),
+            ({"0": "a", "1": 2, "2": 0.5}, ("a", "2", "0.5")),
+            (..., ("LABEL_0", "LABEL_1", "LABEL_2")),
+            (None, ("LABEL_0", "LABEL_1", "LABEL_2")),
+        ],
+        kept=[({"0": "a", "1": 2, "2": 0.5}, ("a", "2", "0.5"))],  # tests/test_hugging_face.py reads the others
+    ),
 )
 def test_labels_may_be_numbers_or_missing(folder, id2label, labels):
     change(folder, id2label=id2label, label2id=...)

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from support.cases import slow_but
 from support.tiny import write_run_file
 
 from bert_serving.config import EncoderConfig, load_run_file
@@ -39,11 +40,19 @@ def write(
     return folder
 
 
-@pytest.mark.parametrize("nested", ["", "0_Transformer"])
+NESTED = ("", "0_Transformer")
+
+
+@pytest.mark.parametrize("nested", slow_but(NESTED, kept=["0_Transformer"]))
 def test_the_transformer_is_found_in_the_folder_or_below_it(hugging_face_folder, tmp_path, nested):
     folder = write(tmp_path / "it", hugging_face_folder, nested=nested)
     found = find_encoder_folder(EncoderConfig(path=folder))
     assert (found.name, found.architecture.hidden_size) == ("it", 8)
+
+
+@pytest.mark.parametrize("nested", slow_but(NESTED, kept=[""]))
+def test_the_transformer_is_converted_in_the_folder_or_below_it(hugging_face_folder, tmp_path, nested):
+    folder = write(tmp_path / "it", hugging_face_folder, nested=nested)
     convert_folder(folder, tmp_path / "converted")
     assert (tmp_path / "converted" / "encoder" / "saved_model.pb").is_file()
 
@@ -78,7 +87,7 @@ def test_another_pooling_is_refused_unless_the_run_file_sets_one(hugging_face_fo
 
 def test_a_dense_layer_after_the_pooling_is_left_out_with_a_note(hugging_face_folder, tmp_path):
     notes = []
-    folder = write(tmp_path / "it", hugging_face_folder, more="Dense")
+    folder = write(tmp_path / "it", hugging_face_folder, nested="0_Transformer", more="Dense")
     find_encoder_folder(EncoderConfig(path=folder), passed_over=notes.append)
     assert notes == [f"{folder}: Dense of modules.json is left out; only the Transformer is used"]
 

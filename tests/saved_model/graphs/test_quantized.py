@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+from support.cases import slow_but
 
 from bert_serving.contract import Graph, Precision
 from bert_serving.errors import ExportError
@@ -155,7 +156,7 @@ np.save(sys.argv[2], feed_forward(tf.constant(given["x"])).numpy())
 """
 
 
-@pytest.mark.parametrize("instructions", ["AVX2", "AVX512_CORE"])
+@pytest.mark.parametrize("instructions", slow_but(["AVX2", "AVX512_CORE"], kept=["AVX2"]))
 def test_layers_answer_alike_on_processors_without_vnni(instructions, tmp_path):
     """oneDNN is told to leave this processor's newer instructions alone; where it has none of them, this is the plain case."""
     measured = ranges(NORMAL)
