@@ -185,6 +185,7 @@ def test_an_export_tells_what_it_is_and_what_it_was_verified_with(exported):
     assert repr(exported) == f"Export({str(exported.path)!r}, graph='ragged', precision='float32')"
 
 
+@pytest.mark.slow
 def test_a_run_is_exported_by_its_folder(trained, tmp_path):
     exported = bs.export(trained.run.path, tmp_path, graph="padded")
     texts = ["a good film", "very bad wheel"]
@@ -250,6 +251,7 @@ def test_a_run_has_scores_history_predictions_and_explanations(trained, rows):
     assert run.evaluate(rows[50:])["accuracy"] == run.scores["accuracy"]
 
 
+@pytest.mark.slow
 def test_training_takes_a_run_file_a_dict_or_a_configuration(run_file, encoder_folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     content = {

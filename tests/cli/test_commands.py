@@ -333,6 +333,7 @@ def test_train_export_verify_inspect_and_predict_work_together(encoder_folder, r
     assert "praise 0." in ended.out
 
 
+@pytest.mark.slow
 def test_train_prints_json_and_nothing_else(trained, run_file, bert_serving, tmp_path):
     """A complete run is resumed, which measures it again; training itself would take longer."""
     shutil.copytree(trained.run.path, tmp_path / "runs" / "run")

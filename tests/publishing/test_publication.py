@@ -297,6 +297,7 @@ def random_kills(publishers, export, to, count):
     return [{"seconds": choice.uniform(0.0, 1.05 * seconds)} for _ in range(count)]
 
 
+@pytest.mark.slow
 def test_a_publisher_killed_at_random_leaves_no_half_version_in_a_storage(publishers, export, other_export, bucket):
     kills = random_kills(publishers, export, bucket, 10)
     assert kill_and_look(publishers, (export, export, other_export), bucket, kills) >= 7

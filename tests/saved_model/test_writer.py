@@ -86,6 +86,7 @@ def test_a_name_that_is_no_single_folder_is_refused(name, trained, tmp_path):
 # === Nothing half-written ===
 
 
+@pytest.mark.slow
 def test_a_poller_sees_whole_and_verified_versions_only(export, tmp_path):
     seen, faults, done = set(), [], threading.Event()
 

@@ -14,17 +14,14 @@ from bert_serving.scoring.scorer import Scorer
 TEXTS = [*[" ".join(["good film"] * number) for number in range(1, 40)], "bad " * 5000, "the bike", "x" * 100_000]
 
 
-@pytest.mark.parametrize("batch_tokens", [1, 64, 4096])
-def test_texts_are_scored_in_their_order_whatever_the_batches(exported: Path, batch_tokens: int):
+def test_texts_are_scored_in_their_order_whatever_the_batches(exported: Path):
     alone = ExportedModel(exported)
     expected = np.concatenate([alone.predict([text]) for text in TEXTS])
-    scores = Scorer.load(exported, batch_tokens=batch_tokens).score(TEXTS)
-    assert not scores.failures
-    np.testing.assert_allclose(scores.values, expected, atol=2e-6)
-
-
-def test_no_texts_have_no_scores(exported: Path):
-    assert Scorer.load(exported).score([]).values.shape == (0, 2)
+    for batch_tokens in (1, 64, 4096):
+        scores = Scorer(alone, batch_tokens=batch_tokens).score(TEXTS)
+        assert not scores.failures, batch_tokens
+        np.testing.assert_allclose(scores.values, expected, atol=2e-6)
+    assert Scorer(alone).score([]).values.shape == (0, 2)
 
 
 def test_texts_that_the_model_refuses_cost_only_themselves(refusing: Path, exported: Path):

@@ -103,7 +103,7 @@ def head_rows(head, rows):
     [
         pytest.param(Head.BINARY, False, marks=pytest.mark.slow),
         pytest.param(Head.MULTILABEL, False, marks=pytest.mark.slow),
-        (Head.REGRESSION, True),
+        pytest.param(Head.REGRESSION, True, marks=pytest.mark.slow),
     ],
 )
 def test_every_head_goes_the_whole_road_in_silence(head, pairs, encoder_folder, rows, tmp_path, monkeypatch, capfd):

@@ -76,6 +76,7 @@ def test_the_dense_layer_before_an_output_is_the_pooler(original, architecture, 
     assert np.allclose(outputs[contract.POOLED_OUTPUT], first) is not has_pooler
 
 
+@pytest.mark.slow
 def test_a_converted_encoder_gives_the_same_as_its_savedmodel(tmp_path):
     write_modernbert(tmp_path / "short", num_hidden_layers=2)
     write_vocabulary(tmp_path / "short", "bert")

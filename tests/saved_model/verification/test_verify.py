@@ -130,7 +130,7 @@ def remove(name):
         pytest.param(change_golden("probabilities", 1e-3), "probabilities", marks=pytest.mark.slow),
         pytest.param(change_golden("probabilities", float("nan")), "probabilities", marks=pytest.mark.slow),
         pytest.param(change_golden("logits", 1e-2), "logits", marks=pytest.mark.slow),
-        (change_golden("pooled", 1e-2), "pooled output"),
+        pytest.param(change_golden("pooled", 1e-2), "pooled output", marks=pytest.mark.slow),
         (remove(GOLDEN_FILE), "golden.json is missing"),
         (write(GOLDEN_FILE, b"{"), "golden.json: damaged"),
         pytest.param(write(GOLDEN_FILE, b"[]"), "golden.json: damaged", marks=pytest.mark.slow),
