@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import filelock
+import grpc
 
 from bert_serving.beam.pipeline import build_pipeline, check_reachable, pipeline_options
 from bert_serving.data.reading import Reading
@@ -29,6 +31,9 @@ from bert_serving.wording import counted
 _POLL_SECONDS = 0.5
 _REMOTE_POLL_SECONDS = 10.0
 _LOCK = "lock"
+_ENDED = "Worker subprocess exited with return code"
+# The thread that waits for a worker process may tell of its end after others that lost their connection.
+_SECONDS_TO_TELL = 2.0
 _AGAIN = "the same command continues with the unfinished shards"
 _MILLION = 1_000_000
 _MANY = 100_000_000
@@ -241,6 +246,36 @@ def _quiet_beam() -> Iterator[None]:
         logger.setLevel(before)
 
 
+class _BeamThreads:
+    """Keeps what ends threads of Beam off the terminal, and tells the running job of it.
+
+    The DirectRunner waits for ever for a worker process that was killed; the thread that started it knows. Others, which read
+    what the worker sent, end with tracebacks, some of them after the job. So the hook stays for as long as the process runs;
+    what ends other threads goes to the former one.
+    """
+
+    def __init__(self) -> None:
+        self.listener: Callable[[BaseException], None] | None = None
+        self._former: Callable[[Any], object] | None = None
+
+    def listen(self, listener: Callable[[BaseException], None] | None) -> None:
+        """Tells a job from now on; None tells nobody."""
+        self.listener = listener
+        if self._former is None:
+            self._former, threading.excepthook = threading.excepthook, self._hook
+
+    def _hook(self, arguments: Any) -> None:
+        files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(arguments.exc_traceback)]
+        if not any("apache_beam" in file for file in files):
+            if self._former is not None:
+                self._former(arguments)
+        elif self.listener is not None:
+            self.listener(arguments.exc_value)
+
+
+_beam_threads = _BeamThreads()
+
+
 class _Running:
     """A pipeline that runs in a thread of its own, so that this one can tell of its progress.
 
@@ -251,9 +286,7 @@ class _Running:
     def __init__(self, pipeline: Any):
         self.error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, args=(pipeline,), daemon=True)
-        self._hook = threading.excepthook
-        # The DirectRunner waits for ever for a worker process that was killed; the thread that started it knows.
-        threading.excepthook = self._note
+        _beam_threads.listen(self._note)
         self._thread.start()
 
     def wait(self, seconds: float) -> bool:
@@ -262,20 +295,24 @@ class _Running:
         return not self._thread.is_alive() or self.error is not None
 
     def close(self) -> None:
-        """Gives back what was taken for the time of the run."""
-        threading.excepthook = self._hook
+        """Waits for what tells most of an error."""
+        deadline = time.monotonic() + _SECONDS_TO_TELL
+        while self.error is not None and _ENDED not in str(self.error) and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS / 5)
+        _beam_threads.listen(None)
 
     def _run(self, pipeline: Any) -> None:
         try:
             state = pipeline.run().wait_until_finish()
         except BaseException as error:  # noqa: BLE001  told by the thread that waits
-            self.error = error
+            self._note(error)
             return
         if state != "DONE":
-            self.error = ScoringError(f"the pipeline ended as {state}; {_AGAIN}")
+            self._note(ScoringError(f"the pipeline ended as {state}; {_AGAIN}"))
 
-    def _note(self, arguments: Any) -> None:
-        self.error = arguments.exc_value
+    def _note(self, error: BaseException) -> None:
+        if self.error is None or _ENDED in str(error):
+            self.error = error
 
 
 def _watch(running: _Running, settings: ScoreSettings, records: Records, progress: Callable[[int, int], None]) -> None:
@@ -313,9 +350,12 @@ def _told(error: BaseException) -> str:
     if isinstance(error, ScoringError):
         return str(error)
     text = str(error)
-    if "Worker subprocess exited with return code" in text:
+    if _ENDED in text:
         status = text.rpartition(" ")[2]
-        return f"a worker process ended with status {status} (137: it was killed, perhaps for lack of memory); {_AGAIN}"
+        how = f"was killed by signal {status[1:]}" if status.startswith("-") else f"ended with status {status}"
+        return f"a worker process {how}, perhaps for lack of memory; {_AGAIN}"
+    if isinstance(error, grpc.RpcError):
+        return f"the connection to a worker process was lost, which was killed, perhaps for lack of memory; {_AGAIN}"
     lines = [line.strip() for line in text.splitlines() if line.strip() and "Error" in line] or [repr(error)]
     reason = lines[-1].partition(" [while running")[0]
     reason = reason.removeprefix("bert_serving.errors.").strip()
