@@ -17,7 +17,7 @@ from bert_serving.scoring.model_files import check_digest, fetched
 from bert_serving.scoring.plan import Plan
 from bert_serving.scoring.records import Records
 from bert_serving.scoring.scorer import Scorer
-from bert_serving.scoring.settings import DIRECT_RUNNER, LOCAL_RUNNERS, ScoreSettings
+from bert_serving.scoring.settings import DIRECT_RUNNER, LOCAL_RUNNERS, RUNNERS, ScoreSettings
 from bert_serving.scoring.shard_work import score_shard
 
 with quiet_import():
@@ -38,6 +38,10 @@ def pipeline_options(settings: ScoreSettings) -> PipelineOptions:
         # With two outputs it wrote predictions into the dead letter and returned no good row, with exit status 0.
         raise InputError(
             "runner 'DaskRunner' loses rows without an error; use the DirectRunner, Dataflow, Flink or Spark"
+        )
+    if settings.runner not in RUNNERS and "." not in settings.runner:
+        raise InputError(
+            f"runner {settings.runner!r} is none of Apache Beam; give {', '.join(RUNNERS)}, or module.Class"
         )
     flags = [f"--runner={settings.runner}"]
     if settings.runner == DIRECT_RUNNER:

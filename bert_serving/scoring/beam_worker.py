@@ -18,7 +18,7 @@ def main() -> None:
     # With a handler there, nothing adds one that writes to the terminal; Beam's handler sends the log to the job.
     logging.getLogger().addHandler(logging.NullHandler())
     # When the job's process is gone, Beam's threads would tell of it at length. What native code says of a crash is still told.
-    sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  for as long as the process lives
+    sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  for as long as the process lives
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     from apache_beam.runners.worker import sdk_worker_main  # noqa: PLC0415  after the handler
 

@@ -15,6 +15,7 @@ from bert_serving.run_file import Positive, Table, parse_tables, tuple_of
 DIRECT_RUNNER = "DirectRunner"
 LOCAL_RUNNERS = (DIRECT_RUNNER, "FnApiRunner", "BundleBasedDirectRunner", "PrismRunner")
 """those whose workers see the files of this machine"""
+RUNNERS = (*LOCAL_RUNNERS, "DataflowRunner", "FlinkRunner", "SparkRunner", "PortableRunner")
 ROW = "row"
 _ANSWER_COLUMNS = ("label", "probability", "probabilities", "value", "model", "version", "digest")
 

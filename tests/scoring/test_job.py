@@ -217,6 +217,8 @@ REFUSED: list[tuple[dict[str, Any], type[BertServingError], str]] = [
     ({"max_failed_rows": -1}, RunFileError, "max_failed_rows"),
     ({"workers": 2, "runner": "FlinkRunner"}, RunFileError, "workers is for the DirectRunner"),
     ({"runner": "FlinkRunner"}, InputError, "is a path of this machine, which workers of FlinkRunner do not see"),
+    ({"runner": "Flink"}, InputError, "runner 'Flink' is none of Apache Beam; give DirectRunner"),
+    ({"runner": "DaskRunner"}, InputError, "loses rows without an error"),
     ({"runner_options": ["direct_num_worker=3"]}, InputError, "did you mean 'direct_num_workers'?"),
     ({"input": "ftp://host/a.csv"}, DataError, "give a local path, s3:// or gs://"),
     ({"output": "/proc/scored"}, InputError, "/proc/scored: cannot write there"),

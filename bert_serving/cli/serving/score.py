@@ -92,6 +92,10 @@ def score(
     observer = command_observer(as_json=as_json)
     try:
         done = run_job(settings, observer)
+    except KeyboardInterrupt:
+        observer.close()
+        show_lines("  stopped; the same command continues with the unfinished shards")
+        raise
     finally:
         observer.close()
     if as_json:
