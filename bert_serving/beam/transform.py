@@ -11,6 +11,7 @@ from bert_serving.scoring.answers import Answer, check_pairs
 with quiet_import():
     import apache_beam as beam
     from apache_beam.ml.inference.base import KeyedModelHandler, RunInference
+    from apache_beam.typehints.decorators import no_annotations
 
 _SCORED, _FAILED = "scored", "failed"
 
@@ -64,6 +65,8 @@ class ScoreTexts(beam.PTransform):
         check_pairs(self._handler.files, text_pair)
         self._text, self._text_pair = text, text_pair
 
+    # Beam would warn that it makes nothing of annotations with several outputs.
+    @no_annotations  # type: ignore[untyped-decorator]
     def expand(self, elements: beam.PCollection) -> ScoredTexts:
         """Keys each text by its element, scores it, and divides the answers."""
         answers = (
@@ -83,6 +86,7 @@ def _keyed(element: Any, text: str | None, text_pair: str | None) -> tuple[Any, 
     return element, first if text_pair is None else (first, values.get(text_pair))
 
 
+@no_annotations  # type: ignore[untyped-decorator]
 def _divided(answered: tuple[Any, Answer], files: Any) -> Iterable[beam.pvalue.TaggedOutput]:
     element, answer = answered
     if answer.failure is not None:
