@@ -21,8 +21,9 @@ from bert_serving.data.reading import Reading
 from bert_serving.errors import BertServingError, InputError, ScoringError
 from bert_serving.observer import Observer
 from bert_serving.scoring import storage
+from bert_serving.scoring.answers import check_pairs
 from bert_serving.scoring.model_files import find_model
-from bert_serving.scoring.plan import Plan, check_texts, find_inputs, make_plan
+from bert_serving.scoring.plan import Plan, find_inputs, make_plan
 from bert_serving.scoring.records import FAILED, Receipt, Records, total
 from bert_serving.scoring.settings import DIRECT_RUNNER, ScoreSettings
 from bert_serving.version import __version__
@@ -114,7 +115,7 @@ def run_job(settings: ScoreSettings, observer: Observer | None = None) -> Scored
     records = Records(output if "://" in output else str(Path(output).expanduser().absolute()))
     with observer.stage("Looking at model and input"):
         model = find_model(settings.model)
-        check_texts(settings, model)
+        check_pairs(model, settings.text_pair, f"--text-pair {settings.text_pair or 'COLUMN'}")
         found = find_inputs(settings)
         manifest = records.manifest()
         plan = records.plan()

@@ -1,13 +1,11 @@
 """The kinds of files that a fine-tuned classifier comes in, and how each is recognized; free of TensorFlow."""
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from bert_serving import contract
-from bert_serving.encoders.conversion.layout import check_layout
+from bert_serving.encoders.conversion.layout import check_layout, read_object
 from bert_serving.errors import ExportError
 from bert_serving.imported.options import ImportOptions
 from bert_serving.imported.unsupported import unsupported
@@ -70,7 +68,7 @@ def _is_keras_file(path: Path) -> bool:
 
 
 def _is_keras_hub(path: Path) -> bool:
-    return (path / _TASK).is_file() or "class_name" in _read(path / _CONFIG)
+    return (path / _TASK).is_file() or "class_name" in read_object(path / _CONFIG)
 
 
 def _is_checkpoint(path: Path) -> bool:
@@ -81,14 +79,6 @@ def _is_checkpoint(path: Path) -> bool:
 
 def _is_hugging_face(path: Path) -> bool:
     return (path / _CONFIG).is_file()
-
-
-def _read(path: Path) -> Mapping[str, Any]:
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 SAVED_MODEL = Kind("SavedModel", _is_saved_model, (*_TOLD, "--vocabulary"))

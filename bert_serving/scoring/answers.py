@@ -74,14 +74,19 @@ def fault_of(item: Any, *, pairs: bool) -> str:
     return next(filter(None, map(_fault_of_text, parts)), "")
 
 
-def check_pairs(files: ModelFiles, text_pair: str | None) -> None:
+def check_pairs(files: ModelFiles, text_pair: str | None, option: str = "text_pair") -> None:
     """Checks that there are second texts if the model takes pairs, and none otherwise.
+
+    Args:
+        files: the model.
+        text_pair: name of the second texts; None where there are none.
+        option: how the caller names them, for messages.
 
     Raises:
         InputError: it is not so.
     """
     if files.pairs != (text_pair is not None):
-        remedy = "name the second texts with text_pair" if files.pairs else "leave out text_pair"
+        remedy = f"name the second texts with {option}" if files.pairs else f"leave out {option}"
         raise InputError(f"{files.path}: takes {'pairs of texts' if files.pairs else 'single texts'}; {remedy}")
 
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 from bert_serving.contract import Head
 from bert_serving.data.reading import Reading
 from bert_serving.data.separated import Dialect
-from bert_serving.errors import DataError, InputError
+from bert_serving.errors import DataError
 from bert_serving.scoring import storage
 from bert_serving.scoring.input_files import InputFile, Kind, Piece, ShardSize, kind_of, look_at
 from bert_serving.scoring.model_files import ModelFiles
@@ -153,18 +153,6 @@ def make_plan(
     if not plan.rows:
         raise DataError(f"{', '.join(settings.input)}: no rows; there is nothing to score")
     return plan
-
-
-def check_texts(settings: ScoreSettings, model: ModelFiles) -> None:
-    """Checks that the job gives the model single texts or pairs, as it takes them.
-
-    Raises:
-        InputError: it does not.
-    """
-    if model.pairs and settings.text_pair is None:
-        raise InputError(f"{model.path}: takes pairs of texts; name the column of the second texts: --text-pair COLUMN")
-    if not model.pairs and settings.text_pair is not None:
-        raise InputError(f"{model.path}: takes single texts; leave out --text-pair {settings.text_pair}")
 
 
 def _file(values: dict[str, Any]) -> InputFile:

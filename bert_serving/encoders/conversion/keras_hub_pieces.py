@@ -8,7 +8,7 @@ from typing import Any
 from sentencepiece import sentencepiece_model_pb2
 
 from bert_serving.encoders.conversion.byte_level_pieces import check_merges, merge_pairs, tokens_by_ids
-from bert_serving.encoders.conversion.tokenizer_files import ROBERTA_FRAME, read_json, table
+from bert_serving.encoders.conversion.tokenizer_files import ROBERTA_FRAME_IDS, ROBERTA_SPECIAL, read_json, table
 from bert_serving.errors import EncoderError
 from bert_serving.text.keras_hub_bytes import KerasHubWordRules, keras_hub_byte_model
 from bert_serving.text.preprocessing import write_sentencepiece_preprocessing
@@ -18,20 +18,13 @@ from bert_serving.text.sentencepieces import (
     parse_sentencepiece,
     read_sentencepiece_bytes,
 )
-from bert_serving.text.vocabulary import SECOND_TYPE, SEPARATORS, check_rows
+from bert_serving.text.vocabulary import check_rows
 
 _VOCABULARY = "assets/tokenizer/vocabulary.json"
 _MERGES = "assets/tokenizer/merges.txt"
 _SENTENCEPIECES = "assets/tokenizer/vocabulary.spm"
 _VERSION = "#version:"
 
-_SPECIAL = {
-    "start_of_sequence_id": "<s>",
-    "end_of_segment_id": "</s>",
-    "padding_id": "<pad>",
-    "mask_id": "<mask>",
-}
-_FRAME_IDS = {SEPARATORS: ROBERTA_FRAME.separators, SECOND_TYPE: ROBERTA_FRAME.second_type}
 # Settings of a tokenizer that put something else around the tokens of a text, and their usual values.
 _SETTINGS = {"sequence_length": None, "add_bos": False, "add_eos": False}
 # The first pieces of XLM-RoBERTa, and those of its SentencePiece model in place of which they stand.
@@ -95,8 +88,8 @@ def _read_sentencepieces(source: Path, _: Mapping[str, Any]) -> KerasHubPieces:
         raise EncoderError(
             f"{path}: the SentencePiece model has {twice!r}, which KerasHub adds itself; train it without"
         )
-    found = parse_sentencepiece(_numbered(model), str(path), _SPECIAL)
-    return KerasHubPieces(SentencePiece(found.content, found.ids | _FRAME_IDS), TextRules())
+    found = parse_sentencepiece(_numbered(model), str(path), ROBERTA_SPECIAL)
+    return KerasHubPieces(SentencePiece(found.content, found.ids | ROBERTA_FRAME_IDS), TextRules())
 
 
 def _numbered(model: sentencepiece_model_pb2.ModelProto) -> bytes:
@@ -127,16 +120,16 @@ def _read_bytes(source: Path, settings: Mapping[str, Any]) -> KerasHubPieces:
         raise EncoderError(f"{path}: cannot read its vocabulary: {error}") from None
     merges = _merges(source / _MERGES)
     check_merges(tokens, merges, source / _MERGES)
-    special = settings.get("unsplittable_tokens", list(_SPECIAL.values()))
+    special = settings.get("unsplittable_tokens", list(ROBERTA_SPECIAL.values()))
     if not isinstance(special, list) or not all(isinstance(token, str) and token for token in special):
         raise EncoderError(f"{source}/tokenizer.json: unsplittable_tokens is {special!r}, expected a list of tokens")
     try:
         content = keras_hub_byte_model(tokens, merges, special)
     except ValueError as error:
         raise EncoderError(f"{path}: cannot read its vocabulary: {error}") from None
-    ids = parse_sentencepiece(content, str(path), _SPECIAL).ids
+    ids = parse_sentencepiece(content, str(path), ROBERTA_SPECIAL).ids
     rules = KerasHubWordRules(tuple(special), add_prefix_space=bool(settings.get("add_prefix_space", False)))
-    return KerasHubPieces(SentencePiece(content, ids | {"vocab_size": len(tokens)} | _FRAME_IDS), rules)
+    return KerasHubPieces(SentencePiece(content, ids | {"vocab_size": len(tokens)} | ROBERTA_FRAME_IDS), rules)
 
 
 def _merges(path: Path) -> list[tuple[str, str]]:

@@ -55,8 +55,8 @@ def _problems(folder: Path) -> Iterator[str]:
             "run `git lfs pull` in the folder"
         )
     if (folder / _ADAPTER).is_file():
-        yield _adapter(_read(folder / _ADAPTER))
-    config = _read(folder / _CONFIG)
+        yield _adapter(read_object(folder / _ADAPTER))
+    config = read_object(folder / _CONFIG)
     if other := other_model(config):
         yield f"{_CONFIG}: {other}"
     if not (folder / _CONFIG).is_file() or not config.get("model_type"):
@@ -78,7 +78,7 @@ def _is_pointer(path: Path) -> bool:
         return file.read(len(_POINTER)) == _POINTER
 
 
-def _read(path: Path) -> Mapping[str, Any]:
+def read_object(path: Path) -> Mapping[str, Any]:
     """A JSON object; {} where there is none: whoever needs it tells what is wrong with it."""
     try:
         content = json.loads(path.read_bytes())
@@ -139,7 +139,7 @@ def _lone_files(folder: Path) -> Iterator[str]:
 
 
 def _is_model(folder: Path) -> bool:
-    return bool(_read(folder / _CONFIG).get("model_type")) or _snapshot(folder) is not None
+    return bool(read_object(folder / _CONFIG).get("model_type")) or _snapshot(folder) is not None
 
 
 def _snapshot(folder: Path) -> Path | None:

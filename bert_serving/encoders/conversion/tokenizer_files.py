@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bert_serving.errors import EncoderError
+from bert_serving.text.vocabulary import SECOND_TYPE, SEPARATORS
 
 TOKENIZER_FILE = "tokenizer.json"
 TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
@@ -72,6 +73,14 @@ class Frame:
 
 
 BERT_FRAME, ROBERTA_FRAME = Frame(1, 1), Frame(2, 0)
+ROBERTA_FRAME_IDS = {SEPARATORS: ROBERTA_FRAME.separators, SECOND_TYPE: ROBERTA_FRAME.second_type}
+ROBERTA_SPECIAL = {
+    "start_of_sequence_id": "<s>",
+    "end_of_segment_id": "</s>",
+    "padding_id": "<pad>",
+    "mask_id": "<mask>",
+}
+"""names of special ids and their pieces in the SentencePiece models of RoBERTa and XLM-RoBERTa"""
 _FRAME_OF_TYPE = {"BertProcessing": BERT_FRAME, "RobertaProcessing": ROBERTA_FRAME}
 
 

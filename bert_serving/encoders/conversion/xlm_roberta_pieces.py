@@ -10,7 +10,14 @@ from typing import Any
 
 from sentencepiece import sentencepiece_model_pb2
 
-from bert_serving.encoders.conversion.tokenizer_files import ROBERTA_FRAME, TOKENIZER_FILE, TokenizerFiles, table
+from bert_serving.encoders.conversion.tokenizer_files import (
+    ROBERTA_FRAME,
+    ROBERTA_FRAME_IDS,
+    ROBERTA_SPECIAL,
+    TOKENIZER_FILE,
+    TokenizerFiles,
+    table,
+)
 from bert_serving.encoders.conversion.unigram_pieces import (
     UnigramPieces,
     UnigramRules,
@@ -26,7 +33,6 @@ from bert_serving.text.sentencepieces import (
     read_sentencepiece_bytes,
     unigram_model,
 )
-from bert_serving.text.vocabulary import SECOND_TYPE, SEPARATORS
 
 MODEL_FILE = "sentencepiece.bpe.model"
 
@@ -38,13 +44,6 @@ _ROLES = {
     "sep_token": "</s>",
     "mask_token": "<mask>",
 }
-_SPECIAL = {
-    "start_of_sequence_id": "<s>",
-    "end_of_segment_id": "</s>",
-    "padding_id": "<pad>",
-    "mask_id": "<mask>",
-}
-_FRAME_IDS = {SEPARATORS: ROBERTA_FRAME.separators, SECOND_TYPE: ROBERTA_FRAME.second_type}
 # Pieces before those of the model, and how many of the model's own special pieces they stand for.
 _FIRST: dict[str, tuple[list[tuple[str, float]], int]] = {
     XLM_ROBERTA: ([("<s>", 0.0), ("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)], 3),
@@ -118,5 +117,5 @@ def _model_of_file(files: TokenizerFiles, tokenizer_class: str) -> SentencePiece
 
 
 def _numbered(pieces: list[tuple[str, float]], charsmap: bytes, unknown: int, name: str) -> SentencePiece:
-    found = parse_sentencepiece(unigram_model(pieces, charsmap, unknown, _SPECIAL), name, _SPECIAL)
-    return SentencePiece(found.content, found.ids | _FRAME_IDS)
+    found = parse_sentencepiece(unigram_model(pieces, charsmap, unknown, ROBERTA_SPECIAL), name, ROBERTA_SPECIAL)
+    return SentencePiece(found.content, found.ids | ROBERTA_FRAME_IDS)
