@@ -51,6 +51,8 @@ PathOrAddress = Annotated[Path | str, BeforeValidator(_path_or_address)]
 class EncoderSource(Table):
     """The pretrained encoder that a run or pretraining starts from."""
 
+    alternatives: ClassVar[frozenset[str]] = frozenset({"name", "path"})
+
     name: str | None = None
     """name in the encoder catalog (`bert-serving encoders list`), TF Hub or Kaggle address, kagglehub handle, or Hugging
     Face Hub model (`hf://owner/name`)"""

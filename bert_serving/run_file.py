@@ -37,6 +37,8 @@ class Table(BaseModel):
     )
     renamed_keys: ClassVar[Mapping[str, str]] = {}
     """the new name of each key that had another one in earlier versions"""
+    alternatives: ClassVar[frozenset[str]] = frozenset()
+    """keys of which a table has one: an override of one takes the place of the others"""
 
     @model_validator(mode="before")
     @classmethod
@@ -92,7 +94,7 @@ def read_run_file(path: Path, overrides: Sequence[str], model: type[RunFileT]) -
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RunFileError(str(path), [f"is not valid TOML: {error}"]) from None
     for text in overrides:
-        _override(tables, text)
+        _override(tables, text, model)
     for name, field in model.model_fields.items():
         table = tables.get(name)
         for old, new in getattr(field.annotation, "renamed_keys", {}).items():
@@ -139,8 +141,8 @@ def dump_run_file(config: RunFile) -> str:
     return "\n".join(lines)
 
 
-def _override(tables: dict[str, Any], text: str) -> None:
-    """Sets the key of `table.key=value`."""
+def _override(tables: dict[str, Any], text: str, model: type[RunFile]) -> None:
+    """Sets the key of `table.key=value`, in the place of its alternatives."""
     name, separator, value = text.partition("=")
     table, dot, key = name.strip().partition(".")
     if not separator or not table or not dot or not key:
@@ -151,6 +153,11 @@ def _override(tables: dict[str, Any], text: str) -> None:
         tables[table][key] = tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         tables[table][key] = value  # a bare word such as mirrored, or a path
+    field = model.model_fields.get(table)
+    alternatives = getattr(field.annotation, "alternatives", frozenset()) if field else frozenset()
+    if key in alternatives:
+        for other in alternatives - {key}:
+            tables[table].pop(other, None)
 
 
 def _resolved(value: Any, base: Path) -> Any:

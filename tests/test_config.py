@@ -258,6 +258,19 @@ def test_of_two_overrides_of_a_key_the_last_counts(tmp_path):
     assert (config.training.epochs, config.training.seed) == (6, 2)
 
 
+@pytest.mark.parametrize(
+    ("overrides", "name", "path"),
+    [
+        (["encoder.path=/models/bert"], None, Path("/models/bert")),
+        (["encoder.path=/models/bert", "encoder.name=other"], "other", None),
+    ],
+)
+def test_an_override_of_the_encoder_takes_the_place_of_the_run_files_encoder(tmp_path, overrides, name, path):
+    written = write(tmp_path, '[data]\ntrain = "a.tsv"\n[encoder]\nname = "n"\nsequence_length = 64\n')
+    encoder = load_run_file(written, overrides).encoder
+    assert (encoder.name, encoder.path, encoder.sequence_length) == (name, path, 64)
+
+
 @pytest.mark.parametrize("override", ["epochs=5", "training.epochs", "training.=5", "=5", "", ".epochs=5"])
 def test_an_override_without_table_key_and_value_is_refused(tmp_path, override):
     path = write(tmp_path, '[data]\ntrain = "a.tsv"\n[encoder]\nname = "n"\n')

@@ -84,6 +84,9 @@ class Scorer:
 
         os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        # oneDNN keeps a compiled product for each of the last 1,024 shapes. The layers of a batch share its shapes, but hardly any
+        # two batches do, so that memory would grow for many thousands of texts for nothing.
+        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
         import tensorflow as tf
 
         try:
