@@ -87,6 +87,11 @@ class ConsoleObserver(Observer):
         """Prints a line that the user should read."""
         console.print(f"  [yellow]{escape(line)}[/]", soft_wrap=True)
 
+    def finished(self, line: str) -> None:
+        """Prints a line about a part of the work."""
+        self.close()
+        console.print(f"  {escape(line)}", soft_wrap=True)
+
     def download(self, received: int, total: int | None) -> None:
         """Shows the progress of an encoder's download, then of its conversion."""
         if self._progress is not None and self._task is not None:
