@@ -13,6 +13,7 @@ from typing import Any, Self
 from pydantic import ConfigDict, TypeAdapter, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
+from bert_serving.errors import RunFileError
 from bert_serving.run_file import Table
 
 # What is compared, where it runs and what it is called: another value of these makes no better model.
@@ -115,6 +116,21 @@ def space_problems(space: Mapping[str, Range | Choices], tables: Mapping[str, ty
     return [f"tune.{key}: {problem}" for key, values in space.items() for problem in _problems(key, values, tables)]
 
 
+def check_overrides(space: Mapping[str, Range | Choices], overrides: Sequence[str]) -> None:
+    """Checks that no override sets a key that is searched.
+
+    Raises:
+        RunFileError: one does.
+    """
+    keys = [override.partition("=")[0].strip() for override in overrides]
+    twice = [key for key in keys if key in space]
+    if twice:
+        raise RunFileError(
+            "--set",
+            [f"{key} is searched by [tune] and set by --set; leave out one of them" for key in dict.fromkeys(twice)],
+        )
+
+
 def is_integer(tables: Mapping[str, type[Table]], key: str) -> bool:
     """Whether a key that has a range holds whole numbers."""
     table, _, name = key.partition(".")
@@ -146,7 +162,8 @@ def _problems(key: str, values: Range | Choices, tables: Mapping[str, type[Table
 
 def _value_problems(field: FieldInfo, values: Sequence[Any]) -> list[str]:
     # A field needs no other metadata for its type; Annotated takes no empty list.
-    adapter: TypeAdapter[Any] = TypeAdapter(typing.Annotated[field.annotation, field, *field.metadata])
+    annotation: Any = typing.Annotated[field.annotation, field, *field.metadata]
+    adapter: TypeAdapter[Any] = TypeAdapter(annotation)
     problems = []
     for value in values:
         try:
@@ -187,7 +204,9 @@ def _dimension(key: str, value: Any) -> Range | Choices:
         return Range.model_validate(value)
     except ValidationError as error:
         problem = error.errors()[0]
-        message = str(problem["ctx"]["error"]) if problem["type"] == "value_error" else f"{problem['msg']}, got {value!r}"
+        message = (
+            str(problem["ctx"]["error"]) if problem["type"] == "value_error" else f"{problem['msg']}, got {value!r}"
+        )
         raise ValueError(f"{key}: {message[0].lower()}{message[1:]}") from None
 
 

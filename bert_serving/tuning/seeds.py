@@ -84,7 +84,8 @@ def train_seeds(
     run = RunFolder(out)
     _check_folder(run, resume=resume)
     with run.locked():
-        loaded, rows = LoadedData(), []
+        loaded = LoadedData()
+        rows: list[dict[str, Any]] = []
         run.write_json(SEEDS, _table(config, rows))
         for number in range(seeds):
             one = _with_seed(config, first + number)
@@ -198,7 +199,9 @@ def _check_same(run: RunFolder, config: RunConfig) -> None:
     lines = set(before.splitlines()) ^ set(dump_run_file(config).splitlines())
     if lines:
         differing = ", ".join(sorted({line.split(" = ")[0] for line in lines}))
-        raise RunFolderError(f"{run.path}: the run file changed since this seed was trained ({differing}); train it anew")
+        raise RunFolderError(
+            f"{run.path}: the run file changed since this seed was trained ({differing}); train it anew"
+        )
 
 
 def _show_as_run(chosen: Path, out: Path) -> None:
