@@ -2,14 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bert_serving.plots import style
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 _LABEL_WIDTH = 30
 _COLUMNS = 3
+# More whole numbers than these are drawn on an axis of numbers.
+_MOST_NAMES = 8
 
 
 def draw_trials(trials: Sequence[Mapping[str, Any]], metric: str, better: str, path: Path) -> None:
@@ -74,19 +79,31 @@ def draw_slices(
     figure, axes = style.new_figure(3.2 * columns, 2.9 * rows, columns=columns, rows=rows)
     numbers = [row["trial"] for row in complete]
     for axis, key in zip(axes, keys, strict=False):
-        values = [row["values"][key] for row in complete]
-        if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
-            places = values
-            if key in logs:
-                axis.set_xscale("log")
-        else:
-            names = sorted({str(value) for value in values})
-            places = [names.index(str(value)) for value in values]
-            axis.set_xticks(range(len(names)), [style.abridged(name, 12) for name in names])
-            axis.set_xlim(-0.5, len(names) - 0.5)
+        places = _placed(axis, [row["values"][key] for row in complete], is_log=key in logs)
         axis.scatter(places, [row["score"] for row in complete], c=numbers, cmap="Blues", vmin=-len(numbers), s=26)
         axis.set(xlabel=key, ylabel=metric)
         axis.margins(0.08)
     for axis in axes[len(keys) :]:
         axis.set_visible(False)
     style.save(figure, path)
+
+
+def _placed(axis: "Axes", values: Sequence[Any], *, is_log: bool) -> list[float]:
+    """Where on the axis each value is drawn: numbers at their place, a few whole numbers and words side by side."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter  # noqa: PLC0415  slow to import
+
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+        distinct = sorted(set(values))
+        if any(isinstance(value, float) for value in values) or len(distinct) > _MOST_NAMES:
+            if is_log:
+                axis.set_xscale("log")
+                axis.xaxis.set_major_locator(LogLocator(subs=(1, 3), numticks=6))
+                axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+                axis.xaxis.set_minor_formatter(NullFormatter())
+            return list(values)
+        names = [str(value) for value in distinct]
+    else:
+        names = sorted({str(value) for value in values})
+    axis.set_xticks(range(len(names)), [style.abridged(name, 12) for name in names])
+    axis.set_xlim(-0.5, len(names) - 0.5)
+    return [names.index(str(value)) for value in values]

@@ -12,8 +12,7 @@ from bert_serving.notebook import table, text
 from bert_serving.plots import tuning as plots
 from bert_serving.run_file import dump_run_file
 from bert_serving.search_space import Choices, Range
-from bert_serving.tuning.selection import best_of, lower_is_better
-from bert_serving.tuning.space import with_values
+from bert_serving.tuning.selection import best_of, lower_is_better, with_values
 from bert_serving.wording import score_name
 
 BEST = "best.toml"
@@ -33,7 +32,7 @@ class Tuning:
         trials: a row for each finished trial: `trial` (its number), `state` ("complete", "pruned" or "failed"), `score` (the
             validation metric, None unless complete), `epochs` (trained), `seconds`, `values` by key, `validation` (the metric
             after each epoch), `error`.
-        importances: share of each key in the spread of the scores; empty before there are enough trials.
+        importances: share of each key in the spread of the scores; empty before ten trials are complete.
 
     ```python
     import bert_serving as bs

@@ -30,7 +30,8 @@ from bert_serving.training.run import train
 from bert_serving.training.run_folder import LOCK, METRICS, SEEDS, RunFolder
 from bert_serving.tuning.memory import release_memory
 from bert_serving.tuning.progress import PartObserver
-from bert_serving.tuning.selection import best_of, check_one_process, validation_score
+from bert_serving.tuning.scores import validation_score
+from bert_serving.tuning.selection import best_of, check_one_process
 
 FOLDER = "seeds"
 _RUN_FILE = "run.toml"
@@ -86,12 +87,15 @@ def train_seeds(
     with run.locked():
         loaded = LoadedData()
         rows: list[dict[str, Any]] = []
-        run.write_json(SEEDS, _table(config, rows))
-        for number in range(seeds):
-            one = _with_seed(config, first + number)
+        parts = {number: _with_seed(config, first + number) for number in range(seeds)}
+        for number, one in parts.items():
+            _check_same(_run_of(out, first + number), one)
+        if not (out / SEEDS).is_file():
+            run.write_json(SEEDS, _table(config, rows))
+        for number, one in parts.items():
             observer.finished(f"seed {first + number} ({number + 1} of {seeds})")
             shown = PartObserver(observer, is_first=number == 0)
-            rows.append(_trained(one, out / FOLDER / f"seed_{first + number}", resume, shown, loaded))
+            rows.append(_trained(one, _run_of(out, first + number), resume, shown, loaded))
             run.write_json(SEEDS, _table(config, rows))
         table = _table(config, rows, is_complete=True)
         if table["chosen"] is None:
@@ -111,14 +115,16 @@ def _with_seed(config: RunConfig, seed: int) -> RunConfig:
     )
 
 
-def _trained(config: RunConfig, path: Path, resume: bool, observer: Observer, loaded: LoadedData) -> dict[str, Any]:
-    run = RunFolder(path)
-    row: dict[str, Any] = {"seed": config.training.seed, "folder": f"{FOLDER}/{path.name}"}
-    if resume and run.is_complete and (path / METRICS).is_file():
-        _check_same(run, config)
+def _run_of(out: Path, seed: int) -> RunFolder:
+    return RunFolder(out / FOLDER / f"seed_{seed}")
+
+
+def _trained(config: RunConfig, run: RunFolder, resume: bool, observer: Observer, loaded: LoadedData) -> dict[str, Any]:
+    row: dict[str, Any] = {"seed": config.training.seed, "folder": f"{FOLDER}/{run.path.name}"}
+    if resume and run.is_complete and (run.path / METRICS).is_file():
         return row | _scores(run, config)
     try:
-        train(config, path, resume=resume and run.is_started, observer=observer, loaded=loaded)
+        train(config, run.path, resume=resume and run.is_started, observer=observer, loaded=loaded)
     except TrainingError as error:
         # A seed that diverges is a result, too.
         observer.note(f"seed {config.training.seed}: {error}")
@@ -194,14 +200,14 @@ def _check_folder(run: RunFolder, *, resume: bool) -> None:
 
 
 def _check_same(run: RunFolder, config: RunConfig) -> None:
-    """Refuses a finished seed of another run file."""
+    """Refuses a seed that began with another run file."""
+    if not run.is_started:
+        return
     before = dump_run_file(run.config().model_copy(update={"export": config.export}))
     lines = set(before.splitlines()) ^ set(dump_run_file(config).splitlines())
     if lines:
         differing = ", ".join(sorted({line.split(" = ")[0] for line in lines}))
-        raise RunFolderError(
-            f"{run.path}: the run file changed since this seed was trained ({differing}); train it anew"
-        )
+        raise RunFolderError(f"{run.path}: the run file changed since this seed began ({differing}); train it anew")
 
 
 def _show_as_run(chosen: Path, out: Path) -> None:

@@ -1,36 +1,16 @@
-"""The validation score by which runs are compared: that of the weights that a run keeps."""
+"""Which of several runs is the best. Imports no TensorFlow."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bert_serving.config import RunConfig
 from bert_serving.errors import InputError
-from bert_serving.training.loop import best_epoch
-from bert_serving.training.run_folder import AVERAGE, HISTORY, RunFolder
+from bert_serving.run_file import parse_tables
 
 
 def lower_is_better(metric: str) -> bool:
     """Whether the smallest value of a validation metric is the best."""
     return metric == "loss"
-
-
-def validation_score(run: RunFolder, metric: str) -> float:
-    """The validation metric of the weights that a complete run keeps: of its best epoch, or of the averaged weights.
-
-    Args:
-        run: the run's folder.
-        metric: name of the metric, such as "accuracy" or "loss".
-
-    Raises:
-        RunFolderError: a file is missing or damaged.
-    """
-    if (run.path / AVERAGE).is_file():
-        average = run.read_json(AVERAGE)
-        if average["kept"]:
-            return float(average[f"val_{metric}"])
-    history = run.read_json(HISTORY)
-    row = next(row for row in history if row["epoch"] == best_epoch(history, metric))
-    return float(row[f"val_{metric}"])
 
 
 def best_of(values: Mapping[Any, float] | Sequence[tuple[Any, float]], metric: str) -> Any:
@@ -50,3 +30,16 @@ def check_one_process(config: RunConfig, what: str) -> None:
         raise InputError(
             f'training.strategy is "multi_worker", which {what} does not go with; use another strategy, or start a run for each'
         )
+
+
+def with_values(config: RunConfig, values: Mapping[str, Any]) -> RunConfig:
+    """The run file with other values of some keys.
+
+    Raises:
+        RunFileError: the values do not go together.
+    """
+    tables = config.model_dump()
+    for key, value in values.items():
+        table, _, name = key.partition(".")
+        tables[table][name] = value
+    return parse_tables(tables, RunConfig, "the trial")

@@ -17,7 +17,6 @@ from bert_serving.config import SEARCHABLE, RunConfig
 from bert_serving.encoders.default_pooling import with_pooling
 from bert_serving.encoders.loading import load_encoder
 from bert_serving.encoders.lookup import find_encoder_folder
-from bert_serving.run_file import parse_tables
 from bert_serving.search_space import Choices, Range, is_integer
 from bert_serving.training.optimizer import default_learning_rate
 
@@ -117,19 +116,6 @@ def suggest(trial: optuna.Trial, space: Mapping[str, Range | Choices]) -> dict[s
         elif isinstance(each, CategoricalDistribution):
             values[key] = trial.suggest_categorical(key, each.choices)
     return values
-
-
-def with_values(config: RunConfig, values: Mapping[str, Any]) -> RunConfig:
-    """The run file with other values of some keys.
-
-    Raises:
-        RunFileError: the values do not go together.
-    """
-    tables = config.model_dump()
-    for key, value in values.items():
-        table, _, name = key.partition(".")
-        tables[table][name] = value
-    return parse_tables(tables, RunConfig, "the trial")
 
 
 def space_text(space: Mapping[str, Range | Choices]) -> dict[str, str]:

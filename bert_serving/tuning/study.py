@@ -36,7 +36,7 @@ from bert_serving.training.loaded_data import LoadedData
 from bert_serving.training.run_folder import SEEDS, RunFolder
 from bert_serving.tuning.memory import release_memory
 from bert_serving.tuning.result import Tuning
-from bert_serving.tuning.selection import check_one_process, lower_is_better
+from bert_serving.tuning.selection import check_one_process, lower_is_better, with_values
 from bert_serving.tuning.space import (
     Space,
     default_space,
@@ -44,7 +44,6 @@ from bert_serving.tuning.space import (
     peak_learning_rate,
     space_of,
     space_text,
-    with_values,
 )
 from bert_serving.tuning.space import suggest as suggest_values
 from bert_serving.tuning.trial import drop_weights, run_trial
@@ -54,6 +53,8 @@ STORAGE = "study.db"
 _TRIALS = "trials"
 # No trial is pruned before so many are complete: Optuna's own default.
 _UNPRUNED_TRIALS = 5
+# Fewer tell nothing about the importance of a key.
+_LEAST_TRIALS = 10
 _LARGEST_SEED = 2**32
 _FINISHED = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
 # These belong to a trial's values: a loss that is not finite, values that do not go together, too large a batch.
@@ -279,7 +280,7 @@ def _row_of(trial: FrozenTrial, space: Space) -> dict[str, Any]:
 def _importances(study: optuna.Study, space: Space) -> dict[str, float]:
     """Share of each key in the spread of the scores (fANOVA, Hutter et al. 2014); empty where there is none."""
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    if len(space) < 2 or len({trial.value for trial in complete}) < 3:
+    if len(space) < 2 or len(complete) < _LEAST_TRIALS or len({trial.value for trial in complete}) < 2:
         return {}
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
     return optuna.importance.get_param_importances(study, evaluator=evaluator)

@@ -13,7 +13,7 @@ from bert_serving.training.loaded_data import LoadedData
 from bert_serving.training.run import train
 from bert_serving.training.run_folder import AVERAGE, HISTORY, RunFolder
 from bert_serving.tuning.progress import PartObserver
-from bert_serving.tuning.selection import validation_score
+from bert_serving.tuning.scores import validation_score
 
 _KEPT = {RUN_FILE, HISTORY, AVERAGE}
 
