@@ -28,7 +28,7 @@ from bert_serving.run_file import dump_run_file
 from bert_serving.training.loaded_data import LoadedData
 from bert_serving.training.run import train
 from bert_serving.training.run_folder import LOCK, METRICS, SEEDS, RunFolder
-from bert_serving.tuning.memory import release_memory
+from bert_serving.tuning.memory import released_memory
 from bert_serving.tuning.progress import PartObserver
 from bert_serving.tuning.scores import validation_score
 from bert_serving.tuning.selection import best_of, check_one_process
@@ -124,13 +124,12 @@ def _trained(config: RunConfig, run: RunFolder, resume: bool, observer: Observer
     if resume and run.is_complete and (run.path / METRICS).is_file():
         return row | _scores(run, config)
     try:
-        train(config, run.path, resume=resume and run.is_started, observer=observer, loaded=loaded)
+        with released_memory():
+            train(config, run.path, resume=resume and run.is_started, observer=observer, loaded=loaded)
     except TrainingError as error:
         # A seed that diverges is a result, too.
         observer.note(f"seed {config.training.seed}: {error}")
         return row | {"selection": None, "failure": str(error)}
-    finally:
-        release_memory()
     return row | _scores(run, config)
 
 

@@ -34,7 +34,7 @@ from bert_serving.observer import Observer
 from bert_serving.run_file import dump_run_file
 from bert_serving.training.loaded_data import LoadedData
 from bert_serving.training.run_folder import SEEDS, RunFolder
-from bert_serving.tuning.memory import release_memory
+from bert_serving.tuning.memory import released_memory
 from bert_serving.tuning.result import Tuning
 from bert_serving.tuning.selection import check_one_process, lower_is_better, with_values
 from bert_serving.tuning.space import (
@@ -180,14 +180,13 @@ class _Search:
         run, started, state, score = self._run_of(trial.number), time.monotonic(), TrialState.FAIL, None
         try:
             config = with_values(self.base, values)
-            score = run_trial(trial, config, run, loaded=self.loaded, observer=self.observer, is_first=is_first)
+            with released_memory():
+                score = run_trial(trial, config, run, loaded=self.loaded, observer=self.observer, is_first=is_first)
             state = TrialState.COMPLETE
         except optuna.TrialPruned:
             state = TrialState.PRUNED
         except _TRIAL_ERRORS as error:
             trial.set_user_attr(_ERROR, " ".join(str(error).split()))
-        finally:
-            release_memory()
         trial.set_user_attr(_SECONDS, round(time.monotonic() - started, 1))
         self.study.tell(trial, score, state)
         drop_weights(run)
