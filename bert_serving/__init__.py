@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bert_serving.api.scoring import score
     from bert_serving.api.served import ServedModel, load
     from bert_serving.api.server import Server, serve
+    from bert_serving.api.tuning import Tuning, tune
     from bert_serving.clients.addressed import AsyncClient, Client
     from bert_serving.clients.prediction import Prediction
     from bert_serving.config import RunConfig
@@ -45,6 +46,7 @@ __all__ = [
     "ServedModel",
     "Server",
     "TextClassifier",
+    "Tuning",
     "__version__",
     "build_classifier",
     "create_optimizer",
@@ -57,6 +59,7 @@ __all__ = [
     "score",
     "serve",
     "train",
+    "tune",
     "versions",
 ]
 
@@ -69,6 +72,7 @@ _MODULES = {
     "bert_serving.api.scoring": ("score",),
     "bert_serving.api.served": ("ServedModel", "load"),
     "bert_serving.api.server": ("Server", "serve"),
+    "bert_serving.api.tuning": ("Tuning", "tune"),
     "bert_serving.clients.addressed": ("AsyncClient", "Client"),
     "bert_serving.clients.prediction": ("Prediction",),
     "bert_serving.config": ("RunConfig",),
@@ -81,6 +85,7 @@ _EXTRAS = {
     "bert_serving.api.server": "server",
     "bert_serving.api.rollout": "publish",
     "bert_serving.api.scoring": "beam",
+    "bert_serving.api.tuning": "tune",
 }
 
 

@@ -1,6 +1,6 @@
 """The keys of training's run files: everything that decides a training run, checked before any work starts.
 
-A run file holds the tables `[data]`, `[encoder]`, `[head]`, `[training]` and `[export]`; `docs/reference/run_files.md` lists the
+A run file holds the tables `[data]`, `[encoder]`, `[head]`, `[training]`, `[export]` and `[tune]`; `docs/reference/run_files.md` lists the
 keys and is generated from the docstrings here. Paths are relative to the run file, or to `data.folder` for data files.
 """
 
@@ -26,6 +26,7 @@ from bert_serving.run_file import (
     read_run_file,
     tuple_of,
 )
+from bert_serving.search_space import TuneConfig, space_problems
 
 _KAGGLE_HANDLE = re.compile(r"[\w-]+/[\w-]+/tensorflow2/[\w.-]+/\d+", re.IGNORECASE)
 
@@ -125,6 +126,9 @@ class DataConfig(FilesTable):
     """validation split: fraction of the training rows that becomes validation data when there is no validation file"""
     max_train_rows: Positive | None = None
     """subsample the training data to at most this many rows, drawn with the seed"""
+    seed: Seed | None = None
+    """random seed of the validation split and of `max_train_rows`, so that runs with other values of `training.seed` have the
+    same rows; absent: `training.seed`"""
 
     _listed = field_validator("train", "validation", "test", "labels", mode="before")(tuple_of)
 
@@ -327,10 +331,13 @@ class RunConfig(RunFile):
     head: HeadConfig = HeadConfig()
     training: TrainingConfig = TrainingConfig()
     export: ExportConfig = ExportConfig()
+    # Not part of a run: run folders and their comparisons do without it.
+    tune: TuneConfig = Field(default=TuneConfig(), exclude=True)
 
     @model_validator(mode="after")
     def _tables_fit(self) -> Self:
-        if problems := [*self._head_problems(), *self._learning_problems(), *self._metric_problems()]:
+        problems = [*self._head_problems(), *self._learning_problems(), *self._metric_problems()]
+        if problems := [*problems, *space_problems(self.tune.space, SEARCHABLE)]:
             raise ValueError("; ".join(problems))
         return self
 
@@ -415,6 +422,16 @@ class RunConfig(RunFile):
         """Name of the validation metric that decides which epoch is kept."""
         default = "spearman" if self.head.kind is Head.REGRESSION else "accuracy"
         return self.training.best_metric or default
+
+
+SEARCHABLE: Mapping[str, type[Table]] = {
+    "data": DataConfig,
+    "encoder": EncoderConfig,
+    "head": HeadConfig,
+    "training": TrainingConfig,
+    "export": ExportConfig,
+}
+"""the tables whose keys `[tune]` may name, and those of which it says that it may not"""
 
 
 def load_run_file(path: Path, overrides: Sequence[str] = ()) -> RunConfig:

@@ -87,6 +87,11 @@ class ConsoleObserver(Observer):
         """Prints a line that the user should read."""
         console.print(f"  [yellow]{escape(line)}[/]", soft_wrap=True)
 
+    def finished(self, line: str) -> None:
+        """Prints a line about a part of the work."""
+        self.close()
+        console.print(f"  {escape(line)}", soft_wrap=True)
+
     def download(self, received: int, total: int | None) -> None:
         """Shows the progress of an encoder's download, then of its conversion."""
         if self._progress is not None and self._task is not None:
@@ -167,20 +172,24 @@ def command_observer(*, as_json: bool) -> Observer:
 
 
 @contextlib.contextmanager
-def resumable(observer: Observer, command: Sequence[str], *, condition: str = "") -> Iterator[None]:
+def resumable(
+    observer: Observer, command: Sequence[str], *, condition: str = "", option: str | None = "--resume"
+) -> Iterator[None]:
     """Surrounds training; after an interruption, prints the command that resumes it.
 
     Args:
         observer: of the training; a silent one prints nothing.
         command: words of that command, without the program's name.
         condition: from when on it can be resumed; empty for any time.
+        option: of the command that resumes; None for one that always does.
     """
     try:
         yield
     except KeyboardInterrupt:
         if isinstance(observer, ConsoleObserver):
             observer.close()
-            show_lines(f"\n  stopped; {condition}resume with: {shlex.join(['bert-serving', *command, '--resume'])}")
+            words = ["bert-serving", *command, *([option] if option else [])]
+            show_lines(f"\n  stopped; {condition}resume with: {shlex.join(words)}")
         raise
     finally:
         observer.close()

@@ -26,13 +26,14 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     ),
     "report": ("altair", "cleanlab", "datasketch", "jinja2", "vl_convert"),
     "map": ("umap",),
+    "tune": ("optuna", "sqlalchemy"),
     "spark": ("pyspark",),
     "hub": ("huggingface_hub",),
     "publish": ("fsspec", "gcsfs", "s3fs"),
     "beam": ("apache_beam", "boto3", "google_crc32c"),
 }
 """top-level modules by the extra of setup.cfg that installs them; all other ones are there in the base package"""
-_EXTENDING_TENSORFLOW = ("report", "map", "hub", "publish", "beam", "spark")
+_EXTENDING_TENSORFLOW = ("report", "map", "tune", "hub", "publish", "beam", "spark")
 
 
 def require(what: str, modules: Sequence[str], extra: str) -> None:

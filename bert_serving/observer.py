@@ -44,6 +44,9 @@ class Observer:
     def note(self, line: str) -> None:
         """Reports one line for a person, such as a source that failed."""
 
+    def finished(self, line: str) -> None:
+        """Reports one line of the work's progress, such as the scores of a trial, or which seed comes next."""
+
     def download(self, received: int, total: int | None) -> None:
         """Reports the bytes received so far, of `total` where it is known."""
 

@@ -23,7 +23,7 @@ REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
 INTRODUCTION = """\
 # Run files
 
-A run file decides everything about a training run. It is TOML with five tables; `[data]` needs `train`, `[encoder]` needs `name` or
+A run file decides everything about a training run. It is TOML with six tables; `[data]` needs `train`, `[encoder]` needs `name` or
 `path`, everything else has a default. An unknown key is an error, and all problems are reported at once.
 
 ```
@@ -76,7 +76,9 @@ def page() -> str:
 
 def _table(name: str, field: FieldInfo) -> str:
     model: Any = field.annotation
-    return "\n".join([f"## `[{name}]`", "", model.__doc__, "", *_rows(model), ""])
+    text = " ".join(model.__doc__.split())
+    # The keys of `[tune]` are those of other tables.
+    return "\n".join([f"## `[{name}]`", "", text, "", *([*_rows(model), ""] if model.model_fields else [])])
 
 
 def _rows(model: Any) -> list[str]:

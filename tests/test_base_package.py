@@ -32,6 +32,7 @@ NEEDED = {
     ("map", "run"): "report",
     ("map", "run", "--method", "umap"): "report",
     ("train", "run.toml", "--out", "new"): "tensorflow",
+    ("tune", "run.toml", "--out", "new"): "tune",
     ("pretrain", "pretraining.toml", "--out", "new"): "tensorflow",
     ("evaluate", "run", *DATA): "tensorflow",
     ("evaluate", "{grpc}", *DATA): "tensorflow",

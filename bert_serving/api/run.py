@@ -17,7 +17,7 @@ from bert_serving.model.model import Model
 from bert_serving.observer import Observer
 from bert_serving.run_file import parse_tables
 from bert_serving.saved_model.manifest import EncoderOrigin
-from bert_serving.training.run_folder import HISTORY, METRICS, RunFolder
+from bert_serving.training.run_folder import HISTORY, METRICS, SEEDS, RunFolder
 from bert_serving.wording import score_name
 
 if TYPE_CHECKING:
@@ -87,6 +87,14 @@ class Run(Predictor):
     def scores(self) -> dict[str, Any]:
         """Scores on the test split, or on the validation split of a run without test data."""
         return Scores(self.metrics["test" if "test" in self.metrics else "validation"])
+
+    @cached_property
+    def seeds(self) -> dict[str, Any] | None:
+        """Scores of all seeds, their mean and deviation, as seeds.json has them; None for a run of one seed."""
+        if not (self.path / SEEDS).is_file():
+            return None
+        seeds: dict[str, Any] = self.folder.read_json(SEEDS)
+        return seeds
 
     @cached_property
     def history(self) -> list[dict[str, Any]]:
@@ -218,6 +226,7 @@ def train(
     *,
     overrides: Sequence[str] = (),
     resume: bool = False,
+    seeds: int | None = None,
     progress: bool | Observer | None = None,
 ) -> Run:
     """Fine-tunes and evaluates a classifier as a run file says.
@@ -227,6 +236,8 @@ def train(
         out: run folder to write; None for runs/<name of the run file>, or runs/<export.name>.
         overrides: keys that replace those of the run file, such as "training.epochs=2".
         resume: go on with the unfinished run in `out`.
+        seeds: train with this many seeds, from `training.seed` on, and return the run that is best by validation; its
+            `seeds` has the scores of all. None trains once.
         progress: whether to print the progress, or an observer; None prints it in a notebook and on a terminal.
 
     Raises:
@@ -243,19 +254,29 @@ def train(
     print(run.scores["accuracy"], run.history[-1]["loss"])
     ```
     """
-    name, config = _config_of(source, overrides)
+    name, config = config_of(source, overrides)
     observer = observer_of(progress)
     with observer.stage("Starting TensorFlow"):
         from bert_serving.training import run
     folder = Path("runs") / name if out is None else Path(out)
     try:
+        if seeds is not None:
+            from bert_serving.tuning.seeds import train_seeds
+
+            return Run(train_seeds(config, folder, seeds=seeds, resume=resume, observer=observer).run)
         trained = run.train(config, folder, resume=resume, observer=observer)
     finally:
         observer.close()
     return Run(trained.run, trained)
 
 
-def _config_of(source: Any, overrides: Sequence[str]) -> tuple[str, RunConfig]:
+def config_of(source: Any, overrides: Sequence[str]) -> tuple[str, RunConfig]:
+    """Name and content of a run file, by its path, as a dict or as a `RunConfig`.
+
+    Raises:
+        RunFileError: it is wrong.
+        InputError: it is none of these, or there are overrides for what is no file.
+    """
     if isinstance(source, str | os.PathLike):
         path = Path(source)
         return path.stem, load_run_file(path, list(overrides))

@@ -39,6 +39,7 @@ from bert_serving.cli.training.calibrate import calibrate
 from bert_serving.cli.training.evaluate import evaluate
 from bert_serving.cli.training.pretrain import pretrain
 from bert_serving.cli.training.train import train
+from bert_serving.cli.training.tune import tune
 from bert_serving.console import error_console
 from bert_serving.errors import (
     BertServingError,
@@ -74,14 +75,14 @@ _RENAMED_OPTIONS = {
 _PANELS: dict[str, dict[str, Callable[..., None]]] = {
     "Start here": {"demo": demo},
     "Data": {"explore": explore, "vocabulary": vocabulary, "map": map_features},
-    "Training": {"train": train, "pretrain": pretrain, "evaluate": evaluate, "calibrate": calibrate},
+    "Training": {"train": train, "tune": tune, "pretrain": pretrain, "evaluate": evaluate, "calibrate": calibrate},
     "Export": {"export": export, "verify": verify, "inspect": inspect, "share": share, "warmup": warmup},
     "Serving": {"serve": serve, "predict": predict, "score": score, "compare": compare},
     "Publishing": {"publish": publish, "versions": versions, "label": label, "rollback": rollback, "prune": prune},
     "Analysis": {"report": report, "explain": explain},
 }
 # Commands that need more than the extra `tensorflow`, or less, and the extra that has all of it.
-_EXTRAS = {"serve": "server", "score": "beam"} | dict.fromkeys(_PANELS["Publishing"], "publish")
+_EXTRAS = {"serve": "server", "score": "beam", "tune": "tune"} | dict.fromkeys(_PANELS["Publishing"], "publish")
 # `serve` passes all its arguments on to the model server, --help included.
 _SERVE: dict[str, Any] = {
     "context_settings": {"allow_extra_args": True, "ignore_unknown_options": True},

@@ -42,11 +42,12 @@ def load_splits(data: DataConfig, head: Head, seed: int, columns: Sequence[str] 
 
     The division is stratified (softmax and binary heads), and each label keeps at least one training row. `data.max_train_rows`
     limits the training rows only, so that runs of different sizes are validated on the same rows. `columns` are further columns
-    to keep.
+    to keep. `data.seed`, where it is set, takes the place of `seed`.
 
     Raises:
         DataError: a file cannot be read or used, or there are too few rows to divide.
     """
+    seed = seed if data.seed is None else data.seed
     train = _read(data.train, data, head, columns)
     test = _read(data.test, data, head, columns) if data.test else None
     if data.validation:

@@ -22,7 +22,7 @@ from bert_serving.config import RunConfig
 from bert_serving.contract import RUN_FILE, Head
 from bert_serving.data.audit import Audit, audit
 from bert_serving.data.batches import TokenRows
-from bert_serving.data.splits import Splits, label_array, label_names, load_splits, resolve_labels
+from bert_serving.data.splits import Splits, label_array, label_names, resolve_labels
 from bert_serving.data.table import LabeledTable, table_sha256
 from bert_serving.encoders.default_pooling import with_pooling
 from bert_serving.encoders.folder import EncoderFolder
@@ -47,10 +47,11 @@ from bert_serving.training.cluster import VARIABLE, Cluster, parse_cluster
 from bert_serving.training.feature_head import feature_rows, over_features
 from bert_serving.training.frozen_layers import freeze, with_layer_outputs
 from bert_serving.training.learning_model import plan_learning
+from bert_serving.training.loaded_data import LoadedData
 from bert_serving.training.loading import classifier_options, load_classifier, load_run_preprocessing
 from bert_serving.training.loop import Examples, class_weights, fit
 from bert_serving.training.meeting import Meeting
-from bert_serving.training.run_folder import AUDIT, HISTORY, LOCK, METRICS, PREPROCESSING, RunFolder
+from bert_serving.training.run_folder import AUDIT, HISTORY, LOCK, METRICS, PREPROCESSING, SEEDS, RunFolder
 from bert_serving.training.strategy import create_strategy, mixed_precision
 from bert_serving.training.team import Team, abort_collectives, end_process, leaving_lost_workers
 from bert_serving.version import __version__
@@ -86,6 +87,8 @@ def train(
     resume: bool = False,
     observer: Observer | None = None,
     end: Callable[[str], None] | None = None,
+    loaded: LoadedData | None = None,
+    is_evaluated: bool = True,
 ) -> Trained:
     """Trains and evaluates a run file.
 
@@ -96,6 +99,8 @@ def train(
         observer: told of the progress.
         end: called from another thread, with the reason, where a worker was lost and this process hangs in TensorFlow; it must
             not return. None ends the process with the status of `WorkerError`.
+        loaded: the rows of this run file, where they were read for another run of this process; None reads them.
+        is_evaluated: measure and draw the scores; without it the run ends with its weights, and its metrics are empty.
 
     Raises:
         InputError: data, encoder or folder are wrong.
@@ -107,10 +112,11 @@ def train(
     config = with_pooling(config)
     run = RunFolder(out)
     cluster = _cluster_of(config)
+    loaded = loaded or LoadedData()
     with observer.stage("Reading the data"):
-        splits = load_splits(config.data, config.head.kind, config.training.seed)
+        splits = loaded.splits_of(config)
         labels = resolve_labels(splits, config.data, config.head.kind)
-    work = _Work(config, run, splits, labels, observer)
+    work = _Work(config, run, splits, labels, observer, loaded, is_evaluated)
     if cluster is None:
         with _locked(run):
             _check_folder(run, config, resume=resume)
@@ -128,6 +134,8 @@ class _Work:
     splits: Splits
     labels: tuple[str, ...]
     observer: Observer
+    loaded: LoadedData
+    is_evaluated: bool
 
     @cached_property
     def data_sha256(self) -> dict[str, str]:
@@ -150,10 +158,7 @@ def _train(work: _Work, *, resume: bool, meeting: Meeting | None = None, last_ep
             classifier = _new_classifier(config, labels, folder, strategy)
             preprocessing = _to_keep(classifier.preprocessing, run, config)
         with observer.stage("Tokenizing"):
-            tokenized = {
-                name: classifier.tokenize(table.texts, table.pairs, cache=config.encoder.cache_tokens)
-                for name, table in splits.named().items()
-            }
+            tokenized = work.loaded.tokenized(classifier, config)
             tokens = {name: rows for name, (rows, _) in tokenized.items()}
             lengths = {name: uncut for name, (_, uncut) in tokenized.items()}
         data_audit = audit(splits, labels, lengths, config.encoder.sequence_length)
@@ -179,6 +184,8 @@ def _train(work: _Work, *, resume: bool, meeting: Meeting | None = None, last_ep
             _fit(classifier, splits, rows, config, run, strategy, observer, team)
         if meeting is not None and not is_writer:
             return _trained_by_chief(work, meeting)
+        if not work.is_evaluated:
+            return Trained(run, classifier, splits, {})
         classifier = load_classifier(run, preprocessing=preprocessing)
         with observer.stage("Evaluating"):
             predictions = {
@@ -299,6 +306,8 @@ def _locked(run: RunFolder) -> Iterator[None]:
 def _check_folder(run: RunFolder, config: RunConfig, *, resume: bool) -> None:
     if characters := glob_characters(run.path):
         raise RunFolderError(f"{run.path}: TensorFlow cannot read from a path with {characters}; use another --out")
+    if (run.path / SEEDS).is_file():
+        raise RunFolderError(f"{run.path}: holds a run of several seeds; give another --out, or --seeds and --resume")
     if run.is_started and not resume:
         state = "a complete run" if run.is_complete else "an unfinished run"
         raise RunFolderError(

@@ -12,6 +12,7 @@ average.json      validation scores of the averaged weights; only with training.
 audit.json        statistics and warnings of the data audit
 metrics.json      scores on validation and test data, and of the baselines, as training left the model
 calibration.json  the fitted temperature scaling; only after `bert-serving calibrate`
+seeds.json        scores of several seeds, and seeds/ with a run folder for each; only with `train --seeds`
 pictures/         PNG files
 """
 
@@ -49,6 +50,7 @@ AVERAGE = "average.json"
 AUDIT = "audit.json"
 METRICS = "metrics.json"
 CALIBRATION = "calibration.json"
+SEEDS = "seeds.json"
 PREPROCESSING = "preprocessing"
 _ENCODER = "encoder.json"
 _CHECKPOINTS = "checkpoints"

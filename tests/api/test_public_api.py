@@ -14,7 +14,7 @@ import bert_serving as bs
 
 NAMES = """
 AsyncClient BertServingError Client Export Observer Prediction Publication Run RunConfig ServedModel Server TextClassifier
-__version__ build_classifier create_optimizer export label load prune publish rollback score serve train versions
+Tuning __version__ build_classifier create_optimizer export label load prune publish rollback score serve train tune versions
 """.split()
 CALLABLE = [name for name in NAMES if name != "__version__"]
 

@@ -69,6 +69,7 @@ SLOW = {
     "docs/how_to/server.md",
     "docs/how_to/score.md",
     "docs/how_to/training.md",
+    "docs/how_to/tune.md",
     "docs/how_to/publishing.md",
     "docs/how_to/spark.md",
     "bert_serving.Observer",
@@ -83,6 +84,8 @@ SLOW = {
     "bert_serving.score",
     "bert_serving.serve",
     "bert_serving.train",
+    "bert_serving.tune",
+    "bert_serving.Tuning",
 }
 # A package that the tests' own extra does not bring, and a command.
 NEEDED = {"docs/how_to/spark.md": ("pyspark", "java")}
