@@ -429,7 +429,9 @@ class RunConfig(RunFile):
             ]
         problems = []
         if self.head.kind is Head.REGRESSION:
-            problems.append('training.method "contrastive" compares labels, and a regression head has none; leave it out')
+            problems.append(
+                'training.method "contrastive" compares labels, and a regression head has none; leave it out'
+            )
         if training.batch_size < FEWEST_CONTRASTED:
             problems.append(
                 f"training.batch_size is {training.batch_size}, and contrastive training compares pairs of rows of a batch; give at "

@@ -256,7 +256,7 @@ def _batch_plan(config: TrainingConfig, classifier: Classifier, train: Examples)
     )
     if config.method != "contrastive":
         return plan
-    iterations = config.contrastive_iterations or iterations_of(len(train.rows))
+    iterations = config.contrastive_iterations or iterations_of(len(train.rows), config.epochs)
     return ContrastivePlan(**vars(plan), targets=train.targets, iterations=iterations)
 
 

@@ -68,9 +68,7 @@ def _one_logit(features: np.ndarray, marks: np.ndarray, weights: np.ndarray | No
     return coefficients[0], float(intercepts[0])
 
 
-def _regression(
-    features: np.ndarray, numbers: np.ndarray, weights: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
+def _regression(features: np.ndarray, numbers: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it has no annotations
 

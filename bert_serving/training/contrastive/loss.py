@@ -32,7 +32,9 @@ def cosine_similarity_loss(vectors: tf.Tensor, same: tf.Tensor) -> tf.Tensor:
     errors = tf.square(tf.matmul(vectors, vectors, transpose_b=True) - same)
     positive = same * (1 - tf.eye(tf.shape(same)[0]))
     negative = 1 - tf.maximum(same, tf.eye(tf.shape(same)[0]))
-    means = [tf.math.divide_no_nan(tf.reduce_sum(errors * pairs), tf.reduce_sum(pairs)) for pairs in (positive, negative)]
+    means = [
+        tf.math.divide_no_nan(tf.reduce_sum(errors * pairs), tf.reduce_sum(pairs)) for pairs in (positive, negative)
+    ]
     return tf.add_n(means) / 2
 
 

@@ -7,23 +7,24 @@ import numpy as np
 
 from bert_serving.data.batches import BatchPlan
 
-_ROWS_OF_AN_EPOCH = 320
-_MOST_ITERATIONS = 8
+_ROWS_OF_A_RUN = 960
+_FEWEST, _MOST = 3, 20
 
 
-def iterations_of(rows: int) -> int:
+def iterations_of(rows: int, epochs: int) -> int:
     """How often an epoch compares each training row where the run file does not say it: less often the more rows there are.
 
     The comparisons of a row grow with the number of rows to compare it with: few rows are seen again and again, with other rows
-    each time, of many each is seen once.
+    each time; of many each is seen a few times.
 
     Args:
         rows: number of training rows.
+        epochs: of the run.
 
     Returns:
-        A number from 8, up to 40 rows, to 1, from 320 rows on.
+        At least 1; over all epochs about 20, up to 48 rows, to 3, from 320 rows on.
     """
-    return max(1, min(_MOST_ITERATIONS, round(_ROWS_OF_AN_EPOCH / rows)))
+    return max(1, round(min(max(_ROWS_OF_A_RUN / rows, _FEWEST), _MOST) / epochs))
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class ContrastivePlan(BatchPlan):
     targets: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))
     iterations: int = 1
 
-    def order(self, lengths: np.ndarray, epoch: int) -> list[np.ndarray]:
+    def order(self, lengths: np.ndarray, epoch: int) -> list[np.ndarray]:  # noqa: ARG002  all rows meet all others
         """Row numbers of each batch of an epoch: pairs of rows with a common label, in a different order every epoch.
 
         Each row is in one pair of an iteration; of a label with an odd number of rows one is in a second pair. A label's only
@@ -53,7 +54,7 @@ class ContrastivePlan(BatchPlan):
         for _ in range(self.iterations):
             pairs = np.asarray(list(self._pairs(random)))
             random.shuffle(pairs)
-            count = -(-2 * len(pairs) // self.batch_size)
+            count = -(-len(pairs) // (self.batch_size // 2))
             batches += [part.reshape(-1) for part in np.array_split(pairs, count)]
         return batches
 

@@ -34,9 +34,7 @@ class ContrastiveTraining:
     trained: Classifier
     validated: Classifier
 
-    def train_step(
-        self, mean_loss: tf_keras.metrics.Mean
-    ) -> Callable[[Any], dict[str, tf.Tensor]]:
+    def train_step(self, mean_loss: tf_keras.metrics.Mean) -> Callable[[Any], dict[str, tf.Tensor]]:
         """A `train_step` for the compiled token model of `trained`.
 
         Args:
