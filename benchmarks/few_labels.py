@@ -51,6 +51,7 @@ def main() -> None:
         "--setfit-iterations", type=int, help="SetFit's num_iterations; absent: oversampling, its default"
     )
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
+    parser.add_argument("--results", type=Path, default=RESULTS, help="file to add the results to")
     parser.add_argument("--set", dest="overrides", action="append", default=[], help="key of the contrastive run file")
     arguments = parser.parse_args()
     wanted = [(f"{rows} rows a label", rows, None) for rows in arguments.rows_per_label]
@@ -133,7 +134,7 @@ def train_setfit(folder: Path, arguments: argparse.Namespace, seed: int) -> dict
 
 def report(arguments: argparse.Namespace, size: str, found: dict[str, list[dict]]) -> None:
     """Prints the means and adds them to the results."""
-    results = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
+    results = json.loads(arguments.results.read_text("utf-8")) if arguments.results.exists() else {}
     entry = results.setdefault(arguments.data.name, {}).setdefault(size, {})
     print(f"{arguments.data.name}, {size}")
     for name, runs in found.items():
@@ -150,8 +151,8 @@ def report(arguments: argparse.Namespace, size: str, found: dict[str, list[dict]
             entry[name]["num_iterations"] = arguments.setfit_iterations
         print(f"  {name:<12} {entry[name]['accuracy']:.4f}   minutes {entry[name].get('minutes', 0):.2f}")
     results["machine"] = interleaved.machine()
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n", "utf-8")
+    arguments.results.parent.mkdir(exist_ok=True)
+    arguments.results.write_text(json.dumps(results, indent=2) + "\n", "utf-8")
 
 
 def drawn(rows: Rows, per_label: int | None, total: int | None, seed: int) -> Rows:

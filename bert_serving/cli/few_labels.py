@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bert_serving.console import ConsoleObserver, show_lines, show_metrics, show_step
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 CONTRASTIVE, FINE_TUNING, TFIDF = "contrastive", "fine_tuning", "tfidf_logistic_regression"
 
 # So few steps need a larger number of epochs than the whole of the sample data.
-_FINE_TUNING_EPOCHS = 20
+_FINE_TUNING_EPOCHS = 10
 
 
 def few_label_runs(config: "RunConfig", few: int) -> dict[str, "RunConfig"]:
@@ -21,7 +21,7 @@ def few_label_runs(config: "RunConfig", few: int) -> dict[str, "RunConfig"]:
     The validation rows are those of the sample: fine-tuning keeps the best of its epochs on them, the contrastive run has one.
     """
     data = config.data.model_copy(update={"max_rows_per_label": few})
-    common = {"epochs": 1, "learning_rate": None}
+    common: dict[str, Any] = {"epochs": 1, "learning_rate": None}
     changes = {
         CONTRASTIVE: common | {"method": CONTRASTIVE},
         FINE_TUNING: common | {"epochs": _FINE_TUNING_EPOCHS},

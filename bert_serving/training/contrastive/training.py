@@ -75,7 +75,8 @@ class ContrastiveTraining:
         head = self.validated.token_model.get_layer("head")
         head.kernel.assign(kernel)
         head.bias.assign(bias)
-        return features @ kernel + bias
+        logits: np.ndarray = features @ kernel + bias
+        return logits
 
     def _features(self, rows: TokenRows) -> np.ndarray:
         features = np.zeros((len(rows), self.validated.token_model.get_layer("head").input_shape[-1]), np.float32)
