@@ -223,7 +223,8 @@ class TrainingConfig(OptimizerConfig):
 
     method: Literal["fine_tuning", "contrastive"] = "fine_tuning"
     """`fine_tuning` trains encoder and head together; `contrastive` is for few labels: it trains the encoder to give texts of the
-    same label similar vectors, and then fits the head as a logistic regression on them (docs/how_to/training.md)"""
+    same label similar vectors, at three times the usual learning rate where none is given, and then fits the head as a logistic
+    regression on them (docs/how_to/training.md)"""
     contrastive_iterations: Positive | None = None
     """contrastive training: how often each training row is compared with others in an epoch; absent: chosen by the number of
     training rows"""
