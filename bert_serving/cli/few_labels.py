@@ -21,10 +21,9 @@ def few_label_runs(config: "RunConfig", few: int) -> dict[str, "RunConfig"]:
     The validation rows are those of the sample: fine-tuning keeps the best of its epochs on them, the contrastive run has one.
     """
     data = config.data.model_copy(update={"max_rows_per_label": few})
-    common: dict[str, Any] = {"epochs": 1, "learning_rate": None}
-    changes = {
-        CONTRASTIVE: common | {"method": CONTRASTIVE},
-        FINE_TUNING: common | {"epochs": _FINE_TUNING_EPOCHS},
+    changes: dict[str, dict[str, Any]] = {
+        CONTRASTIVE: {"method": CONTRASTIVE, "epochs": 1},
+        FINE_TUNING: {"epochs": _FINE_TUNING_EPOCHS},
     }
     return {
         method: config.model_copy(

@@ -94,7 +94,9 @@ def fit(
     model, trained, rows = classifier.token_model, learning.trained, learning.rows(train.rows)
     contrast = ContrastiveTraining(trained, learning.validated) if config.method == "contrastive" else None
     plan = _batch_plan(config, classifier, train)
-    steps = len(plan.order(train.rows.lengths, 0))
+    order = plan.order(train.rows.lengths, 0)
+    steps = len(order)
+    shown = len(train.rows) if contrast is None else sum(map(len, order))
     trainable = bool(classifier.encoder.layer.trainable)
     width = model.get_layer("head").input_shape[-1]
     schedule = plan_schedule(config, steps_per_epoch=steps, width=width, trainable=trainable)
@@ -152,7 +154,7 @@ def fit(
             **measured,
             **_validate(learning.validated, validation, team),
             "seconds": round(seconds, 2),
-            "rows_per_second": round(len(train.rows) / seconds, 1),
+            "rows_per_second": round(shown / seconds, 1),
         }
         # The last step may spoil the weights after the training loss was measured; the validation loss shows it.
         total = row["loss"] + row["val_loss"] + row.get("contrastive_loss", 0.0)

@@ -36,26 +36,3 @@ def cosine_similarity_loss(vectors: tf.Tensor, same: tf.Tensor) -> tf.Tensor:
         tf.math.divide_no_nan(tf.reduce_sum(errors * pairs), tf.reduce_sum(pairs)) for pairs in (positive, negative)
     ]
     return tf.add_n(means) / 2
-
-
-def supervised_contrastive_loss(vectors: tf.Tensor, same: tf.Tensor, temperature: float) -> tf.Tensor:
-    """The loss L_out of Khosla et al. 2020, https://arxiv.org/abs/2004.11362: each row has to tell its label's rows from the others.
-
-    Args:
-        vectors: one for each row, float32 [B, H].
-        same: which rows have a label in common, float32 [B, B].
-        temperature: the smaller, the more the most similar rows count.
-
-    Returns:
-        The mean over the rows that have another one of their label, a float32 scalar.
-    """
-    vectors = tf.math.l2_normalize(vectors, axis=1)
-    others = 1 - tf.eye(tf.shape(same)[0])
-    logits = tf.matmul(vectors, vectors, transpose_b=True) / temperature
-    logits = tf.where(others > 0, logits, logits.dtype.min)
-    log_shares = tf.nn.log_softmax(logits, axis=1)
-    positive = same * others
-    counts = tf.reduce_sum(positive, axis=1)
-    losses = -tf.reduce_sum(tf.where(positive > 0, log_shares, 0.0), axis=1)
-    means = tf.math.divide_no_nan(losses, counts)
-    return tf.math.divide_no_nan(tf.reduce_sum(means), tf.reduce_sum(tf.cast(counts > 0, tf.float32)))

@@ -6,6 +6,7 @@ import tensorflow as tf
 from support.runs import Recorder, assert_same_weights, history_of, in_process_verification, interrupt
 from support.tiny import write_tsv_file
 
+import bert_serving as bs
 from bert_serving.classifier import targets_of
 from bert_serving.config import load_run_file
 from bert_serving.contract import Head
@@ -47,7 +48,7 @@ def finished(config, tmp_path_factory):
 
 def test_the_tiny_encoder_learns_its_labels(finished):
     trained, _ = finished
-    assert trained.metrics["test"]["accuracy"] >= 0.9
+    assert all(trained.metrics[split]["accuracy"] >= 0.8 for split in ("validation", "test"))
 
 
 def test_history_has_the_contrastive_loss_and_the_scores_of_the_head(finished):
@@ -120,6 +121,14 @@ def test_a_multilabel_head_learns_each_label(run_file, rows, tmp_path):
     settings = [*CONTRASTIVE, "head.kind=multilabel", f"data.folder={tmp_path}"]
     trained = train(load_run_file(run_file, settings), tmp_path / "run")
     assert trained.metrics["test"]["micro_f1"] > 0.8
+
+
+@pytest.mark.slow
+def test_the_python_interface_trains_by_contrast_too(encoder_folder, rows):
+    classifier = bs.build_classifier(encoder_folder, labels=["blame", "praise"], sequence_length=16, pooling="mean")
+    settings = {"epochs": 1, "batch_size": 4, "learning_rate": 0.02, "contrastive_iterations": 20}
+    [row] = classifier.fit(rows, method="contrastive", **settings)
+    assert row["val_accuracy"] >= 0.7
 
 
 @pytest.mark.slow
