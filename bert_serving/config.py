@@ -28,6 +28,9 @@ from bert_serving.run_file import (
 )
 from bert_serving.search_space import TuneConfig, space_problems
 
+FEWEST_CONTRASTED = 4
+"""rows of the smallest batch of contrastive training: two pairs"""
+
 _KAGGLE_HANDLE = re.compile(r"[\w-]+/[\w-]+/tensorflow2/[\w.-]+/\d+", re.IGNORECASE)
 
 
@@ -126,9 +129,11 @@ class DataConfig(FilesTable):
     """validation split: fraction of the training rows that becomes validation data when there is no validation file"""
     max_train_rows: Positive | None = None
     """subsample the training data to at most this many rows, drawn with the seed"""
+    max_rows_per_label: Positive | None = None
+    """subsample the training data to at most this many rows of each label, drawn with the seed; not for regression"""
     seed: Seed | None = None
-    """random seed of the validation split and of `max_train_rows`, so that runs with other values of `training.seed` have the
-    same rows; absent: `training.seed`"""
+    """random seed of the validation split, of `max_train_rows` and of `max_rows_per_label`, so that runs with other values of
+    `training.seed` have the same rows; absent: `training.seed`"""
 
     _listed = field_validator("train", "validation", "test", "labels", mode="before")(tuple_of)
 
@@ -222,6 +227,13 @@ class TrainingConfig(OptimizerConfig):
         "unfreeze_layers": "gradual_unfreezing",
     }
 
+    method: Literal["fine_tuning", "contrastive"] = "fine_tuning"
+    """`fine_tuning` trains encoder and head together; `contrastive` is for few labels: it trains the encoder to give texts of the
+    same label similar vectors, at three times the usual learning rate where none is given, and then fits the head as a logistic
+    regression on them (docs/how_to/training.md)"""
+    contrastive_iterations: Positive | None = None
+    """contrastive training: how often each training row is compared with others in an epoch; absent: chosen by the number of
+    training rows"""
     adversarial_epsilon: Annotated[float, Field(ge=0)] = 0.0
     """adversarial training (FGM): each batch is trained on a second time with a perturbation of this norm on the word
     embeddings; 1 helps small data sets and doubles the training time; 0 switches it off"""
@@ -336,8 +348,14 @@ class RunConfig(RunFile):
 
     @model_validator(mode="after")
     def _tables_fit(self) -> Self:
-        problems = [*self._head_problems(), *self._learning_problems(), *self._metric_problems()]
-        if problems := [*problems, *space_problems(self.tune.space, SEARCHABLE)]:
+        problems = [
+            *self._head_problems(),
+            *self._learning_problems(),
+            *self._contrastive_problems(),
+            *self._metric_problems(),
+            *space_problems(self.tune.space, SEARCHABLE),
+        ]
+        if problems:
             raise ValueError("; ".join(problems))
         return self
 
@@ -352,6 +370,8 @@ class RunConfig(RunFile):
             )
         if head in (Head.MULTILABEL, Head.REGRESSION) and self.training.class_weights:
             problems.append(f"training.class_weights has no meaning for a {head} head")
+        if head is Head.REGRESSION and self.data.max_rows_per_label is not None:
+            problems.append("data.max_rows_per_label has no meaning for a regression head; use data.max_train_rows")
         if self.head.blocks and self.head.pooling in (None, Pooling.POOLER):
             problems.append(
                 f"head.blocks is {self.head.blocks}, and the pooler sees the encoder alone; set head.pooling to cls, mean or max"
@@ -406,6 +426,45 @@ class RunConfig(RunFile):
                 for key, is_conflict in refused
                 if is_conflict
             ]
+        return problems
+
+    def _contrastive_problems(self) -> list[str]:
+        training = self.training
+        if training.method != "contrastive":
+            if training.contrastive_iterations is None:
+                return []
+            return [
+                f"training.contrastive_iterations is {training.contrastive_iterations}, and is for contrastive training; leave it "
+                'out, or set training.method to "contrastive"'
+            ]
+        problems = []
+        if self.head.kind is Head.REGRESSION:
+            problems.append(
+                'training.method "contrastive" compares labels, and a regression head has none; leave it out'
+            )
+        if training.batch_size < FEWEST_CONTRASTED:
+            problems.append(
+                f"training.batch_size is {training.batch_size}, and contrastive training compares pairs of rows of a batch; give at "
+                f"least {FEWEST_CONTRASTED}"
+            )
+        # What has no meaning without the loss of the head, or where the training step is another one.
+        required = (
+            ("encoder.trainable", self.encoder.trainable, True),
+            ("encoder.cache_features", self.encoder.cache_features, False),
+            ("head.blocks", self.head.blocks, 0),
+            ("head.dropout", self.head.dropout, HeadConfig().dropout),
+            ("training.adversarial_epsilon", training.adversarial_epsilon, 0),
+            ("training.average_last_epochs", training.average_last_epochs, 1),
+            ("training.gradual_unfreezing", training.gradual_unfreezing, None),
+            ("training.strategy", training.strategy, "one_device"),
+            ("training.mixed_precision", training.mixed_precision, "float32"),
+            ("training.xla", training.xla, False),
+        )
+        problems += [
+            f'training.method "contrastive" does not go with {key} = {json.dumps(value)}; leave out one of them'
+            for key, value, allowed in required
+            if value != allowed
+        ]
         return problems
 
     def _metric_problems(self) -> list[str]:

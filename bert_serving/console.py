@@ -200,6 +200,11 @@ def show_lines(text: str) -> None:
     console.print(text, soft_wrap=True, markup=False)
 
 
+def show_step(number: int, title: str) -> None:
+    """Prints the headline of a step of the demo."""
+    console.print(f"\n[bold]{number}. {title}[/]")
+
+
 def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Prints a table after an empty line; columns of numbers are aligned right."""
     table = Table(show_edge=False, pad_edge=False)

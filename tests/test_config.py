@@ -196,6 +196,67 @@ def test_tables_that_contradict_each_other_are_refused(tables, problem):
 
 
 @pytest.mark.parametrize(
+    ("tables", "problem"),
+    [
+        (
+            {"head": {"kind": "regression"}},
+            'training.method "contrastive" compares labels, and a regression head has none',
+        ),
+        (
+            {"training": {"batch_size": 3}},
+            "training.batch_size is 3, and contrastive training compares pairs of rows of a batch",
+        ),
+        *(
+            (
+                {table: {key: value}},
+                f'training.method "contrastive" does not go with {table}.{key} = {shown}; leave out one of',
+            )
+            for table, key, value, shown in (
+                ("encoder", "trainable", False, "false"),
+                ("head", "dropout", 0.2, "0.2"),
+                ("training", "adversarial_epsilon", 1.0, "1.0"),
+                ("training", "average_last_epochs", 2, "2"),
+                ("training", "gradual_unfreezing", 1, "1"),
+                ("training", "strategy", "mirrored", '"mirrored"'),
+                ("training", "mixed_precision", "bfloat16", '"bfloat16"'),
+                ("training", "xla", True, "true"),
+            )
+        ),
+        ({"head": {"blocks": 1, "pooling": "mean"}}, 'training.method "contrastive" does not go with head.blocks = 1'),
+        (
+            {"encoder": {"cache_features": True, "trainable": False}},
+            'training.method "contrastive" does not go with encoder.trainable = false; leave out one of them; '
+            'training.method "contrastive" does not go with encoder.cache_features = true',
+        ),
+    ],
+)
+def test_what_has_no_meaning_in_contrastive_training_is_refused(tables, problem):
+    contrastive = {"training": {"method": "contrastive"}}
+    joined = {
+        name: SMALLEST.get(name, {}) | contrastive.get(name, {}) | tables.get(name, {})
+        for name in {*SMALLEST, *contrastive, *tables}
+    }
+    assert problems_of(joined)[0].startswith(f"run file: {problem}")
+
+
+@pytest.mark.parametrize(
+    ("tables", "problem"),
+    [
+        (
+            {"training": {"contrastive_iterations": 5}},
+            "training.contrastive_iterations is 5, and is for contrastive training; leave it out, or set training.method to",
+        ),
+        (
+            {"data": {"train": "a", "max_rows_per_label": 8}, "head": {"kind": "regression"}},
+            "data.max_rows_per_label has no meaning for a regression head; use data.max_train_rows",
+        ),
+    ],
+)
+def test_keys_for_few_labels_are_refused_where_they_have_no_meaning(tables, problem):
+    assert problems_of(SMALLEST | tables)[0].startswith(f"run file: {problem}")
+
+
+@pytest.mark.parametrize(
     ("content", "reason"),
     [
         (None, "cannot read the run file: No such file or directory; check the path"),
@@ -315,7 +376,8 @@ def test_a_resolved_copy_says_the_same(tmp_path, text):
 
 def test_a_resolved_copy_names_every_key_that_has_a_value(tmp_path):
     tables = tomllib.loads(dump_run_file(load_run_file(write(tmp_path, EVERYTHING))))
-    left_out = {"gradual_unfreezing"}  # it does not go together with adversarial_epsilon
+    # They do not go together with adversarial_epsilon, and with fine-tuning.
+    left_out = {"gradual_unfreezing", "contrastive_iterations"}
     assert tables["training"].keys() | left_out == RunConfig.model_fields["training"].annotation.model_fields.keys()
     assert tables["export"] == {
         "name": "faq-2.1",

@@ -144,7 +144,8 @@ class TextClassifier(Predictor):
             learning_rate: its peak; None for a value that fits the encoder's size.
             validation_fraction: part of `data` that is held out where `validation` is None.
             progress: whether to print the progress, or an observer; None prints it in a notebook and on a terminal.
-            settings: further keys of a run file's [training], such as `weight_decay`, `class_weights` or `early_stopping`.
+            settings: further keys of a run file's [training], such as `weight_decay`, `class_weights` or `early_stopping`;
+                `method="contrastive"` for few labels.
 
         Returns:
             a row for each epoch: loss, validation scores, seconds, rows per second.

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bert_serving.console import ConsoleObserver, console, show_lines, show_predictions
+from bert_serving.cli.few_labels import demo_few_labels
+from bert_serving.console import ConsoleObserver, show_lines, show_predictions, show_step
 
 if TYPE_CHECKING:
     from bert_serving.model_server.process import ModelServerProcess
@@ -25,6 +26,14 @@ _TOLERANCE = 2e-6
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the run and the export.")] = Path("demo"),
+    few: Annotated[
+        int | None,
+        typer.Option(
+            min=2,
+            help="Instead: train on this many rows of each label, by contrastive training and by fine-tuning, and compare.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Run all steps on sample data: train, evaluate, export, verify, serve and predict."""
     from bert_serving.config import load_run_file
@@ -34,7 +43,10 @@ def demo(
     if out.exists() and any(out.iterdir()):
         raise RunFolderError(f"{out}: is not empty; give another folder with --out, or remove it")
     config = load_run_file(sample_run_file())
-    _step(1, "Fine-tune a pretrained BERT on messages to a bicycle shop")
+    if few is not None:
+        demo_few_labels(config, few, out, started)
+        return
+    show_step(1, "Fine-tune a pretrained BERT on messages to a bicycle shop")
     observer = ConsoleObserver()
     with observer.stage("Starting TensorFlow"):
         from bert_serving.saved_model.export import export_run
@@ -48,7 +60,7 @@ def demo(
     from bert_serving.cli.training.train import show_results
 
     show_results(trained.metrics)
-    _step(2, "Export a SavedModel and verify it in a fresh process")
+    show_step(2, "Export a SavedModel and verify it in a fresh process")
     options = ExportOptions(out / "models", config.export.name, graph=config.export.graph)
     server = _model_server(options.base / config.export.name, config.export.name)
     try:
@@ -56,7 +68,7 @@ def demo(
         from bert_serving.cli.export.export import show_export
 
         show_export(exported)
-        _step(3, "Serve it and predict over gRPC and REST")
+        show_step(3, "Serve it and predict over gRPC and REST")
         predictions = _predict(server, config.export.name, observer)
     finally:
         server.stop()
@@ -75,10 +87,6 @@ def sample_run_file() -> Path:
     from importlib.resources import files
 
     return Path(str(files("bert_serving.data"))) / "sample" / "demo.toml"
-
-
-def _step(number: int, title: str) -> None:
-    console.print(f"\n[bold]{number}. {title}[/]")
 
 
 def _model_server(base_path: Path, name: str) -> "ModelServerProcess":

@@ -41,8 +41,8 @@ def load_splits(data: DataConfig, head: Head, seed: int, columns: Sequence[str] 
     """Reads all splits; takes the validation rows from the training rows where the run file has no validation files.
 
     The division is stratified (softmax and binary heads), and each label keeps at least one training row. `data.max_train_rows`
-    limits the training rows only, so that runs of different sizes are validated on the same rows. `columns` are further columns
-    to keep. `data.seed`, where it is set, takes the place of `seed`.
+    and `data.max_rows_per_label` limit the training rows only, so that runs of different sizes are validated on the same rows.
+    `columns` are further columns to keep. `data.seed`, where it is set, takes the place of `seed`.
 
     Raises:
         DataError: a file cannot be read or used, or there are too few rows to divide.
@@ -54,6 +54,8 @@ def load_splits(data: DataConfig, head: Head, seed: int, columns: Sequence[str] 
         validation = _read(data.validation, data, head, columns)
     else:
         train, validation = take_validation(train, data, head, seed)
+    if data.max_rows_per_label is not None:
+        train = train.select(_rows_of_labels(train, data.max_rows_per_label, seed))
     if data.max_train_rows is not None and data.max_train_rows < len(train):
         classes = len(set(train.labels))
         if head in (Head.SOFTMAX, Head.BINARY) and data.max_train_rows < classes:
@@ -223,6 +225,25 @@ def _divide(table: LabeledTable, size: int, head: Head, seed: int) -> tuple[np.n
         first = np.concatenate([rows[single], first])
     kept, rest = _with_every_label(first.tolist(), second.tolist(), names)
     return np.sort(kept), np.sort(rest)
+
+
+def _rows_of_labels(table: LabeledTable, most: int, seed: int) -> np.ndarray:
+    """Numbers of at most so many rows of each label, ascending; a row of several labels counts for all of them.
+
+    Rows of rare labels are taken first. A label whose rows all have frequent labels, too, keeps one of them.
+    """
+    # Rows without any of the labels count as those of a label of their own.
+    names = [label_names(label) or ("",) for label in table.labels]
+    counts = Counter(name for row in names for name in row)
+    order = np.random.default_rng(seed).permutation(len(names)).tolist()
+    order.sort(key=lambda row: min(counts[name] for name in names[row]))
+    kept: list[int] = []
+    taken: Counter[str] = Counter()
+    for row in order:
+        if all(taken[name] < most for name in names[row]) or any(taken[name] == 0 for name in names[row]):
+            kept.append(row)
+            taken.update(names[row])
+    return np.sort(np.asarray(kept))
 
 
 def _sample(rows: np.ndarray, size: int, strata: np.ndarray | None, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -25,6 +25,8 @@ from bert_serving.observer import Observer
 from bert_serving.training.adversarial import adversarial_train_step
 from bert_serving.training.averaging import assign_average
 from bert_serving.training.checkpoints import read, restore, save
+from bert_serving.training.contrastive.plan import ContrastivePlan, iterations_of
+from bert_serving.training.contrastive.training import ContrastiveTraining
 from bert_serving.training.learning_model import Learning
 from bert_serving.training.optimizer import check_decay_exclusions, create_optimizer, plan_schedule
 from bert_serving.training.run_folder import AVERAGE, HISTORY, RunFolder
@@ -90,8 +92,11 @@ def fit(
     """
     learning = learning or Learning(classifier, classifier)
     model, trained, rows = classifier.token_model, learning.trained, learning.rows(train.rows)
-    plan = _batch_plan(config, classifier)
-    steps = len(plan.order(train.rows.lengths, 0))
+    contrast = ContrastiveTraining(trained, learning.validated) if config.method == "contrastive" else None
+    plan = _batch_plan(config, classifier, train)
+    order = plan.order(train.rows.lengths, 0)
+    steps = len(order)
+    shown = len(train.rows) if contrast is None else sum(map(len, order))
     trainable = bool(classifier.encoder.layer.trainable)
     width = model.get_layer("head").input_shape[-1]
     schedule = plan_schedule(config, steps_per_epoch=steps, width=width, trainable=trainable)
@@ -100,7 +105,9 @@ def fit(
         check_decay_exclusions(optimizer, model.trainable_variables)
         _compile(trained, optimizer, config)
         mean_loss = tf_keras.metrics.Mean("loss")
-        if config.adversarial_epsilon:
+        if contrast is not None:
+            trained.token_model.train_step = contrast.train_step(mean_loss)
+        elif config.adversarial_epsilon:
             trained.token_model.train_step = adversarial_train_step(trained.token_model, config.adversarial_epsilon)
         elif team is not None:
             trained.token_model.train_step = shared_train_step(trained.token_model, classifier.options.head, mean_loss)
@@ -136,16 +143,21 @@ def fit(
                 callbacks=[callback],
                 shuffle=False,
             )
+        measured = {name: float(values[0]) for name, values in result.history.items()}
+        if contrast is not None:
+            # The head's scores are those to compare with the validation rows'.
+            logits = contrast.fit_head(train.rows, train.targets, train.weights)
+            measured = {"contrastive_loss": measured["loss"], **_scores(classifier, train.targets, logits)}
         seconds = time.monotonic() - started
         row = {
             "epoch": epoch,
-            **{name: float(values[0]) for name, values in result.history.items()},
+            **measured,
             **_validate(learning.validated, validation, team),
             "seconds": round(seconds, 2),
-            "rows_per_second": round(len(train.rows) / seconds, 1),
+            "rows_per_second": round(shown / seconds, 1),
         }
         # The last step may spoil the weights after the training loss was measured; the validation loss shows it.
-        total = row["loss"] + row["val_loss"]
+        total = row["loss"] + row["val_loss"] + row.get("contrastive_loss", 0.0)
         if not math.isfinite(total):
             raise TrainingError(
                 f"the loss is {total} after epoch {epoch}; lower training.learning_rate (now {schedule.peak:g}) or use float32"
@@ -186,13 +198,17 @@ def best_epoch(history: list[dict[str, Any]], metric: str) -> int:
 
 def validation_scores(classifier: Classifier, examples: Examples, team: Team | None = None) -> dict[str, float]:
     """Loss and the head's usual metrics, over rows of equal weight; a team's workers compute them together."""
-    head = classifier.options.head
     logits = team.predict(classifier, examples.rows) if team else classifier.predict_tokens(examples.rows)
-    loss = float(loss_of(head)(examples.targets, logits))
+    return _scores(classifier, examples.targets, logits)
+
+
+def _scores(classifier: Classifier, targets: np.ndarray, logits: np.ndarray) -> dict[str, float]:
+    head = classifier.options.head
+    loss = float(loss_of(head)(targets, logits))
     if head is Head.REGRESSION:
-        return {"loss": loss, "spearman": correlation("spearman", examples.targets[:, 0], logits[:, 0])}
+        return {"loss": loss, "spearman": correlation("spearman", targets[:, 0], logits[:, 0])}
     predicted = predicted_labels(head, probabilities(head, tf.constant(logits)).numpy())
-    truth = examples.targets.reshape(predicted.shape).astype(int)
+    truth = targets.reshape(predicted.shape).astype(int)
     return {
         "loss": loss,
         "accuracy": float(accuracy_score(truth, predicted)),
@@ -230,8 +246,8 @@ def _compile(classifier: Classifier, optimizer: Any, config: TrainingConfig) -> 
     )
 
 
-def _batch_plan(config: TrainingConfig, classifier: Classifier) -> BatchPlan:
-    return BatchPlan(
+def _batch_plan(config: TrainingConfig, classifier: Classifier, train: Examples) -> BatchPlan:
+    plan = BatchPlan(
         batch_size=config.batch_size,
         seed=config.seed,
         length=None if config.dynamic_padding else classifier.options.sequence_length,
@@ -240,6 +256,10 @@ def _batch_plan(config: TrainingConfig, classifier: Classifier) -> BatchPlan:
         longest=classifier.options.sequence_length,
         drop_remainder=config.strategy == "tpu",
     )
+    if config.method != "contrastive":
+        return plan
+    iterations = config.contrastive_iterations or iterations_of(len(train.rows), config.epochs)
+    return ContrastivePlan(**vars(plan), targets=train.targets, iterations=iterations)
 
 
 def _write_weights(model: tf_keras.Model, run: RunFolder, history: list[dict[str, Any]]) -> None:

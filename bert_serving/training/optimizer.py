@@ -18,6 +18,9 @@ _LEARNING_RATES = ((256, 3e-4), (512, 1e-4), (768, 3e-5))
 _WIDEST_LEARNING_RATE = 2e-5
 # A dense layer alone has no pretrained weights to spoil.
 _HEAD_LEARNING_RATE = 1e-3
+# A batch's pairs are a steadier guide than its labels alone, and the steps are few: chosen on validation rows of emotion and
+# SST-2, 16 rows of each label.
+_CONTRASTIVE_FACTOR = 3
 
 # As in google-research/bert, with the names of its successor.
 _NOT_DECAYED = ("LayerNorm", "layer_norm", "bias")
@@ -51,7 +54,10 @@ def default_learning_rate(width: int, *, trainable: bool = True) -> float:
 def plan_schedule(config: OptimizerConfig, *, steps_per_epoch: int, width: int, trainable: bool) -> Schedule:
     """The learning rate schedule of a run: linear warmup, then linear decay."""
     steps = steps_per_epoch * config.epochs
-    peak = config.learning_rate or default_learning_rate(width, trainable=trainable)
+    default = default_learning_rate(width, trainable=trainable)
+    if isinstance(config, TrainingConfig) and config.method == "contrastive":
+        default *= _CONTRASTIVE_FACTOR
+    peak = config.learning_rate or default
     return Schedule(steps, int(steps * config.warmup_ratio), peak)
 
 

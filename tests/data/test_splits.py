@@ -119,6 +119,47 @@ def test_fewer_rows_than_labels_is_refused(tmp_path):
         load(tmp_path, "abc" * 10, max_train_rows=2)
 
 
+@pytest.mark.parametrize(("most", "counts"), [(1, (1, 1, 1)), (3, (3, 2, 1)), (50, (40, 2, 1))])
+def test_at_most_so_many_rows_of_each_label_are_drawn(tmp_path, most, counts):
+    validation = write(tmp_path / "validation.tsv", "abc")
+    splits = load(tmp_path, "a" * 40 + "bb" + "c", max_rows_per_label=most, validation=validation)
+    assert Counter(splits.train.labels) == dict(zip("abc", counts, strict=True))
+    assert len(set(splits.train.texts)) == sum(counts)
+
+
+def test_the_seed_decides_which_rows_of_a_label_are_drawn(tmp_path):
+    validation = write(tmp_path / "validation.tsv", "ab")
+    drawn = [
+        tuple(load(tmp_path, "ab" * 50, seed=seed, max_rows_per_label=4, validation=validation).train.texts)
+        for seed in (0, 0, 1)
+    ]
+    assert drawn[0] == drawn[1]
+    assert set(drawn[0]) != set(drawn[2])
+
+
+def test_rows_of_several_labels_count_for_each_of_them(tmp_path):
+    labels = ["a", "a,b", "b", "", "a,rare"] * 10 + ["scarce,a"]
+    validation = write(tmp_path / "validation.tsv", ["a"])
+    splits = load(tmp_path, labels, Head.MULTILABEL, max_rows_per_label=4, validation=validation)
+    counts = Counter(name for row in splits.train.labels for name in row or ("none",))
+    assert set(counts) == {"a", "b", "rare", "scarce", "none"}
+    assert max(counts.values()) <= 4
+
+
+def test_few_rows_of_each_label_do_not_change_the_validation_rows(tmp_path):
+    whole, part = load(tmp_path, "ab" * 50), load(tmp_path, "ab" * 50, max_rows_per_label=8)
+    assert part.validation == whole.validation
+    assert Counter(part.train.labels) == {"a": 8, "b": 8}
+
+
+@pytest.mark.parametrize("classes", [2, 6, 20])
+@pytest.mark.parametrize("rows", [2, 8])
+def test_of_few_rows_of_each_label_a_fifth_is_taken_for_validation(tmp_path, classes, rows):
+    splits = load(tmp_path, [f"label {number}" for number in range(classes)] * rows)
+    assert len(set(splits.train.labels)) == classes
+    assert len(splits.validation) == max(1, round(classes * rows / 5))
+
+
 def test_regression_rows_are_divided_too(tmp_path):
     splits = load(tmp_path, [f"{number / 7:.3f}" for number in range(50)], Head.REGRESSION, max_train_rows=7)
     assert (len(splits.train), len(splits.validation)) == (7, 10)

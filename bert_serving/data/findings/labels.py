@@ -127,7 +127,8 @@ def _sizes(rows_per_class: Mapping[str, Mapping[str, int]], total: int) -> Itera
             "rare_labels",
             "fix",
             f"{_labels_have(len(few))} fewer than {FEW_ROWS} training rows: {_listed(few, train)}",
-            "The model cannot learn a label from so few rows. Collect more, merge the label with another, or leave it out.",
+            "Fine-tuning hardly learns a label from so few rows. Collect more, merge the label with another, leave it out, or set "
+            'training.method to "contrastive".',
             tuple(few),
         )
     for split, rows in rows_per_class.items():
