@@ -286,12 +286,36 @@ def targets_of(head: Head, labels: Sequence[str], values: Sequence[object]) -> n
     return numbers.astype(np.int32) if head is Head.SOFTMAX else numbers.reshape(len(numbers), -1).astype(np.float32)
 
 
-def loss_of(head: Head) -> tf_keras.losses.Loss:
-    """The loss between targets and logits."""
+def loss_of(head: Head, label_smoothing: float = 0.0) -> tf_keras.losses.Loss:
+    """The loss between targets and logits.
+
+    Args:
+        head: what the logits mean.
+        label_smoothing: fraction of a label's probability that is spread over all C labels, with a sigmoid over yes and no
+            (Szegedy et al. 2015, https://arxiv.org/abs/1512.00567, section 7); a regression has none.
+    """
     match head:
+        case Head.SOFTMAX if label_smoothing:
+            return _SmoothedCrossentropy(label_smoothing)
         case Head.SOFTMAX:
             return tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         case Head.BINARY | Head.MULTILABEL:
-            return tf_keras.losses.BinaryCrossentropy(from_logits=True)
+            return tf_keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=label_smoothing)
         case Head.REGRESSION:
             return tf_keras.losses.MeanSquaredError()
+
+
+class _SmoothedCrossentropy(tf_keras.losses.Loss):  # type: ignore[misc]  # tf_keras has no annotations
+    """Cross entropy of label numbers with label smoothing, which Keras has for one-hot targets alone."""
+
+    def __init__(self, smoothing: float):
+        super().__init__(name="smoothed_crossentropy")
+        self._smoothing = smoothing
+
+    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
+        """Of targets, int [B] or [B, 1], and logits [B, C]; float32 [B]."""
+        logits = tf.convert_to_tensor(y_pred)
+        targets = tf.one_hot(tf.reshape(tf.cast(y_true, tf.int32), [-1]), logits.shape[-1], dtype=logits.dtype)
+        return tf_keras.losses.categorical_crossentropy(
+            targets, logits, from_logits=True, label_smoothing=self._smoothing
+        )

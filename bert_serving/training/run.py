@@ -53,6 +53,8 @@ from bert_serving.training.meeting import Meeting
 from bert_serving.training.run_folder import AUDIT, HISTORY, LOCK, METRICS, PREPROCESSING, RunFolder
 from bert_serving.training.strategy import create_strategy, mixed_precision
 from bert_serving.training.team import Team, abort_collectives, end_process, leaving_lost_workers
+from bert_serving.training.techniques.layer_rates import layer_rates
+from bert_serving.training.techniques.new_layers import reinitialize
 from bert_serving.version import __version__
 
 _PICTURED_TEXTS = 8
@@ -326,9 +328,18 @@ def _new_classifier(
         encoder = load_encoder(folder, trainable=config.encoder.trainable)
         if config.encoder.frozen_layers:
             freeze(encoder, config.encoder.frozen_layers)
-        return build_classifier(
-            encoder, load_run_preprocessing(folder.preprocessing, config), classifier_options(config, labels)
-        )
+        # Whatever refuses an encoder does so before anything is written.
+        layer_rates(encoder, config.training.layerwise_learning_rate_decay)
+        options = classifier_options(config, labels)
+        if config.encoder.reinitialized_layers:
+            reinitialize(
+                encoder,
+                config.encoder.reinitialized_layers,
+                pooling=options.pooling,
+                frozen=config.encoder.frozen_layers,
+                seed=config.training.seed,
+            )
+        return build_classifier(encoder, load_run_preprocessing(folder.preprocessing, config), options)
 
 
 def _to_keep(preprocessing: Preprocessing, run: RunFolder, config: RunConfig) -> Preprocessing | None:
@@ -440,7 +451,8 @@ def _fit(
 ) -> None:
     head, labels = classifier.options.head, classifier.options.labels
     targets = targets_of(head, labels, splits.train.labels)
-    weights = class_weights(targets, len(labels)) if config.training.class_weights else None
+    kind = config.training.class_weights
+    weights = class_weights(targets, len(labels), kind) if kind else None
     learning = None
     if not config.encoder.cache_features:
         with strategy.scope():
