@@ -207,6 +207,10 @@ class HeadConfig(Table):
     """number of new Transformer blocks between the encoder's sequence output and the pooling; for a frozen encoder"""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """dropout rate between the pooled vector and the dense layer"""
+    thresholds: Literal["fixed", "fitted"] = "fixed"
+    """decision thresholds: `fixed` predicts the likeliest label, with a multilabel head those of at least 0.5; `fitted` fits one
+    for each label on the validation rows after training, for the F1 of the label (multilabel) or the macro F1, and keeps them
+    if that is more than chance"""
 
 
 class TrainingConfig(OptimizerConfig):
@@ -357,6 +361,8 @@ class RunConfig(RunFile):
             problems.append(
                 f"training.label_smoothing is {self.training.label_smoothing:g}, and a regression head has no labels; leave it out"
             )
+        if head is Head.REGRESSION and self.head.thresholds == "fitted":
+            problems.append('head.thresholds is "fitted", and a regression head has no labels; leave it out')
         if self.head.blocks and self.head.pooling in (None, Pooling.POOLER):
             problems.append(
                 f"head.blocks is {self.head.blocks}, and the pooler sees the encoder alone; set head.pooling to cls, mean or max"

@@ -19,7 +19,7 @@ import tf_keras
 
 from bert_serving.classifier import Classifier, build_classifier, probabilities, targets_of
 from bert_serving.config import RunConfig
-from bert_serving.contract import RUN_FILE, Head
+from bert_serving.contract import RUN_FILE, Head, Scaling, Thresholds
 from bert_serving.data.audit import Audit, audit
 from bert_serving.data.batches import TokenRows
 from bert_serving.data.splits import Splits, label_array, label_names, load_splits, resolve_labels
@@ -55,6 +55,7 @@ from bert_serving.training.strategy import create_strategy, mixed_precision
 from bert_serving.training.team import Team, abort_collectives, end_process, leaving_lost_workers
 from bert_serving.training.techniques.layer_rates import layer_rates
 from bert_serving.training.techniques.new_layers import reinitialize
+from bert_serving.training.techniques.run_thresholds import write_thresholds
 from bert_serving.version import __version__
 
 _PICTURED_TEXTS = 8
@@ -181,14 +182,16 @@ def _train(work: _Work, *, resume: bool, meeting: Meeting | None = None, last_ep
             _fit(classifier, splits, rows, config, run, strategy, observer, team)
         if meeting is not None and not is_writer:
             return _trained_by_chief(work, meeting)
-        classifier = load_classifier(run, preprocessing=preprocessing)
+        classifier = load_classifier(run, preprocessing=preprocessing, with_thresholds=False)
         with observer.stage("Evaluating"):
             predictions = {
                 name: probabilities(config.head.kind, tf.constant(classifier.predict_tokens(tokens[name]))).numpy()
                 for name in tokens
                 if name != "train"
             }
-            metrics = _metrics(splits, labels, config, predictions, lengths)
+            if config.head.thresholds == "fitted":
+                classifier = _with_thresholds(work, classifier, predictions["validation"])
+            metrics = _metrics(splits, labels, config, predictions, lengths, classifier.options.thresholds)
         with observer.stage("Drawing pictures"), run.writable():
             _draw(run, splits, labels, lengths, predictions, metrics)
         # Last of all: who finds it need not wait for anything.
@@ -480,16 +483,34 @@ def _fit(
     )
 
 
+def _with_thresholds(work: _Work, classifier: Classifier, probabilities: np.ndarray) -> Classifier:
+    """The classifier with thresholds fitted on its validation rows."""
+    options, run = classifier.options, work.run
+    fit = write_thresholds(
+        run,
+        options.head,
+        options.labels,
+        work.splits.validation,
+        probabilities,
+        scaling=Scaling(),
+        seed=work.config.training.seed,
+    )
+    work.observer.note(fit.summary())
+    return dataclasses.replace(classifier, options=dataclasses.replace(options, thresholds=fit.thresholds))
+
+
 def _metrics(
     splits: Splits,
     labels: tuple[str, ...],
     config: RunConfig,
     predictions: dict[str, np.ndarray],
     lengths: dict[str, np.ndarray],
+    thresholds: Thresholds,
 ) -> dict[str, Any]:
     head, name = config.head.kind, _measured(splits)
     evaluated = {
-        split: Predictions(head, labels, splits.named()[split], predicted) for split, predicted in predictions.items()
+        split: Predictions(head, labels, splits.named()[split], predicted, thresholds)
+        for split, predicted in predictions.items()
     }
     metrics: dict[str, Any] = {name: part.metrics for name, part in evaluated.items()}
     metrics["baselines"] = {

@@ -11,6 +11,7 @@ history.json      one row for each epoch
 average.json      validation scores of the averaged weights; only with training.average_last_epochs
 audit.json        statistics and warnings of the data audit
 metrics.json      scores on validation and test data, and of the baselines, as training left the model
+thresholds.json   the fitted decision thresholds; only with head.thresholds = "fitted"
 calibration.json  the fitted temperature scaling; only after `bert-serving calibrate`
 pictures/         PNG files
 """
@@ -35,6 +36,7 @@ from bert_serving.contract import (
     RUN_FILE,
     RUN_WEIGHTS_FOLDER,
     Scaling,
+    Thresholds,
     labels_of,
     labels_text,
 )
@@ -49,6 +51,7 @@ AVERAGE = "average.json"
 AUDIT = "audit.json"
 METRICS = "metrics.json"
 CALIBRATION = "calibration.json"
+THRESHOLDS = "thresholds.json"
 PREPROCESSING = "preprocessing"
 _ENCODER = "encoder.json"
 _CHECKPOINTS = "checkpoints"
@@ -168,6 +171,31 @@ class RunFolder:
                 f"{self.calibration}: damaged: holds no temperature over 0; calibrate again or remove it"
             )
         return Scaling(*numbers)
+
+    def thresholds(self) -> Thresholds:
+        """The fitted decision thresholds; () for a run without them, or where they were no better than none.
+
+        Raises:
+            RunFolderError: thresholds.json is damaged, or was fitted on probabilities of another calibration.
+        """
+        path = self.path / THRESHOLDS
+        if not path.exists():
+            return ()
+        try:
+            values = self.read_json(THRESHOLDS)
+            fitted_for = Scaling(float(values["temperature"]), float(values["exponent"]))
+            thresholds = tuple(float(each["threshold"]) for each in values["labels"]) if values["kept"] else ()
+            is_damaged = [each["label"] for each in values["labels"]] != list(self.labels())
+        except (AttributeError, KeyError, TypeError, ValueError):
+            is_damaged, thresholds, fitted_for = True, (), Scaling()
+        if is_damaged or not all(0 < threshold < 1 for threshold in thresholds):
+            raise RunFolderError(f"{path}: damaged: holds no thresholds of this run's labels; train again")
+        if thresholds and fitted_for != self.scaling():
+            raise RunFolderError(
+                f"{path}: was fitted on probabilities of temperature {fitted_for}, and the run has {self.scaling()}; "
+                f"calibrate it again"
+            )
+        return thresholds
 
     def chance(self) -> tuple[str, Chance] | None:
         """The split that the run was measured on, and whether its model is better than chance there; None before.
