@@ -51,16 +51,16 @@ def _no_pictures():
 
 
 def made_rows(head: Head, count: int, seed: int) -> list[tuple[str, str]]:
-    """Of the texts with "wheel" a third has the label "rare", so that it is never likelier than not."""
+    """Of the texts with "good" less than a half has the label "rare", so that it is never likelier than not."""
     random = np.random.default_rng(seed)
     rows = []
     for number in range(count):
-        words = list(random.choice(["film", "the", "is", "very"], size=random.integers(1, 5)))
-        has_wheel = number % 3 == 0
-        words.append("wheel" if has_wheel else "bike")
-        label = "rare" if has_wheel and random.random() < 0.38 else "often"
+        words = list(random.choice(["film", "the", "is", "very"], size=random.integers(0, 3)))
+        is_good = number % 2 == 0
+        words.append("good" if is_good else "bad")
+        label = "rare" if is_good and random.random() < 0.38 else "often"
         if head is Head.SOFTMAX and number % 7 == 1:
-            words, label = [*words, "bad"], "third"
+            words, label = [*words[:-1], "wheel"], "third"
         if head is Head.MULTILABEL:
             label = ",".join(["often", *(["rare"] if label == "rare" else [])] if number % 5 else [label])
         rows.append((" ".join(words), label))
@@ -68,7 +68,7 @@ def made_rows(head: Head, count: int, seed: int) -> list[tuple[str, str]]:
 
 
 def run_of(head: Head, encoder_folder, folder, *overrides: str):
-    path = write_run_file(folder, encoder_folder, [("a", "b")] * 60, epochs=2, batch_size=8, best_metric="loss")
+    path = write_run_file(folder, encoder_folder, [("a", "b")] * 60, epochs=5, batch_size=8, best_metric="loss")
     for name, count, seed in (("train", 240, 1), ("validation", 240, 2), ("test", 240, 3)):
         write_tsv_file(folder / f"{name}.tsv", made_rows(head, count, seed))
     config = load_run_file(path, [f"head.kind={head}", "head.thresholds=fitted", *overrides])
@@ -172,11 +172,14 @@ def test_calibration_fits_the_thresholds_anew_for_the_same_labels(fitted, encode
         for each in (before, after)
     ]
     assert labels[0] == labels[1]
-    (run.path / "calibration.json").unlink()
-    with pytest.raises(RunFolderError, match=r"thresholds.json: was fitted on .* calibrate it again"):
+    written = json.loads(run.calibration.read_text())
+    run.calibration.write_text(json.dumps({"temperature": written["temperature"]}))
+    with pytest.raises(RunFolderError, match=r"calibration.json: damaged: holds no thresholds .* calibrate again"):
         load_classifier(run)
     calibrate(run)
-    assert load_classifier(run).options.thresholds == after.options.thresholds
+    assert load_classifier(run).options == after.options
+    run.calibration.unlink()
+    assert load_classifier(run).options == before.options
 
 
 # === Each place by itself ===

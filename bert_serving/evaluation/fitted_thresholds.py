@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from bert_serving.answers import predicted_labels
-from bert_serving.contract import MULTILABEL_THRESHOLD, Head, Scaling, Thresholds
+from bert_serving.contract import MULTILABEL_THRESHOLD, Head, Thresholds
 from bert_serving.errors import InputError
 
 FOLDS = 5
@@ -62,8 +62,7 @@ class ThresholdsFit:
         kept: names of the labels whose thresholds are used: all or none where one label is predicted.
         macro_f1_fixed: without thresholds.
         macro_f1_fitted: with those that are kept, on the rows that they were fitted on, and so optimistic.
-        macro_f1_cross_fitted: of the same, each row by thresholds fitted without it.
-        temperature, exponent: scaling of the probabilities that they are for.
+        macro_f1_cross_fitted: of the same, or of all where none is kept, each row by thresholds fitted without it.
     """
 
     labels: tuple[LabelThreshold, ...]
@@ -72,8 +71,6 @@ class ThresholdsFit:
     macro_f1_fixed: float
     macro_f1_fitted: float
     macro_f1_cross_fitted: float
-    temperature: float = 1.0
-    exponent: float = 1.0
 
     @property
     def thresholds(self) -> Thresholds:
@@ -81,7 +78,7 @@ class ThresholdsFit:
         return tuple(each.threshold for each in self.labels) if self.kept else ()
 
     def to_json(self) -> dict[str, Any]:
-        """As a run folder's thresholds.json holds it."""
+        """As a run folder's thresholds.json, or that of a calibrated run calibration.json, holds it."""
         return asdict(self)
 
     def summary(self) -> str:
@@ -98,7 +95,6 @@ def fit_thresholds(
     y_true: np.ndarray,
     values: np.ndarray,
     *,
-    scaling: Scaling | None = None,
     seed: int = 0,
 ) -> ThresholdsFit:
     """Fits the thresholds of a model on rows that it was not trained on.
@@ -108,7 +104,6 @@ def fit_thresholds(
         labels: C names, in the order of the columns.
         y_true: int [N]; int [N, C] of 0 and 1 for multilabel.
         values: probabilities, float [N, C].
-        scaling: by which they were made, to be noted.
         seed: of folds and bootstrap samples.
 
     Raises:
@@ -128,9 +123,8 @@ def fit_thresholds(
     is_kept = _better(head, marks, plain, crossed, seed)
     default = np.full(len(labels), MULTILABEL_THRESHOLD if head is Head.MULTILABEL else 1 / len(labels))
     used = np.where(is_kept, fitted, default).astype(np.float32).astype(float)
-    crossed = np.where(is_kept, crossed, plain)
+    crossed = np.where(is_kept, crossed, plain) if is_kept.any() else crossed
     thresholds = tuple(used.tolist()) if is_kept.any() else ()
-    scaling = scaling or Scaling()
     return ThresholdsFit(
         labels=tuple(
             LabelThreshold(name, float(use), float(fit), int(count))
@@ -141,8 +135,6 @@ def fit_thresholds(
         macro_f1_fixed=_macro_f1(marks, plain),
         macro_f1_fitted=_macro_f1(marks, _marks(head, values, thresholds)),
         macro_f1_cross_fitted=_macro_f1(marks, crossed),
-        temperature=scaling.temperature,
-        exponent=scaling.exponent,
     )
 
 

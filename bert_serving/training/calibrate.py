@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from bert_serving.classifier import probabilities as classifier_probabilities
+from bert_serving.classifier import probabilities
 from bert_serving.contract import Head
 from bert_serving.data.splits import load_validation
 from bert_serving.data.table import table_sha256
@@ -11,7 +11,7 @@ from bert_serving.evaluation.temperature import TemperatureFit, fit_temperature
 from bert_serving.observer import Observer
 from bert_serving.training.loading import load_classifier
 from bert_serving.training.run_folder import CALIBRATION, RunFolder
-from bert_serving.training.techniques.run_thresholds import write_thresholds
+from bert_serving.training.techniques.run_thresholds import thresholds_of
 
 
 def calibrate(run: RunFolder, *, observer: Observer | None = None) -> TemperatureFit:
@@ -42,12 +42,11 @@ def calibrate(run: RunFolder, *, observer: Observer | None = None) -> Temperatur
     with observer.stage("Predicting"):
         logits = classifier.predict_tokens(classifier.tokenize(validation.texts, validation.pairs)[0])
     fit = fit_temperature(head, classifier.options.labels, validation, logits)
-    run.write_json(CALIBRATION, fit.to_json())
+    written = fit.to_json()
     if config.head.thresholds == "fitted":
-        labels = classifier.options.labels
-        probabilities = classifier_probabilities(head, tf.constant(logits), fit.scaling).numpy()
-        thresholds = write_thresholds(
-            run, head, labels, validation, probabilities, scaling=fit.scaling, seed=config.training.seed
-        )
+        calibrated = probabilities(head, tf.constant(logits), fit.scaling).numpy()
+        thresholds = thresholds_of(head, classifier.options.labels, validation, calibrated, config.training.seed)
         observer.note(thresholds.summary())
+        written |= {"thresholds": thresholds.to_json()}
+    run.write_json(CALIBRATION, written)
     return fit

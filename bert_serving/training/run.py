@@ -19,7 +19,7 @@ import tf_keras
 
 from bert_serving.classifier import Classifier, build_classifier, probabilities, targets_of
 from bert_serving.config import RunConfig
-from bert_serving.contract import RUN_FILE, Head, Scaling, Thresholds
+from bert_serving.contract import RUN_FILE, Head, Thresholds
 from bert_serving.data.audit import Audit, audit
 from bert_serving.data.batches import TokenRows
 from bert_serving.data.splits import Splits, label_array, label_names, load_splits, resolve_labels
@@ -50,12 +50,12 @@ from bert_serving.training.learning_model import plan_learning
 from bert_serving.training.loading import classifier_options, load_classifier, load_run_preprocessing
 from bert_serving.training.loop import Examples, class_weights, fit
 from bert_serving.training.meeting import Meeting
-from bert_serving.training.run_folder import AUDIT, HISTORY, LOCK, METRICS, PREPROCESSING, RunFolder
+from bert_serving.training.run_folder import AUDIT, HISTORY, LOCK, METRICS, PREPROCESSING, THRESHOLDS, RunFolder
 from bert_serving.training.strategy import create_strategy, mixed_precision
 from bert_serving.training.team import Team, abort_collectives, end_process, leaving_lost_workers
 from bert_serving.training.techniques.layer_rates import layer_rates
 from bert_serving.training.techniques.new_layers import reinitialize
-from bert_serving.training.techniques.run_thresholds import write_thresholds
+from bert_serving.training.techniques.run_thresholds import thresholds_of
 from bert_serving.version import __version__
 
 _PICTURED_TEXTS = 8
@@ -485,16 +485,10 @@ def _fit(
 
 def _with_thresholds(work: _Work, classifier: Classifier, probabilities: np.ndarray) -> Classifier:
     """The classifier with thresholds fitted on its validation rows."""
-    options, run = classifier.options, work.run
-    fit = write_thresholds(
-        run,
-        options.head,
-        options.labels,
-        work.splits.validation,
-        probabilities,
-        scaling=Scaling(),
-        seed=work.config.training.seed,
-    )
+    options = classifier.options
+    seed = work.config.training.seed
+    fit = thresholds_of(options.head, options.labels, work.splits.validation, probabilities, seed)
+    work.run.write_json(THRESHOLDS, fit.to_json())
     work.observer.note(fit.summary())
     return dataclasses.replace(classifier, options=dataclasses.replace(options, thresholds=fit.thresholds))
 

@@ -175,27 +175,27 @@ class RunFolder:
     def thresholds(self) -> Thresholds:
         """The fitted decision thresholds; () for a run without them, or where they were no better than none.
 
+        They are limits of probabilities, so that a calibrated run has others.
+
         Raises:
-            RunFolderError: thresholds.json is damaged, or was fitted on probabilities of another calibration.
+            RunFolderError: thresholds.json is damaged, or calibration.json has no thresholds in its place.
         """
-        path = self.path / THRESHOLDS
-        if not path.exists():
+        if not (self.path / THRESHOLDS).exists():
             return ()
+        is_calibrated = self.calibration.exists()
+        path = self.calibration if is_calibrated else self.path / THRESHOLDS
         try:
-            values = self.read_json(THRESHOLDS)
-            fitted_for = Scaling(float(values["temperature"]), float(values["exponent"]))
-            thresholds = tuple(float(each["threshold"]) for each in values["labels"]) if values["kept"] else ()
-            is_damaged = [each["label"] for each in values["labels"]] != list(self.labels())
-        except (AttributeError, KeyError, TypeError, ValueError):
-            is_damaged, thresholds, fitted_for = True, (), Scaling()
-        if is_damaged or not all(0 < threshold < 1 for threshold in thresholds):
-            raise RunFolderError(f"{path}: damaged: holds no thresholds of this run's labels; train again")
-        if thresholds and fitted_for != self.scaling():
-            raise RunFolderError(
-                f"{path}: was fitted on probabilities of temperature {fitted_for}, and the run has {self.scaling()}; "
-                f"calibrate it again"
-            )
-        return thresholds
+            values = self.read_json(path.name)
+            fit = values["thresholds"] if is_calibrated else values
+            thresholds = tuple(float(each["threshold"]) for each in fit["labels"])
+            names = tuple(each["label"] for each in fit["labels"])
+            is_kept = bool(fit["kept"])
+        except (AttributeError, KeyError, TypeError, ValueError, RunFolderError):
+            thresholds, names, is_kept = (), (), True
+        if not thresholds or names != self.labels() or not all(0 < threshold < 1 for threshold in thresholds):
+            remedy = "calibrate again or remove it" if is_calibrated else "train again"
+            raise RunFolderError(f"{path}: damaged: holds no thresholds of this run's labels; {remedy}")
+        return thresholds if is_kept else ()
 
     def chance(self) -> tuple[str, Chance] | None:
         """The split that the run was measured on, and whether its model is better than chance there; None before.

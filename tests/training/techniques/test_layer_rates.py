@@ -112,7 +112,7 @@ def test_it_is_refused_before_a_run_begins(rows, tmp_path):
     [
         pytest.param([], marks=pytest.mark.slow),
         pytest.param(["encoder.frozen_layers=1"], marks=pytest.mark.slow),
-        pytest.param(["training.gradual_unfreezing=1", "training.adversarial_epsilon=0.0"], marks=pytest.mark.slow),
+        pytest.param(["training.gradual_unfreezing=2"], marks=pytest.mark.slow),
         pytest.param(["training.adversarial_epsilon=0.5"], marks=pytest.mark.slow),
         pytest.param(["training.mixed_precision=bfloat16", "head.kind=binary"], marks=pytest.mark.slow),
     ],
@@ -130,5 +130,7 @@ def test_a_run_with_it_learns_otherwise_and_resumes_to_the_same_weights(settings
     assert history_of(resumed) == history_of(whole)
     assert_same_weights(resumed, whole)
     without = train(load_run_file(path, settings), tmp_path / "without").run
-    name = "transformer/layer_1/output/kernel:0"
-    assert not np.array_equal(read_safetensors(whole.weights)[name], read_safetensors(without.weights)[name])
+    # Of two layers the one above the frozen one has the whole rate.
+    is_same = settings == ["encoder.frozen_layers=1"]
+    name = f"transformer/layer_{int(is_same)}/output/kernel:0"
+    assert np.array_equal(read_safetensors(whole.weights)[name], read_safetensors(without.weights)[name]) is is_same
