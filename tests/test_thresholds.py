@@ -68,7 +68,7 @@ def made_rows(head: Head, count: int, seed: int) -> list[tuple[str, str]]:
 
 
 def run_of(head: Head, encoder_folder, folder, *overrides: str):
-    path = write_run_file(folder, encoder_folder, [("a", "b")] * 60, epochs=5, batch_size=8, best_metric="loss")
+    path = write_run_file(folder, encoder_folder, [("a", "b")] * 60, epochs=2, batch_size=8, best_metric="loss")
     for name, count, seed in (("train", 240, 1), ("validation", 240, 2), ("test", 240, 3)):
         write_tsv_file(folder / f"{name}.tsv", made_rows(head, count, seed))
     config = load_run_file(path, [f"head.kind={head}", "head.thresholds=fitted", *overrides])
