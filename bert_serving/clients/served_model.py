@@ -1,5 +1,6 @@
 """What a server tells about a model: its versions with their states, its head, and the names of its probabilities."""
 
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -123,8 +124,10 @@ def named_by_signature(rows: Sequence[Mapping[str, Any]]) -> Named | None:
     """Head, labels and thresholds in the answer of the signature `labels`; None if it is of another form."""
     try:
         labels, head = rows[0][contract.LABELS], Head(rows[0][contract.HEAD])
-        thresholds = tuple(float(value) for value in rows[0].get(contract.THRESHOLDS, ()))
-    except (LookupError, ValueError, TypeError):
+        told = rows[0].get(contract.THRESHOLDS, ())
+        # REST has the shortest decimals for float32; only as such are they the model's.
+        thresholds = struct.unpack(f"{len(told)}f", struct.pack(f"{len(told)}f", *told))
+    except (LookupError, ValueError, TypeError, OverflowError, struct.error):
         return None
     is_list_of_names = isinstance(labels, list) and all(isinstance(label, str) for label in labels)
     return Named(head, tuple(labels), thresholds) if is_list_of_names else None
