@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bert_serving.contract import LABEL_SEPARATOR, MULTILABEL_THRESHOLD, Head, Scaling, joined_labels
+from bert_serving.contract import LABEL_SEPARATOR, MULTILABEL_THRESHOLD, Head, Scaling, Thresholds, joined_labels
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,47 +39,60 @@ def scaled_probabilities(head: Head, logits: np.ndarray, scaling: Scaling) -> np
     return np.concatenate([expit(-scaled), expit(scaled)], axis=1) if head is Head.BINARY else np.asarray(expit(scaled))
 
 
-def predicted_labels(head: Head | None, values: np.ndarray) -> np.ndarray:
+def predicted_labels(head: Head | None, values: np.ndarray, thresholds: Thresholds = ()) -> np.ndarray:
     """The labels that a model predicts.
 
     Args:
         head: None for a server's model whose head is unknown: its likeliest label is taken.
         values: probabilities, float [N, C]; for regression numbers [N, 1].
+        thresholds: of the model (`contract.Thresholds`); () for one without.
 
     Returns:
         int64 [N], index of the likeliest label; multilabel: int64 [N, C], 1 from a probability of 0.5 on; regression:
-        the numbers, float64 [N].
+        the numbers, float64 [N]. With thresholds, what they say in the place of "likeliest" and 0.5.
     """
     import numpy as np
 
     if head is Head.REGRESSION:
         return np.asarray(values, np.float64).reshape(-1)
     if head is Head.MULTILABEL:
-        return np.asarray(values >= MULTILABEL_THRESHOLD, np.int64)
-    return np.asarray(values.argmax(axis=1))
+        return np.asarray(values >= np.asarray(thresholds or MULTILABEL_THRESHOLD, np.float64), np.int64)
+    return np.asarray((values / np.asarray(thresholds) if thresholds else values).argmax(axis=1))
 
 
-def answer_texts(head: Head | None, labels: Sequence[str], values: np.ndarray | Sequence[Sequence[float]]) -> list[str]:
+def answer_texts(
+    head: Head | None,
+    labels: Sequence[str],
+    values: np.ndarray | Sequence[Sequence[float]],
+    thresholds: Thresholds = (),
+) -> list[str]:
     """The answers as text, one per row: the likeliest label, all predicted labels (`joined_labels`), or the number.
 
     Args:
         head: as for `predicted_labels`.
         labels: C names, in the order of the columns.
         values: as for `predicted_labels`; N rows of C numbers will do, too.
+        thresholds: as for `predicted_labels`.
     """
     if head is Head.REGRESSION:
         return [f"{row[0]:.6g}" for row in values]
     if head is Head.MULTILABEL:
         beginning, names, end = joined_labels(labels)
+        limits = thresholds or (MULTILABEL_THRESHOLD,) * len(names)
         return [
             beginning
             + LABEL_SEPARATOR.join(
-                name for name, value in zip(names, row, strict=True) if value >= MULTILABEL_THRESHOLD
+                name for name, value, limit in zip(names, row, limits, strict=True) if value >= limit
             )
             + end
             for row in values
         ]
-    return [labels[_likeliest(row)] for row in values]
+    return [labels[_likeliest(relative_to(thresholds, row))] for row in values]
+
+
+def relative_to(thresholds: Thresholds, row: Sequence[float]) -> Sequence[float]:
+    """What the labels of a head that predicts one of them are compared by: probabilities as multiples of the thresholds."""
+    return [float(value) / limit for value, limit in zip(row, thresholds, strict=True)] if thresholds else row
 
 
 def _likeliest(row: Sequence[float]) -> int:

@@ -12,7 +12,15 @@ import tf_keras
 from official.nlp.modeling import layers
 
 from bert_serving import contract
-from bert_serving.contract import LABEL_SEPARATOR, MULTILABEL_THRESHOLD, Head, Pooling, Scaling, joined_labels
+from bert_serving.contract import (
+    LABEL_SEPARATOR,
+    MULTILABEL_THRESHOLD,
+    Head,
+    Pooling,
+    Scaling,
+    Thresholds,
+    joined_labels,
+)
 from bert_serving.data.batches import TokenRows, padded_batch, sorted_batches
 from bert_serving.data.splits import label_array
 from bert_serving.encoders.architecture import ACTIVATIONS, reproducible_dropout
@@ -47,6 +55,7 @@ class ClassifierOptions:
         dropout: rate between the pooled output and the dense layer.
         seed: of the head's initial weights.
         scaling: of logits before they become probabilities.
+        thresholds: by which labels are predicted from probabilities; () without fitted ones.
     """
 
     labels: tuple[str, ...]
@@ -58,6 +67,7 @@ class ClassifierOptions:
     dropout: float = 0.1
     seed: int = 0
     scaling: Scaling = _AS_TRAINED
+    thresholds: Thresholds = ()
 
     @property
     def outputs(self) -> int:
@@ -264,13 +274,17 @@ def _scaled(head: Head, logits: tf.Tensor, scaling: Scaling) -> tf.Tensor:
     return tf.sign(logits) * tf.abs(logits) ** scaling.exponent / scaling.temperature
 
 
-def label_of(head: Head, labels: Sequence[str], scores: tf.Tensor) -> tf.Tensor:
-    """The predicted label as string [B]: the likeliest, all with at least 0.5 (`joined_labels`), or a regression's value."""
+def label_of(head: Head, labels: Sequence[str], scores: tf.Tensor, thresholds: Thresholds = ()) -> tf.Tensor:
+    """The predicted label as string [B]: the likeliest, all with at least 0.5 (`joined_labels`), or a regression's value.
+
+    With fitted thresholds, what they say (`contract.Thresholds`).
+    """
     match head:
         case Head.SOFTMAX | Head.BINARY:
-            return tf.gather(tf.constant(list(labels)), tf.argmax(scores, axis=1, output_type=tf.int32))
+            relative = scores / tf.constant(thresholds) if thresholds else scores
+            return tf.gather(tf.constant(list(labels)), tf.argmax(relative, axis=1, output_type=tf.int32))
         case Head.MULTILABEL:
-            chosen = scores >= MULTILABEL_THRESHOLD
+            chosen = scores >= (tf.constant(thresholds) if thresholds else MULTILABEL_THRESHOLD)
             beginning, names, end = joined_labels(labels)
             rows = tf.ragged.boolean_mask(tf.broadcast_to(tf.constant(names), tf.shape(scores)), chosen)
             # An empty row of a ragged tensor joins to the empty string.
@@ -286,12 +300,36 @@ def targets_of(head: Head, labels: Sequence[str], values: Sequence[object]) -> n
     return numbers.astype(np.int32) if head is Head.SOFTMAX else numbers.reshape(len(numbers), -1).astype(np.float32)
 
 
-def loss_of(head: Head) -> tf_keras.losses.Loss:
-    """The loss between targets and logits."""
+def loss_of(head: Head, label_smoothing: float = 0.0) -> tf_keras.losses.Loss:
+    """The loss between targets and logits.
+
+    Args:
+        head: what the logits mean.
+        label_smoothing: fraction of a label's probability that is spread over all C labels, with a sigmoid over yes and no
+            (Szegedy et al. 2015, https://arxiv.org/abs/1512.00567, section 7); a regression has none.
+    """
     match head:
+        case Head.SOFTMAX if label_smoothing:
+            return _SmoothedCrossentropy(label_smoothing)
         case Head.SOFTMAX:
             return tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         case Head.BINARY | Head.MULTILABEL:
-            return tf_keras.losses.BinaryCrossentropy(from_logits=True)
+            return tf_keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=label_smoothing)
         case Head.REGRESSION:
             return tf_keras.losses.MeanSquaredError()
+
+
+class _SmoothedCrossentropy(tf_keras.losses.Loss):  # type: ignore[misc]  # tf_keras has no annotations
+    """Cross entropy of label numbers with label smoothing, which Keras has for one-hot targets alone."""
+
+    def __init__(self, smoothing: float):
+        super().__init__(name="smoothed_crossentropy")
+        self._smoothing = smoothing
+
+    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
+        """Of targets, int [B] or [B, 1], and logits [B, C]; float32 [B]."""
+        logits = tf.convert_to_tensor(y_pred)
+        targets = tf.one_hot(tf.reshape(tf.cast(y_true, tf.int32), [-1]), logits.shape[-1], dtype=logits.dtype)
+        return tf_keras.losses.categorical_crossentropy(
+            targets, logits, from_logits=True, label_smoothing=self._smoothing
+        )

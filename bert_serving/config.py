@@ -166,6 +166,9 @@ class EncoderConfig(EncoderSource):
     frozen_layers: Annotated[int, Field(ge=0)] = 0
     """layer freezing: the embeddings and this many Transformer layers, counted from the first, are not trained; their output for
     each text is computed once, without dropout, and reused in every epoch; 0 trains all layers"""
+    reinitialized_layers: Annotated[int, Field(ge=0)] = 0
+    """re-initialization: the encoder's last layers, this many of them, and its pooler where the head uses it, start from new
+    weights instead of pretrained ones; for few training rows; 0 keeps all layers"""
     cache_tokens: bool = False
     """cache the tokenized data on disk, so that the next run on the same texts skips tokenization"""
     cache_features: bool = False
@@ -215,6 +218,10 @@ class HeadConfig(Table):
     """number of new Transformer blocks between the encoder's sequence output and the pooling; for a frozen encoder"""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """dropout rate between the pooled vector and the dense layer"""
+    thresholds: Literal["fixed", "fitted"] = "fixed"
+    """decision thresholds: `fixed` predicts the likeliest label, with a multilabel head those of at least 0.5; `fitted` fits one
+    for each label on the validation rows after training, for the F1 of the label (multilabel) or the macro F1, and keeps them
+    if that is more than chance"""
 
 
 class TrainingConfig(OptimizerConfig):
@@ -243,8 +250,15 @@ class TrainingConfig(OptimizerConfig):
     gradual_unfreezing: Positive | None = None
     """gradual unfreezing: only the head is trained in the first epoch; each further epoch unfreezes this many more encoder
     layers, from the last to the first"""
-    class_weights: bool = False
-    """class weights for imbalanced data: each row's loss is weighted by the inverse frequency of its label"""
+    layerwise_learning_rate_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """layer-wise learning rate decay: the last Transformer layer, the pooler and the head have the whole learning rate, each layer
+    below the rate of the one above it times this, the embeddings the lowest; 1 gives all layers the same"""
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """label smoothing of the training loss: this fraction of a label's probability is spread over all labels, with a sigmoid
+    over yes and no; the validation loss stays that of the labels as they are; 0 switches it off"""
+    class_weights: Literal[True, False, "effective_number"] = False
+    """class weights for imbalanced data: each row's loss is weighted by the inverse frequency of its label; "effective_number"
+    by the inverse effective number of the label's rows (class-balanced loss), which weighs rare labels less than `true` does"""
     early_stopping: Positive | None = None
     """early stopping patience: stop after this many epochs without improvement of `best_metric`"""
     best_metric: Literal["accuracy", "macro_f1", "loss", "spearman"] | None = None
@@ -372,6 +386,12 @@ class RunConfig(RunFile):
             problems.append(f"training.class_weights has no meaning for a {head} head")
         if head is Head.REGRESSION and self.data.max_rows_per_label is not None:
             problems.append("data.max_rows_per_label has no meaning for a regression head; use data.max_train_rows")
+        if head is Head.REGRESSION and self.training.label_smoothing:
+            problems.append(
+                f"training.label_smoothing is {self.training.label_smoothing:g}, and a regression head has no labels; leave it out"
+            )
+        if head is Head.REGRESSION and self.head.thresholds == "fitted":
+            problems.append('head.thresholds is "fitted", and a regression head has no labels; leave it out')
         if self.head.blocks and self.head.pooling in (None, Pooling.POOLER):
             problems.append(
                 f"head.blocks is {self.head.blocks}, and the pooler sees the encoder alone; set head.pooling to cls, mean or max"
@@ -404,6 +424,16 @@ class RunConfig(RunFile):
                 "leave out one of them"
                 for key, value, allowed in conflicts
                 if value != allowed
+            ]
+        if not encoder.trainable:
+            of_layers = (
+                ("encoder.reinitialized_layers", encoder.reinitialized_layers, 0),
+                ("training.layerwise_learning_rate_decay", training.layerwise_learning_rate_decay, 1),
+            )
+            problems += [
+                f"{key} is {value:g}, and a frozen encoder's layers are not trained; leave it out, or encoder.trainable = false"
+                for key, value, off in of_layers
+                if value != off
             ]
         if training.xla and training.strategy == "multi_worker":
             problems.append("training.xla cannot compile the sums over workers of multi_worker; leave out one of them")
@@ -455,6 +485,7 @@ class RunConfig(RunFile):
             ("head.dropout", self.head.dropout, HeadConfig().dropout),
             ("training.adversarial_epsilon", training.adversarial_epsilon, 0),
             ("training.average_last_epochs", training.average_last_epochs, 1),
+            ("training.label_smoothing", training.label_smoothing, 0),
             ("training.gradual_unfreezing", training.gradual_unfreezing, None),
             ("training.strategy", training.strategy, "one_device"),
             ("training.mixed_precision", training.mixed_precision, "float32"),

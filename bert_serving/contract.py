@@ -37,6 +37,7 @@ LOGITS = "logits"
 CLASSES = "classes"
 SCORES = "scores"
 HEAD = "head"
+THRESHOLDS = "thresholds"
 POOLED_OUTPUT = "pooled_output"
 SEQUENCE_OUTPUT = "sequence_output"
 ENCODER_OUTPUTS = "encoder_outputs"
@@ -76,7 +77,7 @@ NO_FREE_THREAD = "Server Threadpool Exhausted"
 
 DEFAULT_MINIMUM_TF_SERVING = "2.12"
 MULTILABEL_THRESHOLD = 0.5
-"""lowest probability with which a label of a multilabel head is predicted"""
+"""lowest probability with which a label of a multilabel head is predicted, where no thresholds were fitted"""
 LABEL_SEPARATOR = ","
 """between the labels that a multilabel head predicts for one text"""
 REGRESSION_CLASS = "value"
@@ -149,6 +150,15 @@ class Scaling:
         """Both numbers; the exponent where it is not 1."""
         exponent = "" if self.exponent == 1 else f", exponent {self.exponent:.3f}"
         return f"{self.temperature:.3f}{exponent}"
+
+
+Thresholds = tuple[float, ...]
+"""Fitted decision thresholds, one for each label, in the order of the outputs, each over 0 and under 1; () for a model without.
+
+With a multilabel head a label is predicted from its threshold on. Otherwise the label is predicted whose probability is the
+greatest multiple of its threshold, and the thresholds add up to 1, so that those of two labels are limits of their probabilities.
+All are float32 numbers, so that a graph and Python decide alike.
+"""
 
 
 class Pooling(StrEnum):

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from bert_serving.answers import predicted_labels
-from bert_serving.contract import Head
+from bert_serving.contract import Head, Thresholds
 from bert_serving.errors import InputError
 
 CALIBRATION_BINS = 15
@@ -18,7 +18,9 @@ CALIBRATION_BINS = 15
 _ROUNDING = 1e-5
 
 
-def measure(head: Head, labels: Sequence[str], y_true: np.ndarray, predictions: np.ndarray) -> dict[str, Any]:
+def measure(
+    head: Head, labels: Sequence[str], y_true: np.ndarray, predictions: np.ndarray, thresholds: Thresholds = ()
+) -> dict[str, Any]:
     """The metrics that fit the head.
 
     Args:
@@ -26,6 +28,7 @@ def measure(head: Head, labels: Sequence[str], y_true: np.ndarray, predictions: 
         labels: all labels, in the order of the model's outputs.
         y_true: as the metrics of this head take it.
         predictions: probabilities [N, C]; for regression numbers [N] or [N, 1].
+        thresholds: by which labels are predicted from probabilities; () without fitted ones.
 
     Raises:
         InputError: there are no rows, or a prediction is not a finite number.
@@ -33,17 +36,20 @@ def measure(head: Head, labels: Sequence[str], y_true: np.ndarray, predictions: 
     if head is Head.REGRESSION:
         return regression_metrics(y_true, predictions)
     if head is Head.MULTILABEL:
-        return multilabel_metrics(labels, y_true, predictions)
-    return classification_metrics(labels, y_true, predictions)
+        return multilabel_metrics(labels, y_true, predictions, thresholds)
+    return classification_metrics(labels, y_true, predictions, thresholds)
 
 
-def classification_metrics(labels: Sequence[str], y_true: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
+def classification_metrics(
+    labels: Sequence[str], y_true: np.ndarray, probabilities: np.ndarray, thresholds: Thresholds = ()
+) -> dict[str, Any]:
     """Metrics of single-label classification. F1 averages run over all C labels; one without rows or predictions counts as 0.
 
     Args:
         labels: C names, in the order of the columns.
         y_true: int [N], index of the true label.
         probabilities: float [N, C].
+        thresholds: as for `measure`; loss and calibration do not depend on them.
 
     Returns:
         accuracy, macro_f1, weighted_f1, log_loss (nats), expected_calibration_error, per_class {label: precision,
@@ -57,7 +63,7 @@ def classification_metrics(labels: Sequence[str], y_true: np.ndarray, probabilit
 
     y_true = np.asarray(y_true, np.int64)
     probabilities = _checked(probabilities, (len(y_true), len(labels)))
-    y_pred = predicted_labels(Head.SOFTMAX, probabilities)
+    y_pred = predicted_labels(Head.SOFTMAX, probabilities, thresholds)
     per_class = _per_class(labels, y_true, y_pred)
     f1, support = ([scores[name] for scores in per_class.values()] for name in ("f1", "support"))
     return {
@@ -72,13 +78,16 @@ def classification_metrics(labels: Sequence[str], y_true: np.ndarray, probabilit
     }
 
 
-def multilabel_metrics(labels: Sequence[str], y_true: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
-    """Metrics of multilabel classification; a label is predicted from a probability of 0.5 on.
+def multilabel_metrics(
+    labels: Sequence[str], y_true: np.ndarray, probabilities: np.ndarray, thresholds: Thresholds = ()
+) -> dict[str, Any]:
+    """Metrics of multilabel classification; a label is predicted from a probability of 0.5, or its threshold, on.
 
     Args:
         labels: C names, in the order of the columns.
         y_true: int [N, C] of 0 and 1.
         probabilities: float [N, C], independent of each other.
+        thresholds: as for `measure`.
 
     Returns:
         accuracy (subset accuracy: fraction of rows with all labels correct), micro_f1, macro_f1, log_loss (nats, mean over rows
@@ -94,7 +103,7 @@ def multilabel_metrics(labels: Sequence[str], y_true: np.ndarray, probabilities:
     probabilities = _checked(probabilities, (len(y_true), len(labels)))
     if y_true.shape != probabilities.shape:
         raise ValueError(f"y_true must be {probabilities.shape}, got {y_true.shape}")
-    y_pred = predicted_labels(Head.MULTILABEL, probabilities)
+    y_pred = predicted_labels(Head.MULTILABEL, probabilities, thresholds)
     per_class = _per_class(labels, y_true, y_pred)
     cells = np.stack([1 - probabilities.ravel(), probabilities.ravel()], axis=1)
     return {

@@ -98,7 +98,7 @@ def _name(annotation: Any) -> str:
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         return _name(next(each for each in arguments if each is not type(None)))
     if typing.get_origin(annotation) is typing.Literal:
-        return ", ".join(f"`{each}`" for each in arguments)
+        return ", ".join(f"`{json.dumps(each) if isinstance(each, bool) else each}`" for each in arguments)
     if typing.get_origin(annotation) is typing.Annotated:
         return _name(arguments[0])
     if typing.get_origin(annotation) is tuple:

@@ -185,6 +185,23 @@ def test_a_wrong_key_is_named_with_its_value(table, values, problem):
             "training.class_weights has no meaning for a regression head",
         ),
         (
+            {"head": {"kind": "regression"}, "training": {"label_smoothing": 0.1}},
+            "training.label_smoothing is 0.1, and a regression head has no labels; leave it out",
+        ),
+        (
+            {"head": {"kind": "multilabel"}, "training": {"class_weights": "effective_number"}},
+            "training.class_weights has no meaning for a multilabel head",
+        ),
+        (
+            {
+                "encoder": {"name": "n", "trainable": False, "reinitialized_layers": 2},
+                "training": {"layerwise_learning_rate_decay": 0.9},
+            },
+            "encoder.reinitialized_layers is 2, and a frozen encoder's layers are not trained; leave it out, or encoder.trainable "
+            "= false; training.layerwise_learning_rate_decay is 0.9, and a frozen encoder's layers are not trained; leave it out, "
+            "or encoder.trainable = false",
+        ),
+        (
             {"head": {"kind": "multilabel"}, "training": {"class_weights": True, "best_metric": "spearman"}},
             "training.class_weights has no meaning for a multilabel head; training.best_metric 'spearman' is not measured "
             "for a multilabel head; use one of accuracy, macro_f1, loss",

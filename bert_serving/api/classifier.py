@@ -241,8 +241,8 @@ class TextClassifier(Predictor):
 
         tokens, _ = self._classifier.tokenize(table.texts, table.pairs)
         targets = targets_of(self.head, self.labels, table.labels)
-        is_weighted = config is not None and config.training.class_weights
-        return Examples(tokens, targets, class_weights(targets, len(self.labels)) if is_weighted else None)
+        kind = config is not None and config.training.class_weights
+        return Examples(tokens, targets, class_weights(targets, len(self.labels), kind) if kind else None)
 
     def _opened(self) -> Model:
         return classifier_model("the classifier", self._classifier)

@@ -13,6 +13,7 @@ from bert_serving.clients.request import PredictRequest, check_model_name, check
 from bert_serving.clients.retry import RetryPolicy, gather, send_with_retries, send_with_retries_async
 from bert_serving.clients.served_model import (
     PROBES,
+    Named,
     ServedModel,
     Signatures,
     VersionStatus,
@@ -28,7 +29,6 @@ from bert_serving.contract import (
     SCORES,
     TEXT,
     TEXT_PAIR,
-    Head,
 )
 from bert_serving.errors import FailedPrecondition, InvalidRequest, RequestError, ServableNotFound, ServerUnavailable
 
@@ -107,19 +107,19 @@ class _Base:
             return ServedModel()
         pairs = signatures.check_classifier(model)
         try:
-            head, labels = await self._named(ask, model, signatures, pairs=pairs) or (None, None)
+            named = await self._named(ask, model, signatures, pairs=pairs)
         except ServableNotFound:
             latest = Signatures.of(await ask(call))
             if latest is None or latest.version == signatures.version:
                 raise
             return await self._describe(ask, model, **choice)  # another version was loaded meanwhile
         except (InvalidRequest, FailedPrecondition):  # a signature with one of these names that takes something else
-            head = labels = None
-        return ServedModel(signatures.version, pairs, head, labels)
+            named = None
+        if named is None:
+            return ServedModel(signatures.version, pairs)
+        return ServedModel(signatures.version, pairs, named.head, named.labels, named.thresholds)
 
-    async def _named(
-        self, ask: "_Ask", model: str, signatures: Signatures, *, pairs: bool
-    ) -> tuple[Head, tuple[str, ...]] | None:
+    async def _named(self, ask: "_Ask", model: str, signatures: Signatures, *, pairs: bool) -> Named | None:
         version = signatures.version
         if signatures.has(LABELS, {TEXT}, {LABELS, HEAD}):
             return named_by_signature(await ask(self._wire.run(model, LABELS, [{TEXT: b""}], version=version)))

@@ -1,13 +1,14 @@
 """What a server tells about a model: its versions with their states, its head, and the names of its probabilities."""
 
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from bert_serving import contract
 from bert_serving.answers import answer_texts
 from bert_serving.clients.prediction import Prediction
-from bert_serving.contract import Head
+from bert_serving.contract import Head, Thresholds
 from bert_serving.errors import InvalidRequest
 
 PROBES = (
@@ -50,12 +51,22 @@ class ServedModel:
         pairs: whether it takes pairs of texts.
         head: what it predicts.
         labels: names of the C probabilities, in order; those of a regression are ("value",).
+        thresholds: by which it predicts labels from probabilities (`contract.Thresholds`); () without fitted ones.
     """
 
     version: int | None = None
     pairs: bool | None = None
     head: Head | None = None
     labels: tuple[str, ...] | None = None
+    thresholds: Thresholds = ()
+
+
+class Named(NamedTuple):
+    """Head, labels and thresholds of a model, as `ServedModel` has them."""
+
+    head: Head
+    labels: tuple[str, ...]
+    thresholds: Thresholds = ()
 
 
 @dataclass(frozen=True)
@@ -109,19 +120,20 @@ class Signatures:
         return taken == inputs and given >= outputs
 
 
-def named_by_signature(rows: Sequence[Mapping[str, Any]]) -> tuple[Head, tuple[str, ...]] | None:
-    """Head and labels in the answer of the signature `labels`; None if it is of another form."""
+def named_by_signature(rows: Sequence[Mapping[str, Any]]) -> Named | None:
+    """Head, labels and thresholds in the answer of the signature `labels`; None if it is of another form."""
     try:
         labels, head = rows[0][contract.LABELS], Head(rows[0][contract.HEAD])
-    except (LookupError, ValueError, TypeError):
+        told = rows[0].get(contract.THRESHOLDS, ())
+        # REST has the shortest decimals for float32; only as such are they the model's.
+        thresholds = struct.unpack(f"{len(told)}f", struct.pack(f"{len(told)}f", *told))
+    except (LookupError, ValueError, TypeError, OverflowError, struct.error):
         return None
     is_list_of_names = isinstance(labels, list) and all(isinstance(label, str) for label in labels)
-    return (head, tuple(labels)) if is_list_of_names else None
+    return Named(head, tuple(labels), thresholds) if is_list_of_names else None
 
 
-def named_by_scores(
-    ranked: Sequence[Mapping[str, Any]], predictions: Sequence[Prediction]
-) -> tuple[Head, tuple[str, ...]] | None:
+def named_by_scores(ranked: Sequence[Mapping[str, Any]], predictions: Sequence[Prediction]) -> Named | None:
     """Head and labels, from answers that name the classes by descending score and answers that give probabilities in order.
 
     Args:
@@ -136,7 +148,7 @@ def named_by_scores(
     except (LookupError, TypeError, ValueError):
         return None
     head = None if labels is None else _head(labels, predictions)
-    return None if labels is None or head is None else (head, labels)
+    return None if labels is None or head is None else Named(head, labels)
 
 
 def _order(

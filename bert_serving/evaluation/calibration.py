@@ -1,5 +1,6 @@
 """Calibration of probabilities: the bins of a reliability diagram and the expected calibration error."""
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,7 +57,9 @@ def calibration(predictions: Predictions) -> Calibration | None:
     if predictions.head is Head.MULTILABEL:
         confidence, correct = np.asarray(predictions.values, np.float64).ravel(), predictions.y_true.ravel() == 1
     else:
-        confidence, correct = predictions.confidence, predictions.correct
+        # Thresholds choose labels, and calibration is about probabilities.
+        likeliest = dataclasses.replace(predictions, thresholds=())
+        confidence, correct = likeliest.confidence, likeliest.correct
     bins = tuple(
         CalibrationBin(
             low=number / CALIBRATION_BINS,

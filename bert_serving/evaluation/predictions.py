@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from bert_serving.answers import predicted_labels
-from bert_serving.contract import Head
+from bert_serving.contract import Head, Thresholds
 from bert_serving.data.splits import label_array, label_names
 from bert_serving.data.table import LabeledTable
 from bert_serving.metrics import measure
@@ -25,12 +25,14 @@ class Predictions:
         labels: C names, in the order of the columns of `values`; empty for regression.
         table: the rows, N of them.
         values: probabilities, float [N, C]; for regression the predicted numbers, [N, 1].
+        thresholds: by which the model predicts labels from probabilities; () without fitted ones.
     """
 
     head: Head
     labels: tuple[str, ...]
     table: LabeledTable
     values: np.ndarray
+    thresholds: Thresholds = ()
 
     def __len__(self) -> int:
         """The number of rows."""
@@ -48,7 +50,7 @@ class Predictions:
     @cached_property
     def y_pred(self) -> np.ndarray:
         """Predicted labels, of the shape and type of `y_true`."""
-        return predicted_labels(self.head, self.values)
+        return predicted_labels(self.head, self.values, self.thresholds)
 
     @cached_property
     def correct(self) -> np.ndarray:
@@ -64,7 +66,7 @@ class Predictions:
             InputError: there are no rows, or a prediction is not a finite number.
             DataError: a row's label is not among `labels`.
         """
-        return measure(self.head, self.labels, self.y_true, self.values)
+        return measure(self.head, self.labels, self.y_true, self.values, self.thresholds)
 
     @cached_property
     def losses(self) -> np.ndarray:
@@ -91,9 +93,8 @@ class Predictions:
         """
         values = np.asarray(self.values, np.float64)
         if self.head is Head.MULTILABEL:
-            values = np.maximum(values, 1 - values)
-            return np.asarray(values.min(axis=1))
-        return np.asarray(values.max(axis=1))
+            return np.asarray(np.where(self.y_pred == 1, values, 1 - values).min(axis=1))
+        return np.asarray(values[np.arange(len(values)), self.y_pred])
 
     @cached_property
     def by_loss(self) -> np.ndarray:

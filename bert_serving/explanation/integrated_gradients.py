@@ -13,6 +13,7 @@ import tf_keras
 from official.nlp.modeling import layers
 
 from bert_serving import contract
+from bert_serving.answers import relative_to
 from bert_serving.classifier import BLOCKS, Classifier, pool
 from bert_serving.contract import Head
 from bert_serving.data.batches import TokenRows, padded_batch
@@ -70,7 +71,8 @@ def explain(
     logits = classifier.predict_tokens(rows)
     probabilities = classifier.probabilities(tf.constant(logits)).numpy()[0]
     labels = classifier.options.labels or (REGRESSION_LABEL,)
-    index = _label_index(labels, label, classifier.options.head, probabilities)
+    relative = np.asarray(relative_to(classifier.options.thresholds, probabilities))
+    index = _label_index(labels, label, classifier.options.head, relative)
     path = _Path(classifier, rows, words.numbers >= 0, index)
     if abs(path.logit - path.chosen(logits)[0]) > _SAME_LOGITS * max(1.0, abs(path.logit)):
         raise EncoderError("the encoder's layers are not connected as in BERT; explain supports no other architecture")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bert_serving.contract import RUN_FILE, Head, Scaling
+from bert_serving.contract import RUN_FILE, Head, Scaling, Thresholds
 from bert_serving.data.splits import check_labels, label_names, sorted_labels
 from bert_serving.data.table import LabeledTable
 from bert_serving.errors import InputError
@@ -37,6 +37,7 @@ class Model:
             [N]; only for run folders.
         sequence_length: number of tokens at which it truncates; only for run folders.
         scaling: scaling of its logits; None for servers.
+        thresholds: by which it predicts labels from probabilities; () without fitted ones.
         answers: as `predict`, with the label that the server answers for each text; only for
             servers.
     """
@@ -49,6 +50,7 @@ class Model:
     lengths: Callable[[Sequence[str], Sequence[str] | None], np.ndarray] | None = None
     sequence_length: int | None = None
     scaling: Scaling | None = None
+    thresholds: Thresholds = ()
     answers: Callable[[Sequence[str], Sequence[str] | None], tuple[np.ndarray, list[str]]] | None = None
 
 
@@ -142,7 +144,7 @@ def predict_table(
         raise InputError(
             f"{model.name} returns NaN or infinity for {unusable:,} of {len(values):,} rows; check its export"
         )
-    return Predictions(head, names, table, values)
+    return Predictions(head, names, table, values, model.thresholds)
 
 
 def _run_model(name: str) -> Model:
@@ -168,6 +170,7 @@ def classifier_model(name: str, classifier: "Classifier") -> Model:
         lengths=lengths,
         sequence_length=options.sequence_length,
         scaling=options.scaling,
+        thresholds=options.thresholds,
     )
 
 
@@ -185,7 +188,15 @@ def _saved_model(name: str) -> Model:
 
 def export_model(name: str, model: "ExportedModel", manifest: "Manifest") -> Model:
     """An export in this process as a model; `name` is for messages."""
-    return Model(name, model.predict, manifest.head, manifest.labels, manifest.pairs, scaling=manifest.scaling)
+    return Model(
+        name,
+        model.predict,
+        manifest.head,
+        manifest.labels,
+        manifest.pairs,
+        scaling=manifest.scaling,
+        thresholds=manifest.thresholds,
+    )
 
 
 def _served_model(name: str, labels: Sequence[str] | None) -> Model:
@@ -198,4 +209,5 @@ def _served_model(name: str, labels: Sequence[str] | None) -> Model:
         values, answered = served.answers(texts, pairs)
         return np.array(values, np.float32), answered
 
-    return Model(name, predict, served.head, served.labels, served.pairs, answers=answers)
+    thresholds = served.thresholds
+    return Model(name, predict, served.head, served.labels, served.pairs, thresholds=thresholds, answers=answers)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from bert_serving.answers import answer_texts
+from bert_serving.answers import answer_texts, relative_to
 from bert_serving.clients.model_address import ModelAddress
-from bert_serving.contract import Head
+from bert_serving.contract import Head, Thresholds
 from bert_serving.data.cells import label_name
 from bert_serving.errors import InputError, ServableNotFound
 from bert_serving.io.proxies import without_password
@@ -22,6 +22,7 @@ GIVEN = "--labels"
 """source of labels that the user gave"""
 _TOLD = "the model"
 _SHOWN_LABELS = 20
+_ROUNDING = 1e-6
 _REMEDIES = {GIVEN: "name all in the model's order", _TOLD: "was another model loaded under this name? start again"}
 
 
@@ -41,6 +42,7 @@ class RemoteModel:
             tell and none were given.
         pairs: whether it takes pairs of texts; None if it does not tell.
         source: where the labels are from.
+        thresholds: by which it predicts labels from probabilities; () without fitted ones.
     """
 
     name: str
@@ -52,6 +54,7 @@ class RemoteModel:
     labels: tuple[str, ...] | None
     pairs: bool | None
     source: str
+    thresholds: Thresholds = ()
 
     @classmethod
     def open(cls, name: str, labels: Sequence[str] | None = None) -> Self:
@@ -80,7 +83,7 @@ class RemoteModel:
         choice = address.version if told.version is None else {"version": told.version}
         names = known if known is not None else tuple(labels) if labels else None
         source = GIVEN if known is None else _TOLD
-        model = cls(shown, client, address.name, choice, pinned, told.head, names, told.pairs, source)
+        model = cls(shown, client, address.name, choice, pinned, told.head, names, told.pairs, source, told.thresholds)
         weakref.finalize(model, client.close)
         return model
 
@@ -112,7 +115,15 @@ class RemoteModel:
         """
         values, answered = self.answers(texts, pairs)
         if self.labels is not None:
-            check_answers(self.name, self.head, self.labels, values, answered, source=self.source)
+            check_answers(
+                self.name,
+                self.head,
+                self.labels,
+                values,
+                answered,
+                source=self.source,
+                thresholds=self.thresholds,
+            )
         return values
 
 
@@ -138,6 +149,7 @@ def check_answers(
     answered: Sequence[str] | None,
     *,
     source: str = "the data",
+    thresholds: Thresholds = (),
 ) -> None:
     """Checks the number of labels, and their order against the labels that a server answered.
 
@@ -148,6 +160,7 @@ def check_answers(
         values: probabilities, N rows of C.
         answered: the label that came with each row of them; None for a model that gives none.
         source: where the names are from.
+        thresholds: by which the model predicts labels from probabilities.
 
     Raises:
         InputError: they do not fit.
@@ -165,12 +178,12 @@ def check_answers(
     # A label has one name, but an answer of several is not one.
     name_of = str if head is Head.MULTILABEL else label_name
     names = tuple(map(name_of, labels))
-    for answer, expected, row in zip(answered, answer_texts(head, names, values), values, strict=True):
+    for answer, expected, row in zip(answered, answer_texts(head, names, values, thresholds), values, strict=True):
         found = name_of(answer)
         if found == expected or not all(map(math.isfinite, row)):
             continue
         # Either label is right where both have the same probability; and a user may rename a model's labels.
-        is_tie = head is not Head.MULTILABEL and found in names and row[names.index(found)] == max(row)
+        is_tie = head is not Head.MULTILABEL and found in names and _is_tie(row, names.index(found), thresholds)
         is_renamed = source == GIVEN and found not in names
         if not is_tie and not is_renamed:
             remedy = _REMEDIES.get(source, f"name all in the model's order with {GIVEN}")
@@ -178,6 +191,12 @@ def check_answers(
                 f"{name} answers {found!r} where the order of labels of {source} ({shown_labels(labels)}) "
                 f"says {expected!r}; {remedy}"
             )
+
+
+def _is_tie(row: Sequence[float], position: int, thresholds: Thresholds) -> bool:
+    """Whether a label is as likely as the likeliest, but for float32's rounding of multiples of thresholds."""
+    relative = relative_to(thresholds, row)
+    return relative[position] >= max(relative) * (1 - _ROUNDING if thresholds else 1)
 
 
 def shown_labels(labels: Sequence[str]) -> str:

@@ -237,7 +237,8 @@ def _with_label_order(predictions: Predictions, labels: tuple[str, ...]) -> Pred
     if predictions.labels == labels:
         return predictions
     columns = [predictions.labels.index(label) for label in labels]
-    return Predictions(predictions.head, labels, predictions.table, predictions.values[:, columns])
+    thresholds = tuple(predictions.thresholds[column] for column in columns) if predictions.thresholds else ()
+    return Predictions(predictions.head, labels, predictions.table, predictions.values[:, columns], thresholds)
 
 
 def _text_lengths(model: Model, table: LabeledTable, observer: Observer) -> TextLengths | None:

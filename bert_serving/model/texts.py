@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bert_serving.answers import answer_texts
-from bert_serving.contract import LABEL, PROBABILITIES, TEXT, TEXT_PAIR, Head
+from bert_serving.contract import LABEL, PROBABILITIES, TEXT, TEXT_PAIR, Head, Thresholds
 from bert_serving.errors import DataError, InputError
 from bert_serving.io.files import write_whole
 from bert_serving.io.table_lines import TableFormat, distinct
@@ -77,6 +77,7 @@ class TextPredictions:
         labels: names of the C columns.
         values: probabilities, N rows of C; for regression the predicted values, [N, 1].
         answered: labels that a server answered, where the names of its probabilities are unknown.
+        thresholds: by which the model predicts labels from probabilities; () without fitted ones.
     """
 
     texts: Sequence[str]
@@ -85,13 +86,14 @@ class TextPredictions:
     labels: tuple[str, ...]
     values: "np.ndarray | Rows"
     answered: Sequence[str] | None = None
+    thresholds: Thresholds = ()
 
     @cached_property
     def predicted(self) -> list[str]:
         """The output `label` of the signature `serving_default` for each text."""
         if self.answered is not None:
             return list(self.answered)
-        return answer_texts(self.head, self.labels, self.values)
+        return answer_texts(self.head, self.labels, self.values, self.thresholds)
 
     @cached_property
     def rows(self) -> list[list[float]]:
@@ -153,7 +155,7 @@ def predict_texts(
         labels: tuple[str, ...] = ("value",)
     else:
         labels = model.labels or numbered(len(values[0]) if len(values) else 0)
-    return TextPredictions(texts, pairs, model.head, labels, values, answered)
+    return TextPredictions(texts, pairs, model.head, labels, values, answered, model.thresholds)
 
 
 def numbered(classes: int) -> tuple[str, ...]:

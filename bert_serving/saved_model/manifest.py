@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from bert_serving.contract import MANIFEST_FILE, MANIFEST_FORMAT, Graph, Head, Precision, Scaling
+from bert_serving.contract import MANIFEST_FILE, MANIFEST_FORMAT, Graph, Head, Precision, Scaling, Thresholds
 from bert_serving.errors import ExportError, describe_problem
 from bert_serving.saved_model.limits import AgreementLimits, formerly
 from bert_serving.wording import score_name
@@ -126,6 +126,8 @@ class Manifest(BaseModel):
     temperature: float = 1.0
     exponent: float = 1.0
     """temperature scaling of the logits (`contract.Scaling`), with `temperature`"""
+    thresholds: Thresholds = ()
+    """fitted decision thresholds by which `label` is predicted (`contract.Thresholds`); empty for a model without"""
     encoder: EncoderOrigin
     versions: dict[str, str]
     """versions of the packages that wrote it"""

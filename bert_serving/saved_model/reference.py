@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bert_serving.contract import Head
+from bert_serving.contract import Head, Thresholds
 from bert_serving.data.table import LabeledTable
 from bert_serving.evaluation.predictions import Predictions
 
@@ -61,18 +61,22 @@ class Reference:
         pairs, labels = (None if values is None else values[rows] for values in (self.pairs, self.labels))
         return Reference(self.texts[rows], pairs, self.probabilities[rows], labels)
 
-    def predictions(self, head: Head, names: tuple[str, ...], values: np.ndarray) -> Predictions | None:
+    def predictions(
+        self, head: Head, names: tuple[str, ...], values: np.ndarray, thresholds: Thresholds = ()
+    ) -> Predictions | None:
         """A model's answers to the texts beside the true labels; None where these are not known.
 
         Args:
             head: what the model predicts.
             names: its labels, in the order of the columns of `values`.
             values: float [N, C].
+            thresholds: by which it predicts labels from them.
         """
         if self.labels is None:
             return None
         pairs = None if self.pairs is None else list(self.pairs)
-        return Predictions(head, names, LabeledTable(list(self.texts), pairs, list(self.labels), "validation"), values)
+        table = LabeledTable(list(self.texts), pairs, list(self.labels), "validation")
+        return Predictions(head, names, table, values, thresholds)
 
 
 def drawn_rows(rows: int) -> list[int]:

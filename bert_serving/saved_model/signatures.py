@@ -157,16 +157,19 @@ class _Calls:
     def labels(self, texts: tf.Tensor) -> Tensors:
         # A row for each text, without looking at it: so the signature has a batch dimension, which batching and REST need.
         rows = tf.shape(texts)[0]
-        return {
+        told = {
             contract.LABELS: tf.tile(tf.constant([self._labels]), [rows, 1]),
             contract.HEAD: tf.fill([rows], str(self._options.head)),
         }
+        if self._options.thresholds:
+            told[contract.THRESHOLDS] = tf.tile(tf.constant([self._options.thresholds], tf.float32), [rows, 1])
+        return told
 
     def _answer(self, features: Tensors) -> Tensors:
         logits = features[contract.LOGITS]
         scores = self._classifier.probabilities(logits)
         return {
-            contract.LABEL: label_of(self._options.head, self._options.labels, scores),
+            contract.LABEL: label_of(self._options.head, self._options.labels, scores, self._options.thresholds),
             contract.PROBABILITIES: scores,
             contract.LOGITS: logits,
         }

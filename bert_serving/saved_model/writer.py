@@ -305,6 +305,7 @@ def _manifest(
         limits=AgreementLimits.of(options.precision, labeled=labeled, **options.limits),
         temperature=classifier.options.scaling.temperature,
         exponent=classifier.options.scaling.exponent,
+        thresholds=classifier.options.thresholds,
         encoder=provenance.encoder,
         versions={"bert-serving": __version__} | {name: importlib.metadata.version(name) for name in _PACKAGES},
         metrics=provenance.scores,

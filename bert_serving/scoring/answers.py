@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bert_serving.answers import answer_texts
+from bert_serving.answers import answer_texts, predicted_labels
 from bert_serving.contract import Head
 from bert_serving.errors import InputError
 from bert_serving.scoring.model_files import ModelFiles
@@ -55,10 +55,11 @@ def answers_of(values: np.ndarray, files: ModelFiles) -> list[Answer]:
     rows = [tuple(row) for row in values.tolist()]
     if files.head is Head.REGRESSION:
         return [Answer(None, None, row) for row in rows]
-    labels = answer_texts(files.head, files.labels, rows)
+    labels = answer_texts(files.head, files.labels, rows, files.thresholds)
     if files.head is Head.MULTILABEL:
         return [Answer(label, None, row) for label, row in zip(labels, rows, strict=True)]
-    return [Answer(label, max(row), row) for label, row in zip(labels, rows, strict=True)]
+    chosen = predicted_labels(files.head, values, files.thresholds)
+    return [Answer(label, row[index], row) for label, row, index in zip(labels, rows, chosen, strict=True)]
 
 
 def fault_of(item: Any, *, pairs: bool) -> str:

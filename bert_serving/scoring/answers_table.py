@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bert_serving.answers import answer_texts
+from bert_serving.answers import answer_texts, predicted_labels
 from bert_serving.contract import Head
 from bert_serving.io.json_text import json_text
 from bert_serving.io.table_lines import TableFormat, distinct
@@ -69,12 +69,12 @@ class AnswersTable:
         labels = self.model.labels
         if self.model.head is Head.MULTILABEL:
             # One number does not tell how likely several labels are.
-            answers: dict[str, Any] = {"label": answer_texts(self.model.head, labels, values)}
+            answers: dict[str, Any] = {"label": answer_texts(self.model.head, labels, values, self.model.thresholds)}
         else:
-            likeliest = values.argmax(axis=1)
+            predicted = predicted_labels(self.model.head, values, self.model.thresholds)
             answers = {
-                "label": [labels[number] for number in likeliest],
-                "probability": np.take_along_axis(values, likeliest[:, None], axis=1)[:, 0],
+                "label": [labels[number] for number in predicted],
+                "probability": np.take_along_axis(values, predicted[:, None], axis=1)[:, 0],
             }
         if self.all_probabilities:
             answers["probabilities"] = values

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from bert_serving.contract import GRAPH_FILE, RUN_FILE, Head
+from bert_serving.contract import GRAPH_FILE, RUN_FILE, Head, Thresholds
 from bert_serving.errors import DataError, ExportError, InputError
 from bert_serving.extras import naming_extras
 from bert_serving.io.cache import folder_sha256
@@ -29,6 +29,7 @@ class ModelFiles:
         head: what it predicts.
         pairs: whether it takes pairs of texts.
         sequence_length: tokens at which it truncates.
+        thresholds: by which it predicts labels from probabilities; () without fitted ones.
     """
 
     path: str
@@ -39,6 +40,7 @@ class ModelFiles:
     head: Head
     pairs: bool
     sequence_length: int
+    thresholds: Thresholds = ()
 
 
 def find_model(model: str) -> ModelFiles:
@@ -161,4 +163,5 @@ def _described(path: str, folder: Path | None = None) -> ModelFiles:
         manifest.head,
         manifest.pairs,
         manifest.sequence_length,
+        manifest.thresholds,
     )

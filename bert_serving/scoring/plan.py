@@ -87,9 +87,8 @@ class Plan:
             values = json.loads(content)
             if values.pop("format") != FORMAT:
                 raise DataError(f"{path}: was written by another version of bert-serving; score into another folder")
-            model = values["model"]
             return cls(
-                ModelFiles(**{**model, "labels": tuple(model["labels"]), "head": Head(model["head"])}),
+                _model(values["model"]),
                 values["settings"],
                 tuple(_file(each) for each in values["files"]),
                 tuple(Shard(each["number"], each["file"], Piece(**each["piece"])) for each in values["shards"]),
@@ -153,6 +152,12 @@ def make_plan(
     if not plan.rows:
         raise DataError(f"{', '.join(settings.input)}: no rows; there is nothing to score")
     return plan
+
+
+def _model(values: dict[str, Any]) -> ModelFiles:
+    # Plans of earlier versions have no thresholds.
+    tuples = {"labels": tuple(values["labels"]), "thresholds": tuple(values.get("thresholds", ()))}
+    return ModelFiles(**{**values, **tuples, "head": Head(values["head"])})
 
 
 def _file(values: dict[str, Any]) -> InputFile:

@@ -17,12 +17,15 @@ from bert_serving.text.preprocessing import Preprocessing, load_preprocessing
 from bert_serving.training.run_folder import RunFolder
 
 
-def load_classifier(run: RunFolder, *, preprocessing: Preprocessing | None = None) -> Classifier:
-    """The classifier of a complete run, with the best epoch's weights and its scaling, in float32 on one device.
+def load_classifier(
+    run: RunFolder, *, preprocessing: Preprocessing | None = None, with_thresholds: bool = True
+) -> Classifier:
+    """The classifier of a complete run, with the best epoch's weights, its scaling and thresholds, in float32 on one device.
 
     Args:
         run: the run's folder.
         preprocessing: the run's, where it is loaded already.
+        with_thresholds: whether it predicts labels by the run's fitted thresholds.
 
     Raises:
         RunFolderError: the run is not complete, or its files are damaged.
@@ -33,7 +36,11 @@ def load_classifier(run: RunFolder, *, preprocessing: Preprocessing | None = Non
     if not config.encoder.trusted:
         check_harmless(run.preprocessing)
     encoder = _encoder_of(run, config)
-    options = dataclasses.replace(classifier_options(config, run.labels()), scaling=run.scaling())
+    options = dataclasses.replace(
+        classifier_options(config, run.labels()),
+        scaling=run.scaling(),
+        thresholds=run.thresholds() if with_thresholds else (),
+    )
     classifier = build_classifier(encoder, preprocessing or load_run_preprocessing(run.preprocessing, config), options)
     try:
         assign_weights(classifier.token_model, read_safetensors(run.weights))

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
@@ -32,6 +32,10 @@ from bert_serving.training.optimizer import check_decay_exclusions, create_optim
 from bert_serving.training.run_folder import AVERAGE, HISTORY, RunFolder
 from bert_serving.training.shared_step import shared_train_step
 from bert_serving.training.team import Team
+from bert_serving.training.techniques.layer_rates import layer_rates
+
+# Of class-balanced weights (arXiv:1901.05555, beta): one of the four values that the authors search.
+_SHARE_OF_NEW = 0.999
 
 
 @dataclass(frozen=True)
@@ -49,10 +53,21 @@ class Examples:
     weights: np.ndarray | None = None
 
 
-def class_weights(targets: np.ndarray, classes: int) -> np.ndarray:
-    """Weight of each row, N / (C * rows of its class), so that every class has the same total weight; float32 [N]."""
+def class_weights(targets: np.ndarray, classes: int, kind: Literal[True, "effective_number"] = True) -> np.ndarray:
+    """Weight of each row, float32 [N], with a mean of 1.
+
+    Args:
+        targets: numbers of the rows' classes, [N] or [N, 1].
+        classes: number of classes.
+        kind: `True` for N / (C * rows of its class), so that every class has the same total weight; "effective_number" for
+            weights in proportion to (1 - b) / (1 - b ** rows of its class), b = 0.999: the class-balanced loss of Cui et al.
+            2019 (https://arxiv.org/abs/1901.05555), equation 4.
+    """
     numbers = targets.reshape(-1).astype(int)
     counts = np.bincount(numbers, minlength=classes)
+    if kind == "effective_number":
+        weights = (1 - _SHARE_OF_NEW) / (1 - _SHARE_OF_NEW ** counts[numbers])
+        return np.asarray(weights / weights.mean(), np.float32)
     return np.asarray(len(numbers) / (np.count_nonzero(counts) * counts[numbers]), np.float32)
 
 
@@ -101,7 +116,8 @@ def fit(
     width = model.get_layer("head").input_shape[-1]
     schedule = plan_schedule(config, steps_per_epoch=steps, width=width, trainable=trainable)
     with strategy.scope():
-        optimizer = create_optimizer(schedule, config)
+        rates = layer_rates(classifier.encoder, config.layerwise_learning_rate_decay)
+        optimizer = create_optimizer(schedule, config, rates)
         check_decay_exclusions(optimizer, model.trainable_variables)
         _compile(trained, optimizer, config)
         mean_loss = tf_keras.metrics.Mean("loss")
@@ -110,7 +126,8 @@ def fit(
         elif config.adversarial_epsilon:
             trained.token_model.train_step = adversarial_train_step(trained.token_model, config.adversarial_epsilon)
         elif team is not None:
-            trained.token_model.train_step = shared_train_step(trained.token_model, classifier.options.head, mean_loss)
+            loss = loss_of(classifier.options.head, config.label_smoothing)
+            trained.token_model.train_step = shared_train_step(trained.token_model, loss, mean_loss)
             # Metrics are those of all workers already; by default Keras adds them up.
             trained.token_model.distribute_reduction_method = "first"
         # For all variables at once: earlier checkpoints would lack those that gradual unfreezing adds later.
@@ -242,7 +259,10 @@ def _compile(classifier: Classifier, optimizer: Any, config: TrainingConfig) -> 
             metrics = []
     # Keras refuses to compile under a strategy whose variables were made elsewhere; the model was built in this scope.
     classifier.token_model.compile(
-        optimizer, loss_of(classifier.options.head), weighted_metrics=metrics, jit_compile=config.xla
+        optimizer,
+        loss_of(classifier.options.head, config.label_smoothing),
+        weighted_metrics=metrics,
+        jit_compile=config.xla,
     )
 
 

@@ -11,6 +11,7 @@ from official.nlp import optimization
 
 from bert_serving.config import OptimizerConfig, TrainingConfig
 from bert_serving.errors import TrainingError
+from bert_serving.training.techniques.layer_rates import LayerRates
 
 # Peak learning rates by the encoder's hidden size: Turc et al. (arXiv:1908.08962) search 3e-4 to 3e-5 for small BERTs, which
 # need the larger values; Devlin et al. (arXiv:1810.04805) use 5e-5 to 2e-5 for hidden sizes of 768 and 1024.
@@ -61,16 +62,24 @@ def plan_schedule(config: OptimizerConfig, *, steps_per_epoch: int, width: int, 
     return Schedule(steps, int(steps * config.warmup_ratio), peak)
 
 
-def create_optimizer(schedule: Schedule, config: OptimizerConfig) -> tf_keras.optimizers.legacy.Optimizer:
+def create_optimizer(
+    schedule: Schedule, config: OptimizerConfig, layer_rates: LayerRates | None = None
+) -> tf_keras.optimizers.legacy.Optimizer:
     """AdamW: linear warmup, linear decay to zero, decoupled weight decay, gradient clipping by global norm.
 
     The recipe is that of tf-models-official: the decay counts from step 0, so that the learning rate drops by the warmup ratio
     when the warmup ends, as in google-research/bert.
+
+    Args:
+        schedule: of the learning rate.
+        config: weight decay, clipping and number format.
+        layer_rates: by what the learning rate of each variable, and with it its weight decay, is multiplied; None for 1.
     """
     recipe = optimization.create_optimizer(schedule.peak, schedule.steps, schedule.warmup_steps)
     # AdamWeightDecay clips the gradients of each replica separately, and none under loss scaling; Keras always clips their sum.
     settings = recipe.get_config() | {"weight_decay_rate": config.weight_decay, "gradient_clip_norm": 0.0}
     optimizer = _AdamW(**settings | {"learning_rate": recipe.learning_rate}, exclude_from_weight_decay=_NOT_DECAYED)
+    optimizer.layer_rates = layer_rates
     optimizer.global_clipnorm = config.max_grad_norm or None
     if isinstance(config, TrainingConfig) and config.mixed_precision == "float16":
         return tf_keras.mixed_precision.LossScaleOptimizer(optimizer)
@@ -79,6 +88,20 @@ def create_optimizer(schedule: Schedule, config: OptimizerConfig) -> tf_keras.op
 
 class _AdamW(optimization.AdamWeightDecay):  # type: ignore[misc]  # the base class has no annotations
     """The same update in fewer passes over the memory, which is what the update of an embedding table takes its time for."""
+
+    layer_rates: LayerRates | None = None
+
+    def _resource_apply_dense(self, grad: tf.Tensor, var: tf.Variable, apply_state: Any = None) -> Any:
+        return super()._resource_apply_dense(grad, var, self._state_of(var, apply_state))
+
+    def _state_of(self, var: tf.Variable, apply_state: Any) -> Any:
+        """The step's numbers, with the learning rate of a variable's layer."""
+        factor = 1.0 if self.layer_rates is None else self.layer_rates.of(var.name)
+        if factor == 1:
+            return apply_state
+        key = (var.device, var.dtype.base_dtype)
+        numbers = (apply_state or {}).get(key) or self._fallback_apply_state(*key)
+        return {**(apply_state or {}), key: {**numbers, "lr_t": numbers["lr_t"] * factor}}
 
     def _decay_weights_op(self, var: tf.Variable, learning_rate: tf.Tensor, apply_state: Any) -> Any:
         if not self._do_use_weight_decay(var.name):

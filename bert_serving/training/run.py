@@ -19,7 +19,7 @@ import tf_keras
 
 from bert_serving.classifier import Classifier, build_classifier, probabilities, targets_of
 from bert_serving.config import RunConfig
-from bert_serving.contract import RUN_FILE, Head
+from bert_serving.contract import RUN_FILE, Head, Thresholds
 from bert_serving.data.audit import Audit, audit
 from bert_serving.data.batches import TokenRows
 from bert_serving.data.splits import Splits, label_array, label_names, resolve_labels
@@ -51,9 +51,12 @@ from bert_serving.training.loaded_data import LoadedData
 from bert_serving.training.loading import classifier_options, load_classifier, load_run_preprocessing
 from bert_serving.training.loop import Examples, class_weights, fit
 from bert_serving.training.meeting import Meeting
-from bert_serving.training.run_folder import AUDIT, HISTORY, LOCK, METRICS, PREPROCESSING, SEEDS, RunFolder
+from bert_serving.training.run_folder import AUDIT, HISTORY, LOCK, METRICS, PREPROCESSING, SEEDS, THRESHOLDS, RunFolder
 from bert_serving.training.strategy import create_strategy, mixed_precision
 from bert_serving.training.team import Team, abort_collectives, end_process, leaving_lost_workers
+from bert_serving.training.techniques.layer_rates import layer_rates
+from bert_serving.training.techniques.new_layers import reinitialize
+from bert_serving.training.techniques.run_thresholds import thresholds_of
 from bert_serving.version import __version__
 
 _PICTURED_TEXTS = 8
@@ -186,14 +189,16 @@ def _train(work: _Work, *, resume: bool, meeting: Meeting | None = None, last_ep
             return _trained_by_chief(work, meeting)
         if not work.is_evaluated:
             return Trained(run, classifier, splits, {})
-        classifier = load_classifier(run, preprocessing=preprocessing)
+        classifier = load_classifier(run, preprocessing=preprocessing, with_thresholds=False)
         with observer.stage("Evaluating"):
             predictions = {
                 name: probabilities(config.head.kind, tf.constant(classifier.predict_tokens(tokens[name]))).numpy()
                 for name in tokens
                 if name != "train"
             }
-            metrics = _metrics(splits, labels, config, predictions, lengths)
+            if config.head.thresholds == "fitted":
+                classifier = _with_thresholds(work, classifier, predictions["validation"])
+            metrics = _metrics(splits, labels, config, predictions, lengths, classifier.options.thresholds)
         with observer.stage("Drawing pictures"), run.writable():
             _draw(run, splits, labels, lengths, predictions, metrics)
         # Last of all: who finds it need not wait for anything.
@@ -335,9 +340,18 @@ def _new_classifier(
         encoder = load_encoder(folder, trainable=config.encoder.trainable)
         if config.encoder.frozen_layers:
             freeze(encoder, config.encoder.frozen_layers)
-        return build_classifier(
-            encoder, load_run_preprocessing(folder.preprocessing, config), classifier_options(config, labels)
-        )
+        # Whatever refuses an encoder does so before anything is written.
+        layer_rates(encoder, config.training.layerwise_learning_rate_decay)
+        options = classifier_options(config, labels)
+        if config.encoder.reinitialized_layers:
+            reinitialize(
+                encoder,
+                config.encoder.reinitialized_layers,
+                pooling=options.pooling,
+                frozen=config.encoder.frozen_layers,
+                seed=config.training.seed,
+            )
+        return build_classifier(encoder, load_run_preprocessing(folder.preprocessing, config), options)
 
 
 def _to_keep(preprocessing: Preprocessing, run: RunFolder, config: RunConfig) -> Preprocessing | None:
@@ -449,7 +463,8 @@ def _fit(
 ) -> None:
     head, labels = classifier.options.head, classifier.options.labels
     targets = targets_of(head, labels, splits.train.labels)
-    weights = class_weights(targets, len(labels)) if config.training.class_weights else None
+    kind = config.training.class_weights
+    weights = class_weights(targets, len(labels), kind) if kind else None
     learning = None
     if not config.encoder.cache_features:
         with strategy.scope():
@@ -477,16 +492,28 @@ def _fit(
     )
 
 
+def _with_thresholds(work: _Work, classifier: Classifier, probabilities: np.ndarray) -> Classifier:
+    """The classifier with thresholds fitted on its validation rows."""
+    options = classifier.options
+    seed = work.config.training.seed
+    fit = thresholds_of(options.head, options.labels, work.splits.validation, probabilities, seed)
+    work.run.write_json(THRESHOLDS, fit.to_json())
+    work.observer.note(fit.summary())
+    return dataclasses.replace(classifier, options=dataclasses.replace(options, thresholds=fit.thresholds))
+
+
 def _metrics(
     splits: Splits,
     labels: tuple[str, ...],
     config: RunConfig,
     predictions: dict[str, np.ndarray],
     lengths: dict[str, np.ndarray],
+    thresholds: Thresholds,
 ) -> dict[str, Any]:
     head, name = config.head.kind, _measured(splits)
     evaluated = {
-        split: Predictions(head, labels, splits.named()[split], predicted) for split, predicted in predictions.items()
+        split: Predictions(head, labels, splits.named()[split], predicted, thresholds)
+        for split, predicted in predictions.items()
     }
     metrics: dict[str, Any] = {name: part.metrics for name, part in evaluated.items()}
     metrics["baselines"] = {

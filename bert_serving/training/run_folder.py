@@ -11,6 +11,7 @@ history.json      one row for each epoch
 average.json      validation scores of the averaged weights; only with training.average_last_epochs
 audit.json        statistics and warnings of the data audit
 metrics.json      scores on validation and test data, and of the baselines, as training left the model
+thresholds.json   the fitted decision thresholds; only with head.thresholds = "fitted"
 calibration.json  the fitted temperature scaling; only after `bert-serving calibrate`
 seeds.json        scores of several seeds, and seeds/ with a run folder for each; only with `train --seeds`
 pictures/         PNG files
@@ -36,6 +37,7 @@ from bert_serving.contract import (
     RUN_FILE,
     RUN_WEIGHTS_FOLDER,
     Scaling,
+    Thresholds,
     labels_of,
     labels_text,
 )
@@ -51,6 +53,7 @@ AUDIT = "audit.json"
 METRICS = "metrics.json"
 CALIBRATION = "calibration.json"
 SEEDS = "seeds.json"
+THRESHOLDS = "thresholds.json"
 PREPROCESSING = "preprocessing"
 _ENCODER = "encoder.json"
 _CHECKPOINTS = "checkpoints"
@@ -170,6 +173,31 @@ class RunFolder:
                 f"{self.calibration}: damaged: holds no temperature over 0; calibrate again or remove it"
             )
         return Scaling(*numbers)
+
+    def thresholds(self) -> Thresholds:
+        """The fitted decision thresholds; () for a run without them, or where they were no better than none.
+
+        They are limits of probabilities, so that a calibrated run has others.
+
+        Raises:
+            RunFolderError: thresholds.json is damaged, or calibration.json has no thresholds in its place.
+        """
+        if not (self.path / THRESHOLDS).exists():
+            return ()
+        is_calibrated = self.calibration.exists()
+        path = self.calibration if is_calibrated else self.path / THRESHOLDS
+        try:
+            values = self.read_json(path.name)
+            fit = values["thresholds"] if is_calibrated else values
+            thresholds = tuple(float(each["threshold"]) for each in fit["labels"])
+            names = tuple(each["label"] for each in fit["labels"])
+            is_kept = bool(fit["kept"])
+        except (AttributeError, KeyError, TypeError, ValueError, RunFolderError):
+            thresholds, names, is_kept = (), (), True
+        if not thresholds or names != self.labels() or not all(0 < threshold < 1 for threshold in thresholds):
+            remedy = "calibrate again or remove it" if is_calibrated else "train again"
+            raise RunFolderError(f"{path}: damaged: holds no thresholds of this run's labels; {remedy}")
+        return thresholds if is_kept else ()
 
     def chance(self) -> tuple[str, Chance] | None:
         """The split that the run was measured on, and whether its model is better than chance there; None before.

@@ -11,21 +11,17 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from bert_serving.classifier import loss_of
-from bert_serving.contract import Head
-
 
 def shared_train_step(
-    model: tf_keras.Model, head: Head, mean_loss: tf_keras.metrics.Mean
+    model: tf_keras.Model, loss: tf_keras.losses.Loss, mean_loss: tf_keras.metrics.Mean
 ) -> Callable[[Any], dict[str, tf.Tensor]]:
     """A `train_step` for a compiled Keras model, over batches with `slices` of `epoch_dataset`.
 
     Args:
         model: compiled with weighted metrics.
-        head: whose loss is computed.
+        loss: between targets and logits; its reduction is set to that of each row.
         mean_loss: gets the loss of each row; made in the strategy's scope.
     """
-    loss = loss_of(head)
     loss.reduction = tf_keras.losses.Reduction.NONE
 
     def train_step(data: Any) -> dict[str, tf.Tensor]:

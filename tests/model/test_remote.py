@@ -13,7 +13,7 @@ from bert_serving.clients.grpc_client import AsyncGrpcClient, GrpcClient
 from bert_serving.clients.model_address import ModelAddress
 from bert_serving.clients.prediction import Prediction
 from bert_serving.clients.rest_client import AsyncRestClient, RestClient
-from bert_serving.clients.served_model import ServedModel, named_by_scores, named_by_signature
+from bert_serving.clients.served_model import Named, ServedModel, named_by_scores, named_by_signature
 from bert_serving.contract import Head
 from bert_serving.data.table import LabeledTable
 from bert_serving.data.unlabeled import TextSource
@@ -229,13 +229,13 @@ def answers(*rows):
     ],
 )
 def test_equal_probabilities_leave_an_order_open_unless_another_text_settles_it(rows, named):
-    assert named_by_scores(*answers(*rows)) == ((Head.SOFTMAX, ("x", "y", "z")) if named else None)
+    assert named_by_scores(*answers(*rows)) == (Named(Head.SOFTMAX, ("x", "y", "z")) if named else None)
 
 
 def test_scores_that_differ_by_rounding_name_the_labels_that_are_further_apart():
     ranked, plain = answers((0.2, 0.5, 0.3), (0.25, 0.3, 0.45))
     ranked[0]["scores"] = [0.499, 0.3005, 0.2001]
-    assert named_by_scores(ranked, plain) == (Head.SOFTMAX, ("x", "y", "z"))
+    assert named_by_scores(ranked, plain) == Named(Head.SOFTMAX, ("x", "y", "z"))
     ranked[0]["scores"] = [0.9, 0.05, 0.05]
     assert named_by_scores(ranked, plain) is None
 

@@ -28,7 +28,7 @@ def fitted(head: Head, weights: np.ndarray, inputs: np.ndarray, targets: np.ndar
     }.get(head, [tf_keras.metrics.BinaryAccuracy("accuracy", threshold=0.0)])
     model.compile(tf_keras.optimizers.legacy.SGD(0.5), loss_of(head), weighted_metrics=metrics)
     if shared:
-        model.train_step = shared_train_step(model, head, tf_keras.metrics.Mean("loss"))
+        model.train_step = shared_train_step(model, loss_of(head), tf_keras.metrics.Mean("loss"))
     history = model.fit(inputs, targets, sample_weight=weights, batch_size=8, shuffle=False, verbose=0).history
     return history, model.get_weights()
 

@@ -16,7 +16,7 @@ from support.paths import ROOT
 from support.runs import Recorder, assert_same_weights, history_of, interrupt
 from support.tiny import write_hugging_face_folder, write_run_file, write_tsv_file
 
-from bert_serving.classifier import ClassifierOptions, build_classifier, targets_of
+from bert_serving.classifier import ClassifierOptions, build_classifier, loss_of, targets_of
 from bert_serving.config import EncoderConfig, RunConfig, load_run_file
 from bert_serving.contract import Head
 from bert_serving.encoders.conversion.hugging_face import convert_hugging_face
@@ -344,6 +344,24 @@ def test_rows_of_rare_labels_weigh_more(targets, classes, expected):
     np.testing.assert_allclose(found.sum(), len(targets), rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        # (1 - b) / (1 - b ** n) of arXiv:1901.05555 for b = 0.999 by hand: 1, 0.5003, 0.1005, divided by the rows' mean.
+        ((1, 2, 10), [1.0, 0.50025, 0.10045]),
+        ((5, 5), [1.0, 1.0]),
+        ((100_000, 1), [0.001, 1.0]),
+    ],
+)
+def test_weights_by_the_effective_number_of_rows(counts, expected):
+    targets = np.repeat(np.arange(len(counts)), counts)
+    found = class_weights(targets, len(counts), "effective_number")
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found.mean(), 1, rtol=1e-5)
+    of_classes = found[np.cumsum(counts) - 1]
+    np.testing.assert_allclose(of_classes / of_classes.max(), expected, rtol=1e-3)
+
+
 @pytest.mark.slow
 def test_class_weights_of_the_run_file_arrive(make, rows, encoder_without_dropout, tmp_path):
     """With weights that hardly move, the epoch's loss is the weighted mean of the losses of all rows."""
@@ -363,6 +381,51 @@ def test_class_weights_of_the_run_file_arrive(make, rows, encoder_without_dropou
     found = [row["loss"] for row in history_of(trained.run)]
     np.testing.assert_allclose(found, [np.mean(weights * losses)] * 3, rtol=1e-5)
     assert abs(np.mean(losses) - np.mean(weights * losses)) > 1e-4
+
+
+# === Label smoothing ===
+
+
+@pytest.mark.parametrize(
+    ("head", "targets", "logits", "expected"),
+    [
+        # 0.3 of a label's probability over three labels: 0.8, 0.1 and 0.1; of yes and no: 0.85 and 0.15.
+        (Head.SOFTMAX, [1], [[0.0, 2.0, -1.0]], [[0.1, 0.8, 0.1]]),
+        (Head.SOFTMAX, [[1]], [[0.0, 2.0, -1.0]], [[0.1, 0.8, 0.1]]),
+        (Head.BINARY, [[1.0]], [[0.7]], [[0.85]]),
+        (Head.MULTILABEL, [[1.0, 0.0]], [[0.7, -2.0]], [[0.85, 0.15]]),
+    ],
+)
+def test_label_smoothing_spreads_a_fraction_of_each_label(head, targets, logits, expected):
+    logits, smoothed = np.array(logits), np.array(expected)
+    if head is Head.SOFTMAX:
+        cross_entropy = -np.sum(smoothed * (logits - np.log(np.exp(logits).sum())))
+    else:
+        chances = 1 / (1 + np.exp(-logits))
+        cross_entropy = -np.mean(smoothed * np.log(chances) + (1 - smoothed) * np.log(1 - chances))
+    found = loss_of(head, 0.3)(np.array(targets), np.array(logits, np.float32))
+    np.testing.assert_allclose(float(found), cross_entropy, rtol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("head", [Head.SOFTMAX, Head.BINARY])
+def test_label_smoothing_of_the_run_file_arrives(head, make, encoder_without_dropout, tmp_path):
+    """With weights that hardly move: the training loss is smoothed, that of validation is not."""
+    config = make(
+        "head.dropout=0.0",
+        f"head.kind={head}",
+        encoder=encoder_without_dropout,
+        label_smoothing=0.5,
+        learning_rate=1e-12,
+        epochs=1,
+    )
+    trained = train(config, tmp_path / "run")
+    labels, splits = trained.classifier.options.labels, trained.splits
+    [row] = history_of(trained.run)
+    for table, key, smoothing in ((splits.train, "loss", 0.5), (splits.validation, "val_loss", 0)):
+        chances = trained.classifier.predict(table.texts)
+        targets = np.eye(2)[[labels.index(label) for label in table.labels]] * (1 - smoothing) + smoothing / 2
+        np.testing.assert_allclose(row[key], -np.mean(np.sum(targets * np.log(chances), axis=1)), rtol=1e-4)
 
 
 # === Failures ===

@@ -160,6 +160,12 @@ def test_workers_learn_together_what_one_process_learns(calm_file, undisturbed, 
         ["training.gradual_unfreezing=1", "training.epochs=4"],
         ["head.kind=binary", "training.class_weights=true", "training.average_last_epochs=2"],
         ["head.blocks=1", "head.pooling=mean", "training.padding=fixed"],
+        [
+            "training.label_smoothing=0.2",
+            "training.layerwise_learning_rate_decay=0.7",
+            "encoder.reinitialized_layers=1",
+            "training.class_weights=effective_number",
+        ],
     ],
     ids=lambda sets: sets[0],
 )

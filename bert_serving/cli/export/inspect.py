@@ -76,6 +76,9 @@ def inspect(
 def _facts(manifest: Manifest) -> list[list[str]]:
     values = manifest.model_dump(mode="json")
     rows = [[key.replace("_", " "), _plain(values[key])] for key in _SHOWN_FACTS]
+    if manifest.thresholds:
+        pairs = zip(manifest.labels, manifest.thresholds, strict=True)
+        rows.append(["thresholds", ", ".join(f"{label} {threshold:.3f}" for label, threshold in pairs)])
     rows.append(["verified", _verification(manifest)])
     return rows + [
         [score_name(key), f"{value:.4f}"] for key, value in values["metrics"].items() if isinstance(value, float)

@@ -56,7 +56,14 @@ def compare(
         models = aligned(open_model(first, given), open_model(second, given))
         names = common_labels(models, texts[0], None if pairs is None else pairs[0])
     with observer.stage(f"Predicting {len(texts):,} texts, one at a time, alternately"):
-        comparison = compare_models(models[0].predict, models[1].predict, texts, pairs)
+        comparison = compare_models(
+            models[0].predict,
+            models[1].predict,
+            texts,
+            pairs,
+            head=models[0].head or models[1].head,
+            thresholds=(models[0].thresholds, models[1].thresholds),
+        )
     if as_json:
         print_json(comparison.to_json(names))
     else:

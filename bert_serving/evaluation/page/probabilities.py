@@ -86,6 +86,10 @@ def thresholds_section(report: Report) -> Section:
     parts: list[Part] = [
         Chart(curves.precision_and_recall(panels), "Precision and recall of each label over its threshold")
     ]
+    if fitted := report.predictions.thresholds:
+        named = zip(report.predictions.labels, fitted, strict=True)
+        decides = ", ".join(f"{label} {threshold:.3f}" for label, threshold in named)
+        parts.append(Paragraph(f"The model decides by thresholds that were fitted on validation rows: {decides}."))
     if len(shown) < len(report.thresholds):
         labels = f"{len(shown)} labels of {len(report.thresholds)}"
         parts.append(Paragraph(f"The chart shows the {labels} with the lowest average precision."))

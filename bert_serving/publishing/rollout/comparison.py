@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from bert_serving.answers import predicted_labels
+from bert_serving.contract import Head, Thresholds
 from bert_serving.errors import InputError
 from bert_serving.model.facts import ModelFacts, check_comparable
 from bert_serving.model.model import Model
@@ -25,17 +27,36 @@ class ModelComparison:
         first: probabilities of the first model, float32 [N, C].
         second: probabilities of the second model, float32 [N, C].
         seconds: latency of each request, float64 [2, N].
+        head: what both predict; None if unknown: the likeliest label is compared.
+        thresholds: by which each of them predicts labels from probabilities.
     """
 
     texts: Sequence[str]
     first: np.ndarray
     second: np.ndarray
     seconds: np.ndarray
+    head: Head | None = None
+    thresholds: tuple[Thresholds, Thresholds] = ((), ())
+
+    @property
+    def marks(self) -> tuple[np.ndarray, np.ndarray]:
+        """Which labels each model predicts, bool [N, C]; of a regression its value."""
+        # A regression has one column, which is always predicted.
+        head = None if self.head is Head.REGRESSION else self.head
+        first, second = (
+            predicted if predicted.ndim == 2 else predicted[:, np.newaxis] == np.arange(self.first.shape[1])
+            for predicted in (
+                predicted_labels(head, values, thresholds)
+                for values, thresholds in zip((self.first, self.second), self.thresholds, strict=True)
+            )
+        )
+        return first.astype(bool), second.astype(bool)
 
     @property
     def changed(self) -> np.ndarray:
         """Rows whose predicted labels differ, int64, the largest difference first."""
-        rows = np.flatnonzero(self.first.argmax(axis=1) != self.second.argmax(axis=1))
+        first, second = self.marks
+        rows = np.flatnonzero((first != second).any(axis=1))
         ordered: np.ndarray = rows[np.argsort(-self.differences[rows], kind="stable")]
         return ordered
 
@@ -53,12 +74,8 @@ class ModelComparison:
     @property
     def shares(self) -> tuple[np.ndarray, np.ndarray]:
         """Share of texts predicted as each label, by the first and the second model: float64 [C]."""
-        classes = self.first.shape[1]
-        first, second = (
-            np.bincount(probabilities.argmax(axis=1), minlength=classes) / len(self.texts)
-            for probabilities in (self.first, self.second)
-        )
-        return first, second
+        first, second = self.marks
+        return first.mean(axis=0), second.mean(axis=0)
 
     def milliseconds(self, model: int, percentile: float) -> float:
         """A percentile (0 to 100) of the latency of the first (0) or second (1) model, in ms."""
@@ -104,7 +121,8 @@ def aligned(first: Model, second: Model) -> tuple[Model, Model]:
     def predict(texts: Sequence[str], pairs: Sequence[str] | None) -> np.ndarray:
         return second.predict(texts, pairs)[:, columns]
 
-    return first, dataclasses.replace(second, labels=first.labels, predict=predict, answers=None)
+    thresholds = tuple(second.thresholds[column] for column in columns) if second.thresholds else ()
+    return first, dataclasses.replace(second, labels=first.labels, predict=predict, answers=None, thresholds=thresholds)
 
 
 def common_labels(
@@ -137,7 +155,13 @@ def common_labels(
 
 
 def compare_models(
-    first: Predict, second: Predict, texts: Sequence[str], pairs: Sequence[str] | None
+    first: Predict,
+    second: Predict,
+    texts: Sequence[str],
+    pairs: Sequence[str] | None,
+    *,
+    head: Head | None = None,
+    thresholds: tuple[Thresholds, Thresholds] = ((), ()),
 ) -> ModelComparison:
     """Sends one text at a time to both models, which take turns in being first.
 
@@ -146,6 +170,8 @@ def compare_models(
         second: prediction function of the other one.
         texts: at least one text.
         pairs: second texts, or None.
+        head: what both predict, where it is known.
+        thresholds: by which each of them predicts labels from probabilities.
     """
     models = (first, second)
     for row in range(min(_WARMUP, len(texts))):
@@ -159,4 +185,5 @@ def compare_models(
             rows = models[model](texts[row : row + 1], None if pairs is None else pairs[row : row + 1])
             seconds[model, row] = time.perf_counter() - started
             probabilities[model].append(rows[0])
-    return ModelComparison(texts, np.array(probabilities[0]), np.array(probabilities[1]), seconds)
+    values = (np.array(probabilities[0]), np.array(probabilities[1]))
+    return ModelComparison(texts, *values, seconds, head, thresholds)

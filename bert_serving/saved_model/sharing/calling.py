@@ -2,7 +2,16 @@
 
 from collections.abc import Sequence
 
-from bert_serving.contract import LABEL, PROBABILITIES, SERVING_DEFAULT, TEXT, TEXT_PAIR, Head, joined_labels
+from bert_serving.contract import (
+    LABEL,
+    PROBABILITIES,
+    SERVING_DEFAULT,
+    TEXT,
+    TEXT_PAIR,
+    Head,
+    Thresholds,
+    joined_labels,
+)
 from bert_serving.saved_model.manifest import Manifest
 
 GRPC_ADDRESS = "localhost:8500"
@@ -30,7 +39,7 @@ Put this folder at `models/{name}/{version}` and serve it with the stock server:
 docker run -p 8500:8500 -p 8501:8501 -v $PWD/models/{name}:/models/{name} -e MODEL_NAME={name} tensorflow/serving:{_TF_SERVING}
 ```
 
-{_answer(manifest.head, manifest.labels)}
+{_answer(manifest.head, manifest.labels, manifest.thresholds)}
 
 ### REST
 
@@ -107,13 +116,14 @@ print(outputs["pooled_output"].shape, outputs["sequence_output"].shape)
 ```""".splitlines()
 
 
-def _answer(head: Head, labels: Sequence[str]) -> str:
+def _answer(head: Head, labels: Sequence[str], thresholds: Thresholds) -> str:
     match head:
         case Head.REGRESSION:
             return f"Each text gets its number in `{PROBABILITIES}`, and as text in `{LABEL}`."
         case Head.MULTILABEL:
             form = "as a JSON list" if joined_labels(labels)[0] else "joined by commas"
-            answer = f"all labels with a probability of 0.5 and more, {form}"
+            limit = "its threshold" if thresholds else "0.5"
+            answer = f"all labels with a probability of {limit} and more, {form}"
         case _:
-            answer = "the likeliest label"
+            answer = "the label that the thresholds above decide on" if thresholds else "the likeliest label"
     return f"Each text gets `{LABEL}`, {answer}, and `{PROBABILITIES}`, one for each label in the order of the labels above."

@@ -138,6 +138,7 @@ def _what_it_does(manifest: Manifest, provenance: Provenance) -> list[str]:
         *_encoder_rows(provenance),
         ("head", f"{manifest.head} on the encoder's {_pooling(provenance)}"),
         *([("calibration", _calibration(manifest, provenance))] if manifest.scaling != Scaling() else []),
+        *([("decision", _decision(manifest))] if manifest.thresholds else []),
     ]
     return _summary(manifest, origin)
 
@@ -222,6 +223,17 @@ def _calibration(manifest: Manifest, provenance: Provenance) -> str:
     return (
         f"{scaling}, fitted on {fit['rows']:,} validation rows: the expected calibration error there changes from "
         f"{fit['calibration_error_before']:.3f} to {fit['calibration_error_after']:.3f}; the scores below are without it"
+    )
+
+
+def _decision(manifest: Manifest) -> str:
+    pairs = zip(manifest.labels, manifest.thresholds, strict=True)
+    shown = ", ".join(f"{plain(label)} {threshold:.3f}" for label, threshold in pairs)
+    if manifest.head is Head.MULTILABEL:
+        return f"a label is predicted from its threshold on, fitted on validation rows for its F1: {shown}"
+    return (
+        "the label is predicted whose probability is the greatest multiple of its threshold, fitted on validation rows for the "
+        f"macro F1: {shown}"
     )
 
 

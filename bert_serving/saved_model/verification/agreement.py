@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bert_serving.answers import predicted_labels
-from bert_serving.contract import Head
+from bert_serving.contract import Head, Thresholds
 from bert_serving.evaluation.intervals import mean_interval, paired_share_interval
 from bert_serving.evaluation.predictions import Predictions
 from bert_serving.io.fresh_process import run_in_fresh_process
@@ -30,7 +30,13 @@ _ROUNDS = 7
 _ROUND_BATCHES = 4
 
 
-def compare(model: "ExportedModel", reference: Reference, head: Head, labels: tuple[str, ...] = ()) -> Agreement:
+def compare(
+    model: "ExportedModel",
+    reference: Reference,
+    head: Head,
+    labels: tuple[str, ...] = (),
+    thresholds: Thresholds = (),
+) -> Agreement:
     """Compares an export's answers to all texts of a reference with those of the model in memory.
 
     Args:
@@ -38,14 +44,15 @@ def compare(model: "ExportedModel", reference: Reference, head: Head, labels: tu
         reference: the texts with the answers of the model in memory.
         head: what the model predicts.
         labels: its labels, in the order of its probabilities.
+        thresholds: by which it predicts labels from them.
     """
     answers, expected = model.predict(reference.texts, reference.pairs), reference.probabilities
     is_regression = head is Head.REGRESSION
     # A regression's value has no scale of its own, so its difference is relative to the largest.
     scale = max(1.0, float(np.abs(expected).max(initial=0))) if is_regression else 1.0
     differences = np.abs(answers - expected).max(axis=1) / scale
-    changed = predicted_labels(head, answers) != predicted_labels(head, expected)
-    first, second = (reference.predictions(head, labels, values) for values in (expected, answers))
+    changed = predicted_labels(head, answers, thresholds) != predicted_labels(head, expected, thresholds)
+    first, second = (reference.predictions(head, labels, values, thresholds) for values in (expected, answers))
     return Agreement(
         rows=len(expected),
         max_probability_difference=float(differences.max()),

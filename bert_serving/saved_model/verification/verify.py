@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bert_serving import contract
+from bert_serving.answers import answer_texts
 from bert_serving.contract import Head
 from bert_serving.errors import BertServingError
 from bert_serving.io.fresh_process import run_in_fresh_process
@@ -72,13 +73,13 @@ def verify(folder: Path, *, minimum_tf_serving: str | None = None, reference: Pa
         problems += [] if golden else [f"{contract.GOLDEN_FILE} is missing"]
         return Verification(passed=False, problems=tuple(problems), oldest_tf_serving=audit.oldest_tf_serving)
     limits = manifest.limits or AgreementLimits.of(manifest.precision)
-    answers = _Answers(model, golden, limits.golden(manifest.precision), manifest.sequence_length)
+    answers = _Answers(model, golden, limits.golden(manifest.precision), manifest)
     problems = answers.problems()
     if manifest.max_tokens is not None:
         problems += check_refusals(model, manifest.max_tokens)
     agreement = None
     if reference is not None and not problems:
-        agreement = compare(model, Reference.load(reference), manifest.head, manifest.labels)
+        agreement = compare(model, Reference.load(reference), manifest.head, manifest.labels, manifest.thresholds)
         problems = check_agreement(agreement, limits)
     return Verification(
         passed=not problems,
@@ -197,9 +198,11 @@ def check_labels(model: "ExportedModel", manifest: Manifest) -> list[str]:
     told = model.call(contract.LABELS, **{contract.TEXT: [b""]})
     labels = manifest.labels or (contract.REGRESSION_CLASS,)
     expected = ([label.encode() for label in labels], str(manifest.head).encode())
-    if (told[contract.LABELS][0].tolist(), told[contract.HEAD][0]) == expected:
-        return []
-    return [f"signature {contract.LABELS} does not tell the manifest's labels and head"]
+    if (told[contract.LABELS][0].tolist(), told[contract.HEAD][0]) != expected:
+        return [f"signature {contract.LABELS} does not tell the manifest's labels and head"]
+    if manifest.thresholds and tuple(told[contract.THRESHOLDS][0].tolist()) != manifest.thresholds:
+        return [f"signature {contract.LABELS} does not tell the manifest's thresholds"]
+    return []
 
 
 def expected_interface(manifest: Manifest) -> dict[str, tuple[dict[str, str], dict[str, str]]]:
@@ -220,7 +223,8 @@ def expected_interface(manifest: Manifest) -> dict[str, tuple[dict[str, str], di
         contract.EMBED: (texts, {contract.POOLED_OUTPUT: "float32 [B, H]"}),
         contract.LABELS: (
             {contract.TEXT: "string [B]"},
-            {contract.LABELS: f"string [B, {classes}]", contract.HEAD: "string [B]"},
+            {contract.LABELS: f"string [B, {classes}]", contract.HEAD: "string [B]"}
+            | ({contract.THRESHOLDS: f"float32 [B, {classes}]"} if manifest.thresholds else {}),
         ),
     }
 
@@ -240,7 +244,7 @@ class _Answers:
     model: "ExportedModel"
     golden: Golden
     limit: float
-    sequence_length: int
+    manifest: Manifest
     max_probability_difference: float = 0.0
 
     def problems(self) -> list[str]:
@@ -249,7 +253,7 @@ class _Answers:
         longest = max((max(len(texts[row]), len(pairs[row])) for row in rows), default=0)
         together = (
             rows
-            if self.sequence_length <= _LONG_SEQUENCE
+            if self.manifest.sequence_length <= _LONG_SEQUENCE
             else [row for row in rows if max(len(texts[row]), len(pairs[row])) < longest]
         )
         problems = []
@@ -269,11 +273,23 @@ class _Answers:
         pooled = self.model.call(contract.EMBED, **texts)[contract.POOLED_OUTPUT]
         expected = self.golden.probabilities[rows]
         problems = self._compare(answer[contract.PROBABILITIES], expected, f"probabilities {where}")
+        problems += self._labels_problems(answer, where)
         problems += self._compare(ranked[contract.SCORES], -np.sort(-expected, axis=1), f"classify scores {where}")
         limit = _LOGIT_FACTOR * self.limit
         problems += _far(answer[contract.LOGITS], self.golden.logits[rows], f"logits {where}", limit)
         problems += _far(pooled, self.golden.pooled[rows], f"pooled output {where}", limit)
         return problems
+
+    def _labels_problems(self, answer: dict[str, np.ndarray], where: str) -> list[str]:
+        """Whether `label` is what the manifest's thresholds make of the answered probabilities."""
+        thresholds, head = self.manifest.thresholds, self.manifest.head
+        if not thresholds:
+            return []
+        expected = answer_texts(head, self.manifest.labels, answer[contract.PROBABILITIES], thresholds)
+        found = [label.decode() for label in answer[contract.LABEL]]
+        if expected == found:
+            return []
+        return [f"labels {where} are not those of the manifest's thresholds"]
 
     def _compare(self, values: np.ndarray, expected: np.ndarray, what: str) -> list[str]:
         if values.shape == expected.shape:

@@ -301,7 +301,7 @@
     return (response.predictions || []).map((row) => (outputs.length === 1 ? { [outputs[0]]: row } : row));
   };
   // label: text or null; confidences: [class, probability] from high to low, or null; names and values: of all classes; row: as it came.
-  const readPrediction = (row, { classes }) => {
+  const readPrediction = (row, { classes, signatures }) => {
     const outputs = signature().outputs;
     const floats = Object.keys(outputs).sort().filter((name) => outputs[name].type === "float");
     const name = "probabilities" in row ? "probabilities" : floats.find((output) => isProbabilities(row[output]));
@@ -309,7 +309,9 @@
     if (!Array.isArray(values) || !values.every((value) => typeof value === "number")) return { label: null, confidences: null, row };
     // A labels file in another order than the model's would give every bar a wrong name.
     const given = classes.indexOf(row.label);
-    const contradicted = given >= 0 && isProbabilities(values) && values[given] < Math.max(...values);
+    // With fitted thresholds the predicted class need not be the likeliest.
+    const fitted = "thresholds" in (signatures.labels?.outputs || {});
+    const contradicted = !fitted && given >= 0 && isProbabilities(values) && values[given] < Math.max(...values);
     const names = classes.length === values.length && !contradicted ? classes : values.map((_, position) => `class ${position}`);
     if (values.length === 1 || !isProbabilities(values)) return { label: typeof row.label === "string" ? row.label : values.map((value) => short.format(value)).join(", "), confidences: null, names, values, row };
     const confidences = values.map((value, position) => [names[position], value]).sort((a, b) => b[1] - a[1]);
@@ -347,7 +349,8 @@
     }));
     const [first] = predictions;
     if (predictions.length !== 1 || first.label === null) return "";
-    return first.confidences ? `predicted label ${first.label || "empty"}, confidence ${percent.format(first.confidences[0][1])}.` : `predicted value ${first.label}.`;
+    const [, confidence] = first.confidences?.find(([name]) => name === first.label) || first.confidences?.[0] || [];
+    return first.confidences ? `predicted label ${first.label || "empty"}, confidence ${percent.format(confidence)}.` : `predicted value ${first.label}.`;
   };
 
   // === Calls from a program ===
