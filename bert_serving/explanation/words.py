@@ -29,7 +29,7 @@ class TokenWords:
 
     def __init__(self, classifier: Classifier, texts: Sequence[str]):
         """Splits `texts` into words as the classifier's tokenizer does."""
-        preprocessing = classifier.preprocessing
+        preprocessing, options = classifier.preprocessing, classifier.options
         self._words: list[Word] = []
         word_numbers = []
         for segment, text in enumerate(texts):
@@ -41,7 +41,7 @@ class TokenWords:
             raise InputError(f"the text {texts[0]!r:.60} has no words to explain; give one with letters or signs")
         # Truncated and framed like the tokens, so that each number has the position of its token.
         framing = replace(preprocessing.special, start_of_sequence=_FRAMING, end_of_segment=_FRAMING, padding=_FRAMING)
-        row, _ = combine_segments(word_numbers, framing, classifier.options.sequence_length)
+        row, _ = combine_segments(word_numbers, framing, options.sequence_length, long_texts=options.long_texts)
         self.numbers = row.flat_values.numpy()
         total = int(tf.add_n([numbers.row_lengths()[0] for numbers in word_numbers]))
         self.are_cut = total > int((self.numbers >= 0).sum())

@@ -91,10 +91,12 @@ def fit(
     learning = learning or Learning(classifier, classifier)
     model, trained, rows = classifier.token_model, learning.trained, learning.rows(train.rows)
     plan = _batch_plan(config, classifier)
-    steps = len(plan.order(train.rows.lengths, 0))
+    # Without a bound on its tokens, the number of batches is the same in every epoch.
+    epochs = [0] * config.epochs if plan.max_tokens is None else range(1, config.epochs + 1)
+    steps_of = [len(plan.batches(train.rows, epoch)) for epoch in epochs]
     trainable = bool(classifier.encoder.layer.trainable)
     width = model.get_layer("head").input_shape[-1]
-    schedule = plan_schedule(config, steps_per_epoch=steps, width=width, trainable=trainable)
+    schedule = plan_schedule(config, steps=sum(steps_of), width=width, trainable=trainable)
     with strategy.scope():
         optimizer = create_optimizer(schedule, config)
         check_decay_exclusions(optimizer, model.trainable_variables)
@@ -102,7 +104,7 @@ def fit(
         mean_loss = tf_keras.metrics.Mean("loss")
         if config.adversarial_epsilon:
             trained.token_model.train_step = adversarial_train_step(trained.token_model, config.adversarial_epsilon)
-        elif team is not None:
+        elif team is not None or plan.max_tokens is not None:
             trained.token_model.train_step = shared_train_step(trained.token_model, classifier.options.head, mean_loss)
             # Metrics are those of all workers already; by default Keras adds them up.
             trained.token_model.distribute_reduction_method = "first"
@@ -125,6 +127,7 @@ def fit(
         if team is not None:
             dataset = strategy.distribute_datasets_from_function(lambda _, dataset=dataset: dataset)
         started = time.monotonic()
+        steps = steps_of[epoch - 1]
         callback = _Progress(observer, epoch, config.epochs, steps, config.batch_size)
         with learning.training():
             result = trained.token_model.fit(
@@ -239,6 +242,7 @@ def _batch_plan(config: TrainingConfig, classifier: Classifier) -> BatchPlan:
         # The encoder has no positions beyond its maximum.
         longest=classifier.options.sequence_length,
         drop_remainder=config.strategy == "tpu",
+        max_tokens=config.max_batch_tokens,
     )
 
 

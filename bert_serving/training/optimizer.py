@@ -48,9 +48,8 @@ def default_learning_rate(width: int, *, trainable: bool = True) -> float:
     return next((rate for limit, rate in _LEARNING_RATES if width <= limit), _WIDEST_LEARNING_RATE)
 
 
-def plan_schedule(config: OptimizerConfig, *, steps_per_epoch: int, width: int, trainable: bool) -> Schedule:
-    """The learning rate schedule of a run: linear warmup, then linear decay."""
-    steps = steps_per_epoch * config.epochs
+def plan_schedule(config: OptimizerConfig, *, steps: int, width: int, trainable: bool) -> Schedule:
+    """The learning rate schedule of a run of so many steps: linear warmup, then linear decay."""
     peak = config.learning_rate or default_learning_rate(width, trainable=trainable)
     return Schedule(steps, int(steps * config.warmup_ratio), peak)
 

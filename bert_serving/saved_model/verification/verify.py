@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 # Logits and pooled outputs are larger than probabilities and differ more.
 _LOGIT_FACTOR = 12.5
 _BATCH_SIZES = (0, 1, 7)
-# Beyond this sequence length the longest text has batches of its own: it makes every row of a batch as long as itself, and a
-# ModernBERT of 8,192 tokens takes more than half a minute for a row.
+# Where a text may have more tokens than this, the longest text has batches of its own: it makes every row of a batch as long as
+# itself, and a ModernBERT of 8,192 tokens takes more than half a minute for a row.
 _LONG_SEQUENCE = 1024
 # Exports of earlier versions are without it.
 _OF_LATER_EXPORTS = (contract.LABELS,)
@@ -72,7 +72,7 @@ def verify(folder: Path, *, minimum_tf_serving: str | None = None, reference: Pa
         problems += [] if golden else [f"{contract.GOLDEN_FILE} is missing"]
         return Verification(passed=False, problems=tuple(problems), oldest_tf_serving=audit.oldest_tf_serving)
     limits = manifest.limits or AgreementLimits.of(manifest.precision)
-    answers = _Answers(model, golden, limits.golden(manifest.precision), manifest.sequence_length)
+    answers = _Answers(model, golden, limits.golden(manifest.precision), manifest.max_text_tokens)
     problems = answers.problems()
     if manifest.max_tokens is not None:
         problems += check_refusals(model, manifest.max_tokens)
@@ -240,7 +240,7 @@ class _Answers:
     model: "ExportedModel"
     golden: Golden
     limit: float
-    sequence_length: int
+    longest_text: int
     max_probability_difference: float = 0.0
 
     def problems(self) -> list[str]:
@@ -249,7 +249,7 @@ class _Answers:
         longest = max((max(len(texts[row]), len(pairs[row])) for row in rows), default=0)
         together = (
             rows
-            if self.sequence_length <= _LONG_SEQUENCE
+            if self.longest_text <= _LONG_SEQUENCE
             else [row for row in rows if max(len(texts[row]), len(pairs[row])) < longest]
         )
         problems = []
