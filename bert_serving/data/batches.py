@@ -70,12 +70,14 @@ class TokenRows:
     @cached_property
     def window_counts(self) -> np.ndarray:
         """Windows of each row, int64 [rows]."""
-        return np.diff(self.first_windows)
+        counts: np.ndarray = np.diff(self.first_windows)
+        return counts
 
     @cached_property
     def widths(self) -> np.ndarray:
         """Tokens of the longest window of each row, which is its first, int64 [rows]."""
-        return self.windows.lengths[self.first_windows[:-1]]
+        widths: np.ndarray = self.windows.lengths[self.first_windows[:-1]]
+        return widths
 
 
 @dataclass(frozen=True)

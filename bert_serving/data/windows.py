@@ -57,7 +57,8 @@ class WindowPlan:
         Args:
             tokens: of each text, [CLS] and [SEP] not counted, int64 [N].
         """
-        return 1 + -(-np.maximum(tokens - self.inside, 0) // self.stride)
+        needed: np.ndarray = 1 + -(-np.maximum(tokens - self.inside, 0) // self.stride)
+        return needed
 
 
 def windowed(rows: TokenRows, plan: WindowPlan) -> TokenRows:

@@ -235,12 +235,12 @@ def test_windows_find_the_word_that_truncation_cuts_off(encoder_folder, tmp_path
     ]
     rows = [(f"{text} {('good', 'bad')[i % 2]}", ("a", "b")[i % 2]) for i, text in enumerate(words)]
     run_file = write_run_file(tmp_path, encoder_folder, rows, epochs=8)
-    scores = {
-        rule: train(load_run_file(run_file, [f'data.long_texts="{rule}"']), tmp_path / rule).metrics["test"]["accuracy"]
-        for rule in LongTexts
-    }
+    scores = {}
+    for rule in (LongTexts.TRUNCATE, LongTexts.WINDOWS):
+        config = load_run_file(run_file, [f'data.long_texts="{rule}"', 'head.pooling="mean"'])
+        scores[rule] = train(config, tmp_path / rule).metrics["test"]["accuracy"]
     assert scores[LongTexts.TRUNCATE] < 0.8
-    assert scores[LongTexts.HEAD_AND_TAIL] == scores[LongTexts.WINDOWS] == 1.0
+    assert scores[LongTexts.WINDOWS] == 1.0
 
 
 @pytest.mark.slow
