@@ -177,12 +177,12 @@ class _Path:
             return ()
         vectors = tf.cast(self._vectors(self._points([1.0])), tf.float32)
         model, options = self._classifier.token_model, self._classifier.options
-        logits, weights = self.chosen(model.get_layer("head")(vectors)).numpy(), [None] * len(ranges)
+        logits = self.chosen(model.get_layer("head")(vectors).numpy())
+        weights: list[float | None] = [None] * len(ranges)
         if options.window_pooling is WindowPooling.ATTENTION:
             kernel = model.get_layer(window_pooling.NAME).kernel
-            weights = (
-                window_pooling.attention_weights(vectors, tf.constant([len(ranges)]), kernel).numpy()[:, 0].tolist()
-            )
+            shares = window_pooling.attention_weights(vectors, tf.constant([len(ranges)]), kernel)
+            weights = shares.numpy()[:, 0].tolist()
         return tuple(
             ExplainedWindow(first, last, float(logit), weight)
             for (first, last), logit, weight in zip(ranges, logits, weights, strict=True)
