@@ -16,23 +16,31 @@ from bert_serving.contract import (
     LABEL_SEPARATOR,
     MULTILABEL_THRESHOLD,
     Head,
+    LongTexts,
     Pooling,
     Scaling,
     Thresholds,
+    WindowPooling,
     joined_labels,
 )
-from bert_serving.data.batches import TokenRows, padded_batch, sorted_batches
+from bert_serving.data.batches import TokenRows, bounded_batches, padded_batch, sorted_batches
 from bert_serving.data.splits import label_array
+from bert_serving.data.windows import WindowPlan, windowed
 from bert_serving.encoders.architecture import ACTIVATIONS, reproducible_dropout
 from bert_serving.encoders.loading import LoadedEncoder
 from bert_serving.encoders.token_cache import cached_token_rows
 from bert_serving.errors import EncoderError, InputError
-from bert_serving.text.packing import combine_segments, pad
+from bert_serving.text.packing import combine_segments, combine_windows, pad
 from bert_serving.text.preprocessing import Preprocessing
+from bert_serving.window_pooling import WindowPool
 
 # Initial values of the head's kernel, as in google-research/bert, run_classifier.py.
 _HEAD_STDDEV = 0.02
 _PREDICTION_BATCH = 64
+# Of a batch of windows, padding included.
+_PREDICTION_TOKENS = 16384
+# More than any text has, so that it is not cut.
+_WHOLE = 2**31 - 1
 # Of new Transformer blocks, as in BERT.
 _BLOCK_HEAD_WIDTH = 64
 _BLOCK_INNER_FACTOR = 4
@@ -56,6 +64,9 @@ class ClassifierOptions:
         seed: of the head's initial weights.
         scaling: of logits before they become probabilities.
         thresholds: by which labels are predicted from probabilities; () without fitted ones.
+        long_texts: what is read of a text with more tokens than the sequence length.
+        windows: how a text is divided; None where it is not read in windows.
+        window_pooling: how the pooled vectors of a text's windows become one.
     """
 
     labels: tuple[str, ...]
@@ -68,6 +79,14 @@ class ClassifierOptions:
     seed: int = 0
     scaling: Scaling = _AS_TRAINED
     thresholds: Thresholds = ()
+    long_texts: LongTexts = LongTexts.TRUNCATE
+    windows: WindowPlan | None = None
+    window_pooling: WindowPooling = WindowPooling.MEAN
+
+    @property
+    def reach(self) -> int:
+        """Tokens, special ones included, of the longest text that is read whole."""
+        return self.sequence_length if self.windows is None else self.windows.reach
 
     @property
     def outputs(self) -> int:
@@ -83,7 +102,8 @@ class Classifier:
         options: labels, head and sequence length.
         encoder: the encoder's Keras layer.
         preprocessing: strings to token ids.
-        token_model: Keras model from a dict of `TOKEN_INPUTS`, int32 [B, L], to logits, float32 [B, outputs].
+        token_model: Keras model from a dict of `TOKEN_INPUTS`, int32 [B, L], to logits, float32 [B, outputs]; where texts are read in
+            windows, from the windows of all texts, int32 [W, L], and `WINDOW_COUNTS`, int32 [B].
     """
 
     options: ClassifierOptions
@@ -101,9 +121,17 @@ class Classifier:
         texts = [tf_keras.layers.Input((), dtype=tf.string, name=name) for name in names]
         tokenize = hub.KerasLayer(self.preprocessing.model.tokenize, name="tokenize")
 
+        special = self.preprocessing.special
+
         def pack(segments: Sequence[tf.RaggedTensor]) -> dict[str, tf.Tensor]:
-            word_ids, type_ids = combine_segments(segments, self.preprocessing.special, options.sequence_length)
-            return pad(word_ids, type_ids, self.preprocessing.special, options.sequence_length)
+            if options.windows is not None:
+                word_ids, type_ids, counts = combine_windows(segments[0], special, options.windows)
+                padded = pad(word_ids, type_ids, special, options.sequence_length)
+                return {**padded, contract.WINDOW_COUNTS: counts}
+            word_ids, type_ids = combine_segments(
+                segments, special, options.sequence_length, long_texts=options.long_texts
+            )
+            return pad(word_ids, type_ids, special, options.sequence_length)
 
         tokens = tf_keras.layers.Lambda(pack, name="pack")([tokenize(text) for text in texts])
         return tf_keras.Model(texts if options.pairs else texts[0], self.token_model(tokens), name="classifier")
@@ -122,8 +150,14 @@ class Classifier:
         self, texts: Sequence[str], pairs: Sequence[str] | None = None, *, cache: bool = False
     ) -> tuple[TokenRows, np.ndarray]:
         """Token ids of many texts, and the length in tokens of each before truncation, int64 [N]; with `cache`, from disk."""
+        options = self.options
         rows_of = functools.partial(cached_token_rows, self.preprocessing) if cache else self.preprocessing.token_rows
-        words, types, offsets, uncut = rows_of(texts, pairs, self.options.sequence_length)
+        if options.windows is not None:
+            words, types, offsets, uncut = rows_of(texts, pairs, _WHOLE)
+            return windowed(
+                TokenRows(words, types, offsets, self.preprocessing.special.padding), options.windows
+            ), uncut
+        words, types, offsets, uncut = rows_of(texts, pairs, options.sequence_length, long_texts=options.long_texts)
         return TokenRows(words, types, offsets, self.preprocessing.special.padding), uncut
 
     def predict_tokens(
@@ -138,9 +172,18 @@ class Classifier:
         """
         logits = np.zeros((len(rows), self.options.outputs), np.float32)
         numbers = np.arange(len(rows)) if only is None else only
-        for index in sorted_batches(rows.lengths[numbers], batch_size):
+        for index in self._prediction_batches(rows, numbers, batch_size):
             logits[numbers[index]] = self._logits(self.batch(rows, numbers[index])).numpy()
         return logits
+
+    @staticmethod
+    def _prediction_batches(rows: TokenRows, numbers: np.ndarray, batch_size: int) -> list[np.ndarray]:
+        """Indices of `numbers` in batches of similar length; those of windows have a bounded number of tokens."""
+        if rows.window_offsets is None:
+            return sorted_batches(rows.lengths[numbers], batch_size)
+        (order,) = sorted_batches(rows.lengths[numbers], max(len(numbers), 1)) or [numbers]
+        widths, counts = rows.widths[numbers], rows.window_counts[numbers]
+        return bounded_batches(order, batch_size, _PREDICTION_TOKENS, widths, counts)
 
     @staticmethod
     def batch(rows: TokenRows, index: Sequence[int] | np.ndarray) -> dict[str, tf.Tensor]:
@@ -164,7 +207,7 @@ class Classifier:
     @cached_property
     def _logits(self) -> tf.types.experimental.ConcreteFunction:
         spec = {
-            name: tf.TensorSpec([None, None, *tensor.shape[2:]], tensor.dtype, name=name)
+            name: tf.TensorSpec([None, None, *tensor.shape[2:]][: len(tensor.shape)], tensor.dtype, name=name)
             for name, tensor in self.token_model.input.items()
         }
         function = tf.function(
@@ -194,6 +237,9 @@ def build_classifier(encoder: LoadedEncoder, preprocessing: Preprocessing, optio
     if options.blocks:
         outputs = _with_blocks(outputs, tokens[contract.MASK], options)
     pooled = pool(options.pooling, outputs, tokens[contract.MASK])
+    if options.windows is not None:
+        tokens[contract.WINDOW_COUNTS] = tf_keras.layers.Input((), dtype=tf.int32, name=contract.WINDOW_COUNTS)
+        pooled = WindowPool(options.window_pooling)([pooled, tokens[contract.WINDOW_COUNTS]])
     with reproducible_dropout():
         logits = head(dropout(pooled))
     model = tf_keras.Model(tokens, logits, name="token_classifier")

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from bert_serving.contract import DEFAULT_MINIMUM_TF_SERVING, Graph, Head, Pooling, Precision
+from bert_serving.contract import DEFAULT_MINIMUM_TF_SERVING, Graph, Head, LongTexts, Pooling, Precision, WindowPooling
 from bert_serving.names import MODEL
 from bert_serving.run_file import (
     FilesTable,
@@ -31,6 +31,8 @@ from bert_serving.search_space import TuneConfig, space_problems
 FEWEST_CONTRASTED = 4
 """rows of the smallest batch of contrastive training: two pairs"""
 
+# 32 windows of 512 tokens, the most that a text has by default.
+_WINDOWS_BATCH_TOKENS = 16384
 _KAGGLE_HANDLE = re.compile(r"[\w-]+/[\w-]+/tensorflow2/[\w.-]+/\d+", re.IGNORECASE)
 
 
@@ -134,6 +136,15 @@ class DataConfig(FilesTable):
     seed: Seed | None = None
     """random seed of the validation split, of `max_train_rows` and of `max_rows_per_label`, so that runs with other values of
     `training.seed` have the same rows; absent: `training.seed`"""
+    long_texts: LongTexts = LongTexts.TRUNCATE
+    """what is read of a text with more tokens than `encoder.sequence_length`: `truncate` its first tokens, `head_and_tail` the
+    first quarter and the last three quarters of what fits, `windows` all of it, in overlapping windows whose vectors are pooled
+    (docs/how_to/training.md)"""
+    window_overlap: Annotated[int, Field(ge=0)] | None = None
+    """windows: tokens that neighboring windows share; absent: an eighth of the sequence length"""
+    max_windows: Annotated[int, Field(ge=2)] | None = None
+    """windows: at most this many for each text; of a longer text evenly spaced ones, the first and the last among them;
+    absent: 32"""
 
     _listed = field_validator("train", "validation", "test", "labels", mode="before")(tuple_of)
 
@@ -222,6 +233,9 @@ class HeadConfig(Table):
     """decision thresholds: `fixed` predicts the likeliest label, with a multilabel head those of at least 0.5; `fitted` fits one
     for each label on the validation rows after training, for the F1 of the label (multilabel) or the macro F1, and keeps them
     if that is more than chance"""
+    window_pooling: WindowPooling | None = None
+    """with `data.long_texts = "windows"`: how the pooled vectors of a text's windows become one: their `mean` or `max`, or
+    `attention`, the mean weighted by a learned score of each window; absent: `mean`"""
 
 
 class TrainingConfig(OptimizerConfig):
@@ -263,6 +277,10 @@ class TrainingConfig(OptimizerConfig):
     """early stopping patience: stop after this many epochs without improvement of `best_metric`"""
     best_metric: Literal["accuracy", "macro_f1", "loss", "spearman"] | None = None
     """validation metric that selects the best epoch, whose weights are kept; absent: accuracy, for regression spearman"""
+    max_batch_tokens: Positive | None = None
+    """bounds the memory of a training step: a batch has at most `batch_size` texts, and at most so many tokens, padding
+    included, unless one text alone has more; texts count the same in batches of any size; absent: no bound, with
+    `data.long_texts = "windows"` 16384"""
     padding: Literal["longest", "fixed"] = "longest"
     """`longest` is dynamic padding to the longest text of the batch, `fixed` pads to the sequence length"""
     strategy: Literal["one_device", "mirrored", "multi_worker", "tpu"] = "one_device"
@@ -364,6 +382,7 @@ class RunConfig(RunFile):
     def _tables_fit(self) -> Self:
         problems = [
             *self._head_problems(),
+            *self._long_text_problems(),
             *self._learning_problems(),
             *self._contrastive_problems(),
             *self._metric_problems(),
@@ -395,6 +414,60 @@ class RunConfig(RunFile):
         if self.head.blocks and self.head.pooling in (None, Pooling.POOLER):
             problems.append(
                 f"head.blocks is {self.head.blocks}, and the pooler sees the encoder alone; set head.pooling to cls, mean or max"
+            )
+        return problems
+
+    @property
+    def bounded_training(self) -> TrainingConfig:
+        """The table `training`, with the bound of a batch that windows have by default."""
+        if self.data.long_texts is not LongTexts.WINDOWS or self.training.max_batch_tokens is not None:
+            return self.training
+        return self.training.model_copy(update={"max_batch_tokens": _WINDOWS_BATCH_TOKENS})
+
+    def _long_text_problems(self) -> list[str]:
+        data = self.data
+        if data.long_texts is LongTexts.WINDOWS:
+            return self._window_problems()
+        keys = (
+            ("data.window_overlap", data.window_overlap),
+            ("data.max_windows", data.max_windows),
+            ("head.window_pooling", self.head.window_pooling),
+        )
+        problems = [
+            f'{key} is {json.dumps(value)}, which is for data.long_texts = "windows", got "{data.long_texts}"; leave it out'
+            for key, value in keys
+            if value is not None
+        ]
+        if data.long_texts is LongTexts.HEAD_AND_TAIL and data.text_pair is not None:
+            problems.append(
+                f'data.long_texts = "head_and_tail" is for single texts, and data.text_pair is "{data.text_pair}"; leave out one'
+            )
+        if data.long_texts is LongTexts.HEAD_AND_TAIL and self.encoder.cache_features:
+            problems.append(
+                'encoder.cache_features reads truncated texts, got data.long_texts = "head_and_tail"; leave out one of them'
+            )
+        return problems
+
+    def _window_problems(self) -> list[str]:
+        data, training = self.data, self.training
+        inside = self.encoder.sequence_length - 2
+        conflicts = (
+            ("data.text_pair", data.text_pair, None),
+            ("encoder.cache_features", self.encoder.cache_features, False),
+            ("training.strategy", training.strategy, "one_device"),
+            ("training.xla", training.xla, False),
+        )
+        problems = [
+            f'data.long_texts = "windows" needs {key} = {json.dumps(needed)}, got {json.dumps(value)}'
+            if needed is not None
+            else f'data.long_texts = "windows" is for single texts, and {key} is {json.dumps(value)}; leave out one'
+            for key, value, needed in conflicts
+            if value != needed
+        ]
+        if data.window_overlap is not None and data.window_overlap >= inside:
+            problems.append(
+                f"data.window_overlap is {data.window_overlap}, and a window of encoder.sequence_length "
+                f"{self.encoder.sequence_length} has {inside} tokens of the text; lower it"
             )
         return problems
 
@@ -435,6 +508,15 @@ class RunConfig(RunFile):
                 for key, value, off in of_layers
                 if value != off
             ]
+        if training.max_batch_tokens is not None and training.max_batch_tokens < encoder.sequence_length:
+            problems.append(
+                f"training.max_batch_tokens is {training.max_batch_tokens}, less than one text of encoder.sequence_length "
+                f"{encoder.sequence_length}; raise it"
+            )
+        if training.max_batch_tokens is not None and training.strategy == "tpu":
+            problems.append(
+                "training.max_batch_tokens makes batches of several sizes, and a TPU needs one; lower training.batch_size instead"
+            )
         if training.xla and training.strategy == "multi_worker":
             problems.append("training.xla cannot compile the sums over workers of multi_worker; leave out one of them")
         if training.gradual_unfreezing and not encoder.trainable:
@@ -486,6 +568,7 @@ class RunConfig(RunFile):
             ("training.adversarial_epsilon", training.adversarial_epsilon, 0),
             ("training.average_last_epochs", training.average_last_epochs, 1),
             ("training.label_smoothing", training.label_smoothing, 0),
+            ("training.max_batch_tokens", training.max_batch_tokens, None),
             ("training.gradual_unfreezing", training.gradual_unfreezing, None),
             ("training.strategy", training.strategy, "one_device"),
             ("training.mixed_precision", training.mixed_precision, "float32"),
@@ -496,6 +579,8 @@ class RunConfig(RunFile):
             for key, value, allowed in required
             if value != allowed
         ]
+        if self.data.long_texts is LongTexts.WINDOWS:
+            problems.append('training.method "contrastive" does not go with data.long_texts = "windows"; use head_and_tail')
         return problems
 
     def _metric_problems(self) -> list[str]:

@@ -28,6 +28,8 @@ WORD_IDS = "input_word_ids"
 MASK = "input_mask"
 TYPE_IDS = "input_type_ids"
 TOKEN_INPUTS = (WORD_IDS, MASK, TYPE_IDS)
+WINDOW_COUNTS = "window_counts"
+"""input of a token model whose rows are windows: how many of them each text has; no input of an exported classifier"""
 
 # === Outputs ===
 
@@ -172,6 +174,29 @@ class Pooling(StrEnum):
     """the mean of the sequence output over the text's tokens; suits encoders trained for sentence embeddings"""
     MAX = "max"
     """the greatest value of each dimension of the sequence output over the text's tokens"""
+
+
+class LongTexts(StrEnum):
+    """What becomes of a text with more tokens than the sequence length."""
+
+    TRUNCATE = "truncate"
+    """its first tokens are kept"""
+    HEAD_AND_TAIL = "head_and_tail"
+    """the first quarter and the last three quarters of what fits are kept (Sun et al. 2019, arXiv:1905.05583: of 510 tokens
+    the first 128 and the last 382)"""
+    WINDOWS = "windows"
+    """it is read in overlapping windows, whose vectors are pooled"""
+
+
+class WindowPooling(StrEnum):
+    """How the vectors of a text's windows become one."""
+
+    MEAN = "mean"
+    """their mean"""
+    MAX = "max"
+    """the greatest value of each dimension"""
+    ATTENTION = "attention"
+    """their mean weighted by the softmax, over the text's windows, of a learned score of each"""
 
 
 class Graph(StrEnum):

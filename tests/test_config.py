@@ -237,7 +237,13 @@ def test_tables_that_contradict_each_other_are_refused(tables, problem):
                 ("training", "strategy", "mirrored", '"mirrored"'),
                 ("training", "mixed_precision", "bfloat16", '"bfloat16"'),
                 ("training", "xla", True, "true"),
+                ("training", "label_smoothing", 0.1, "0.1"),
+                ("training", "max_batch_tokens", 512, "512"),
             )
+        ),
+        (
+            {"data": {"long_texts": "windows"}},
+            'training.method "contrastive" does not go with data.long_texts = "windows"; use head_and_tail',
         ),
         ({"head": {"blocks": 1, "pooling": "mean"}}, 'training.method "contrastive" does not go with head.blocks = 1'),
         (

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from bert_serving.contract import LongTexts
 from bert_serving.data.findings.finding import DataFinding
 from bert_serving.data.findings.labels import label_findings
 from bert_serving.data.findings.texts import text_findings
@@ -20,6 +21,12 @@ QUANTILES = (0, 5, 25, 50, 75, 95, 99, 100)
 LISTED_CLASSES = 20
 """most classes that the table lists; of more it has the smallest and the largest"""
 NOTABLE_CUT = 0.05
+# What is read of a text that is too long to be read whole.
+_READ = {
+    LongTexts.TRUNCATE: "are cut",
+    LongTexts.HEAD_AND_TAIL: "are read without their middle",
+    LongTexts.WINDOWS: "are read in evenly spaced windows, without what is between them",
+}
 
 
 @dataclass(frozen=True)
@@ -152,6 +159,7 @@ def audit(
     labels: Sequence[str],
     token_lengths: Mapping[str, np.ndarray],
     sequence_length: int,
+    long_texts: LongTexts = LongTexts.TRUNCATE,
 ) -> Audit:
     """Measures splits and warns about what looks wrong.
 
@@ -159,7 +167,8 @@ def audit(
         splits: the rows; a mapping where "train" may be the only split.
         labels: all labels in the model's order; empty for a regression head.
         token_lengths: by split, int [rows]: tokens of each row before it is cut, [CLS] and [SEP] included.
-        sequence_length: tokens at which a text is cut.
+        sequence_length: tokens of the longest text that is read whole.
+        long_texts: what is read of a longer one.
 
     Raises:
         ValueError: a split's token lengths are missing or are not one for each row.
@@ -180,7 +189,7 @@ def audit(
     rows_per_class = {name: split.rows_per_class for name, split in measured.items()}
     found = [*text_findings(tables), *label_findings(tables, labels, rows_per_class)]
     found.sort(key=lambda finding: ("fix", "check").index(finding.level))
-    warnings = _warnings(measured, shared, counts["train"], sequence_length)
+    warnings = _warnings(measured, shared, counts["train"], f"{sequence_length} tokens and {_READ[long_texts]}")
     warnings += [f"{finding.title}. {finding.advice}" for finding in found]
     return Audit(sequence_length, measured, shared, warnings, found)
 
@@ -235,7 +244,7 @@ def _shared(first: str, second: str, counts: Mapping[str, Counter[Any]]) -> Shar
 
 
 def _warnings(
-    splits: Mapping[str, SplitAudit], shared: Sequence[SharedTexts], train_counts: Counter[Any], sequence_length: int
+    splits: Mapping[str, SplitAudit], shared: Sequence[SharedTexts], train_counts: Counter[Any], cut: str
 ) -> list[str]:
     warnings = list(dict.fromkeys(line for split in splits.values() for line in split.repairs))
     train = splits["train"]
@@ -245,9 +254,7 @@ def _warnings(
     for name, split in splits.items():
         if split.cut_share >= NOTABLE_CUT:
             kind = "training" if name == "train" else name
-            warnings.append(
-                f"{split.cut_share:.0%} of the {kind} texts are longer than {sequence_length} tokens and are cut"
-            )
+            warnings.append(f"{split.cut_share:.0%} of the {kind} texts are longer than {cut}")
         if split.empty_texts:
             warnings.append(
                 f"{counted(split.empty_texts, 'text')} of {name} {agreeing(split.empty_texts, 'is', 'are')} empty"

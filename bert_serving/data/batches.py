@@ -1,5 +1,6 @@
 """Length-bucketed batches: texts of similar length together, padded to the longest of their batch."""
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bert_serving.contract import MASK, TOKEN_INPUTS, TYPE_IDS, WORD_IDS
+from bert_serving.contract import MASK, TOKEN_INPUTS, TYPE_IDS, WINDOW_COUNTS, WORD_IDS
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -31,6 +32,8 @@ class TokenRows:
         padding: id of the padding token.
         layer_outputs: output of the encoder's frozen layers for each token, float32 [tokens, H], which a model takes in place of
             the ids; None for a model that takes the ids.
+        window_offsets: start of each window, int64 [windows + 1], where a text is read in windows: its row holds them one after
+            the other, and a model takes each as a row of its own. None where a text is one row.
     """
 
     words: np.ndarray
@@ -38,6 +41,7 @@ class TokenRows:
     offsets: np.ndarray
     padding: int = 0
     layer_outputs: np.ndarray | None = None
+    window_offsets: np.ndarray | None = None
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -47,6 +51,33 @@ class TokenRows:
     def lengths(self) -> np.ndarray:
         """Tokens of each row, int64 [rows]."""
         return np.diff(self.offsets)
+
+    @cached_property
+    def windows(self) -> "TokenRows":
+        """The rows that a model takes: each window a row; the rows themselves where a text is one."""
+        if self.window_offsets is None:
+            return self
+        return dataclasses.replace(self, offsets=self.window_offsets, window_offsets=None)
+
+    @cached_property
+    def first_windows(self) -> np.ndarray:
+        """Number of the first window of each row, and at the end the number of all windows, int64 [rows + 1]."""
+        if self.window_offsets is None:
+            return np.arange(len(self.offsets))
+        # Each window has [CLS] and [SEP], so no two of them begin at the same token.
+        return np.searchsorted(self.window_offsets, self.offsets)
+
+    @cached_property
+    def window_counts(self) -> np.ndarray:
+        """Windows of each row, int64 [rows]."""
+        counts: np.ndarray = np.diff(self.first_windows)
+        return counts
+
+    @cached_property
+    def widths(self) -> np.ndarray:
+        """Tokens of the longest window of each row, which is its first, int64 [rows]."""
+        widths: np.ndarray = self.windows.lengths[self.first_windows[:-1]]
+        return widths
 
 
 @dataclass(frozen=True)
@@ -60,6 +91,7 @@ class BatchPlan:
         length_step: round padded lengths up to a multiple of it.
         longest: limit of rounding up; None for no limit.
         drop_remainder: leave out the last, smaller batch (a TPU needs one shape).
+        max_tokens: most tokens of a batch, padding included, unless it has one row; None for no bound.
     """
 
     batch_size: int
@@ -68,9 +100,28 @@ class BatchPlan:
     length_step: int = 1
     longest: int | None = None
     drop_remainder: bool = False
+    max_tokens: int | None = None
 
-    def order(self, lengths: np.ndarray, epoch: int) -> list[np.ndarray]:
-        """Row numbers of each batch of an epoch: every row once, in a different order every epoch."""
+    def batches(self, rows: TokenRows, epoch: int) -> list[np.ndarray]:
+        """Row numbers of each batch of an epoch, as `order`, for rows that may have windows."""
+        return self.order(rows.lengths, epoch, counts=rows.window_counts, widths=rows.widths)
+
+    def order(
+        self,
+        lengths: np.ndarray,
+        epoch: int,
+        *,
+        counts: np.ndarray | None = None,
+        widths: np.ndarray | None = None,
+    ) -> list[np.ndarray]:
+        """Row numbers of each batch of an epoch: every row once, in a different order every epoch.
+
+        Args:
+            lengths: tokens of each row, int64 [N].
+            epoch: its number.
+            counts: windows of each row, int64 [N]; None for one.
+            widths: tokens of the longest window of each row, int64 [N]; None for all tokens of the row.
+        """
         random = np.random.default_rng((self.seed, epoch))
         shuffled = random.permutation(len(lengths))
         window = self.batch_size * _WINDOW_BATCHES
@@ -78,11 +129,22 @@ class BatchPlan:
         for start in range(0, len(shuffled), window):
             rows = shuffled[start : start + window]
             rows = rows[np.argsort(lengths[rows], kind="stable")]
-            batches += [rows[i : i + self.batch_size] for i in range(0, len(rows), self.batch_size)]
+            if self.max_tokens is None:
+                batches += [rows[i : i + self.batch_size] for i in range(0, len(rows), self.batch_size)]
+                continue
+            padded = self._padded(lengths if widths is None else widths)
+            batches += bounded_batches(rows, self.batch_size, self.max_tokens, padded, counts)
         if self.drop_remainder:
             batches = [batch for batch in batches if len(batch) == self.batch_size]
         random.shuffle(batches)
         return batches
+
+    def _padded(self, widths: np.ndarray) -> np.ndarray:
+        """Columns of a batch whose longest window has so many tokens."""
+        if self.length is not None:
+            return np.full_like(widths, self.length)
+        rounded = -(-widths // self.length_step) * self.length_step
+        return rounded if self.longest is None else np.maximum(widths, np.minimum(rounded, self.longest))
 
 
 @dataclass(frozen=True)
@@ -117,6 +179,28 @@ def sorted_batches(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
     return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
 
 
+def bounded_batches(
+    order: np.ndarray, batch_size: int, max_tokens: int, widths: np.ndarray, counts: np.ndarray | None = None
+) -> list[np.ndarray]:
+    """Row numbers in their order, in batches of at most `batch_size` rows and, padded, `max_tokens` tokens.
+
+    Args:
+        order: row numbers, int64 [M].
+        batch_size: rows of a batch at most.
+        max_tokens: tokens of a batch at most, unless it has one row.
+        widths: tokens of the longest window of each row, to which those of a batch are padded, int64 [N].
+        counts: windows of each row, int64 [N]; None for one.
+    """
+    batches, start, windows, width = [], 0, 0, 0
+    for place, row in enumerate(order):
+        own = 1 if counts is None else int(counts[row])
+        windows, width = windows + own, max(width, int(widths[row]))
+        if place > start and (place - start == batch_size or windows * width > max_tokens):
+            batches.append(order[start:place])
+            start, windows, width = place, own, int(widths[row])
+    return [*batches, order[start:]] if len(order) else []
+
+
 def padded_batch(
     rows: TokenRows,
     index: Sequence[int] | np.ndarray,
@@ -127,8 +211,14 @@ def padded_batch(
 ) -> dict[str, np.ndarray]:
     """A model's inputs for some rows: BERT's three, int32 [len(index), L]; or layer outputs, [len(index), L, H], and the mask.
 
-    L is `length` or the longest row's, rounded up to at most `longest`.
+    Rows with windows have a row for each window, [W, L], and the number of windows of each, int32 [len(index)]. L is `length` or
+    the longest row's, rounded up to at most `longest`.
     """
+    if rows.window_offsets is not None:
+        counts, first = rows.window_counts[index], rows.first_windows[:-1][index]
+        windows = np.arange(counts.sum()) + np.repeat(first - (np.cumsum(counts) - counts), counts)
+        batch = padded_batch(rows.windows, windows, length=length, length_step=length_step, longest=longest)
+        return {**batch, WINDOW_COUNTS: counts.astype(np.int32)}
     lengths = rows.lengths[index]
     needed = int(lengths.max()) if len(lengths) else 0
     rounded = -(-needed // length_step) * length_step
@@ -170,17 +260,21 @@ def epoch_dataset(
         slices: this worker's parts of each batch; None for whole batches.
 
     Returns:
-        A data set of known cardinality. With `slices` it begins again and again, its elements are the slices of this worker's
-        replicas in turn, and the weights are float32 [B, 2]: weight of the row, and share of it in the mean over the batch.
+        A data set of known cardinality. With `slices` it begins again and again, and its elements are the slices of this worker's
+        replicas in turn. With `slices` or `plan.max_tokens` the weights are float32 [B, 2]: weight of the row, and share of it in
+        the mean over the batch. With `plan.max_tokens` it is the same in all batches, one by their mean size: so a row counts as
+        much in a small batch as in a large one.
     """
     import tensorflow as tf  # noqa: PLC0415  the data can be read and audited without it
 
-    order = plan.order(rows.lengths, epoch)
+    order = plan.batches(rows, epoch)
+    is_bounded = plan.max_tokens is not None
     weights = np.ones(len(rows), np.float32) if weights is None else weights
 
     def batches() -> Iterator[tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]]:
         for batch in order:
-            for index, share in slices.of(batch) if slices else [(batch, None)]:
+            for index, own_share in slices.of(batch) if slices else [(batch, None)]:
+                share = own_share if not is_bounded or own_share == 0 else len(order) / len(rows)
                 inputs = padded_batch(
                     rows, index, length=plan.length, length_step=plan.length_step, longest=plan.longest
                 )
@@ -194,10 +288,12 @@ def epoch_dataset(
     if rows.layer_outputs is not None:
         width = rows.layer_outputs.shape[1]
         inputs = {LAYER_OUTPUT: tf.TensorSpec([batch, plan.length, width], tf.float32), MASK: inputs[MASK]}
+    if rows.window_offsets is not None:
+        inputs[WINDOW_COUNTS] = tf.TensorSpec([batch], tf.int32)
     signature = (
         inputs,
         tf.TensorSpec([batch, *targets.shape[1:]], targets.dtype),
-        tf.TensorSpec([batch] if slices is None else [batch, 2], tf.float32),
+        tf.TensorSpec([batch, 2] if slices or is_bounded else [batch], tf.float32),
     )
     dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
     options = tf.data.Options()

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from bert_serving.contract import LongTexts
 from bert_serving.io.cache import cached_intact, folder_sha256
 from bert_serving.text.normalization import RECORD
 from bert_serving.text.preprocessing import Preprocessing
@@ -20,7 +21,12 @@ Rows = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 def cached_token_rows(
-    preprocessing: Preprocessing, texts: Sequence[str], pairs: Sequence[str] | None, sequence_length: int
+    preprocessing: Preprocessing,
+    texts: Sequence[str],
+    pairs: Sequence[str] | None,
+    sequence_length: int,
+    *,
+    long_texts: LongTexts = LongTexts.TRUNCATE,
 ) -> Rows:
     """The result of `Preprocessing.token_rows`, from the cache where possible.
 
@@ -29,12 +35,13 @@ def cached_token_rows(
     """
 
     def build(target: Path) -> None:
-        rows = preprocessing.token_rows(texts, pairs, sequence_length)
+        rows = preprocessing.token_rows(texts, pairs, sequence_length, long_texts=long_texts)
         for name, values in zip(_PARTS, rows, strict=True):
             np.save(target / f"{name}.npy", values)
 
     second = None if pairs is None else preprocessing.normalized(pairs)
-    digest = _digest(preprocessing_sha256(preprocessing), preprocessing.normalized(texts), second, sequence_length)
+    rule = str(sequence_length) if long_texts is LongTexts.TRUNCATE else f"{sequence_length} {long_texts}"
+    digest = _digest(preprocessing_sha256(preprocessing), preprocessing.normalized(texts), second, rule)
     folder = cached_intact(f"tokens-{digest}", build)
     words, types, offsets, uncut = (np.load(folder / f"{name}.npy") for name in _PARTS)
     return words, types, offsets, uncut
@@ -51,8 +58,8 @@ def preprocessing_sha256(preprocessing: Preprocessing) -> str:
     return folder_sha256(preprocessing.folder)
 
 
-def _digest(preprocessing: str, texts: Sequence[Any], pairs: Sequence[Any] | None, sequence_length: int) -> str:
-    digest = hashlib.sha256(f"{_VERSION} {preprocessing} {sequence_length} {pairs is not None}\n".encode())
+def _digest(preprocessing: str, texts: Sequence[Any], pairs: Sequence[Any] | None, rule: str) -> str:
+    digest = hashlib.sha256(f"{_VERSION} {preprocessing} {rule} {pairs is not None}\n".encode())
     for column in (texts, pairs or ()):
         for text in column:
             content = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")

@@ -32,6 +32,23 @@ class Word:
 
 
 @dataclass(frozen=True)
+class ExplainedWindow:
+    """A window of a long text.
+
+    Attributes:
+        first: number of its first word.
+        last: number of its last word; neighboring windows share some.
+        logit: that the head gives for this window alone.
+        weight: its share in the text's vector, where windows are pooled by attention; else None.
+    """
+
+    first: int
+    last: int
+    logit: float
+    weight: float | None
+
+
+@dataclass(frozen=True)
 class Explanation:
     """The attributions of the words of one text to a classifier's logit.
 
@@ -45,7 +62,8 @@ class Explanation:
         logit: of `label`.
         baseline_logit: the same with [MASK] for every word piece.
         steps: points of the path at which gradients were taken.
-        cut_at: the sequence length, if words were cut off; else None.
+        cut_at: tokens that are read of a text at most, if words were left out; else None.
+        windows: of a text that is read in several; empty for others.
     """
 
     head: Head
@@ -58,6 +76,22 @@ class Explanation:
     baseline_logit: float
     steps: int
     cut_at: int | None
+    windows: tuple[ExplainedWindow, ...] = ()
+
+    @property
+    def deciding(self) -> int | None:
+        """Number of the window with the greatest weight, or without weights the highest logit; None for a text of one window."""
+        if not self.windows:
+            return None
+        return int(np.argmax([each.logit if each.weight is None else each.weight for each in self.windows]))
+
+    def window_text(self, number: int, most: int = 8) -> str:
+        """The words of a window as they stand in the text, at most so many from its beginning and its end."""
+        window = self.windows[number]
+        words = self.words[window.first : window.last + 1]
+        parts = [words] if len(words) <= 2 * most else [words[:most], words[-most:]]
+        joined = ("".join(" " * word.after_space + word.text for word in part).strip() for part in parts)
+        return " ... ".join(joined)
 
     @property
     def change(self) -> float:

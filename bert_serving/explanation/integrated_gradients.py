@@ -12,16 +12,16 @@ import tensorflow as tf
 import tf_keras
 from official.nlp.modeling import layers
 
-from bert_serving import contract
+from bert_serving import contract, window_pooling
 from bert_serving.answers import relative_to
 from bert_serving.classifier import BLOCKS, Classifier, pool
-from bert_serving.contract import Head
+from bert_serving.contract import Head, WindowPooling
 from bert_serving.data.batches import TokenRows, padded_batch
 from bert_serving.encoders.architecture import Architecture
 from bert_serving.encoders.loading import LoadedEncoder
 from bert_serving.encoders.modernbert.architecture import ModernBertArchitecture
 from bert_serving.errors import EncoderError, InputError
-from bert_serving.explanation.attribution import Explanation
+from bert_serving.explanation.attribution import ExplainedWindow, Explanation
 from bert_serving.explanation.words import TokenWords
 from bert_serving.observer import Observer
 from bert_serving.wording import counted, listed
@@ -88,7 +88,8 @@ def explain(
                 logit=path.logit,
                 baseline_logit=path.baseline_logit,
                 steps=steps,
-                cut_at=classifier.options.sequence_length if words.are_cut else None,
+                cut_at=classifier.options.reach if words.are_cut else None,
+                windows=path.windows(words.ranges),
             )
             if explanation.is_complete or 2 * steps > MOST_STEPS:
                 return explanation
@@ -134,10 +135,13 @@ class _Path:
         """`replaced`: bool [tokens], which tokens the baseline replaces; `label`: index of the explained label."""
         self._classifier, self._label = classifier, label
         batch = padded_batch(rows, [0])
+        inside = batch[contract.MASK].astype(bool)
+        masked = np.zeros_like(inside)
+        masked[inside] = replaced
         self._mask, self._types = (tf.constant(batch[name]) for name in (contract.MASK, contract.TYPE_IDS))
         mask_id = int(classifier.preprocessing.model.tokenize.get_special_tokens_dict()["mask_id"])
         embed = classifier.encoder.layer.get_layer("word_embeddings")
-        ends = embed(tf.constant(np.where(replaced, mask_id, batch[contract.WORD_IDS])))
+        ends = embed(tf.constant(np.where(masked, mask_id, batch[contract.WORD_IDS])))
         self._start, self._difference = ends, embed(tf.constant(batch[contract.WORD_IDS])) - ends
         self.baseline_logit, self.logit = (float(value) for value in self._logits(self._points([0.0, 1.0])))
 
@@ -154,16 +158,37 @@ class _Path:
         the Riemann sum of equation 3.
         """
         nodes, weights = np.polynomial.legendre.leggauss(steps)
-        at_once = max(_BATCH_TOKENS // self._mask.shape[1], 1)
-        mean = np.zeros(self._difference.shape[1:])
+        at_once = max(_BATCH_TOKENS // (self._mask.shape[0] * self._mask.shape[1]), 1)
+        mean = np.zeros(self._difference.shape)
         for i in range(0, steps, at_once):
             points = self._points((nodes[i : i + at_once] + 1) / 2)
             with tf.GradientTape() as tape:
                 tape.watch(points)
                 logits = self._logits(points)
-            gradients = tape.gradient(logits, points).numpy()
+            gradients = tape.gradient(logits, points).numpy().reshape(-1, *mean.shape)
             mean += np.tensordot(weights[i : i + at_once] / 2, gradients, axes=1)
-        return np.asarray((mean * self._difference.numpy()[0]).sum(axis=-1))
+        return np.asarray((mean * self._difference.numpy()).sum(axis=-1)[self._mask.numpy().astype(bool)])
+
+    def windows(self, ranges: Sequence[tuple[int, int]]) -> tuple[ExplainedWindow, ...]:
+        """What the head makes of each window alone; empty for a text of one.
+
+        Args:
+            ranges: number of the first and the last word of each window.
+        """
+        if len(ranges) < 2:
+            return ()
+        vectors = tf.cast(self._vectors(self._points([1.0])), tf.float32)
+        model, options = self._classifier.token_model, self._classifier.options
+        logits = self.chosen(model.get_layer("head")(vectors).numpy())
+        weights: list[float | None] = [None] * len(ranges)
+        if options.window_pooling is WindowPooling.ATTENTION:
+            kernel = model.get_layer(window_pooling.NAME).kernel
+            shares = window_pooling.attention_weights(vectors, tf.constant([len(ranges)]), kernel)
+            weights = shares.numpy()[:, 0].tolist()
+        return tuple(
+            ExplainedWindow(first, last, float(logit), weight)
+            for (first, last), logit, weight in zip(ranges, logits, weights, strict=True)
+        )
 
     @cached_property
     def _after_embeddings(self) -> tf_keras.Model:
@@ -173,20 +198,28 @@ class _Path:
         return tf_keras.Model(inputs, network.output, name="after_embeddings")
 
     def _points(self, shares: Sequence[float] | np.ndarray) -> tf.Tensor:
-        """Embeddings at `shares` of the way, float32 [len(shares), tokens, H]."""
-        return self._start + tf.constant(shares, tf.float32, [len(shares), 1, 1]) * self._difference
+        """Embeddings at `shares` of the way, float32 [len(shares) * windows, tokens, H]."""
+        way = tf.constant(shares, tf.float32, [len(shares), 1, 1, 1]) * self._difference
+        return tf.reshape(self._start + way, [-1, *self._start.shape[1:]])
 
     def _logits(self, words: tf.Tensor) -> tf.Tensor:
-        """The explained logit [B] of word embeddings [B, tokens, H]."""
-        rows = tf.shape(words)[0]
-        mask, types = tf.repeat(self._mask, rows, axis=0), tf.repeat(self._types, rows, axis=0)
+        """The explained logit [B] of word embeddings [B * windows, tokens, H]."""
+        pooled, model, windows = self._vectors(words), self._classifier.token_model, self._mask.shape[0]
+        if self._classifier.options.windows is not None:
+            counts = tf.fill([len(pooled) // windows], windows)
+            pooled = model.get_layer(window_pooling.NAME)([pooled, counts])
+        return self.chosen(model.get_layer("head")(pooled))
+
+    def _vectors(self, words: tf.Tensor) -> tf.Tensor:
+        """The pooled vectors [B * windows, H] of word embeddings [B * windows, tokens, H]."""
+        times = [len(words) // self._mask.shape[0], 1]
+        mask, types = tf.tile(self._mask, times), tf.tile(self._types, times)
         if isinstance(self._classifier.encoder.architecture, ModernBertArchitecture):
             outputs = dict(self._after_embeddings([words, mask]))
         else:
             outputs = _encode(self._classifier.encoder, words, mask, types)
         outputs[contract.SEQUENCE_OUTPUT] = _through_blocks(self._classifier, outputs[contract.SEQUENCE_OUTPUT], mask)
-        pooled = pool(self._classifier.options.pooling, outputs, mask)
-        return self.chosen(self._classifier.token_model.get_layer("head")(pooled))
+        return pool(self._classifier.options.pooling, outputs, mask)
 
 
 def _encode(encoder: LoadedEncoder, words: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> dict[str, tf.Tensor]:

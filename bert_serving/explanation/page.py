@@ -1,7 +1,7 @@
 """The page of `bert-serving explain`: one text, its probabilities, and the attributions of its words."""
 
 from bert_serving.contract import Head
-from bert_serving.explanation.attribution import TOLERANCE, Explanation, Word
+from bert_serving.explanation.attribution import TOLERANCE, ExplainedWindow, Explanation, Word
 from bert_serving.html.page import Page, Section
 from bert_serving.html.parts import Bars, Facts, Field, Paragraph, Part, Pieces, Verdict, Verdicts, table_of
 from bert_serving.wording import agreeing, counted
@@ -63,8 +63,24 @@ def _attributions(explanation: Explanation) -> Section:
         parts.append(
             Paragraph(f"The model reads {explanation.cut_at:,} tokens; {counted(left_out, 'word')} {cut} cut off.")
         )
+    if explanation.windows:
+        parts.append(_windows(explanation))
     parts += [facts, table_of(explanation.ranking, fields, "Words by attribution, greatest first")]
     return Section("Attribution of the words", tuple(parts), lead)
+
+
+def _windows(explanation: Explanation) -> Part:
+    """The windows of a long text in their order."""
+    fields: list[Field[tuple[int, ExplainedWindow]]] = [
+        ("window", "number", lambda row: row[0] + 1),
+        ("words", "text", lambda row: f"{row[1].first + 1:,} to {row[1].last + 1:,}"),
+        ("text", "text", lambda row: explanation.window_text(row[0])),
+        ("alone", "number", lambda row: round(row[1].logit, 3)),
+    ]
+    if explanation.windows[0].weight is not None:
+        fields.append(("weight", "number", lambda row: round(row[1].weight or 0.0, 3)))
+    decided = f"window {(explanation.deciding or 0) + 1} decided"
+    return table_of(list(enumerate(explanation.windows)), fields, f"Windows of the text: {decided}")
 
 
 def _probabilities(explanation: Explanation) -> Section:

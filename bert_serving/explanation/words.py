@@ -11,7 +11,7 @@ import tensorflow_text
 from bert_serving.classifier import Classifier
 from bert_serving.errors import InputError
 from bert_serving.explanation.attribution import Word
-from bert_serving.text.packing import combine_segments
+from bert_serving.text.packing import combine_segments, combine_windows
 from bert_serving.text.preprocessing import Preprocessing
 from bert_serving.text.shown_pieces import has_sentencepieces, read_shown_pieces
 from bert_serving.text.tokenizers import normalize
@@ -23,13 +23,14 @@ class TokenWords:
     """The words of one text or of a pair, and the word of each token.
 
     Attributes:
-        numbers: the word's number for each token, int32 [tokens]; -1 for [CLS] and [SEP].
-        are_cut: whether the sequence length cuts words off.
+        numbers: the word's number for each token, int32 [tokens], those of the windows one after the other; -1 for [CLS] and
+            [SEP].
+        are_cut: whether the text is too long for all words to be read.
     """
 
     def __init__(self, classifier: Classifier, texts: Sequence[str]):
         """Splits `texts` into words as the classifier's tokenizer does."""
-        preprocessing = classifier.preprocessing
+        preprocessing, options = classifier.preprocessing, classifier.options
         self._words: list[Word] = []
         word_numbers = []
         for segment, text in enumerate(texts):
@@ -41,10 +42,14 @@ class TokenWords:
             raise InputError(f"the text {texts[0]!r:.60} has no words to explain; give one with letters or signs")
         # Truncated and framed like the tokens, so that each number has the position of its token.
         framing = replace(preprocessing.special, start_of_sequence=_FRAMING, end_of_segment=_FRAMING, padding=_FRAMING)
-        row, _ = combine_segments(word_numbers, framing, classifier.options.sequence_length)
-        self.numbers = row.flat_values.numpy()
+        if options.windows is not None:
+            rows, *_ = combine_windows(word_numbers[0], framing, options.windows)
+        else:
+            rows, _ = combine_segments(word_numbers, framing, options.sequence_length, long_texts=options.long_texts)
+        self.numbers = rows.flat_values.numpy()
         total = int(tf.add_n([numbers.row_lengths()[0] for numbers in word_numbers]))
-        self.are_cut = total > int((self.numbers >= 0).sum())
+        self.are_cut = total + preprocessing.special.frame_tokens(len(texts)) > options.reach
+        self._windows = [row[row >= 0] for row in np.split(self.numbers, rows.row_starts().numpy()[1:])]
 
     def attributed(self, tokens: np.ndarray) -> tuple[Word, ...]:
         """The words with the sums of their tokens' attributions, float [tokens]."""
@@ -56,6 +61,11 @@ class TokenWords:
             replace(word, attribution=float(sums[number])) if number in kept else word
             for number, word in enumerate(self._words)
         )
+
+    @property
+    def ranges(self) -> list[tuple[int, int]]:
+        """Number of the first and of the last word of each window, of which one may be empty."""
+        return [(int(numbers[0]), int(numbers[-1])) for numbers in self._windows if len(numbers)]
 
 
 def _words_of(text: str, preprocessing: Preprocessing) -> tuple[list[tuple[str, bool]], Sequence[int]]:

@@ -35,7 +35,7 @@ class Model:
         pairs: whether it takes pairs of texts; None for a server that does not tell.
         lengths: texts and second texts (or None) to their lengths in tokens before truncation, int
             [N]; only for run folders.
-        sequence_length: number of tokens at which it truncates; only for run folders.
+        sequence_length: tokens of the longest text that it reads whole; only for run folders.
         scaling: scaling of its logits; None for servers.
         thresholds: by which it predicts labels from probabilities; () without fitted ones.
         answers: as `predict`, with the label that the server answers for each text; only for
@@ -168,7 +168,7 @@ def classifier_model(name: str, classifier: "Classifier") -> Model:
         labels=options.labels,
         pairs=options.pairs,
         lengths=lengths,
-        sequence_length=options.sequence_length,
+        sequence_length=options.reach,
         scaling=options.scaling,
         thresholds=options.thresholds,
     )

@@ -58,13 +58,16 @@ def draw_class_distribution(counts: Mapping[str, Mapping[str, int]], path: Path)
     style.save(figure, path)
 
 
-def draw_token_lengths(token_lengths: Mapping[str, np.ndarray], sequence_length: int, path: Path) -> None:
+def draw_token_lengths(
+    token_lengths: Mapping[str, np.ndarray], sequence_length: int, path: Path, *, windows: bool = False
+) -> None:
     """Draws the token lengths of the texts of each split, and the share of texts that are cut.
 
     Args:
         token_lengths: by split, int [rows]: tokens before cutting, [CLS] and [SEP] included.
         sequence_length: tokens at which a text is cut.
         path: the PNG file to write.
+        windows: longer texts are not cut, but read in windows of this length.
     """
     figure, (axis,) = style.new_figure(7.2, 3.9, grid="y")
     lengths = {split: np.asarray(values) for split, values in token_lengths.items()}
@@ -76,14 +79,14 @@ def draw_token_lengths(token_lengths: Mapping[str, np.ndarray], sequence_length:
         # The last bin counts the few longer texts, so that the shares add up.
         shares = 100 * np.histogram(np.minimum(values, edges[-1] - 0.5), edges)[0] / len(values)
         color = style.split_color(split, number)
-        label = f"{split}: {style.shown_share(cut)} of {len(values):,} texts are cut"
+        label = f"{split}: {style.shown_share(cut)} of {len(values):,} texts {'have several windows' if windows else 'are cut'}"
         axis.stairs(shares, edges, color=color, linewidth=1.6, label=label)
         if number == 0:
             axis.stairs(shares, edges, color=color, alpha=0.18, fill=True)
     _draw_cut(axis, sequence_length)
     left = sequence_length > 0.3 * edges[-1]  # the side with more room for the annotation
     axis.annotate(
-        f" cut at {sequence_length} ",
+        f" window of {sequence_length} " if windows else f" cut at {sequence_length} ",
         (sequence_length + 0.5, 0.97),
         xycoords=("data", "axes fraction"),
         ha="right" if left else "left",

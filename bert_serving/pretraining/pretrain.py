@@ -223,7 +223,8 @@ def _learn(
     training = config.training
     plan = BatchPlan(training.batch_size, training.seed)
     steps = len(plan.order(rows.lengths, 0))
-    schedule = plan_schedule(training, steps_per_epoch=steps, width=model.architecture.hidden_size, trainable=True)
+    width = model.architecture.hidden_size
+    schedule = plan_schedule(training, steps=steps * training.epochs, width=width, trainable=True)
     optimizer = create_optimizer(schedule, training)
     step = _Step(model, optimizer)
     checkpoint = tf.train.Checkpoint(model=model.pretrainer, optimizer=optimizer)

@@ -6,7 +6,16 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from bert_serving.contract import MANIFEST_FILE, MANIFEST_FORMAT, Graph, Head, Precision, Scaling, Thresholds
+from bert_serving.contract import (
+    MANIFEST_FILE,
+    MANIFEST_FORMAT,
+    Graph,
+    Head,
+    LongTexts,
+    Precision,
+    Scaling,
+    Thresholds,
+)
 from bert_serving.errors import ExportError, describe_problem
 from bert_serving.saved_model.limits import AgreementLimits, formerly
 from bert_serving.wording import score_name
@@ -121,6 +130,12 @@ class Manifest(BaseModel):
     sequence_length: int
     max_tokens: int | None = None
     """longest row that the `tokens` signature takes; None in an export of an earlier version, which does not check it"""
+    long_texts: LongTexts = LongTexts.TRUNCATE
+    """what is read of a text with more tokens than `sequence_length`"""
+    window_overlap: int | None = None
+    """windows: tokens that neighboring windows share"""
+    max_windows: int | None = None
+    """windows: how many a text has at most"""
     graph: Graph
     precision: Precision
     temperature: float = 1.0
@@ -140,6 +155,11 @@ class Manifest(BaseModel):
     limits: AgreementLimits | None = None
     """limits of verification; None means those of the precision without labeled texts"""
     verification: Verification | None = None
+
+    @property
+    def max_text_tokens(self) -> int:
+        """Most tokens that the encoder runs on for one text."""
+        return self.sequence_length * (self.max_windows or 1)
 
     @property
     def scaling(self) -> Scaling:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -9,12 +10,14 @@ import tensorflow as tf
 
 from bert_serving import contract
 from bert_serving.classifier import Classifier, label_of
-from bert_serving.contract import Graph
+from bert_serving.contract import Graph, WindowPooling
 from bert_serving.encoders.architecture import layered_bert
 from bert_serving.saved_model.graphs.dense import Arithmetic, FloatArithmetic
 from bert_serving.saved_model.graphs.input_checks import TokenLimits, checked_rows, checked_tokens, checked_values
 from bert_serving.saved_model.graphs.ragged import end_to_end, ragged_encoder
-from bert_serving.text.packing import combine_segments, pad, trimmed_length
+from bert_serving.text.packing import combine_segments, combine_windows, pad, trimmed_length
+from bert_serving.window_pooling import NAME as WINDOW_POOLING
+from bert_serving.window_pooling import pooled_windows
 
 _FLOAT32 = FloatArithmetic(tf.float32)
 
@@ -77,8 +80,11 @@ def build_serving_graph(
 class _Features(Protocol):
     """From token ids to a dict of `pooled_output`, float32 [B, H], and `logits`, float32 [B, outputs]."""
 
-    def of_rows(self, word_ids: tf.RaggedTensor, type_ids: tf.RaggedTensor) -> Tensors:
-        """Features of rows of tokens, int32 [B, (tokens)] each, cut at the sequence length already."""
+    def of_rows(self, word_ids: tf.RaggedTensor, type_ids: tf.RaggedTensor, counts: tf.Tensor | None) -> Tensors:
+        """Features of rows of tokens, int32 [B, (tokens)] each, cut at the sequence length already.
+
+        With `counts`, int32 [B], the rows are windows, [W, (tokens)], and `counts` says how many of them each text has.
+        """
 
     def of_tokens(self, tokens: Tensors) -> Tensors:
         """Features of `TOKEN_INPUTS`, int32 [B, L] each, of which the mask of a row is ones followed by zeros."""
@@ -91,14 +97,20 @@ class _PaddedFeatures:
         self._classifier = classifier
         self._graph = graph
 
-    def of_rows(self, word_ids: tf.RaggedTensor, type_ids: tf.RaggedTensor) -> Tensors:
+    def of_rows(self, word_ids: tf.RaggedTensor, type_ids: tf.RaggedTensor, counts: tf.Tensor | None) -> Tensors:
         length: int | tf.Tensor = self._classifier.options.sequence_length
         if self._graph is Graph.TRIMMED:
             length = trimmed_length(word_ids, self._classifier.options.sequence_length)
-        return self.of_tokens(pad(word_ids, type_ids, self._classifier.preprocessing.special, length))
+        tokens = pad(word_ids, type_ids, self._classifier.preprocessing.special, length)
+        return self._features(tokens, counts)
 
     def of_tokens(self, tokens: Tensors) -> Tensors:
-        features: Tensors = self._classifier.features_model(tokens, training=False)
+        is_windowed = self._classifier.options.windows is not None
+        return self._features(tokens, _one_window_each(tokens) if is_windowed else None)
+
+    def _features(self, tokens: Tensors, counts: tf.Tensor | None) -> Tensors:
+        inputs = tokens if counts is None else {**tokens, contract.WINDOW_COUNTS: counts}
+        features: Tensors = self._classifier.features_model(inputs, training=False)
         return features
 
 
@@ -109,19 +121,35 @@ class _RaggedFeatures(tf.Module):
         super().__init__(name="ragged_features")
         self._encoder = ragged_encoder(classifier, arithmetic)
         self._kernel, self._bias = (part.numpy() for part in classifier.token_model.get_layer("head").variables)
+        self._pool = _window_pooling(classifier)
 
-    def of_rows(self, word_ids: tf.RaggedTensor, type_ids: tf.RaggedTensor) -> Tensors:
-        return self._features(*end_to_end(word_ids, type_ids))
+    def of_rows(self, word_ids: tf.RaggedTensor, type_ids: tf.RaggedTensor, counts: tf.Tensor | None) -> Tensors:
+        pooled = self._encoder(*end_to_end(word_ids, type_ids))
+        return self._features(pooled if counts is None else self._pool(pooled, counts))
 
     def of_tokens(self, tokens: Tensors) -> Tensors:
         indices = tf.where(tokens[contract.MASK] != 0)
         word_ids, type_ids = (tf.gather_nd(tokens[name], indices) for name in (contract.WORD_IDS, contract.TYPE_IDS))
         lengths = tf.reduce_sum(tokens[contract.MASK], axis=1)
-        return self._features(word_ids, type_ids, tf.cast(indices[:, 1], tf.int32), lengths)
+        # Each row is a text, or a text of one window, whose vector is that of its window.
+        return self._features(self._encoder(word_ids, type_ids, tf.cast(indices[:, 1], tf.int32), lengths))
 
-    def _features(self, word_ids: tf.Tensor, type_ids: tf.Tensor, positions: tf.Tensor, lengths: tf.Tensor) -> Tensors:
-        pooled = self._encoder(word_ids, type_ids, positions, lengths)
+    def _features(self, pooled: tf.Tensor) -> Tensors:
         return {contract.POOLED_OUTPUT: pooled, contract.LOGITS: tf.matmul(pooled, self._kernel) + self._bias}
+
+
+def _window_pooling(classifier: Classifier) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """From the vectors of windows, [W, H], and the windows of each text, [B], to the texts' vectors, [B, H]."""
+    options = classifier.options
+    if options.windows is None or options.window_pooling is not WindowPooling.ATTENTION:
+        return partial(pooled_windows, options.window_pooling)
+    (kernel,) = (part.numpy() for part in classifier.token_model.get_layer(WINDOW_POOLING).variables)
+    return partial(pooled_windows, options.window_pooling, kernel=kernel)
+
+
+def _one_window_each(tokens: Tensors) -> tf.Tensor:
+    """The windows of each row, int32 [B], where each row is a text of its own."""
+    return tf.ones_like(tokens[contract.MASK][:, 0])
 
 
 class _Calls:
@@ -178,7 +206,12 @@ class _Calls:
         preprocessing = self._classifier.preprocessing
         rows = checked_rows(dict(zip(self._names, texts, strict=True)))
         segments = [preprocessing.segment(text) for text in rows]
-        return self._features.of_rows(*combine_segments(segments, preprocessing.special, self._options.sequence_length))
+        if self._options.windows is not None:
+            return self._features.of_rows(*combine_windows(segments[0], preprocessing.special, self._options.windows))
+        packed = combine_segments(
+            segments, preprocessing.special, self._options.sequence_length, long_texts=self._options.long_texts
+        )
+        return self._features.of_rows(*packed, None)
 
 
 def _trace(call: Callable[..., Tensors], specification: list[tf.TensorSpec]) -> Any:

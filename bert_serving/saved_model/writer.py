@@ -37,7 +37,7 @@ from bert_serving.saved_model.sharing.card import classifier_card, unmeasured_ca
 from bert_serving.saved_model.sharing.provenance import AnyProvenance, Provenance
 from bert_serving.saved_model.signatures import build_serving_graph, supported_graph
 from bert_serving.saved_model.verification.agreement import seconds_in_turns
-from bert_serving.saved_model.verification.golden import TEXTS, Golden
+from bert_serving.saved_model.verification.golden import SEVERAL_WINDOWS, TEXTS, Golden
 from bert_serving.saved_model.verification.judgment import undecided
 from bert_serving.saved_model.verification.verify import verify_in_fresh_process
 from bert_serving.saved_model.warmup import write_warmup
@@ -266,7 +266,7 @@ def _save(classifier: Classifier, options: ExportOptions, reference: Reference |
 
 def _golden(classifier: Classifier) -> Golden:
     """Answers of the Keras model in memory to the golden texts, each text in a batch of its own."""
-    texts: list[Any] = list(TEXTS)
+    texts: list[Any] = [*TEXTS, SEVERAL_WINDOWS] if classifier.options.windows else list(TEXTS)
     pairs: list[Any] | None = texts[::-1] if classifier.options.pairs else None
     tokens, _ = classifier.tokenize(texts, pairs)
     outputs = [classifier.features_model(classifier.batch(tokens, [row]), training=False) for row in range(len(texts))]
@@ -291,6 +291,7 @@ def _manifest(
     oldest_tf_serving: str | None,
     labeled: bool,
 ) -> Manifest:
+    windows = classifier.options.windows
     return Manifest(
         name=options.name,
         version=version,
@@ -300,6 +301,9 @@ def _manifest(
         pairs=classifier.options.pairs,
         sequence_length=classifier.options.sequence_length,
         max_tokens=TokenLimits.of(classifier).tokens,
+        long_texts=classifier.options.long_texts,
+        window_overlap=None if windows is None else windows.overlap,
+        max_windows=None if windows is None else windows.most,
         graph=options.graph,
         precision=options.precision,
         limits=AgreementLimits.of(options.precision, labeled=labeled, **options.limits),

@@ -124,7 +124,7 @@ class Scorer:
         sizes: np.ndarray = np.array([len(text.encode("utf-8", "replace")) for text in texts], np.int64)
         if pairs is not None:
             sizes = sizes + [len(text.encode("utf-8", "replace")) for text in pairs]
-        tokens = np.minimum(sizes // _BYTES_OF_TOKEN + 3, self.manifest.sequence_length)
+        tokens = np.minimum(sizes // _BYTES_OF_TOKEN + 3, self.manifest.max_text_tokens)
         order = np.argsort(sizes, kind="stable")
         batches: list[np.ndarray] = []
         start, total = 0, 0

@@ -9,14 +9,22 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from bert_serving import contract
+from bert_serving.contract import LongTexts
+from bert_serving.data.windows import WindowPlan
 from bert_serving.text.vocabulary import SpecialIds
 
+# Of the tokens of a long text that fit, one in this many is from its beginning: 128 of 510 in Sun et al. 2019, arXiv:1905.05583.
+_HEAD_PART = 4
 # Lengths are rounded up to a multiple of this, so that a server has few distinct shapes.
 LENGTH_STEP = 8
 
 
 def combine_segments(
-    segments: Sequence[tf.RaggedTensor], special: SpecialIds, sequence_length: int | tf.Tensor
+    segments: Sequence[tf.RaggedTensor],
+    special: SpecialIds,
+    sequence_length: int | tf.Tensor,
+    *,
+    long_texts: LongTexts = LongTexts.TRUNCATE,
 ) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
     """Truncates and joins one or two segments: `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`; RoBERTa has `</s></s>` before b.
 
@@ -24,6 +32,7 @@ def combine_segments(
         segments: one or two int32 tensors [B, (tokens)] or [B, (words), (pieces)].
         special: ids of the special tokens, and the frame of a pair.
         sequence_length: most tokens of a row, special tokens included.
+        long_texts: which tokens of a longer text are kept: the first ones, or of one segment its head and its tail.
 
     Returns:
         Word ids and type ids (0 up to the first [SEP], then that of the second text), int32 [B, (tokens)].
@@ -34,7 +43,8 @@ def combine_segments(
     start = _column(first, special.start_of_sequence)
     end = _column(first, special.end_of_segment)
     if len(flat) == 1:
-        word_ids = tf.concat([start, _keep(first, budget), end], axis=1)
+        parts = _head_and_tail(first, budget) if long_texts is LongTexts.HEAD_AND_TAIL else [_keep(first, budget)]
+        word_ids = tf.concat([start, *parts, end], axis=1)
         return word_ids, tf.zeros_like(word_ids)
     second = flat[1]
     # The longer text is truncated first; an odd token goes to the first text. Same result as round-robin by tokens.
@@ -44,6 +54,37 @@ def combine_segments(
     tail = tf.concat([*[end] * (special.separators - 1), kept, end], axis=1)
     types = tf.concat([tf.zeros_like(head), tf.ones_like(tail) * special.second_type], axis=1)
     return tf.concat([head, tail], axis=1), types
+
+
+def combine_windows(
+    segment: tf.RaggedTensor, special: SpecialIds, plan: WindowPlan
+) -> tuple[tf.RaggedTensor, tf.RaggedTensor, tf.Tensor]:
+    """Divides texts into overlapping windows `[CLS] a [SEP]`, as `data.windows.windowed` does.
+
+    Args:
+        segment: int32 [B, (tokens)] or [B, (words), (pieces)].
+        special: ids of the special tokens.
+        plan: of the windows.
+
+    Returns:
+        Word ids and type ids (0) of the windows of all texts, int32 [W, (tokens)], and the windows of each text, int32 [B].
+    """
+    rows = _merge_words(segment)
+    lengths = rows.row_lengths()
+    needed = 1 - tf.math.floordiv(-tf.maximum(lengths - plan.inside, 0), plan.stride)
+    counts = tf.minimum(needed, plan.most)
+    text = tf.repeat(tf.range(tf.size(counts)), counts)
+    number = tf.range(tf.reduce_sum(counts)) - tf.gather(tf.cumsum(counts, exclusive=True), text)
+    # Evenly spaced among those needed, rounded to the nearest.
+    gaps = tf.gather(2 * tf.maximum(counts - 1, 1), text)
+    spaced = (2 * number * tf.gather(needed - 1, text) + gaps // 2) // gaps
+    first = spaced * plan.stride
+    starts = tf.gather(rows.row_starts(), text) + first
+    index = tf.ragged.range(starts, starts + tf.minimum(tf.gather(lengths, text) - first, plan.inside))
+    windows = index.with_flat_values(tf.gather(rows.flat_values, index.flat_values))
+    start, end = _column(windows, special.start_of_sequence), _column(windows, special.end_of_segment)
+    word_ids = tf.concat([start, windows, end], axis=1)
+    return word_ids, tf.zeros_like(word_ids), tf.cast(counts, tf.int32)
 
 
 def pad(
@@ -76,6 +117,18 @@ def _column(like: tf.RaggedTensor, token: int) -> tf.Tensor:
 
 def _keep(rows: tf.RaggedTensor, lengths: tf.Tensor) -> tf.RaggedTensor:
     """The first `lengths` tokens of each row."""
+    return _between(rows, tf.zeros_like(rows.row_lengths()), tf.minimum(rows.row_lengths(), lengths))
+
+
+def _head_and_tail(rows: tf.RaggedTensor, budget: tf.Tensor) -> list[tf.RaggedTensor]:
+    """The first quarter, rounded up, of `budget` tokens of each row, and of the tokens after them the last that fit."""
+    lengths, head = rows.row_lengths(), (budget + _HEAD_PART - 1) // _HEAD_PART
+    middle = tf.minimum(lengths, head)
+    return [_keep(rows, head), _between(rows, tf.maximum(middle, lengths - (budget - head)), lengths)]
+
+
+def _between(rows: tf.RaggedTensor, first: tf.Tensor, end: tf.Tensor) -> tf.RaggedTensor:
+    """The tokens from number `first` up to, without it, number `end` of each row, int64 [B] each."""
     starts = rows.row_starts()
-    index = tf.ragged.range(starts, starts + tf.minimum(rows.row_lengths(), lengths))
+    index = tf.ragged.range(starts + first, starts + end)
     return index.with_flat_values(tf.gather(rows.flat_values, index.flat_values))

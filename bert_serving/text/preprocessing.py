@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from bert_serving import contract
+from bert_serving.contract import LongTexts
 from bert_serving.errors import EncoderError
 from bert_serving.io.cache import folder_sha256
 from bert_serving.io.saved_models import write_saved_model
@@ -191,24 +192,33 @@ class Preprocessing:
         return list(texts) if normalize is None else normalize(tf.constant(list(texts), tf.string)).numpy().tolist()
 
     def token_rows(
-        self, texts: Sequence[str], pairs: Sequence[str] | None, sequence_length: int
+        self,
+        texts: Sequence[str],
+        pairs: Sequence[str] | None,
+        sequence_length: int,
+        *,
+        long_texts: LongTexts = LongTexts.TRUNCATE,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Tokenizes many texts once, outside any model graph.
+        """Tokenizes many texts once, outside any model graph; `long_texts` as for `combine_segments`.
 
         Returns:
             Word ids and type ids of all rows concatenated, int32 [tokens]; row offsets, int64 [rows + 1]; and the length of each
             row before truncation, int64 [rows].
         """
         parts = [
-            self._rows(texts[i : i + _TOKENIZE_BATCH], pairs and pairs[i : i + _TOKENIZE_BATCH], sequence_length)
+            self._rows(
+                texts[i : i + _TOKENIZE_BATCH], pairs and pairs[i : i + _TOKENIZE_BATCH], sequence_length, long_texts
+            )
             for i in range(0, max(len(texts), 1), _TOKENIZE_BATCH)
         ]
         words, types, lengths, uncut = (np.concatenate(column) for column in zip(*parts, strict=True))
         return words, types, np.concatenate([[0], np.cumsum(lengths)]), uncut
 
-    def _rows(self, texts: Sequence[str], pairs: Sequence[str] | None, sequence_length: int) -> tuple[np.ndarray, ...]:
+    def _rows(
+        self, texts: Sequence[str], pairs: Sequence[str] | None, sequence_length: int, long_texts: LongTexts
+    ) -> tuple[np.ndarray, ...]:
         segments = [self.segment(tf.constant(column, tf.string)) for column in (texts, pairs) if column is not None]
-        word_ids, type_ids = combine_segments(segments, self.special, sequence_length)
+        word_ids, type_ids = combine_segments(segments, self.special, sequence_length, long_texts=long_texts)
         uncut = tf.add_n([segment.merge_dims(1, -1).row_lengths() for segment in segments])
         uncut += self.special.frame_tokens(len(segments))
         return (

@@ -42,7 +42,7 @@ def adversarial_train_step(model: tf_keras.Model, epsilon: float) -> Callable[[A
         inputs, targets, weights = tf_keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape() as tape:
             predicted = model(inputs, training=True)
-            loss = model.compute_loss(inputs, targets, predicted, weights)
+            loss = model.compute_loss(inputs, targets, predicted, _of_loss(weights))
         # The loss may not depend on every variable: where tokens are averaged, the pooler has no part in it.
         gradients = {
             index: tf.convert_to_tensor(gradient)
@@ -63,7 +63,19 @@ def adversarial_train_step(model: tf_keras.Model, epsilon: float) -> Callable[[A
             [(gradients[index] + perturbed[index], variables[index]) for index in gradients]
         )
         inputs, targets, weights = tf_keras.utils.unpack_x_y_sample_weight(data)
-        metrics: dict[str, tf.Tensor] = model.compute_metrics(inputs, targets, predicted, weights)
+        metrics: dict[str, tf.Tensor] = model.compute_metrics(inputs, targets, predicted, _of_row(weights))
         return metrics
 
     return train_step
+
+
+def _of_row(weights: tf.Tensor) -> tf.Tensor:
+    """The weight of each row, [B], of weights [B] or, as `epoch_dataset` has them with shares, [B, 2]."""
+    return weights if weights.shape.rank == 1 else weights[:, 0]
+
+
+def _of_loss(weights: tf.Tensor) -> tf.Tensor:
+    """Weights [B] with which the mean over the batch is the sum of the rows' losses by weight and share."""
+    if weights.shape.rank == 1:
+        return weights
+    return weights[:, 0] * weights[:, 1] * tf.cast(tf.shape(weights)[0], weights.dtype)

@@ -83,7 +83,8 @@ def with_layer_outputs(
     kept = {}
     with observer.stage(f"Running {layers} frozen layers on {total:,} tokens"):
         for name, rows in tokens.items():
-            outputs = _in_memory(rows, width, run) if in_memory else _on_disk(rows, width, run, folder)
+            taken = rows.windows
+            outputs = _in_memory(taken, width, run) if in_memory else _on_disk(taken, width, run, folder)
             kept[name] = dataclasses.replace(rows, layer_outputs=outputs)
     return kept
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 import tf_keras
 
-from bert_serving import contract
+from bert_serving import contract, window_pooling
 from bert_serving.classifier import BLOCKS, Classifier, pool
 from bert_serving.config import TrainingConfig
 from bert_serving.contract import Pooling
@@ -131,6 +131,8 @@ def learning_classifier(
         return classifier
     network, last = classifier.encoder.layer, architecture.num_hidden_layers - 1
     inputs = _inputs(architecture.hidden_size if frozen_layers else None)
+    if options.windows is not None:
+        inputs[contract.WINDOW_COUNTS] = tf_keras.layers.Input((), dtype=tf.int32, name=contract.WINDOW_COUNTS)
     sequence = inputs[LAYER_OUTPUT] if frozen_layers else _embedded(network, inputs, words)
     attended = next(part for part in network.layers if part.name.startswith("self_attention_mask"))(
         sequence, inputs[contract.MASK]
@@ -142,7 +144,7 @@ def learning_classifier(
         contract.SEQUENCE_OUTPUT: sequence,
         contract.POOLED_OUTPUT: network.get_layer("pooler_transform")(sequence[:, 0]),
     }
-    logits = _logits(classifier, outputs, inputs[contract.MASK])
+    logits = _logits(classifier, outputs, inputs)
     return dataclasses.replace(classifier, token_model=tf_keras.Model(inputs, logits, name="learning_classifier"))
 
 
@@ -160,19 +162,23 @@ def _embedded(network: tf_keras.Model, inputs: dict[str, tf.Tensor], words: tf_k
     """The input of the network's first layer."""
     embedded, _ = network.get_layer(_LAYER.format(0)).get_input_at(0)
     if words is None:
-        return tf_keras.Model(network.input, embedded, name="embeddings")(inputs)
+        tokens = {name: inputs[name] for name in contract.TOKEN_INPUTS}
+        return tf_keras.Model(network.input, embedded, name="embeddings")(tokens)
     before = [network.get_layer(words.name).get_output_at(0), network.get_layer(_TYPES).get_input_at(0)]
     after = tf_keras.Model(before, embedded, name="embeddings")
     return after([words(inputs[contract.WORD_IDS]), inputs[contract.TYPE_IDS]])
 
 
-def _logits(classifier: Classifier, outputs: dict[str, tf.Tensor], mask: tf.Tensor) -> tf.Tensor:
+def _logits(classifier: Classifier, outputs: dict[str, tf.Tensor], inputs: dict[str, tf.Tensor]) -> tf.Tensor:
     """What the classifier's own layers make of its encoder's outputs."""
-    model, options = classifier.token_model, classifier.options
+    model, options, mask = classifier.token_model, classifier.options, inputs[contract.MASK]
     if options.blocks:
         sequence = outputs[contract.SEQUENCE_OUTPUT]
         attended = model.get_layer(f"{BLOCKS}/mask")(sequence, mask)
         for number in range(options.blocks):
             sequence = model.get_layer(f"{BLOCKS}/layer_{number}")([sequence, attended])
         outputs = {**outputs, contract.SEQUENCE_OUTPUT: sequence}
-    return model.get_layer("head")(model.get_layer("dropout")(pool(options.pooling, outputs, mask)))
+    pooled = pool(options.pooling, outputs, mask)
+    if options.windows is not None:
+        pooled = model.get_layer(window_pooling.NAME)([pooled, inputs[contract.WINDOW_COUNTS]])
+    return model.get_layer("head")(model.get_layer("dropout")(pooled))

@@ -109,12 +109,14 @@ def fit(
     model, trained, rows = classifier.token_model, learning.trained, learning.rows(train.rows)
     contrast = ContrastiveTraining(trained, learning.validated) if config.method == "contrastive" else None
     plan = _batch_plan(config, classifier, train)
-    order = plan.order(train.rows.lengths, 0)
-    steps = len(order)
-    shown = len(train.rows) if contrast is None else sum(map(len, order))
+    # Without a bound on its tokens, the number of batches is the same in every epoch.
+    epochs = [0] * config.epochs if plan.max_tokens is None else range(1, config.epochs + 1)
+    orders = [plan.batches(train.rows, epoch) for epoch in epochs]
+    steps_of = [len(order) for order in orders]
+    shown = len(train.rows) if contrast is None else sum(map(len, orders[0]))
     trainable = bool(classifier.encoder.layer.trainable)
     width = model.get_layer("head").input_shape[-1]
-    schedule = plan_schedule(config, steps_per_epoch=steps, width=width, trainable=trainable)
+    schedule = plan_schedule(config, steps=sum(steps_of), width=width, trainable=trainable)
     with strategy.scope():
         rates = layer_rates(classifier.encoder, config.layerwise_learning_rate_decay)
         optimizer = create_optimizer(schedule, config, rates)
@@ -125,7 +127,7 @@ def fit(
             trained.token_model.train_step = contrast.train_step(mean_loss)
         elif config.adversarial_epsilon:
             trained.token_model.train_step = adversarial_train_step(trained.token_model, config.adversarial_epsilon)
-        elif team is not None:
+        elif team is not None or plan.max_tokens is not None:
             loss = loss_of(classifier.options.head, config.label_smoothing)
             trained.token_model.train_step = shared_train_step(trained.token_model, loss, mean_loss)
             # Metrics are those of all workers already; by default Keras adds them up.
@@ -149,6 +151,7 @@ def fit(
         if team is not None:
             dataset = strategy.distribute_datasets_from_function(lambda _, dataset=dataset: dataset)
         started = time.monotonic()
+        steps = steps_of[epoch - 1]
         callback = _Progress(observer, epoch, config.epochs, steps, config.batch_size)
         with learning.training():
             result = trained.token_model.fit(
@@ -275,6 +278,7 @@ def _batch_plan(config: TrainingConfig, classifier: Classifier, train: Examples)
         # The encoder has no positions beyond its maximum.
         longest=classifier.options.sequence_length,
         drop_remainder=config.strategy == "tpu",
+        max_tokens=config.max_batch_tokens,
     )
     if config.method != "contrastive":
         return plan

@@ -52,9 +52,8 @@ def default_learning_rate(width: int, *, trainable: bool = True) -> float:
     return next((rate for limit, rate in _LEARNING_RATES if width <= limit), _WIDEST_LEARNING_RATE)
 
 
-def plan_schedule(config: OptimizerConfig, *, steps_per_epoch: int, width: int, trainable: bool) -> Schedule:
-    """The learning rate schedule of a run: linear warmup, then linear decay."""
-    steps = steps_per_epoch * config.epochs
+def plan_schedule(config: OptimizerConfig, *, steps: int, width: int, trainable: bool) -> Schedule:
+    """The learning rate schedule of a run of so many steps: linear warmup, then linear decay."""
     default = default_learning_rate(width, trainable=trainable)
     if isinstance(config, TrainingConfig) and config.method == "contrastive":
         default *= _CONTRASTIVE_FACTOR

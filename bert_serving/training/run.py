@@ -19,11 +19,12 @@ import tf_keras
 
 from bert_serving.classifier import Classifier, build_classifier, probabilities, targets_of
 from bert_serving.config import RunConfig
-from bert_serving.contract import RUN_FILE, Head, Thresholds
+from bert_serving.contract import RUN_FILE, Head, LongTexts, Thresholds
 from bert_serving.data.audit import Audit, audit
 from bert_serving.data.batches import TokenRows
 from bert_serving.data.splits import Splits, label_array, label_names, resolve_labels
 from bert_serving.data.table import LabeledTable, table_sha256
+from bert_serving.data.windows import windows_line
 from bert_serving.encoders.default_pooling import with_pooling
 from bert_serving.encoders.folder import EncoderFolder
 from bert_serving.encoders.loading import load_encoder
@@ -164,8 +165,10 @@ def _train(work: _Work, *, resume: bool, meeting: Meeting | None = None, last_ep
             tokenized = work.loaded.tokenized(classifier, config)
             tokens = {name: rows for name, (rows, _) in tokenized.items()}
             lengths = {name: uncut for name, (_, uncut) in tokenized.items()}
-        data_audit = audit(splits, labels, lengths, config.encoder.sequence_length)
+        data_audit = audit(splits, labels, lengths, classifier.options.reach, config.data.long_texts)
         observer.data(data_audit)
+        if classifier.options.windows is not None:
+            observer.note(windows_line(tokens["train"]))
         if resume:
             _check_unchanged(run, folder, work.data_sha256)
         if is_writer and not resume:
@@ -482,7 +485,7 @@ def _fit(
         classifier,
         train=Examples(tokens["train"], targets, weights),
         validation=Examples(tokens["validation"], targets_of(head, labels, splits.validation.labels)),
-        config=config.training,
+        config=config.bounded_training,
         best_metric=config.best_metric,
         run=run,
         strategy=strategy,
@@ -523,7 +526,7 @@ def _metrics(
     metrics["intervals"] = dataclasses.asdict(score_intervals(evaluated[name]))
     metrics["slices"] = [
         {**vars(part), "rows": len(part.rows), "score": vars(part.score)}
-        for part in find_slices(evaluated[name], lengths[name], config.encoder.sequence_length)
+        for part in find_slices(evaluated[name], lengths[name], classifier_options(config, labels).reach)
     ]
     return metrics
 
@@ -545,7 +548,12 @@ def _draw(
     head, name = config.head.kind, _measured(splits)
     folder.mkdir(exist_ok=True)
     draw_history(run.read_json(HISTORY), folder / "history.png")
-    data_plots.draw_token_lengths(lengths, config.encoder.sequence_length, folder / "token_lengths.png")
+    data_plots.draw_token_lengths(
+        lengths,
+        config.encoder.sequence_length,
+        folder / "token_lengths.png",
+        windows=config.data.long_texts is LongTexts.WINDOWS,
+    )
     if head is Head.REGRESSION:
         return
     table, predicted = splits.named()[name], predictions[name]

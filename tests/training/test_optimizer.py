@@ -53,18 +53,18 @@ def test_a_head_alone_learns_faster(width):
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({"epochs": 3}, Schedule(300, 30, 3e-5)),
-        ({"epochs": 3, "warmup_ratio": 0}, Schedule(300, 0, 3e-5)),
-        ({"epochs": 1, "warmup_ratio": 0.999}, Schedule(100, 99, 3e-5)),
-        ({"epochs": 2, "learning_rate": 0.5}, Schedule(200, 20, 0.5)),
+        ({}, Schedule(300, 30, 3e-5)),
+        ({"warmup_ratio": 0}, Schedule(300, 0, 3e-5)),
+        ({"warmup_ratio": 0.999}, Schedule(300, 299, 3e-5)),
+        ({"learning_rate": 0.5}, Schedule(300, 30, 0.5)),
     ],
 )
 def test_the_run_file_decides_the_schedule(settings, expected):
-    assert plan_schedule(TrainingConfig(**settings), steps_per_epoch=100, width=768, trainable=True) == expected
+    assert plan_schedule(TrainingConfig(**settings), steps=300, width=768, trainable=True) == expected
 
 
 def test_a_frozen_encoder_has_the_heads_rate():
-    schedule = plan_schedule(TrainingConfig(), steps_per_epoch=10, width=768, trainable=False)
+    schedule = plan_schedule(TrainingConfig(), steps=10, width=768, trainable=False)
     assert schedule.peak == 1e-3
 
 

@@ -1,5 +1,6 @@
 """`bert-serving explain`: attributions of a text's words (integrated gradients)."""
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -127,6 +128,11 @@ def _as_json(explanation: "Explanation", png: Path | None, page: Path | None) ->
         "complete": explanation.is_complete,
         "steps": explanation.steps,
         "cut_at": explanation.cut_at,
+        "windows": [
+            {**dataclasses.asdict(window), "text": explanation.window_text(number)}
+            for number, window in enumerate(explanation.windows)
+        ],
+        "deciding_window": explanation.deciding,
         "picture": None if png is None else str(png),
         "page": None if page is None else str(page),
     }
@@ -153,6 +159,8 @@ def _show(explanation: "Explanation") -> None:
         else f"The {_MOST_WORDS} words of {len(explanation.ranking)} with the largest attributions"
     )
     show_table(title, ("word", "attribution"), rows)
+    if explanation.windows:
+        _show_windows(explanation)
     unit = "value" if is_value else f"logit of {explanation.label}"
     show_lines(
         f"\n  {unit}: {explanation.baseline_logit:.3f} with the words masked, {explanation.logit:.3f} with them: "
@@ -165,10 +173,28 @@ def _show(explanation: "Explanation") -> None:
         )
     if explanation.cut_at is not None:
         left = len(explanation.words) - len(explanation.ranking)
+        is_truncated = explanation.words[-1].attribution is None
         console.print(
-            f"  [yellow]note:[/] the text was truncated at {explanation.cut_at:,} tokens; the last {left:,} words had no influence",
+            f"  [yellow]note:[/] the text was truncated at {explanation.cut_at:,} tokens; the last {left:,} words had no influence"
+            if is_truncated
+            else f"  [yellow]note:[/] {explanation.cut_at:,} tokens of a text are read; {left:,} words had no influence",
             soft_wrap=True,
         )
+
+
+def _show_windows(explanation: "Explanation") -> None:
+    rows = [
+        [
+            f"{number + 1}{' *' if number == explanation.deciding else ''}",
+            f"{window.first + 1:,} to {window.last + 1:,}",
+            printable(explanation.window_text(number, 3)),
+            f"{window.logit:.3f}",
+            *([] if window.weight is None else [f"{window.weight:.3f}"]),
+        ]
+        for number, window in enumerate(explanation.windows)
+    ]
+    weight = () if explanation.windows[0].weight is None else ("weight",)
+    show_table("Windows (* decided)", ("window", "words", "text", "alone", *weight), rows)
 
 
 def _show_probabilities(explanation: "Explanation") -> None:

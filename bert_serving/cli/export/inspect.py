@@ -21,6 +21,7 @@ _SHOWN_FACTS = (
     "labels",
     "pairs",
     "sequence_length",
+    "long_texts",
     "graph",
     "precision",
     "encoder",

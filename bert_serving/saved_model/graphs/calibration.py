@@ -36,7 +36,8 @@ def arithmetic_of(precision: Precision, classifier: Classifier, reference: Refer
 
 def measured_ranges(classifier: Classifier, reference: Reference) -> Ranges:
     """The ranges of the inputs of the encoder's dense layers on some texts."""
-    rows, _ = classifier.tokenize(reference.texts, reference.pairs)
+    tokens, _ = classifier.tokenize(reference.texts, reference.pairs)
+    rows = tokens.windows
     arithmetic = ObservingArithmetic()
     encoder = ragged_encoder(classifier, arithmetic, traced=False)
     words, types = (tf.RaggedTensor.from_row_splits(ids, rows.offsets) for ids in (rows.words, rows.types))

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from bert_serving import contract
-from bert_serving.contract import Head, Pooling, Scaling
+from bert_serving.contract import Head, LongTexts, Pooling, Scaling
 from bert_serving.encoders.catalog.catalog import hugging_face_repository
 from bert_serving.evaluation.intervals import share_interval
 from bert_serving.saved_model.manifest import EncoderOrigin, Manifest
@@ -155,7 +155,7 @@ def _summary(manifest: Manifest, origin: Sequence[tuple[str, str]]) -> list[str]
             task = f"Classification: assigns {text} one of {len(manifest.labels)} labels, with the probability of each."
     rows = [
         *([("labels", _listed(manifest.labels))] if manifest.labels else []),
-        ("input", f"{text}, truncated to {manifest.sequence_length} tokens (word pieces)"),
+        ("input", f"{text}, {_reading(manifest)} (word pieces)"),
         *origin,
         ("serving graph", f"{manifest.graph}, {manifest.precision}"),
         ("version", f"{manifest.version}, written {manifest.created[:10]}"),
@@ -169,6 +169,19 @@ def _summary(manifest: Manifest, origin: Sequence[tuple[str, str]]) -> list[str]
         "",
         *table(("", ""), rows),
     ]
+
+
+def _reading(manifest: Manifest) -> str:
+    """What is read of a long text."""
+    length = manifest.sequence_length
+    match manifest.long_texts:
+        case LongTexts.TRUNCATE:
+            return f"truncated to {length} tokens"
+        case LongTexts.HEAD_AND_TAIL:
+            return f"the first quarter and the last three quarters of {length} tokens"
+        case LongTexts.WINDOWS:
+            shared = f"of which neighbors share {manifest.window_overlap}"
+            return f"read in windows of {length} tokens, {shared}, {manifest.max_windows} windows at most"
 
 
 def _what_the_encoder_is(provenance: Provenance) -> list[str]:

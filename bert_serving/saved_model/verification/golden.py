@@ -28,6 +28,10 @@ TEXTS: tuple[bytes, ...] = (
     "مرحبا بالعالم — שלום עולם".encode(),
     b"How long does shipping take? The page said two days, it has been nine.",
 )
+SEVERAL_WINDOWS = " ".join(
+    f"Page {page} of the report: {9 * page} bikes, {page % 7} films." for page in range(90)
+).encode()
+"""golden text for a classifier that reads long texts in windows, which differ from each other in this one"""
 
 
 @dataclass(frozen=True)

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 # Logits and pooled outputs are larger than probabilities and differ more.
 _LOGIT_FACTOR = 12.5
 _BATCH_SIZES = (0, 1, 7)
-# Beyond this sequence length the longest text has batches of its own: it makes every row of a batch as long as itself, and a
-# ModernBERT of 8,192 tokens takes more than half a minute for a row.
+# Where a text may have more tokens than this, the longest text has batches of its own: it makes every row of a batch as long as
+# itself, and a ModernBERT of 8,192 tokens takes more than half a minute for a row.
 _LONG_SEQUENCE = 1024
 # Exports of earlier versions are without it.
 _OF_LATER_EXPORTS = (contract.LABELS,)
@@ -253,7 +253,7 @@ class _Answers:
         longest = max((max(len(texts[row]), len(pairs[row])) for row in rows), default=0)
         together = (
             rows
-            if self.manifest.sequence_length <= _LONG_SEQUENCE
+            if self.manifest.max_text_tokens <= _LONG_SEQUENCE
             else [row for row in rows if max(len(texts[row]), len(pairs[row])) < longest]
         )
         problems = []

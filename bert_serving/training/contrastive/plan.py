@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from bert_serving.data.batches import BatchPlan
+from bert_serving.data.batches import BatchPlan, TokenRows
 
 _ROWS_OF_A_RUN = 960
 _FEWEST, _MOST = 3, 20
@@ -39,14 +39,14 @@ class ContrastivePlan(BatchPlan):
     targets: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))
     iterations: int = 1
 
-    def order(self, lengths: np.ndarray, epoch: int) -> list[np.ndarray]:  # noqa: ARG002  all rows meet all others
+    def batches(self, rows: TokenRows, epoch: int) -> list[np.ndarray]:  # noqa: ARG002  all rows meet all others
         """Row numbers of each batch of an epoch: pairs of rows with a common label, in a different order every epoch.
 
         Each row is in one pair of an iteration; of a label with an odd number of rows one is in a second pair. A label's only
         row is paired with itself: dropout makes two vectors of it (Gao et al. 2021, https://arxiv.org/abs/2104.08821).
 
         Args:
-            lengths: tokens of each row, int64 [N]; not used, as rows of similar length would be compared with each other alone.
+            rows: the training rows; their lengths are not used, as rows of similar length would be compared with each other alone.
             epoch: its number.
         """
         random = np.random.default_rng((self.seed, epoch))

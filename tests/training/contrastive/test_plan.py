@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from bert_serving.data.batches import TokenRows
 from bert_serving.training.contrastive.plan import ContrastivePlan, iterations_of
 
 SOFTMAX = np.asarray([0] * 7 + [1] * 4 + [2], np.int32)
@@ -12,7 +13,8 @@ MULTILABEL = np.asarray([[1, 1, 0], [0, 1, 0], [0, 0, 0], [0, 0, 0], [1, 0, 1], 
 
 def order_of(targets: np.ndarray, epoch: int = 1, **settings: int) -> list[np.ndarray]:
     plan = ContrastivePlan(**{"batch_size": 4, "seed": 3} | settings, targets=targets)
-    return plan.order(np.ones(len(targets), int), epoch)
+    tokens = np.zeros(len(targets), np.int32)
+    return plan.batches(TokenRows(tokens, tokens, np.arange(len(targets) + 1)), epoch)
 
 
 @pytest.mark.parametrize("targets", [SOFTMAX, BINARY, MULTILABEL])
