@@ -100,7 +100,9 @@ def main() -> None:
         for name in arguments.only:
             for recipe in arguments.recipes:
                 for seed in arguments.seeds:
-                    measure(name, recipe, seed, arguments.data / DATA_SETS[name].folder, arguments.model, arguments.runs)
+                    measure(
+                        name, recipe, seed, arguments.data / DATA_SETS[name].folder, arguments.model, arguments.runs
+                    )
     write_page(json.loads(RESULTS.read_text()))
 
 

@@ -580,7 +580,9 @@ class RunConfig(RunFile):
             if value != allowed
         ]
         if self.data.long_texts is LongTexts.WINDOWS:
-            problems.append('training.method "contrastive" does not go with data.long_texts = "windows"; use head_and_tail')
+            problems.append(
+                'training.method "contrastive" does not go with data.long_texts = "windows"; use head_and_tail'
+            )
         return problems
 
     def _metric_problems(self) -> list[str]:

@@ -154,7 +154,7 @@ def _override(tables: dict[str, Any], text: str, model: type[RunFile]) -> None:
     except tomllib.TOMLDecodeError:
         tables[table][key] = value  # a bare word such as mirrored, or a path
     field = model.model_fields.get(table)
-    alternatives = getattr(field.annotation, "alternatives", frozenset()) if field else frozenset()
+    alternatives: frozenset[str] = getattr(field.annotation, "alternatives", frozenset()) if field else frozenset()
     if key in alternatives:
         for other in alternatives - {key}:
             tables[table].pop(other, None)
