@@ -37,6 +37,7 @@ SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
     "adversarial_epsilon=1.0": {"training": {"adversarial_epsilon": 1.0}},
     "average_last_epochs=2": {"training": {"average_last_epochs": 2}},
     "gradual_unfreezing=2": {"training": {"gradual_unfreezing": 2}},
+    "thresholds=fitted": {"head": {"thresholds": "fitted"}},
 }
 SCORES = ("accuracy", "macro_f1")
 RESULTS = Path(__file__).parent / "results" / "techniques.json"
