@@ -71,7 +71,7 @@ def test_a_frozen_encoder_has_the_heads_rate():
 @pytest.mark.parametrize(("changes", "peak"), [({}, 9e-5), ({"learning_rate": 1e-5}, 1e-5)])
 def test_contrastive_training_has_three_times_the_rate_unless_it_is_given(changes, peak):
     config = TrainingConfig(method="contrastive", **changes)
-    assert plan_schedule(config, steps_per_epoch=10, width=768, trainable=True).peak == pytest.approx(peak)
+    assert plan_schedule(config, steps=10, width=768, trainable=True).peak == pytest.approx(peak)
 
 
 @pytest.mark.parametrize("schedule", [Schedule(200, 20, 2e-5), Schedule(7, 0, 1.0), Schedule(3, 2, 0.1)])
