@@ -45,6 +45,7 @@ class_weights = true
 early_stopping = 2
 best_metric = "macro_f1"
 seed = 11
+max_batch_tokens = 4096
 padding = "fixed"
 strategy = "mirrored"
 devices = ["GPU:0", "GPU:1"]

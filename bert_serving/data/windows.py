@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bert_serving.config import DataConfig
+from bert_serving.contract import LongTexts
 from bert_serving.data.batches import TokenRows
 
 DEFAULT_MAX_WINDOWS = 32
@@ -59,6 +61,14 @@ class WindowPlan:
         """
         needed: np.ndarray = 1 + -(-np.maximum(tokens - self.inside, 0) // self.stride)
         return needed
+
+
+def plan_windows(data: DataConfig, sequence_length: int) -> WindowPlan | None:
+    """The plan of a run file's table `data`; None where it does not read texts in windows."""
+    if data.long_texts is not LongTexts.WINDOWS:
+        return None
+    overlap = default_overlap(sequence_length) if data.window_overlap is None else data.window_overlap
+    return WindowPlan(sequence_length, overlap, data.max_windows or DEFAULT_MAX_WINDOWS)
 
 
 def windowed(rows: TokenRows, plan: WindowPlan) -> TokenRows:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bert_serving.contract import Head
+from bert_serving.contract import Head, LongTexts
 from bert_serving.data.audit import Audit, audit
 from bert_serving.data.splits import Splits, label_names
 from bert_serving.data.table import LabeledTable
@@ -40,8 +40,9 @@ class ExplorationInput:
         splits: the rows that baselines are fitted and measured on.
         labels: all labels in the model's order; empty for a regression head.
         head: what is predicted.
-        sequence_length: tokens at which texts are cut.
+        sequence_length: tokens of the longest text that is read whole.
         seed: of the baselines.
+        long_texts: what is read of a longer one.
     """
 
     tables: Mapping[str, LabeledTable]
@@ -50,6 +51,7 @@ class ExplorationInput:
     head: Head
     sequence_length: int
     seed: int = 0
+    long_texts: LongTexts = LongTexts.TRUNCATE
 
     @property
     def measured(self) -> str:
@@ -181,7 +183,7 @@ def explore(
     return Exploration(
         data=data,
         corpus=corpus,
-        audit=audit(data.tables, data.labels, lengths, data.sequence_length),
+        audit=audit(data.tables, data.labels, lengths, data.sequence_length, data.long_texts),
         classes=classes,
         duplicates=duplicates,
         pieces=pieces,

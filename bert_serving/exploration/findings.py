@@ -282,7 +282,7 @@ def _lengths(exploration: Exploration) -> Iterator[Finding]:
         "check",
         f"{percent(train.cut_share)} of the training texts are longer than {length} tokens and are cut",
         f"The model does not read the rest: {1 - kept:.0%} of all tokens.{advice} A greater sequence length takes more time "
-        "and memory, and often the beginning is enough.",
+        "and memory, and often the beginning is enough. data.long_texts chooses what is read.",
         measured_rows(exploration, numbers, "tokens", lengths),
     )
 

@@ -9,6 +9,7 @@ from bert_serving.config import EncoderConfig, RunConfig, load_run_file, parse_r
 from bert_serving.contract import Head
 from bert_serving.data.splits import load_splits, resolve_labels
 from bert_serving.data.table import read_table
+from bert_serving.data.windows import plan_windows
 from bert_serving.errors import InputError
 from bert_serving.exploration.explore import TRAIN, ExplorationInput
 from bert_serving.observer import Observer
@@ -79,7 +80,10 @@ class ExplorationSource:
         splits = load_splits(config.data, head, seed)
         tables = splits.named() if self.is_run_file else {TRAIN: read_table(config.data.train, config.data, head)}
         labels = resolve_labels(splits, config.data, head)
-        return ExplorationInput(tables, splits, labels, head, config.encoder.sequence_length, seed)
+        length = config.encoder.sequence_length
+        windows = plan_windows(config.data, length)
+        reach = length if windows is None else windows.reach
+        return ExplorationInput(tables, splits, labels, head, reach, seed, config.data.long_texts)
 
     def _run_file(self) -> RunConfig:
         for name, value in self.columns.items():

@@ -69,13 +69,13 @@ def adversarial_train_step(model: tf_keras.Model, epsilon: float) -> Callable[[A
     return train_step
 
 
-def _of_row(weights: tf.Tensor) -> tf.Tensor:
+def _of_row(weights: tf.Tensor | None) -> tf.Tensor | None:
     """The weight of each row, [B], of weights [B] or, as `epoch_dataset` has them with shares, [B, 2]."""
-    return weights if weights.shape.rank == 1 else weights[:, 0]
+    return weights if weights is None or weights.shape.rank == 1 else weights[:, 0]
 
 
-def _of_loss(weights: tf.Tensor) -> tf.Tensor:
+def _of_loss(weights: tf.Tensor | None) -> tf.Tensor | None:
     """Weights [B] with which the mean over the batch is the sum of the rows' losses by weight and share."""
-    if weights.shape.rank == 1:
+    if weights is None or weights.shape.rank == 1:
         return weights
     return weights[:, 0] * weights[:, 1] * tf.cast(tf.shape(weights)[0], weights.dtype)

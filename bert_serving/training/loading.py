@@ -5,8 +5,8 @@ from pathlib import Path
 
 from bert_serving.classifier import Classifier, ClassifierOptions, build_classifier
 from bert_serving.config import RunConfig
-from bert_serving.contract import LongTexts, Pooling, WindowPooling
-from bert_serving.data.windows import DEFAULT_MAX_WINDOWS, WindowPlan, default_overlap
+from bert_serving.contract import Pooling, WindowPooling
+from bert_serving.data.windows import plan_windows
 from bert_serving.encoders.architecture import assign_weights, load_architecture
 from bert_serving.encoders.loading import LoadedEncoder, load_encoder, network_from
 from bert_serving.encoders.lookup import find_encoder_folder
@@ -75,10 +75,6 @@ def load_run_preprocessing(folder: Path, config: RunConfig) -> Preprocessing:
 def classifier_options(config: RunConfig, labels: tuple[str, ...]) -> ClassifierOptions:
     """The classifier's options in a run file."""
     data, length = config.data, config.encoder.sequence_length
-    windows = None
-    if data.long_texts is LongTexts.WINDOWS:
-        overlap = default_overlap(length) if data.window_overlap is None else data.window_overlap
-        windows = WindowPlan(length, overlap, data.max_windows or DEFAULT_MAX_WINDOWS)
     return ClassifierOptions(
         labels=labels,
         head=config.head.kind,
@@ -89,6 +85,6 @@ def classifier_options(config: RunConfig, labels: tuple[str, ...]) -> Classifier
         dropout=config.head.dropout,
         seed=config.training.seed,
         long_texts=data.long_texts,
-        windows=windows,
+        windows=plan_windows(data, length),
         window_pooling=config.head.window_pooling or WindowPooling.MEAN,
     )

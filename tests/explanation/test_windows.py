@@ -35,7 +35,7 @@ def classifier_of(folder, **rule: object) -> Classifier:
     return built
 
 
-@pytest.mark.parametrize("pooling", [WindowPooling.MEAN, WindowPooling.ATTENTION])
+@pytest.mark.parametrize("pooling", [WindowPooling.ATTENTION, pytest.param(WindowPooling.MEAN, marks=pytest.mark.slow)])
 def test_attributions_over_all_windows_add_up(pooling, folder, tmp_path):
     classifier = classifier_of(folder, long_texts=LongTexts.WINDOWS, windows=PLAN, window_pooling=pooling)
     found = explain(classifier, LONG)

@@ -31,12 +31,9 @@ TEXTS = [" ".join(RANDOM.choice(WORDS[:8], size=size)) for size in (0, 1, 14, 15
 CASES = slow_but(
     [(graph, pooling) for graph in Graph for pooling in (*WindowPooling, None)],
     kept=[
-        (Graph.RAGGED, WindowPooling.MEAN),
         (Graph.RAGGED, WindowPooling.ATTENTION),
         (Graph.PADDED, WindowPooling.MAX),
-        (Graph.TRIMMED, WindowPooling.ATTENTION),
         (Graph.RAGGED, None),
-        (Graph.TRIMMED, None),
     ],
 )
 
@@ -90,7 +87,7 @@ def test_every_graph_answers_as_the_model_in_memory(graph, pooling, folder, tmp_
     assert call(signatures[contract.SERVING_DEFAULT], [])[contract.LOGITS].shape == (0, 3)
 
 
-@pytest.mark.parametrize("graph", [Graph.RAGGED, Graph.TRIMMED])
+@pytest.mark.parametrize("graph", [Graph.RAGGED, pytest.param(Graph.TRIMMED, marks=pytest.mark.slow)])
 def test_a_row_of_tokens_is_a_text_of_one_window(graph, folder, tmp_path):
     classifier = classifier_of(folder, WindowPooling.ATTENTION)
     _kept, signatures = signatures_of(classifier, graph, tmp_path)
@@ -143,6 +140,7 @@ def test_an_export_is_verified_and_says_how_it_reads_long_texts(graph, precision
     assert ("read in windows of 16 tokens" if is_windowed else "the first quarter and the last three quarters") in card
 
 
+@pytest.mark.slow
 def test_scoring_counts_the_tokens_of_all_windows(folder, tmp_path):
     classifier = classifier_of(folder, WindowPooling.MEAN)
     with in_process_verification():

@@ -537,7 +537,7 @@ from bert_serving.training import run as run_module
 from bert_serving.training.run import train
 from bert_serving.config import load_run_file
 run_module._draw = lambda *arguments: None
-overrides = ["training.strategy=mirrored", 'training.devices=["CPU:0", "CPU:1"]']
+overrides = ["training.strategy=mirrored", 'training.devices=["CPU:0", "CPU:1"]', *sys.argv[3:]]
 trained = train(load_run_file(Path(sys.argv[1]), overrides), Path(sys.argv[2]))
 """
 
@@ -547,6 +547,16 @@ def test_two_devices_learn_what_one_does(calm_config, calm, tmp_path):
     with child(MIRRORED, calm_config.data.folder / "run.toml", tmp_path / "run") as process:
         finish(process)
     assert_close(RunFolder(tmp_path / "run"), calm, 1e-3)
+
+
+@pytest.mark.slow
+def test_two_devices_learn_from_bounded_batches_what_one_does(calm_config, tmp_path):
+    # Batches of one text to four.
+    path, bound = calm_config.data.folder / "run.toml", "training.max_batch_tokens=30"
+    single = train(load_run_file(path, [bound]), tmp_path / "single").run
+    with child(MIRRORED, path, tmp_path / "run", bound) as process:
+        finish(process)
+    assert_close(RunFolder(tmp_path / "run"), single, 1e-3)
 
 
 # === Scores of every head ===
