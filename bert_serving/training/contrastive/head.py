@@ -8,7 +8,7 @@ import numpy as np
 from bert_serving.contract import Head
 
 REGULARIZATION = 1.0
-"""C of the logistic regression on vectors of unit length in the mean; scikit-learn's default, which SetFit has"""
+"""C of the logistic regression on vectors at a unit distance from their mean; scikit-learn's default, which SetFit has"""
 
 _MOST_ITERATIONS = 1_000
 # Logit of a label without training rows: as good as never.
@@ -21,8 +21,9 @@ def fitted_head(
     """Kernel, float32 [H, outputs], and bias, float32 [outputs], of a logistic regression.
 
     `features @ kernel + bias` are its logits: of each label for softmax, of the second label for binary, of each label against
-    the rest for multilabel. The features are scaled to unit length in the (quadratic) mean before they are fitted, so that the
-    regularization is the same for every encoder; the kernel is for the features as they are.
+    the rest for multilabel. Before they are fitted, the features are centered, and scaled to a unit distance from their mean in
+    the (quadratic) mean, so that the regularization is the same for every encoder: vectors of some have a large part in common.
+    Kernel and bias are for the features as they are.
 
     Args:
         head: kind of head, other than regression.
@@ -31,14 +32,17 @@ def fitted_head(
         outputs: of the head.
         weights: of each row, float32 [N]; None for equal weights.
     """
-    scale = float(np.sqrt(np.mean(np.sum(np.square(features, dtype=float), axis=1)))) or 1.0
-    scaled = features.astype(float) / scale
+    center = features.mean(axis=0, dtype=float)
+    centered = features - center
+    scale = float(np.sqrt(np.mean(np.sum(np.square(centered), axis=1)))) or 1.0
+    scaled = centered / scale
     if head is Head.SOFTMAX:
         kernel, bias = _softmax(scaled, targets, outputs, weights)
     else:
         columns = [_one_logit(scaled, column, weights) for column in targets.T]
         kernel, bias = np.stack([each for each, _ in columns], axis=1), np.asarray([each for _, each in columns])
-    return (kernel / scale).astype(np.float32), bias.astype(np.float32)
+    kernel = kernel / scale
+    return kernel.astype(np.float32), (bias - center @ kernel).astype(np.float32)
 
 
 def _softmax(

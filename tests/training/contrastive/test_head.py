@@ -10,7 +10,8 @@ from bert_serving.training.contrastive.head import fitted_head
 
 RANDOM = np.random.default_rng(5)
 FEATURES = (RANDOM.normal(size=(60, 5)) * [1, 2, 3, 4, 5] + [0, 1, 0, 2, 0]).astype(np.float32)
-SCALED = FEATURES / np.sqrt(np.square(FEATURES).sum(axis=1).mean())
+CENTERED = FEATURES - FEATURES.mean(axis=0)
+SCALED = CENTERED / np.sqrt(np.square(CENTERED).sum(axis=1).mean())
 CLASSES = (FEATURES[:, 1] + RANDOM.normal(size=60) > 1).astype(int) + (FEATURES[:, 4] > 3)
 WEIGHTS = RANDOM.random(60).astype(np.float32) + 0.1
 
@@ -65,6 +66,14 @@ def test_a_label_without_training_rows_is_never_predicted(shown):
     assert set(found.argmax(axis=1)) <= set(shown)
     absent = [label for label in range(3) if label not in shown]
     assert found[:, absent].max() < 1e-6
+
+
+def test_what_all_vectors_have_in_common_makes_no_difference():
+    shifted = (FEATURES + 30).astype(np.float32)
+    targets = CLASSES.astype(np.int32)
+    kernel, bias = fitted_head(Head.SOFTMAX, shifted, targets, 3)
+    found = probabilities(Head.SOFTMAX, shifted @ kernel + bias).numpy()
+    np.testing.assert_allclose(found, answers(Head.SOFTMAX, targets, 3), atol=1e-3)
 
 
 @pytest.mark.parametrize("scale", [0.01, 100.0])
