@@ -17,7 +17,7 @@ import tf_keras
 from bert_serving.classifier import Classifier
 from bert_serving.data.batches import TokenRows, padded_batch, sorted_batches
 from bert_serving.training.contrastive.head import fitted_head
-from bert_serving.training.contrastive.loss import cosine_similarity_loss, same_label
+from bert_serving.training.contrastive.loss import cosine_similarity_loss, label_similarity
 
 _BATCH = 64
 
@@ -47,7 +47,7 @@ class ContrastiveTraining:
             inputs, targets, _ = tf_keras.utils.unpack_x_y_sample_weight(data)
             with tf.GradientTape() as tape:
                 vectors = tf.cast(pooled(inputs, training=True), tf.float32)
-                loss = cosine_similarity_loss(vectors, same_label(targets))
+                loss = cosine_similarity_loss(vectors, label_similarity(targets))
             variables = pooled.trainable_variables
             gradients = tape.gradient(loss, variables)
             # The pooler has no part in the mean of the tokens.

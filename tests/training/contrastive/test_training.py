@@ -124,7 +124,7 @@ def test_a_multilabel_head_learns_each_label(run_file, rows, tmp_path):
     trained = train(load_run_file(run_file, settings), tmp_path / "run")
     history = history_of(trained.run)
     assert history[-1]["contrastive_loss"] < history[0]["contrastive_loss"]
-    assert trained.metrics["validation"]["micro_f1"] > 0.6
+    assert trained.metrics["validation"]["micro_f1"] > 0.8
 
 
 @pytest.mark.slow
