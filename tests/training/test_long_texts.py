@@ -307,6 +307,7 @@ def test_settings_that_do_not_go_together_are_refused(settings, problem, run_fil
         load_run_file(run_file, settings)
 
 
+@pytest.mark.slow
 def test_a_token_cache_keeps_the_rules_apart(folder, tmp_path, monkeypatch):
     monkeypatch.setenv("BERT_SERVING_CACHE", str(tmp_path))
     classifiers = [
