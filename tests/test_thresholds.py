@@ -157,6 +157,7 @@ def test_probabilities_stay_what_they_are_and_the_explained_label_is_the_predict
     assert explain(trained.classifier, text).label in (expected, *expected.split(","))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fitted", [HEADS[0]], indirect=True)
 def test_calibration_fits_the_thresholds_anew_for_the_same_labels(fitted, encoder_folder, tmp_path):
     head, trained, _ = fitted

@@ -77,6 +77,7 @@ def test_finished_trials_keep_no_weights_and_never_saw_test_data(whole):
         assert "test =" not in (folder / "run.toml").read_text()
 
 
+@pytest.mark.slow
 def test_the_best_run_file_trains_to_the_score_that_is_told(whole, config, tmp_path):
     best = load_run_file(whole.run_file)
     assert best.data.test == config.data.test

@@ -104,11 +104,12 @@ def test_shared_layers_are_refused(tmp_path):
         reinitialize(load_encoder(find_encoder_folder(EncoderConfig(path=tmp_path / "albert"))), 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [
         ["encoder.frozen_layers=1", "encoder.reinitialized_layers=2"],
-        pytest.param(["encoder.reinitialized_layers=2", "training.gradual_unfreezing=2"], marks=pytest.mark.slow),
+        ["encoder.reinitialized_layers=2", "training.gradual_unfreezing=2"],
     ],
     ids=["above frozen layers", "with gradual unfreezing"],
 )
