@@ -85,6 +85,7 @@ def plan_learning(
     *,
     first_token: bool = True,
     is_short: bool = True,
+    small_table: bool = True,
 ) -> Learning:
     """How a classifier is trained on some rows.
 
@@ -96,9 +97,12 @@ def plan_learning(
         first_token: as in `learning_classifier`.
         is_short: train the embeddings of occurring word pieces alone, and compute GELU's gradient in fewer operations: the same
             but for rounding.
+        small_table: with `is_short`, train the embeddings of occurring word pieces alone; False for all.
     """
     validated = learning_classifier(classifier, frozen_layers, first_token=first_token)
-    words = find_occurring_words(classifier.encoder, rows, config, frozen_layers=frozen_layers) if is_short else None
+    words = None
+    if is_short and small_table:
+        words = find_occurring_words(classifier.encoder, rows, config, frozen_layers=frozen_layers)
     if words is None:
         return Learning(validated, validated, None, is_short)
     trained = learning_classifier(classifier, first_token=first_token, words=words.layer)

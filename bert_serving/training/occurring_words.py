@@ -72,9 +72,8 @@ def find_occurring_words(
     """
     if layered_bert(encoder.architecture) is None or frozen_layers or not encoder.layer.trainable:
         return None
-    # An adversarial step moves along the gradient of the encoder's own table; the strategies of several devices keep copies of
-    # it, and have it in the checkpoints of earlier versions.
-    if config.adversarial_epsilon or config.strategy not in ("one_device", "multi_worker"):
+    # The strategies of several devices keep copies of the encoder's own table, and have it in the checkpoints of earlier versions.
+    if config.strategy not in ("one_device", "multi_worker"):
         return None
     whole = encoder.layer.get_layer(WORD_EMBEDDINGS)
     ids = np.unique(np.append(rows.words, rows.padding))

@@ -65,6 +65,8 @@ _PICTURED_TEXTS = 8
 _FIRST_TOKEN = "last_layer_for_first_token"
 # In run.json: whether a step has the embeddings of occurring word pieces alone, and GELU's gradient in fewer operations.
 _SHORT_STEP = "short_training_step"
+# In run.json: whether an adversarial step has the embeddings of occurring word pieces alone, too.
+_SHORT_ADVERSARIAL_STEP = "short_adversarial_step"
 
 
 @dataclass(frozen=True)
@@ -406,6 +408,7 @@ def _start(
         "data_sha256": data_sha256,
         _FIRST_TOKEN: True,
         _SHORT_STEP: True,
+        _SHORT_ADVERSARIAL_STEP: True,
         "versions": {"bert-serving": __version__, "tensorflow": importlib.metadata.version("tensorflow")},
     }
     run.start(config, classifier.options.labels, facts)
@@ -480,6 +483,7 @@ def _fit(
                 config.encoder.frozen_layers,
                 first_token=bool(facts.get(_FIRST_TOKEN)),
                 is_short=bool(facts.get(_SHORT_STEP)),
+                small_table=not config.training.adversarial_epsilon or bool(facts.get(_SHORT_ADVERSARIAL_STEP)),
             )
     fit(
         classifier,

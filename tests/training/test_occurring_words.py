@@ -107,6 +107,20 @@ def test_occurring_words_alone_give_the_weights_of_the_whole_table(settings, opt
     np.testing.assert_allclose(scores[1], scores[0], rtol=1e-5)
 
 
+def test_an_adversarial_step_moves_occurring_words_as_in_the_whole_table(folder, tmp_path):
+    settings, results = SETTINGS | {"adversarial_epsilon": 1.0}, []
+    for is_short in (False, True):
+        classifier = classifier_of(folder)
+        learning = plan(classifier, settings, is_short=is_short)
+        assert (learning.words is not None) == is_short
+        target = tmp_path / str(is_short)
+        target.mkdir()
+        results.append(learn(classifier, learning, settings, target)[0])
+    # The norm of the gradient is a sum of other length, and rounds otherwise.
+    for name, expected in results[0].items():
+        np.testing.assert_allclose(results[1][name], expected, rtol=1e-3, atol=2e-5, err_msg=name)
+
+
 def test_an_interrupted_epoch_leaves_its_weights_in_the_classifier(folder):
     classifier = classifier_of(folder)
     learning = plan(classifier, SETTINGS, is_short=True)
@@ -127,9 +141,9 @@ def test_an_interrupted_epoch_leaves_its_weights_in_the_classifier(folder):
 # === Where the whole table is trained ===
 
 
-@pytest.mark.parametrize("case", ["adversarial", "strategy", "frozen encoder", "frozen layers", "unknown network"])
+@pytest.mark.parametrize("case", ["strategy", "frozen encoder", "frozen layers", "unknown network"])
 def test_the_whole_table_stays_where_it_is_needed_or_frozen(case, folder):
-    settings = {"adversarial": {"adversarial_epsilon": 1.0}, "strategy": {"strategy": "mirrored"}}.get(case, {})
+    settings = {"strategy": "mirrored"} if case == "strategy" else {}
     encoder = load_encoder(folder, trainable=case != "frozen encoder", rebuild=case != "unknown network")
     layers = 1 if case == "frozen layers" else 0
     if layers:
@@ -156,14 +170,20 @@ class Stop(Observer):
 
 
 @pytest.mark.slow
-def test_a_run_that_began_with_the_whole_table_goes_on_with_it(encoder_folder, rows, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("fact", "settings"),
+    [("short_training_step", []), ("short_adversarial_step", ["training.adversarial_epsilon=1.0"])],
+)
+def test_a_run_that_began_with_the_whole_table_goes_on_with_it(
+    fact, settings, encoder_folder, rows, tmp_path, monkeypatch
+):
     monkeypatch.setattr(run_module, "_draw", lambda *arguments: None)
-    config = load_run_file(write_run_file(tmp_path, encoder_folder, rows, epochs=2))
+    config = load_run_file(write_run_file(tmp_path, encoder_folder, rows, epochs=2), settings)
     run = RunFolder(tmp_path / "run")
     with pytest.raises(KeyboardInterrupt):
         train(config, run.path, observer=Stop(1))
     facts = run.facts()
-    assert facts.pop("short_training_step") is True
+    assert facts.pop(fact) is True
     (run.path / "run.json").write_text(json.dumps(facts), "utf-8")
     with pytest.raises(KeyboardInterrupt):
         train(config, run.path, resume=True, observer=Stop(2))
