@@ -28,6 +28,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bert_serving.wording import score_name
+
 PROJECT = Path(__file__).resolve().parent.parent
 RESULTS = PROJECT / "benchmarks" / "results" / "data_sets.json"
 PAGE = PROJECT / "docs" / "results" / "what_to_expect.md"
@@ -165,10 +167,10 @@ def _table(name: str, found: Mapping[str, Any]) -> str:
     data_set = DATA_SETS[name]
     scores = data_set.scores
     lines = [f"### {name}", "", f"{data_set.about[0].upper()}{data_set.about[1:]}.", ""]
-    lines.append("| | " + " | ".join(score.replace("_", " ") for score in scores) + " | seeds | minutes of a run |")
+    lines.append("| | " + " | ".join(score_name(score) for score in scores) + " | seeds | minutes of a run |")
     lines.append("|---|" + "---|" * (len(scores) + 2))
     lines += [
-        f"| {label} | {_cells(values.get(score) for score in scores)} | | |"
+        f"| {score_name(label)} | {_cells(values.get(score) for score in scores)} | | |"
         for label, values in found["baselines"].items()
     ]
     for recipe, runs in found["recipes"].items():
