@@ -108,6 +108,7 @@ def _macro_f1(y_true, y_pred, classes) -> float:
     return float(f1_score(y_true, y_pred, average="macro", labels=labels, zero_division=0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fitted", HEADS, indirect=True)
 def test_every_place_that_names_a_label_names_the_same_one(fitted):
     head, trained, version = fitted

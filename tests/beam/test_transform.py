@@ -45,6 +45,7 @@ def test_elements_with_a_text_are_scored_and_others_fail_alone(exported: Path):
         assert_that(failed, equal_to(reasons), label="failed")
 
 
+@pytest.mark.slow
 def test_the_handler_answers_keyed_strings_in_run_inference(exported: Path):
     expected = dict(zip(TEXTS, ExportedModel(exported).predict(TEXTS), strict=True))
     with beam.Pipeline(runner=FnApiRunner()) as pipeline:

@@ -35,6 +35,7 @@ def gate(tmp_path, rows):
     return write
 
 
+@pytest.mark.slow
 def test_a_verified_export_is_published_and_again_is_no_error(bert_serving, exported, tmp_path):
     ended = bert_serving("publish", exported.parent, "--to", "served")
     assert (ended.status, ended.err) == (0, "")

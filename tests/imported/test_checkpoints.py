@@ -211,6 +211,7 @@ def test_probabilities_are_those_of_keras_hub(name, tmp_path):
         np.testing.assert_allclose(pairs, model.predict(inputs), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_encoder_of_a_task_preset_can_be_trained_on(tmp_path):
     write_task(tmp_path / "preset")
     encoder = load_encoder(find_encoder_folder(EncoderConfig(path=tmp_path / "preset")))

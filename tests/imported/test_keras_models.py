@@ -70,6 +70,7 @@ def test_a_file_of_keras_keeps_its_probabilities(tutorial, tmp_path, name):
     np.testing.assert_allclose(found, two(tf.sigmoid(tutorial(tf.constant(TEXTS)))), atol=SAME)
 
 
+@pytest.mark.slow
 def test_one_command_takes_the_tutorials_saved_model_in(tutorial, saved, bert_serving, tmp_path):
     ended = bert_serving("export", saved, "--labels", "neg,pos", "--to", "models", "--name", "imdb")
     assert ended.status == 0, ended.err
@@ -115,6 +116,7 @@ def test_a_model_of_token_ids_needs_its_vocabulary(trained, tmp_path, vocabulary
     np.testing.assert_allclose(found, ours.predict(TEXTS), atol=SAME)
 
 
+@pytest.mark.slow
 def test_another_encoder_of_tf_hub_is_kept_as_it_is(encoder, tmp_path):
     other = tmp_path / "other"
     write_bag_of_words(other / "encoder")

@@ -107,6 +107,7 @@ def test_occurring_words_alone_give_the_weights_of_the_whole_table(settings, opt
     np.testing.assert_allclose(scores[1], scores[0], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_an_adversarial_step_moves_occurring_words_as_in_the_whole_table(folder, tmp_path):
     settings, results = SETTINGS | {"adversarial_epsilon": 1.0}, []
     for is_short in (False, True):

@@ -95,6 +95,7 @@ def test_a_folder_that_was_saved_in_an_unusual_way_gives_the_same(folder, expect
     np.testing.assert_array_equal(probabilities(folder), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dtype", "largest"), slow_but([(np.float16, 1e-3), (ml_dtypes.bfloat16, 2e-2)], kept=[(ml_dtypes.bfloat16, 2e-2)])
 )

@@ -38,6 +38,7 @@ def refusal(folder: Path) -> str:
     return str(raised.value)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_gives_the_outputs_of_hugging_faces_weights(checkpoint, hugging_face_folder, tmp_path):
     theirs = Path(shutil.copytree(hugging_face_folder, tmp_path / "theirs"))
     config = json.loads((theirs / "config.json").read_text())

@@ -66,6 +66,7 @@ def served_by(server):
     return labels, available
 
 
+@pytest.mark.slow
 def test_a_rollout_and_its_way_back_on_two_servers(bert_serving, servers, tmp_path):
     failed, asked, stop = [], [0], threading.Event()
 

@@ -76,6 +76,7 @@ def test_the_head_is_the_regression_on_the_vectors_of_the_training_rows(finished
     np.testing.assert_allclose(head.bias.numpy(), bias, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_with_the_weights_of_an_undisturbed_one(config, finished, tmp_path):
     class Killed(Recorder):
         def epoch(self, row):

@@ -74,7 +74,8 @@ def test_the_seed_decides_the_weights(wide):
     assert not np.array_equal(first, other)
 
 
-@pytest.mark.parametrize("family", ["modernbert", pytest.param("electra", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["modernbert", "electra"])
 def test_other_families_get_new_layers(family, tmp_path):
     write_family_encoder(tmp_path / family, family)
     before, after = weights_after(find_encoder_folder(EncoderConfig(path=tmp_path / family)), 1)
