@@ -109,10 +109,10 @@ def fit(
     model, trained, rows = classifier.token_model, learning.trained, learning.rows(train.rows)
     contrast = ContrastiveTraining(trained, learning.validated) if config.method == "contrastive" else None
     plan = _batch_plan(config, classifier, train)
-    # Without a bound on its tokens, the number of batches is the same in every epoch.
-    epochs = [0] * config.epochs if plan.max_tokens is None else range(1, config.epochs + 1)
-    orders = [plan.batches(train.rows, epoch) for epoch in epochs]
-    steps_of = [len(order) for order in orders]
+    # Without a bound on its tokens, the number of batches is the same in every epoch: one is counted for all.
+    counted = [0] if plan.max_tokens is None else range(1, config.epochs + 1)
+    orders = [plan.batches(train.rows, epoch) for epoch in counted]
+    steps_of = [len(order) for order in orders] * (config.epochs // len(orders))
     shown = len(train.rows) if contrast is None else sum(map(len, orders[0]))
     trainable = bool(classifier.encoder.layer.trainable)
     width = model.get_layer("head").input_shape[-1]

@@ -56,3 +56,15 @@ def assert_same_weights(one: RunFolder, other: RunFolder) -> None:
     assert mine.keys() == theirs.keys()
     for name in mine:
         np.testing.assert_array_equal(mine[name], theirs[name], err_msg=name)
+
+
+class EndAt(Observer):
+    """Presses Ctrl-C after an epoch."""
+
+    def __init__(self, number):
+        self.left = number
+
+    def epoch(self, row):
+        self.left -= 1
+        if not self.left:
+            raise KeyboardInterrupt

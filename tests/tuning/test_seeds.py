@@ -4,13 +4,12 @@ import json
 import statistics
 
 import pytest
-from support.runs import Recorder, assert_same_weights, history_of
+from support.runs import EndAt, Recorder, assert_same_weights, history_of
 
 from bert_serving.config import DataConfig, load_run_file
 from bert_serving.contract import Head
 from bert_serving.data.splits import load_splits
 from bert_serving.errors import InputError, RunFolderError, TrainingError
-from bert_serving.observer import Observer
 from bert_serving.training.loading import load_classifier
 from bert_serving.training.run import train
 from bert_serving.training.run_folder import RunFolder
@@ -30,18 +29,6 @@ def config(run_file):
 def whole(config, tmp_path_factory):
     """Three seeds."""
     return train_seeds(config, tmp_path_factory.mktemp("runs") / "seeds", seeds=3)
-
-
-class _EndAt(Observer):
-    """Presses Ctrl-C after an epoch."""
-
-    def __init__(self, number):
-        self.left = number
-
-    def epoch(self, row):
-        self.left -= 1
-        if not self.left:
-            raise KeyboardInterrupt
 
 
 def test_the_folder_is_the_run_that_is_best_by_validation(whole):
@@ -77,7 +64,7 @@ def test_each_seed_is_the_run_that_is_trained_alone(run_file, whole, tmp_path):
 def test_interrupted_seeds_end_as_uninterrupted_ones(config, whole, epochs, tmp_path):
     out = tmp_path / "seeds"
     with pytest.raises(KeyboardInterrupt):
-        train_seeds(config, out, seeds=3, observer=_EndAt(epochs))
+        train_seeds(config, out, seeds=3, observer=EndAt(epochs))
     assert not RunFolder(out).is_started
     recorder = Recorder()
     resumed = train_seeds(config, out, seeds=3, resume=True, observer=recorder)

@@ -9,11 +9,10 @@ import sys
 import optuna
 import pytest
 from support.paths import ROOT
-from support.runs import Recorder, history_of
+from support.runs import EndAt, Recorder, history_of
 
 from bert_serving.config import RunConfig, load_run_file
 from bert_serving.errors import InputError, RunFolderError, TrainingError
-from bert_serving.observer import Observer
 from bert_serving.search_space import Range
 from bert_serving.training import run as training_run
 from bert_serving.training.run import train
@@ -39,18 +38,6 @@ def config(run_file):
 def whole(config, tmp_path_factory):
     """Three trials."""
     return tune(config, tmp_path_factory.mktemp("tuning") / "whole", trials=3)
-
-
-class _EndAt(Observer):
-    """Presses Ctrl-C after an epoch."""
-
-    def __init__(self, number):
-        self.left = number
-
-    def epoch(self, row):
-        self.left -= 1
-        if not self.left:
-            raise KeyboardInterrupt
 
 
 def facts(tuning: Tuning) -> list[dict]:
@@ -98,7 +85,7 @@ def test_the_same_call_continues_a_finished_search_without_work(whole, config):
 @pytest.mark.parametrize("epochs", [1, 2, 3])
 def test_an_interrupted_search_ends_as_an_uninterrupted_one(config, whole, epochs, tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        tune(config, tmp_path / "tuning", trials=3, observer=_EndAt(epochs))
+        tune(config, tmp_path / "tuning", trials=3, observer=EndAt(epochs))
     recorder = Recorder()
     resumed = tune(config, tmp_path / "tuning", trials=3, observer=recorder)
     assert len(recorder.epochs) == 6 - epochs
