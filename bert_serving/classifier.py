@@ -1,7 +1,8 @@
 """The classifier: preprocessing, encoder, dropout and a dense head, joined as Keras models."""
 
+import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -32,7 +33,8 @@ from bert_serving.encoders.token_cache import cached_token_rows
 from bert_serving.errors import EncoderError, InputError
 from bert_serving.text.packing import combine_segments, combine_windows, pad
 from bert_serving.text.preprocessing import Preprocessing
-from bert_serving.window_pooling import WindowPool
+from bert_serving.window_pooling import NAME as WINDOW_POOLING
+from bert_serving.window_pooling import WindowPool, attention_weights, deciding_windows, logits_alone
 
 # Initial values of the head's kernel, as in google-research/bert, run_classifier.py.
 _HEAD_STDDEV = 0.02
@@ -138,13 +140,47 @@ class Classifier:
 
     @cached_property
     def features_model(self) -> tf_keras.Model:
-        """Keras model from a dict of `TOKEN_INPUTS` to a dict of `pooled_output`, float32 [B, H], and `logits`, float32 [B, outputs]."""
-        pooled = tf.cast(self.token_model.get_layer("dropout").input, tf.float32)
-        return tf_keras.Model(
-            self.token_model.input,
-            {contract.POOLED_OUTPUT: pooled, contract.LOGITS: self.token_model.output},
-            name="features",
-        )
+        """Keras model from a dict of `TOKEN_INPUTS` to a dict of `pooled_output`, float32 [B, H], and `logits`, float32 [B, outputs].
+
+        Where texts are read in windows, also of `deciding_window`, int32 [B].
+        """
+        model = self.token_model
+        pooled = tf.cast(model.get_layer("dropout").input, tf.float32)
+        features = {contract.POOLED_OUTPUT: pooled, contract.LOGITS: model.output}
+        if self.options.windows is not None:
+            pool = model.get_layer(WINDOW_POOLING)
+            vectors, counts = pool.input
+            decide = functools.partial(self.deciding, head=model.get_layer("head"), kernel=pool.kernel)
+            features[contract.DECIDING_WINDOW] = tf_keras.layers.Lambda(
+                lambda inputs: decide(*inputs), name=contract.DECIDING_WINDOW
+            )([vectors, counts, model.output])
+        return tf_keras.Model(model.input, features, name="features")
+
+    def deciding(
+        self,
+        vectors: tf.Tensor,
+        counts: tf.Tensor,
+        logits: tf.Tensor,
+        head: Callable[[tf.Tensor], tf.Tensor],
+        kernel: tf.Tensor | None,
+    ) -> tf.Tensor:
+        """The number, from 0, of the window that decides each text, int32 [B].
+
+        That is the window with the greatest weight where windows are pooled by attention, else the one for which the head,
+        given this window alone, has the highest logit of the text's predicted label.
+
+        Args:
+            vectors: of the windows, [W, H].
+            counts: windows of each text, int32 [B].
+            logits: of the texts, float32 [B, outputs].
+            head: from vectors to logits.
+            kernel: of attention; None for other poolings.
+        """
+        vectors = tf.cast(vectors, tf.float32)
+        if kernel is not None:
+            return deciding_windows(attention_weights(vectors, counts, kernel)[:, 0], counts)
+        answers = relative_scores(self.probabilities(logits), self.options.thresholds)
+        return deciding_windows(logits_alone(self.options.head, head(vectors), answers, counts), counts)
 
     def tokenize(
         self, texts: Sequence[str], pairs: Sequence[str] | None = None, *, cache: bool = False
@@ -199,6 +235,27 @@ class Classifier:
         rows, _ = self.tokenize(texts, pairs)
         values: np.ndarray = self.probabilities(tf.constant(self.predict_tokens(rows))).numpy()
         return values
+
+    def with_thresholds(self, thresholds: Thresholds) -> "Classifier":
+        """The same classifier, predicting labels by other thresholds."""
+        if thresholds == self.options.thresholds:
+            return self
+        return dataclasses.replace(self, options=dataclasses.replace(self.options, thresholds=thresholds))
+
+    def predict_windows(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Probabilities of texts that are read in windows, and of which windows.
+
+        Returns:
+            float32 [N, C]; int64 [N, 2], the number, from 0, of the window that decided, and how many the text has.
+        """
+        rows, _ = self.tokenize(texts)
+        logits = np.zeros((len(rows), self.options.outputs), np.float32)
+        windows = np.stack([np.zeros(len(rows), np.int64), rows.window_counts], axis=1)
+        for index in self._prediction_batches(rows, np.arange(len(rows)), _PREDICTION_BATCH):
+            features = self.features_model(self.batch(rows, index), training=False)
+            logits[index] = features[contract.LOGITS].numpy()
+            windows[index, 0] = features[contract.DECIDING_WINDOW].numpy()
+        return self.probabilities(tf.constant(logits)).numpy(), windows
 
     def probabilities(self, logits: tf.Tensor) -> tf.Tensor:
         """This classifier's logits [B, outputs] as probabilities, float32 [B, C]."""
@@ -327,7 +384,7 @@ def label_of(head: Head, labels: Sequence[str], scores: tf.Tensor, thresholds: T
     """
     match head:
         case Head.SOFTMAX | Head.BINARY:
-            relative = scores / tf.constant(thresholds) if thresholds else scores
+            relative = relative_scores(scores, thresholds)
             return tf.gather(tf.constant(list(labels)), tf.argmax(relative, axis=1, output_type=tf.int32))
         case Head.MULTILABEL:
             chosen = scores >= (tf.constant(thresholds) if thresholds else MULTILABEL_THRESHOLD)
@@ -338,6 +395,11 @@ def label_of(head: Head, labels: Sequence[str], scores: tf.Tensor, thresholds: T
             return tf.strings.join([beginning, joined, end]) if beginning else joined
         case Head.REGRESSION:
             return tf.strings.as_string(scores[:, 0])
+
+
+def relative_scores(scores: tf.Tensor, thresholds: Thresholds) -> tf.Tensor:
+    """Probabilities [B, C] as multiples of the thresholds, by which labels are compared."""
+    return scores / tf.constant(thresholds) if thresholds else scores
 
 
 def targets_of(head: Head, labels: Sequence[str], values: Sequence[object]) -> np.ndarray:

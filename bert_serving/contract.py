@@ -28,6 +28,10 @@ WORD_IDS = "input_word_ids"
 MASK = "input_mask"
 TYPE_IDS = "input_type_ids"
 TOKEN_INPUTS = (WORD_IDS, MASK, TYPE_IDS)
+DECIDING_WINDOW = "deciding_window"
+"""output of a model that reads texts in windows: number, from 0, of the window that decided"""
+WINDOWS = "windows"
+"""output of a model that reads texts in windows: how many of them the text has"""
 WINDOW_COUNTS = "window_counts"
 """input of a token model whose rows are windows: how many of them each text has; no input of an exported classifier"""
 

@@ -6,7 +6,7 @@ Shapes: the windows of all texts of a batch, one after the other, float32 [W, H]
 import tensorflow as tf
 import tf_keras
 
-from bert_serving.contract import WindowPooling
+from bert_serving.contract import Head, WindowPooling
 
 NAME = "window_pooling"
 """name of the layer; its variable has it as a prefix"""
@@ -39,6 +39,34 @@ def attention_weights(vectors: tf.Tensor, counts: tf.Tensor, kernel: tf.Tensor) 
     # The greatest score is subtracted so that no exponential overflows.
     powers = tf.exp(scores - tf.gather(tf.math.unsorted_segment_max(scores, text_of, texts), text_of))
     return powers / tf.gather(tf.math.unsorted_segment_sum(powers, text_of, texts), text_of)
+
+
+def logits_alone(head: Head, logits: tf.Tensor, answers: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
+    """The logit of the label that is predicted for a text, of each of its windows alone, float32 [W].
+
+    Args:
+        head: what the logits mean; the logit of the first label of a binary head is that of the second with the other sign.
+        logits: of the windows, float32 [W, outputs].
+        answers: of the texts, by which the predicted label is the greatest, float32 [B, C].
+        counts: windows of each text, int32 [B].
+    """
+    labels = tf.gather(tf.argmax(answers, axis=1, output_type=tf.int32), _text_of(counts))
+    if head is Head.BINARY:
+        return logits[:, 0] * tf.cast(2 * labels - 1, logits.dtype)
+    return tf.gather(logits, labels, axis=1, batch_dims=1)
+
+
+def deciding_windows(scores: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
+    """The number, from 0, of each text's window with the greatest score, int32 [B]; of equal ones the first.
+
+    Args:
+        scores: of the windows, float32 [W].
+        counts: windows of each text, int32 [B].
+    """
+    texts, text_of = tf.shape(counts)[0], _text_of(counts)
+    numbers = tf.range(tf.shape(scores)[0]) - tf.gather(tf.cumsum(counts, exclusive=True), text_of)
+    is_greatest = scores >= tf.gather(tf.math.unsorted_segment_max(scores, text_of, texts), text_of)
+    return tf.math.unsorted_segment_min(tf.where(is_greatest, numbers, tf.int32.max), text_of, texts)
 
 
 def _text_of(counts: tf.Tensor) -> tf.Tensor:

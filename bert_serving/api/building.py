@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from bert_serving.api.classifier import TextClassifier
 from bert_serving.api.progress import observer_of
-from bert_serving.config import EncoderConfig, OptimizerConfig, is_address
-from bert_serving.contract import Head, Pooling
-from bert_serving.encoders.default_pooling import default_pooling
+from bert_serving.config import EncoderConfig, OptimizerConfig, RunConfig, is_address
+from bert_serving.contract import Head, LongTexts, Pooling, WindowPooling
+from bert_serving.encoders.default_pooling import with_pooling
 from bert_serving.errors import InputError
 from bert_serving.io.cache import cached_intact, folder_sha256
 from bert_serving.observer import Observer
@@ -35,6 +35,11 @@ def build_classifier(
     dropout: float = 0.1,
     trainable: bool = True,
     frozen_layers: int = 0,
+    reinitialized_layers: int = 0,
+    long_texts: LongTexts | str = LongTexts.TRUNCATE,
+    window_overlap: int | None = None,
+    max_windows: int | None = None,
+    window_pooling: WindowPooling | str | None = None,
     preprocessing: str | os.PathLike[str] | None = None,
     prefix: str | None = None,
     seed: int = 0,
@@ -47,13 +52,19 @@ def build_classifier(
             an encoder, a Hugging Face folder, a run folder or an archive.
         labels: names of the outputs in order; empty for a regression.
         head: `softmax` (one of the labels), `binary` (two labels, one logit), `multilabel` or `regression`.
-        sequence_length: texts are truncated to this many tokens.
+        sequence_length: tokens that the encoder reads at once, special ones included.
         pairs: whether a row has two texts.
         pooling: what the head sees: `pooler`, `cls`, `mean` or `max`; None: that of the catalog or of a sentence-transformers folder,
             else `pooler`.
         dropout: rate between the pooled output and the dense layer.
         trainable: fine-tune the encoder; False trains the head alone.
         frozen_layers: the embeddings and this many first layers are not trained.
+        reinitialized_layers: this many last layers, and the pooler, start from random weights.
+        long_texts: what is read of a text with more tokens than `sequence_length`: `truncate` its first tokens, `head_and_tail` the
+            first quarter and the last three quarters of what fits, `windows` all of it, in windows whose vectors are pooled.
+        window_overlap: tokens that neighboring windows share; None for an eighth of `sequence_length`.
+        max_windows: most windows of a text; None for 32.
+        window_pooling: `mean`, `max` or `attention`; None for `mean`.
         preprocessing: SavedModel of the preprocessing, where the encoder comes without one.
         prefix: text before every text, as some sentence encoders were trained with, such as `"query: "` for E5; part of the
             exported graph.
@@ -75,32 +86,40 @@ def build_classifier(
     kind = _member(Head, head, "head")
     names = _checked_labels(labels, kind)
     observer = observer_of(progress)
-    config = _encoder_config(encoder, preprocessing, sequence_length, prefix)
-    chosen = default_pooling(config) if pooling is None else _member(Pooling, pooling, "pooling")
+    tables = {
+        "data": {
+            "train": ["memory"],
+            "text_pair": "text_pair" if pairs else None,
+            "long_texts": _member(LongTexts, long_texts, "long_texts"),
+            "window_overlap": window_overlap,
+            "max_windows": max_windows,
+        },
+        "encoder": {
+            **_source(encoder),
+            "preprocessing": None if preprocessing is None else os.fspath(preprocessing),
+            "sequence_length": sequence_length,
+            "prefix": prefix,
+            "trainable": trainable,
+            "frozen_layers": frozen_layers,
+            "reinitialized_layers": reinitialized_layers,
+        },
+        "head": {
+            "kind": kind,
+            "dropout": dropout,
+            "pooling": None if pooling is None else _member(Pooling, pooling, "pooling"),
+            "window_pooling": window_pooling and _member(WindowPooling, window_pooling, "window_pooling"),
+        },
+        "training": {"seed": seed},
+    }
+    config = with_pooling(parse_tables(tables, RunConfig, "build_classifier"))
     with observer.stage("Starting TensorFlow"):
-        import tf_keras
-
-        from bert_serving import classifier as parts
-        from bert_serving.encoders.loading import load_encoder
         from bert_serving.encoders.lookup import find_encoder_folder
         from bert_serving.text.preprocessing import load_preprocessing
-        from bert_serving.training.frozen_layers import freeze
+        from bert_serving.training.new_classifier import new_classifier
     with observer.stage("Preparing the encoder"):
-        folder = find_encoder_folder(config, passed_over=observer.note, progress=observer.download)
-        tf_keras.utils.set_random_seed(seed)
-        loaded = load_encoder(folder, trainable=trainable)
-        if frozen_layers:
-            freeze(loaded, frozen_layers)
-        options = parts.ClassifierOptions(
-            labels=names,
-            head=kind,
-            sequence_length=sequence_length,
-            pairs=pairs,
-            pooling=chosen,
-            dropout=dropout,
-            seed=seed,
-        )
-        built = parts.build_classifier(loaded, load_preprocessing(_prefixed(folder.preprocessing, config)), options)
+        folder = find_encoder_folder(config.encoder, passed_over=observer.note, progress=observer.download)
+        prepared = load_preprocessing(_prefixed(folder.preprocessing, config.encoder))
+        built = new_classifier(config, names, folder, prepared)
     licensing = folder.licensing
     origin = EncoderOrigin(
         name=folder.name, sha256=folder.sha256, license=licensing.license, languages=licensing.languages
@@ -157,18 +176,11 @@ def _prefixed(preprocessing: Path, config: EncoderConfig) -> Path:
     return cached_intact(f"prefixed-{digest}", lambda target: write_prefixed(preprocessing, prefix, target))
 
 
-def _encoder_config(
-    encoder: str | os.PathLike[str],
-    preprocessing: str | os.PathLike[str] | None,
-    sequence_length: int,
-    prefix: str | None,
-) -> EncoderConfig:
+def _source(encoder: str | os.PathLike[str]) -> dict[str, str]:
+    """The key of a run file's table `encoder` for the encoder."""
     given = os.fspath(encoder)
     is_path = not is_address(given) and (not isinstance(encoder, str) or Path(given).exists() or os.sep in given)
-    source = {"path" if is_path else "name": given}
-    other = None if preprocessing is None else os.fspath(preprocessing)
-    tables = {**source, "preprocessing": other, "sequence_length": sequence_length, "prefix": prefix}
-    return parse_tables(tables, EncoderConfig, "build_classifier")
+    return {"path" if is_path else "name": given}
 
 
 def _member(kind: Any, value: str, name: str) -> Any:

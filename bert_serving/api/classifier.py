@@ -128,6 +128,7 @@ class TextClassifier(Predictor):
         batch_size: int = 32,
         learning_rate: float | None = None,
         validation_fraction: float = 0.2,
+        thresholds: str = "fixed",
         progress: bool | Observer | None = None,
         **settings: Any,
     ) -> list[dict[str, Any]]:
@@ -143,6 +144,7 @@ class TextClassifier(Predictor):
             batch_size: rows of a step.
             learning_rate: its peak; None for a value that fits the encoder's size.
             validation_fraction: part of `data` that is held out where `validation` is None.
+            thresholds: `fixed`, or `fitted`: labels are predicted by thresholds that give the greatest macro F1 on the validation rows.
             progress: whether to print the progress, or an observer; None prints it in a notebook and on a terminal.
             settings: further keys of a run file's [training], such as `weight_decay`, `class_weights` or `early_stopping`;
                 `method="contrastive"` for few labels.
@@ -165,7 +167,7 @@ class TextClassifier(Predictor):
         ```
         """
         training = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, **settings}
-        config = self._config(training, validation_fraction)
+        config = self._config(training, validation_fraction, thresholds)
         observer = observer_of(progress)
         if text_pair is None and self._classifier.options.pairs:
             text_pair = "text_pair"
@@ -177,26 +179,44 @@ class TextClassifier(Predictor):
             else:
                 train, held_out = take_validation(train, config.data, self.head, config.training.seed)
         try:
+            # Of another training, and no part of what is trained.
+            self._classifier = self._classifier.with_thresholds(())
             history = self._fit(train, held_out, config, observer)
+            if config.head.thresholds == "fitted":
+                self._fit_thresholds(held_out, config, observer)
         finally:
             observer.close()
         self._validation = held_out
         return history
 
-    def _config(self, training: dict[str, Any], validation_fraction: float) -> RunConfig:
+    def _config(self, training: dict[str, Any], validation_fraction: float, thresholds: str) -> RunConfig:
         """The settings as a run file has them, which checks that they fit each other and the classifier."""
         if other := [key for key in ("strategy", "mixed_precision", "devices", "tpu") if key in training]:
             raise InputError(
                 f"fit trains on one device in float32, got {other[0]}={training[other[0]]!r}; use train, or leave it out"
             )
+        options, windows = self._classifier.options, self._classifier.options.windows
         tables = {
-            "data": {"train": ["memory"], "validation_fraction": validation_fraction},
+            "data": {
+                "train": ["memory"],
+                "validation_fraction": validation_fraction,
+                "text_pair": "text_pair" if options.pairs else None,
+                "long_texts": options.long_texts,
+                "window_overlap": windows and windows.overlap,
+                "max_windows": windows and windows.most,
+            },
             "encoder": {
                 "name": self.encoder.name,
+                "sequence_length": options.sequence_length,
                 "trainable": bool(self._classifier.encoder.layer.trainable),
                 "frozen_layers": self._frozen_layers,
             },
-            "head": {"kind": self.head, "pooling": self._classifier.options.pooling},
+            "head": {
+                "kind": self.head,
+                "pooling": options.pooling,
+                "window_pooling": options.window_pooling if windows else None,
+                "thresholds": thresholds,
+            },
             "training": training,
         }
         return parse_tables(tables, RunConfig, "fit")
@@ -227,13 +247,21 @@ class TextClassifier(Predictor):
                 classifier,
                 train=rows["train"],
                 validation=rows["validation"],
-                config=config.training,
+                config=config.bounded_training,
                 best_metric=config.best_metric,
                 run=RunFolder(Path(folder)),
                 strategy=create_strategy(config.training),
                 observer=observer,
-                learning=plan_learning(classifier, rows["train"].rows, config.training, frozen),
+                learning=plan_learning(classifier, rows["train"].rows, config.bounded_training, frozen),
             )
+
+    def _fit_thresholds(self, held_out: LabeledTable, config: RunConfig, observer: Observer) -> None:
+        from bert_serving.training.techniques.run_thresholds import thresholds_of
+
+        values = self._classifier.predict(held_out.texts, held_out.pairs)
+        fit = thresholds_of(self.head, self.labels, held_out, values, config.training.seed)
+        observer.note(fit.summary())
+        self._classifier = self._classifier.with_thresholds(fit.thresholds)
 
     def _examples(self, table: LabeledTable, config: RunConfig | None = None) -> "Examples":
         from bert_serving.classifier import targets_of

@@ -26,6 +26,8 @@ class Predictions:
         table: the rows, N of them.
         values: probabilities, float [N, C]; for regression the predicted numbers, [N, 1].
         thresholds: by which the model predicts labels from probabilities; () without fitted ones.
+        windows: int [N, 2], the number, from 0, of the window that decided and how many the text has; None for a model that
+            does not read texts in windows, or does not tell.
     """
 
     head: Head
@@ -33,6 +35,7 @@ class Predictions:
     table: LabeledTable
     values: np.ndarray
     thresholds: Thresholds = ()
+    windows: np.ndarray | None = None
 
     def __len__(self) -> int:
         """The number of rows."""

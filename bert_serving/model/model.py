@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bert_serving.contract import RUN_FILE, Head, Scaling, Thresholds
+from bert_serving.contract import DECIDING_WINDOW, PROBABILITIES, RUN_FILE, WINDOWS, Head, Scaling, Thresholds
 from bert_serving.data.splits import check_labels, label_names, sorted_labels
 from bert_serving.data.table import LabeledTable
 from bert_serving.errors import InputError
@@ -40,6 +40,9 @@ class Model:
         thresholds: by which it predicts labels from probabilities; () without fitted ones.
         answers: as `predict`, with the label that the server answers for each text; only for
             servers.
+        windows: texts to probabilities, and to the number, from 0, of the window that decided and
+            how many a text has, int [N, 2]; only for models of this process that read texts in
+            windows.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Model:
     scaling: Scaling | None = None
     thresholds: Thresholds = ()
     answers: Callable[[Sequence[str], Sequence[str] | None], tuple[np.ndarray, list[str]]] | None = None
+    windows: Callable[[Sequence[str]], tuple[np.ndarray, np.ndarray]] | None = None
 
 
 def is_run_folder(name: str) -> bool:
@@ -133,8 +137,11 @@ def predict_table(
             or sorted_labels({name for label in table.labels for name in label_names(label)})
         )
     check_labels(table, names, head)
-    if model.labels is not None or model.answers is None:
-        values, answered = model.predict(table.texts, table.pairs), None
+    windows = answered = None
+    if model.windows is not None:
+        values, windows = model.windows(table.texts)
+    elif model.labels is not None or model.answers is None:
+        values = model.predict(table.texts, table.pairs)
     else:
         values, answered = model.answers(table.texts, table.pairs)
     if model.labels is None:
@@ -144,7 +151,7 @@ def predict_table(
         raise InputError(
             f"{model.name} returns NaN or infinity for {unusable:,} of {len(values):,} rows; check its export"
         )
-    return Predictions(head, names, table, values, model.thresholds)
+    return Predictions(head, names, table, values, model.thresholds, windows)
 
 
 def _run_model(name: str) -> Model:
@@ -171,6 +178,7 @@ def classifier_model(name: str, classifier: "Classifier") -> Model:
         sequence_length=options.reach,
         scaling=options.scaling,
         thresholds=options.thresholds,
+        windows=None if options.windows is None else classifier.predict_windows,
     )
 
 
@@ -188,6 +196,11 @@ def _saved_model(name: str) -> Model:
 
 def export_model(name: str, model: "ExportedModel", manifest: "Manifest") -> Model:
     """An export in this process as a model; `name` is for messages."""
+
+    def windows(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        answers = model.answers(texts)
+        return answers[PROBABILITIES], np.stack([answers[DECIDING_WINDOW], answers[WINDOWS]], axis=1)
+
     return Model(
         name,
         model.predict,
@@ -196,6 +209,7 @@ def export_model(name: str, model: "ExportedModel", manifest: "Manifest") -> Mod
         manifest.pairs,
         scaling=manifest.scaling,
         thresholds=manifest.thresholds,
+        windows=None if manifest.max_windows is None else windows,
     )
 
 

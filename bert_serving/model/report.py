@@ -1,7 +1,7 @@
 """A report on a model's predictions for labeled rows, optionally against a second model."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -238,7 +238,7 @@ def _with_label_order(predictions: Predictions, labels: tuple[str, ...]) -> Pred
         return predictions
     columns = [predictions.labels.index(label) for label in labels]
     thresholds = tuple(predictions.thresholds[column] for column in columns) if predictions.thresholds else ()
-    return Predictions(predictions.head, labels, predictions.table, predictions.values[:, columns], thresholds)
+    return replace(predictions, labels=labels, values=predictions.values[:, columns], thresholds=thresholds)
 
 
 def _text_lengths(model: Model, table: LabeledTable, observer: Observer) -> TextLengths | None:

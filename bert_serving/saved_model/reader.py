@@ -56,6 +56,16 @@ class ExportedModel:
         Raises:
             InputError: the model takes pairs and got single texts, or vice versa, or has no such signature.
         """
+        return self.answers(texts, pairs)[contract.PROBABILITIES]
+
+    def answers(
+        self, texts: Sequence[str | bytes], pairs: Sequence[str | bytes] | None = None
+    ) -> dict[str, np.ndarray]:
+        """All outputs of `serving_default` for texts, each [N, ...].
+
+        Raises:
+            InputError: as for `predict`.
+        """
         function = self.signatures.get(contract.SERVING_DEFAULT)
         names = set(function.structured_input_signature[1]) if function is not None else set()
         needed = {contract.TEXT} if pairs is None else {contract.TEXT, contract.TEXT_PAIR}
@@ -65,19 +75,17 @@ class ExportedModel:
             )
         # Texts of similar length share a batch, so that a trimmed graph has little to pad.
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-        parts: list[np.ndarray] = []
+        parts: list[dict[str, np.ndarray]] = []
         for start in range(0, len(order), _BATCH):
             index = order[start : start + _BATCH]
             inputs = {contract.TEXT: [texts[i] for i in index]}
             if pairs is not None:
                 inputs[contract.TEXT_PAIR] = [pairs[i] for i in index]
-            parts.append(self.call(contract.SERVING_DEFAULT, **inputs)[contract.PROBABILITIES])
+            parts.append(self.call(contract.SERVING_DEFAULT, **inputs))
         if not parts:
-            return self.call(contract.SERVING_DEFAULT, **{name: [] for name in names})[contract.PROBABILITIES]
-        joined = np.concatenate(parts)
-        result = np.empty_like(joined)
-        result[order] = joined
-        return result
+            return self.call(contract.SERVING_DEFAULT, **{name: [] for name in names})
+        places = np.argsort(order)
+        return {name: np.concatenate([part[name] for part in parts])[places] for name in parts[0]}
 
 
 def _check_assets(folder: Path) -> None:

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import tensorflow as tf
 
 from bert_serving import contract
@@ -83,7 +84,8 @@ class _Features(Protocol):
     def of_rows(self, word_ids: tf.RaggedTensor, type_ids: tf.RaggedTensor, counts: tf.Tensor | None) -> Tensors:
         """Features of rows of tokens, int32 [B, (tokens)] each, cut at the sequence length already.
 
-        With `counts`, int32 [B], the rows are windows, [W, (tokens)], and `counts` says how many of them each text has.
+        With `counts`, int32 [B], the rows are windows, [W, (tokens)], and `counts` says how many of them each text has; the
+        features then have `deciding_window`, int32 [B], too.
         """
 
     def of_tokens(self, tokens: Tensors) -> Tensors:
@@ -121,11 +123,16 @@ class _RaggedFeatures(tf.Module):
         super().__init__(name="ragged_features")
         self._encoder = ragged_encoder(classifier, arithmetic)
         self._kernel, self._bias = (part.numpy() for part in classifier.token_model.get_layer("head").variables)
-        self._pool = _window_pooling(classifier)
+        window_kernel = _window_kernel(classifier)
+        self._pool = partial(pooled_windows, classifier.options.window_pooling, kernel=window_kernel)
+        self._decide = partial(classifier.deciding, head=self._logits, kernel=window_kernel)
 
     def of_rows(self, word_ids: tf.RaggedTensor, type_ids: tf.RaggedTensor, counts: tf.Tensor | None) -> Tensors:
         pooled = self._encoder(*end_to_end(word_ids, type_ids))
-        return self._features(pooled if counts is None else self._pool(pooled, counts))
+        if counts is None:
+            return self._features(pooled)
+        features = self._features(self._pool(pooled, counts))
+        return {**features, contract.DECIDING_WINDOW: self._decide(pooled, counts, features[contract.LOGITS])}
 
     def of_tokens(self, tokens: Tensors) -> Tensors:
         indices = tf.where(tokens[contract.MASK] != 0)
@@ -135,16 +142,19 @@ class _RaggedFeatures(tf.Module):
         return self._features(self._encoder(word_ids, type_ids, tf.cast(indices[:, 1], tf.int32), lengths))
 
     def _features(self, pooled: tf.Tensor) -> Tensors:
-        return {contract.POOLED_OUTPUT: pooled, contract.LOGITS: tf.matmul(pooled, self._kernel) + self._bias}
+        return {contract.POOLED_OUTPUT: pooled, contract.LOGITS: self._logits(pooled)}
+
+    def _logits(self, pooled: tf.Tensor) -> tf.Tensor:
+        return tf.matmul(pooled, self._kernel) + self._bias
 
 
-def _window_pooling(classifier: Classifier) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-    """From the vectors of windows, [W, H], and the windows of each text, [B], to the texts' vectors, [B, H]."""
+def _window_kernel(classifier: Classifier) -> np.ndarray | None:
+    """The kernel of the attention over windows, float32 [H, 1]; None for classifiers without one."""
     options = classifier.options
     if options.windows is None or options.window_pooling is not WindowPooling.ATTENTION:
-        return partial(pooled_windows, options.window_pooling)
-    (kernel,) = (part.numpy() for part in classifier.token_model.get_layer(WINDOW_POOLING).variables)
-    return partial(pooled_windows, options.window_pooling, kernel=kernel)
+        return None
+    kernel: np.ndarray = classifier.token_model.get_layer(WINDOW_POOLING).kernel.numpy()
+    return kernel
 
 
 def _one_window_each(tokens: Tensors) -> tf.Tensor:
@@ -164,7 +174,9 @@ class _Calls:
         self._names = (contract.TEXT, contract.TEXT_PAIR) if self._options.pairs else (contract.TEXT,)
 
     def predict(self, *texts: tf.Tensor) -> Tensors:
-        return self._answer(self._features_of(*texts))
+        features = self._features_of(*texts)
+        windows = (contract.DECIDING_WINDOW, contract.WINDOWS)
+        return self._answer(features) | {name: features[name] for name in windows if name in features}
 
     def predict_tokens(self, *tokens: tf.Tensor) -> Tensors:
         named = dict(zip(contract.TOKEN_INPUTS, tokens, strict=True))
@@ -207,7 +219,8 @@ class _Calls:
         rows = checked_rows(dict(zip(self._names, texts, strict=True)))
         segments = [preprocessing.segment(text) for text in rows]
         if self._options.windows is not None:
-            return self._features.of_rows(*combine_windows(segments[0], preprocessing.special, self._options.windows))
+            windows = combine_windows(segments[0], preprocessing.special, self._options.windows)
+            return self._features.of_rows(*windows) | {contract.WINDOWS: windows[-1]}
         packed = combine_segments(
             segments, preprocessing.special, self._options.sequence_length, long_texts=self._options.long_texts
         )

@@ -15,9 +15,8 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-import tf_keras
 
-from bert_serving.classifier import Classifier, build_classifier, probabilities, targets_of
+from bert_serving.classifier import Classifier, probabilities, targets_of
 from bert_serving.config import RunConfig
 from bert_serving.contract import RUN_FILE, Head, LongTexts, Thresholds
 from bert_serving.data.audit import Audit, audit
@@ -27,7 +26,6 @@ from bert_serving.data.table import LabeledTable, table_sha256
 from bert_serving.data.windows import windows_line
 from bert_serving.encoders.default_pooling import with_pooling
 from bert_serving.encoders.folder import EncoderFolder
-from bert_serving.encoders.loading import load_encoder
 from bert_serving.encoders.lookup import find_encoder_folder
 from bert_serving.errors import EncoderError, InputError, RunFolderError
 from bert_serving.evaluation.baselines import baselines
@@ -46,17 +44,16 @@ from bert_serving.text.normalization import find_normalization, write_normalized
 from bert_serving.text.preprocessing import Preprocessing
 from bert_serving.training.cluster import VARIABLE, Cluster, parse_cluster
 from bert_serving.training.feature_head import feature_rows, over_features
-from bert_serving.training.frozen_layers import freeze, with_layer_outputs
+from bert_serving.training.frozen_layers import with_layer_outputs
 from bert_serving.training.learning_model import plan_learning
 from bert_serving.training.loaded_data import LoadedData
 from bert_serving.training.loading import classifier_options, load_classifier, load_run_preprocessing
 from bert_serving.training.loop import Examples, class_weights, fit
 from bert_serving.training.meeting import Meeting
+from bert_serving.training.new_classifier import new_classifier
 from bert_serving.training.run_folder import AUDIT, HISTORY, LOCK, METRICS, PREPROCESSING, SEEDS, THRESHOLDS, RunFolder
 from bert_serving.training.strategy import create_strategy, mixed_precision
 from bert_serving.training.team import Team, abort_collectives, end_process, leaving_lost_workers
-from bert_serving.training.techniques.layer_rates import layer_rates
-from bert_serving.training.techniques.new_layers import reinitialize
 from bert_serving.training.techniques.run_thresholds import thresholds_of
 from bert_serving.version import __version__
 
@@ -161,7 +158,10 @@ def _train(work: _Work, *, resume: bool, meeting: Meeting | None = None, last_ep
                 folder,
                 preprocessing=run.preprocessing if resume else _normalized(folder, config, Path(workshop)),
             )
-            classifier = _new_classifier(config, labels, folder, strategy)
+            with strategy.scope(), mixed_precision(config.training.mixed_precision):
+                classifier = new_classifier(
+                    config, labels, folder, load_run_preprocessing(folder.preprocessing, config)
+                )
             preprocessing = _to_keep(classifier.preprocessing, run, config)
         with observer.stage("Tokenizing"):
             tokenized = work.loaded.tokenized(classifier, config)
@@ -337,28 +337,6 @@ def _check_folder(run: RunFolder, config: RunConfig, *, resume: bool) -> None:
         )
 
 
-def _new_classifier(
-    config: RunConfig, labels: tuple[str, ...], folder: EncoderFolder, strategy: tf.distribute.Strategy
-) -> Classifier:
-    tf_keras.utils.set_random_seed(config.training.seed)
-    with strategy.scope(), mixed_precision(config.training.mixed_precision):
-        encoder = load_encoder(folder, trainable=config.encoder.trainable)
-        if config.encoder.frozen_layers:
-            freeze(encoder, config.encoder.frozen_layers)
-        # Whatever refuses an encoder does so before anything is written.
-        layer_rates(encoder, config.training.layerwise_learning_rate_decay)
-        options = classifier_options(config, labels)
-        if config.encoder.reinitialized_layers:
-            reinitialize(
-                encoder,
-                config.encoder.reinitialized_layers,
-                pooling=options.pooling,
-                frozen=config.encoder.frozen_layers,
-                seed=config.training.seed,
-            )
-        return build_classifier(encoder, load_run_preprocessing(folder.preprocessing, config), options)
-
-
 def _to_keep(preprocessing: Preprocessing, run: RunFolder, config: RunConfig) -> Preprocessing | None:
     """The preprocessing for the trained classifier; None where it belongs to a strategy or a temporary folder."""
     if config.training.strategy != "one_device" or config.encoder.normalizer is not None or config.encoder.prefix:
@@ -506,7 +484,7 @@ def _with_thresholds(work: _Work, classifier: Classifier, probabilities: np.ndar
     fit = thresholds_of(options.head, options.labels, work.splits.validation, probabilities, seed)
     work.run.write_json(THRESHOLDS, fit.to_json())
     work.observer.note(fit.summary())
-    return dataclasses.replace(classifier, options=dataclasses.replace(options, thresholds=fit.thresholds))
+    return classifier.with_thresholds(fit.thresholds)
 
 
 def _metrics(

@@ -83,6 +83,28 @@ def test_fit_with_frozen_layers_leaves_their_weights_as_they_are(encoder_folder,
     assert len(classifier.validation) == 8
 
 
+def test_a_classifier_of_windows_fits_fits_thresholds_and_is_exported(encoder_folder, rows, tmp_path):
+    classifier = bs.build_classifier(
+        encoder_folder,
+        LABELS,
+        sequence_length=16,
+        long_texts="windows",
+        window_overlap=4,
+        max_windows=3,
+        window_pooling="attention",
+        reinitialized_layers=1,
+    )
+    options = classifier.classifier.options
+    assert (options.windows.overlap, options.windows.most, options.window_pooling) == (4, 3, "attention")
+    long_rows = [(f"{text} {'film ' * 30}", label) for text, label in rows[:40]]
+    classifier.fit(long_rows, epochs=1, batch_size=8, thresholds="fitted")
+    exported = bs.export(classifier, tmp_path / "models", name="windows")
+    assert exported.manifest.max_windows == 3
+    assert exported.manifest.thresholds == classifier.classifier.options.thresholds
+    found, expected = (model.predict([long_rows[0][0]])[0].probabilities for model in (exported, classifier))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
 @pytest.mark.slow
 def test_a_prefix_is_put_before_every_text(encoder_folder):
     built = bs.build_classifier(encoder_folder, LABELS, sequence_length=16, prefix="not the ")
@@ -125,6 +147,10 @@ def test_fit_refuses_a_mistake_before_it_trains(fitted, rows, arguments, error, 
     [
         ({"labels": ["a"]}, "a softmax head needs at least 2 labels, got 1"),
         ({"labels": "ab"}, "labels is 'ab'; give a list of names"),
+        ({"labels": ["a", "b"], "long_texts": "all"}, "long_texts is 'all'; give one of truncate, head_and_tail, windows"),
+        ({"labels": ["a", "b"], "max_windows": 4}, 'data.max_windows is 4, which is for data.long_texts = "windows"'),
+        ({"labels": ["a", "b"], "long_texts": "windows", "pairs": True}, 'data.long_texts = "windows" is for single texts'),
+        ({"labels": ["a", "b"], "reinitialized_layers": 9}, "encoder.reinitialized_layers is 9, the encoder has 2 layers"),
         ({"labels": ["a", "a"]}, "labels names one twice: a, a"),
         ({"labels": ["a", ""]}, "labels has ''; give names"),
         ({"labels": ["a", "b", "c"], "head": "binary"}, "a binary head needs 2 labels, got 3"),

@@ -54,6 +54,7 @@ def test_attributions_over_all_windows_add_up(pooling, folder, tmp_path):
         logits = [window.logit for window in found.windows]
         assert np.mean(logits) == pytest.approx(found.logit, abs=1e-4)
         assert found.deciding == int(np.argmax(logits))
+    assert classifier.predict_windows([LONG])[1].tolist() == [[found.deciding, 3]]
     alone = explain(classifier, " ".join(LONG.split()[12:26]), label=found.label)
     assert found.windows[1].logit == pytest.approx(alone.logit, abs=1e-4)
     assert alone.windows == ()

@@ -15,6 +15,7 @@ from bert_serving.data.table import LabeledTable
 from bert_serving.data.windows import WindowPlan
 from bert_serving.encoders.loading import load_encoder
 from bert_serving.encoders.lookup import find_encoder_folder
+from bert_serving.model.model import open_model, predict_table
 from bert_serving.saved_model.export import export_classifier
 from bert_serving.saved_model.manifest import EncoderOrigin, load_manifest
 from bert_serving.saved_model.options import ExportOptions
@@ -86,6 +87,55 @@ def test_every_graph_answers_as_the_model_in_memory(graph, pooling, folder, tmp_
     assert call(signatures[contract.SERVING_DEFAULT], [])[contract.LOGITS].shape == (0, 3)
 
 
+@pytest.mark.parametrize(
+    ("graph", "pooling", "head"),
+    slow_but(
+        [
+            (graph, pooling, head)
+            for graph in (Graph.RAGGED, Graph.TRIMMED)
+            for pooling in WindowPooling
+            for head in Head
+        ],
+        kept=[(Graph.RAGGED, WindowPooling.MEAN, Head.BINARY), (Graph.TRIMMED, WindowPooling.ATTENTION, Head.SOFTMAX)],
+    ),
+)
+def test_an_answer_tells_the_window_that_decided(graph, pooling, head, folder, tmp_path):
+    labels = {Head.BINARY: ("a", "b"), Head.REGRESSION: ()}.get(head, ("a", "b", "c"))
+    thresholds = (0.2, 0.3, 0.9) if head is Head.MULTILABEL else ()
+    classifier = classifier_of(folder, pooling, labels=labels, head=head, thresholds=thresholds)
+    _kept, signatures = signatures_of(classifier, graph, tmp_path)
+    answer = call(signatures[contract.SERVING_DEFAULT], TEXTS)
+    rows, _ = classifier.tokenize(TEXTS)
+    np.testing.assert_array_equal(answer[contract.WINDOWS], rows.window_counts)
+    # Each window as a text of its own, and what NumPy makes of it.
+    kernel, bias = (value.numpy() for value in classifier.token_model.get_layer("head").variables)
+    tokens = [classifier.batch(rows.windows, [number]) for number in range(len(rows.windows))]
+    vectors = np.concatenate([embedding_of(classifier, each) for each in tokens])
+    if pooling is WindowPooling.ATTENTION:
+        scores = vectors @ classifier.token_model.get_layer("window_pooling").kernel.numpy()[:, 0]
+        scores = np.tile(scores[:, np.newaxis], max(len(labels), 1))
+    else:
+        scores = vectors @ kernel + bias
+        scores = np.concatenate([-scores, scores], axis=1) if head is Head.BINARY else scores
+    likeliest = (answer[contract.PROBABILITIES] / (thresholds or 1.0)).argmax(axis=1)
+    ends = np.cumsum(rows.window_counts)
+    expected = [
+        int(scores[end - count : end, label].argmax())
+        for end, count, label in zip(ends, rows.window_counts, likeliest, strict=True)
+    ]
+    assert answer[contract.DECIDING_WINDOW].tolist() == expected
+    assert len(set(expected)) > 1
+    probabilities, windows = classifier.predict_windows(TEXTS)
+    np.testing.assert_allclose(probabilities, answer[contract.PROBABILITIES], atol=1e-5)
+    np.testing.assert_array_equal(windows, np.stack([expected, rows.window_counts], axis=1))
+
+
+def embedding_of(classifier: Classifier, tokens) -> np.ndarray:
+    """The pooled vector of one window, float32 [1, H]."""
+    inputs = {**tokens, contract.WINDOW_COUNTS: tf.constant([1])}
+    return classifier.features_model(inputs, training=False)[contract.POOLED_OUTPUT].numpy()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("graph", [Graph.RAGGED, Graph.TRIMMED])
 def test_a_row_of_tokens_is_a_text_of_one_window(graph, folder, tmp_path):
@@ -136,6 +186,9 @@ def test_an_export_is_verified_and_says_how_it_reads_long_texts(graph, precision
     assert manifest.verification.golden_texts == 12 + is_windowed
     limit = 1e-5 if precision is Precision.FLOAT32 else 0.1
     np.testing.assert_allclose(ExportedModel(exported).predict(TEXTS), classifier.predict(TEXTS), atol=limit)
+    if is_windowed and precision is Precision.FLOAT32:
+        found = predict_table(open_model(str(exported)), table).windows
+        np.testing.assert_array_equal(found, classifier.predict_windows(TEXTS)[1])
     card = (exported / contract.CARD_FILE).read_text("utf-8")
     assert ("read in windows of 16 tokens" if is_windowed else "the first quarter and the last three quarters") in card
 

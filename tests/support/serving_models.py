@@ -317,6 +317,26 @@ class Tokens(tf.Module):
         return {"y": x + 1.0}
 
 
+class Windows(tf.Module):
+    """Reads each ten characters as a window, of which the last one decides."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
+    def answer(self, text):
+        windows = 1 + tf.strings.length(text) // 10
+        return {
+            "label": tf.strings.as_string(windows),
+            "probabilities": tf.tile([[0.25, 0.75]], [tf.shape(text)[0], 1]),
+            "deciding_window": windows - 1,
+            "windows": windows,
+        }
+
+
+def write_windows(folder: Path) -> Path:
+    module = Windows()
+    tf.saved_model.save(module, str(folder), signatures={"serving_default": module.answer})
+    return folder
+
+
 def write_tokens(folder: Path) -> Path:
     module = Tokens()
     signatures = {"serving_default": module.total, "mean": module.mean, "scalar": module.scalar}

@@ -1,5 +1,7 @@
 """The report's tables of rows: texts with labels, predictions and losses."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from bert_serving.contract import Head
@@ -115,7 +117,19 @@ def _row_fields(predictions: Predictions) -> list[Field[int]]:
             ("confidence", "percent", lambda row: float(predictions.confidence[row])),
             ("loss", "number", lambda row: float(predictions.losses[row])),
         ]
+    if predictions.windows is not None:
+        fields.append(("window that decided", "label", _deciding(predictions.windows)))
     return fields
+
+
+def _deciding(windows: np.ndarray) -> Callable[[int], str]:
+    """From a row to "3 of 7"; to nothing for a text of one window."""
+
+    def shown(row: int) -> str:
+        number, count = windows[row]
+        return f"{number + 1} of {count}" if count > 1 else ""
+
+    return shown
 
 
 def _row_number() -> Field[int]:

@@ -215,9 +215,12 @@ def expected_interface(manifest: Manifest) -> dict[str, tuple[dict[str, str], di
         contract.PROBABILITIES: f"float32 [B, {classes}]",
         contract.LOGITS: f"float32 [B, {units}]",
     }
+    windows = (
+        {} if manifest.max_windows is None else {contract.DECIDING_WINDOW: "int32 [B]", contract.WINDOWS: "int32 [B]"}
+    )
     ranked = {contract.CLASSES: f"string [B, {classes}]", contract.SCORES: f"float32 [B, {classes}]"}
     return {
-        contract.SERVING_DEFAULT: (texts, answer),
+        contract.SERVING_DEFAULT: (texts, answer | windows),
         contract.TOKENS: (dict.fromkeys(contract.TOKEN_INPUTS, "int32 [B, B]"), answer),
         contract.CLASSIFY: ({contract.EXAMPLES: "string [B]"}, ranked),
         contract.EMBED: (texts, {contract.POOLED_OUTPUT: "float32 [B, H]"}),

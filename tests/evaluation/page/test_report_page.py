@@ -96,6 +96,17 @@ def test_pairs_show_both_texts():
     assert rows.rows[0][1:3] == [f"first {number}", f"second {number}"]
 
 
+def test_rows_tell_the_window_that_decided():
+    made = classified(60)
+    windows = np.stack([np.arange(60) % 3, 1 + np.arange(60) % 3], axis=1)
+    page = report_page(make_report(dataclasses.replace(made, windows=windows)), NAMED)
+    rows = part(page, "Rows by loss", SortableTable)
+    assert rows.columns[-1].title == "window that decided"
+    told = {row[0] - 1: row[-1] for row in rows.rows}
+    assert [told[number] for number in (0, 1, 2)] == ["", "2 of 2", "3 of 3"]
+    assert "window that decided" not in report_page(make_report(made), NAMED).render()
+
+
 def test_a_long_text_is_cut_with_its_length_stated():
     made = classified(60, texts=["word " * 1_000] * 60)
     text = part(report_page(make_report(made), NAMED), "Rows by loss", SortableTable).rows[0][1]

@@ -31,13 +31,15 @@ def base(tmp_path_factory):
         )
     (base / "texts" / "3").mkdir()
     serving_models.write_arithmetic(base / "<i>numbers" / "1")
+    serving_models.write_windows(base / "windows" / "1")
     return base
 
 
 @pytest.fixture(scope="module")
 def server(base):
     texts = ModelConfig("texts", base / "texts", VersionPolicy(latest=None), labels={"stable": 1})
-    with ServerThread(ServerOptions(models=[texts, ModelConfig("<i>numbers", base / "<i>numbers")])) as running:
+    others = [ModelConfig(name, base / name) for name in ("<i>numbers", "windows")]
+    with ServerThread(ServerOptions(models=[texts, *others])) as running:
         yield running
 
 
@@ -100,6 +102,12 @@ class TestTexts:
         page.click("#single-text")
         wait_for_predictions(page, 1)
         assert page.texts(".text") == ["one\ntwo"]
+
+    def test_of_several_windows_show_which_one_decided(self, page):
+        choose(page, "model", "windows")
+        type_texts(page, f"short\n{'long ' * 5}")
+        wait_for_predictions(page, 2)
+        assert page.texts(".window") == ["window 3 of 3 decided"]
 
     def test_come_in_pairs_where_the_signature_wants_two(self, page):
         choose(page, "signature", "pair")

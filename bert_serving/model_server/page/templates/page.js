@@ -344,6 +344,7 @@
       const text = request.columns.map((column) => column[position]).join(" / ");
       const parts = [make("p", { class: "text", dir: "auto" }, text)];
       if (label !== null) parts.push(make("p", { class: "label", dir: "auto" }, label || "empty label"));
+      if (row.windows > 1) parts.push(make("p", { class: "window" }, `window ${row.deciding_window + 1} of ${row.windows} decided`));
       parts.push(...(confidences ? barsOf(confidences) : label === null ? [json(row)] : []));
       return make("article", { class: "prediction", "aria-label": `Prediction ${position + 1}` }, ...parts);
     }));
