@@ -11,7 +11,7 @@ from support.classifier_answers import LENGTH, our_answers
 from support.hugging_face_folders import write_vocabulary
 from support.modernbert import LABELS, write_byte_level_classifier, write_modernbert
 from support.paths import RECORDED as FOLDER
-from support.runs import Recorder, assert_same_weights, interrupt
+from support.runs import Recorder, assert_same_weights, interrupted_and_resumed
 from support.tiny import write_run_file
 
 from bert_serving import contract
@@ -153,13 +153,8 @@ def test_an_epoch_of_training_lowers_the_loss(trained):
 
 @pytest.mark.slow
 def test_a_resumed_run_ends_with_the_same_weights(trained, run_file, tmp_path, monkeypatch):
-    out = tmp_path / "run"
-    observer = Recorder()
-    observer.epoch = lambda _: interrupt()
-    with pytest.raises(KeyboardInterrupt):
-        train(load_run_file(run_file), out, observer=observer)
-    resumed = train(load_run_file(run_file), out, resume=True)
-    assert_same_weights(resumed.run, trained[0].run)
+    resumed = interrupted_and_resumed(load_run_file(run_file), tmp_path / "run")
+    assert_same_weights(resumed, trained[0].run)
 
 
 @pytest.mark.slow

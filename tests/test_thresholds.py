@@ -5,7 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
-from support.runs import in_process_verification
+from support.runs import in_process_verification, no_pictures  # noqa: F401  no_pictures is a fixture
 from support.tiny import write_run_file, write_tsv_file
 
 from bert_serving.answers import answer_texts, predicted_labels
@@ -33,7 +33,6 @@ from bert_serving.scoring.model_files import ModelFiles, find_model
 from bert_serving.scoring.rows import Row
 from bert_serving.scoring.scorer import Scorer
 from bert_serving.scoring.settings import OutputFormat
-from bert_serving.training import run as run_module
 from bert_serving.training.calibrate import calibrate
 from bert_serving.training.loading import load_classifier
 from bert_serving.training.run import train
@@ -41,13 +40,6 @@ from bert_serving.training.run_folder import RunFolder
 
 LABELS = ("often", "rare", "third")
 HEADS = [Head.BINARY, *(pytest.param(head, marks=pytest.mark.slow) for head in (Head.MULTILABEL, Head.SOFTMAX))]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _no_pictures():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_module, "_draw", lambda *arguments: None)
-        yield
 
 
 def made_rows(head: Head, count: int, seed: int) -> list[tuple[str, str]]:

@@ -2,10 +2,12 @@
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from bert_serving.config import RunConfig
 from bert_serving.encoders.safetensors_file import read_safetensors
 from bert_serving.observer import Observer
 from bert_serving.training.run_folder import RunFolder
@@ -58,6 +60,25 @@ def assert_same_weights(one: RunFolder, other: RunFolder) -> None:
         np.testing.assert_array_equal(mine[name], theirs[name], err_msg=name)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def no_pictures() -> Iterator[None]:
+    """For modules that import it: pictures have tests of their own, and take longer than the training there."""
+    from bert_serving.training import run
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "_draw", lambda *arguments: None)
+        yield
+
+
+def interrupted_and_resumed(config: RunConfig, folder: Path, observer: Observer | None = None) -> RunFolder:
+    """A run that `observer` interrupts, by default after its first epoch, and that is then resumed."""
+    from bert_serving.training.run import train
+
+    with pytest.raises(KeyboardInterrupt):
+        train(config, folder, observer=observer or EndAt(1))
+    return train(config, folder, resume=True).run
+
+
 class EndAt(Observer):
     """Presses Ctrl-C after an epoch."""
 
@@ -67,4 +88,15 @@ class EndAt(Observer):
     def epoch(self, row):
         self.left -= 1
         if not self.left:
+            raise KeyboardInterrupt
+
+
+class EndAtBatch(Observer):
+    """Presses Ctrl-C after a batch of an epoch."""
+
+    def __init__(self, epoch: int, done: int):
+        self.place = (epoch, done)
+
+    def batch(self, *, epoch: int, done: int, **_: object) -> None:
+        if (epoch, done) == self.place:
             raise KeyboardInterrupt

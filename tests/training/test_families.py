@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.family_encoders import FAMILIES, LONGEST, write_family_encoder
-from support.runs import Recorder, assert_same_weights, history_of, interrupt
+from support.runs import assert_same_weights, history_of, interrupted_and_resumed, no_pictures  # noqa: F401  no_pictures is a fixture
 from support.tiny import WORDS, Rows, write_tsv_file
 
 from bert_serving.classifier import build_classifier, targets_of
@@ -18,7 +18,6 @@ from bert_serving.encoders.default_pooling import with_pooling
 from bert_serving.encoders.loading import load_encoder
 from bert_serving.encoders.lookup import find_encoder_folder
 from bert_serving.text.preprocessing import load_preprocessing
-from bert_serving.training import run as run_module
 from bert_serving.training.loading import classifier_options
 from bert_serving.training.loop import Examples, validation_scores
 from bert_serving.training.run import train
@@ -26,13 +25,6 @@ from bert_serving.training.run import train
 ROWS, HELD_OUT = 500, 250
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _no_pictures():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_module, "_draw", lambda *arguments: None)
-        yield
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -60,13 +52,9 @@ def test_the_encoder_tells_texts_apart_after_two_epochs_and_a_resumed_run_ends_t
     print(f"{family}: validation loss {first['val_loss']:.4f}, {second['val_loss']:.4f}, without text {textless:.4f}")
     assert second["val_loss"] < first["val_loss"]
     assert second["val_loss"] < 0.9 * textless
-    stopped = Recorder()
-    stopped.epoch = lambda _: interrupt()
-    with pytest.raises(KeyboardInterrupt):
-        train(config, tmp_path / "stopped", observer=stopped)
-    resumed = train(config, tmp_path / "stopped", resume=True)
-    assert history_of(resumed.run) == history_of(whole.run)
-    assert_same_weights(resumed.run, whole.run)
+    resumed = interrupted_and_resumed(config, tmp_path / "stopped")
+    assert history_of(resumed) == history_of(whole.run)
+    assert_same_weights(resumed, whole.run)
 
 
 def _first_rows(path: Path, count: int) -> Rows:

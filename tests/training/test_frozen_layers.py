@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
-from support.runs import Recorder, assert_same_weights, history_of, interrupt
+from support.runs import EndAtBatch, Recorder, assert_same_weights, history_of, interrupted_and_resumed, no_pictures  # noqa: F401  no_pictures is a fixture
 from support.tiny import WORDS, write_hugging_face_folder, write_run_file, write_tsv_file
 
 from bert_serving.classifier import BLOCKS, Classifier, ClassifierOptions, build_classifier
@@ -18,7 +18,6 @@ from bert_serving.encoders.safetensors_file import read_safetensors
 from bert_serving.errors import EncoderError, RunFileError
 from bert_serving.observer import Observer
 from bert_serving.text.preprocessing import load_preprocessing
-from bert_serving.training import run as run_module
 from bert_serving.training.frozen_layers import MEMORY_BUDGET, freeze, with_layer_outputs
 from bert_serving.training.learning_model import learning_classifier
 from bert_serving.training.run import train
@@ -26,14 +25,6 @@ from bert_serving.training.run_folder import RunFolder
 
 TEXTS = ["good film", "the bike is not very goodly", "", "wheel " * 20, "unseen words", "bad"]
 POOLER = "pooler_transform"
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _no_pictures():
-    """Pictures have tests of their own, and take longer than the training here."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_module, "_draw", lambda *arguments: None)
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -175,16 +166,9 @@ def test_frozen_weights_stay_bit_for_bit_and_all_others_move(settings, rows, dee
 
 @pytest.mark.slow
 def test_a_resumed_run_ends_with_the_same_weights(run_file, tmp_path):
-    class Stop(Observer):
-        def batch(self, *, epoch: int, done: int, **_: object) -> None:
-            if (epoch, done) == (2, 5):
-                interrupt()
-
     config = load_run_file(run_file, ["encoder.frozen_layers=1"])
     whole = train(config, tmp_path / "whole").run
-    with pytest.raises(KeyboardInterrupt):
-        train(config, tmp_path / "stopped", observer=Stop())
-    stopped = train(config, tmp_path / "stopped", resume=True).run
+    stopped = interrupted_and_resumed(config, tmp_path / "stopped", EndAtBatch(2, 5))
     assert history_of(stopped) == history_of(whole)
     assert_same_weights(stopped, whole)
 

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow as tf
-from support.runs import Recorder, assert_same_weights, history_of, interrupt
+from support.runs import EndAtBatch, Recorder, assert_same_weights, history_of, interrupted_and_resumed, no_pictures  # noqa: F401  no_pictures is a fixture
 from support.tiny import WORDS, write_run_file
 
 from bert_serving import contract
@@ -20,7 +20,6 @@ from bert_serving.encoders.safetensors_file import read_safetensors
 from bert_serving.errors import RunFileError
 from bert_serving.observer import Observer
 from bert_serving.text.preprocessing import load_preprocessing
-from bert_serving.training import run as run_module
 from bert_serving.training.frozen_layers import freeze, with_layer_outputs
 from bert_serving.training.learning_model import learning_classifier
 from bert_serving.training.run import train
@@ -31,14 +30,6 @@ WINDOWS = 'data.long_texts="windows"'
 RANDOM = np.random.default_rng(0)
 # No words, few, as many as fit, one more, and many.
 TEXTS = [" ".join(RANDOM.choice(WORDS[:8], size=size)) for size in (0, 1, 14, 15, 40, 5000, 14, 27)]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _no_pictures():
-    """Pictures have tests of their own, and take longer than the training here."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_module, "_draw", lambda *arguments: None)
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -212,16 +203,9 @@ def test_a_bound_that_binds_nothing_changes_no_weight(settings, long_rows, encod
 
 @pytest.mark.slow
 def test_a_resumed_run_of_windows_ends_with_the_same_weights(run_file, tmp_path):
-    class Stop(Observer):
-        def batch(self, *, epoch: int, done: int, **_: object) -> None:
-            if (epoch, done) == (2, 5):
-                interrupt()
-
     config = load_run_file(run_file, [WINDOWS, 'head.window_pooling="attention"', "training.max_batch_tokens=160"])
     whole = train(config, tmp_path / "whole").run
-    with pytest.raises(KeyboardInterrupt):
-        train(config, tmp_path / "stopped", observer=Stop())
-    stopped = train(config, tmp_path / "stopped", resume=True).run
+    stopped = interrupted_and_resumed(config, tmp_path / "stopped", EndAtBatch(2, 5))
     assert history_of(stopped) == history_of(whole)
     assert_same_weights(stopped, whole)
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from support.other_encoders import write_bag_of_words
 from support.paths import ROOT
-from support.runs import Recorder, assert_same_weights, history_of, interrupt
+from support.runs import Recorder, assert_same_weights, history_of, interrupt, no_pictures  # noqa: F401  no_pictures is a fixture
 from support.tiny import write_hugging_face_folder, write_run_file, write_tsv_file
 
 from bert_serving.classifier import ClassifierOptions, build_classifier, loss_of, targets_of
@@ -29,19 +29,10 @@ from bert_serving.saved_model.export import export_run
 from bert_serving.saved_model.options import ExportOptions
 from bert_serving.saved_model.reader import ExportedModel
 from bert_serving.text.preprocessing import load_preprocessing
-from bert_serving.training import run as run_module
 from bert_serving.training.loading import load_classifier
 from bert_serving.training.loop import Examples, best_epoch, class_weights, validation_scores
 from bert_serving.training.run import train
 from bert_serving.training.run_folder import RunFolder
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _no_pictures():
-    """Pictures have tests of their own, and take longer than the training here."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_module, "_draw", lambda *arguments: None)
-        yield
 
 
 @pytest.fixture(scope="module")

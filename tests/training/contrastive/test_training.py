@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from support.runs import Recorder, assert_same_weights, history_of, in_process_verification, interrupt
+from support.runs import (  # noqa: F401  no_pictures is a fixture
+    Recorder,
+    assert_same_weights,
+    history_of,
+    in_process_verification,
+    interrupted_and_resumed,
+    no_pictures,
+)
 from support.tiny import write_tsv_file
 
 import bert_serving as bs
@@ -13,7 +20,6 @@ from bert_serving.contract import Head
 from bert_serving.encoders.safetensors_file import read_safetensors
 from bert_serving.saved_model.export import export_run
 from bert_serving.saved_model.options import ExportOptions
-from bert_serving.training import run as run_module
 from bert_serving.training.contrastive.head import fitted_head
 from bert_serving.training.loading import load_classifier
 from bert_serving.training.run import train
@@ -24,14 +30,6 @@ CONTRASTIVE = (
     "training.epochs=2",
     "head.pooling=mean",
 )
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _no_pictures():
-    """Pictures have tests of their own, and take longer than the training here."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_module, "_draw", lambda *arguments: None)
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -78,13 +76,7 @@ def test_the_head_is_the_regression_on_the_vectors_of_the_training_rows(finished
 
 @pytest.mark.slow
 def test_a_resumed_run_ends_with_the_weights_of_an_undisturbed_one(config, finished, tmp_path):
-    class Killed(Recorder):
-        def epoch(self, row):
-            interrupt()
-
-    with pytest.raises(KeyboardInterrupt):
-        train(config, tmp_path / "killed", observer=Killed())
-    resumed = train(config, tmp_path / "killed", resume=True).run
+    resumed = interrupted_and_resumed(config, tmp_path / "killed")
     assert_same_weights(resumed, finished[0].run)
     assert history_of(resumed) == history_of(finished[0].run)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from support.family_encoders import write_family_encoder
-from support.runs import Recorder, assert_same_weights, history_of, interrupt
+from support.runs import assert_same_weights, history_of, interrupted_and_resumed, no_pictures  # noqa: F401  no_pictures is a fixture
 from support.tiny import write_run_file
 
 from bert_serving.classifier import ClassifierOptions, build_classifier
@@ -12,23 +12,14 @@ from bert_serving.config import EncoderConfig, TrainingConfig, load_run_file
 from bert_serving.contract import Pooling
 from bert_serving.encoders.loading import load_encoder
 from bert_serving.encoders.lookup import find_encoder_folder
-from bert_serving.encoders.safetensors_file import read_safetensors
 from bert_serving.errors import EncoderError
 from bert_serving.text.preprocessing import load_preprocessing
-from bert_serving.training import run as run_module
 from bert_serving.training.optimizer import Schedule, create_optimizer
 from bert_serving.training.run import train
 from bert_serving.training.run_folder import RunFolder
 from bert_serving.training.techniques.layer_rates import LayerRates, layer_rates
 
 DECAY = 0.5
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _no_pictures():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_module, "_draw", lambda *arguments: None)
-        yield
 
 
 def expected_factor(name: str, layers: int = 2) -> float:
@@ -122,15 +113,10 @@ def test_a_run_with_it_learns_otherwise_and_resumes_to_the_same_weights(settings
     path = write_run_file(tmp_path, encoder_folder, rows, epochs=2)
     config = load_run_file(path, [*settings, "training.layerwise_learning_rate_decay=0.5"])
     whole = train(config, tmp_path / "whole").run
-    stopped = Recorder()
-    stopped.epoch = lambda _: interrupt()
-    with pytest.raises(KeyboardInterrupt):
-        train(config, tmp_path / "stopped", observer=stopped)
-    resumed = train(config, tmp_path / "stopped", resume=True).run
+    resumed = interrupted_and_resumed(config, tmp_path / "stopped")
     assert history_of(resumed) == history_of(whole)
     assert_same_weights(resumed, whole)
     without = train(load_run_file(path, settings), tmp_path / "without").run
-    # Of two layers the one above the frozen one has the whole rate.
-    is_same = settings == ["encoder.frozen_layers=1"]
-    name = f"transformer/layer_{int(is_same)}/output/kernel:0"
-    assert np.array_equal(read_safetensors(whole.weights)[name], read_safetensors(without.weights)[name]) is is_same
+    # Of two layers the one above the frozen one has the whole rate. The weights of the best epoch may be of the first one, in which
+    # gradual unfreezing trains the head alone.
+    assert (history_of(whole) == history_of(without)) is (settings == ["encoder.frozen_layers=1"])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from support.family_encoders import write_family_encoder
-from support.runs import Recorder, assert_same_weights, history_of, interrupt
+from support.runs import assert_same_weights, history_of, interrupted_and_resumed, no_pictures  # noqa: F401  no_pictures is a fixture
 from support.tiny import write_hugging_face_folder, write_run_file
 
 from bert_serving.config import EncoderConfig, load_run_file
@@ -12,17 +12,9 @@ from bert_serving.encoders.conversion.hugging_face import convert_hugging_face
 from bert_serving.encoders.loading import load_encoder
 from bert_serving.encoders.lookup import find_encoder_folder
 from bert_serving.errors import EncoderError
-from bert_serving.training import run as run_module
 from bert_serving.training.run import train
 from bert_serving.training.run_folder import RunFolder
 from bert_serving.training.techniques.new_layers import reinitialize
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _no_pictures():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_module, "_draw", lambda *arguments: None)
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -117,10 +109,6 @@ def test_shared_layers_are_refused(tmp_path):
 def test_a_resumed_run_ends_with_the_same_weights(settings, wide, rows, tmp_path):
     config = load_run_file(write_run_file(tmp_path, wide.encoder.parent, rows, epochs=2), settings)
     whole = train(config, tmp_path / "whole").run
-    stopped = Recorder()
-    stopped.epoch = lambda _: interrupt()
-    with pytest.raises(KeyboardInterrupt):
-        train(config, tmp_path / "stopped", observer=stopped)
-    resumed = train(config, tmp_path / "stopped", resume=True).run
+    resumed = interrupted_and_resumed(config, tmp_path / "stopped")
     assert history_of(resumed) == history_of(whole)
     assert_same_weights(resumed, whole)
