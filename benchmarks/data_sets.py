@@ -4,8 +4,8 @@
 
 Trains what benchmarks/results/data_sets.json does not have yet, with one seed after the other, and writes
 the file after each run: a stopped measurement goes on where it was, an unfinished training is resumed.
-`--only` and `--recipes` choose data sets and recipes. `--page` writes the tables of
-docs/results/what_to_expect.md from the file and trains nothing.
+`--only` and `--recipes` choose data sets and recipes, `--set` changes keys of all run files; two such commands may run
+side by side. `--page` writes the tables of docs/results/what_to_expect.md from the file and trains nothing.
 
 Recipes:
 
@@ -17,7 +17,9 @@ All three have the data set's sequence length, pooling and head.
 """
 
 import argparse
+import fcntl
 import json
+import os
 import shlex
 import statistics
 import subprocess
@@ -96,26 +98,24 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=DATA_SETS, default=list(DATA_SETS))
     parser.add_argument("--recipes", nargs="+", choices=RECIPES, default=list(RECIPES))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", dest="settings")
     parser.add_argument("--page", action="store_true")
     arguments = parser.parse_args()
     if not arguments.page:
         for name in arguments.only:
             for recipe in arguments.recipes:
                 for seed in arguments.seeds:
-                    measure(
-                        name, recipe, seed, arguments.data / DATA_SETS[name].folder, arguments.model, arguments.runs
-                    )
+                    measure(name, recipe, seed, arguments)
     write_page(json.loads(RESULTS.read_text()))
 
 
-def measure(name: str, recipe: str, seed: int, data: Path, model: Path, runs: Path) -> None:
+def measure(name: str, recipe: str, seed: int, arguments: argparse.Namespace) -> None:
     """Trains one run unless its scores are known, and adds them to the results."""
-    results = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {"processor": _processor(), "data_sets": {}}
-    found = results["data_sets"].setdefault(name, {}).setdefault("recipes", {}).setdefault(recipe, [])
-    if any(run["seed"] == seed for run in found):
+    if any(run["seed"] == seed for run in _runs(_results(), name, recipe)):
         return
-    out = runs / f"{name}_{recipe}_{seed}"
-    overrides = [f"training.seed={seed}", *_overrides(name, recipe)]
+    out = arguments.runs / f"{name}_{recipe}_{seed}"
+    data, model = arguments.data / DATA_SETS[name].folder, arguments.model
+    overrides = [f"training.seed={seed}", *arguments.settings, *_overrides(name, recipe)]
     command = ["train", str(PROJECT / "export" / DATA_SETS[name].run_file), "--out", str(out)]
     places = [f"data.folder={data.resolve()}", f"encoder.path={model.resolve()}"]
     settings = [part for setting in [*places, *overrides] for part in ("--set", setting)]
@@ -125,20 +125,44 @@ def measure(name: str, recipe: str, seed: int, data: Path, model: Path, runs: Pa
     subprocess.run([sys.executable, "-m", "bert_serving.cli.main", *command, *settings, *resume], check=True)
     metrics = json.loads((out / "metrics.json").read_text())
     scores = DATA_SETS[name].scores
-    found.append(
-        {
-            "seed": seed,
-            "minutes": round((time.monotonic() - began) / 60, 1),
-            "resumed": bool(resume),
-            **{split: {score: metrics[split][score] for score in scores} for split in ("validation", "test")},
-        }
-    )
-    results["data_sets"][name]["baselines"] = {
+    run = {
+        "seed": seed,
+        "minutes": round((time.monotonic() - began) / 60, 1),
+        "cores": len(os.sched_getaffinity(0)),
+        "resumed": bool(resume),
+        "settings": arguments.settings,
+        **{split: {score: metrics[split][score] for score in scores} for split in ("validation", "test")},
+    }
+    baselines = {
         baseline: {score: values[score] for score in scores if score in values}
         for baseline, values in metrics["baselines"].items()
         if isinstance(values, Mapping)
     }
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    _add(name, recipe, run, baselines)
+
+
+def _results() -> dict[str, Any]:
+    if not RESULTS.is_file():
+        return {"processor": _processor(), "data_sets": {}}
+    results: dict[str, Any] = json.loads(RESULTS.read_text())
+    return results
+
+
+def _runs(results: dict[str, Any], name: str, recipe: str) -> list[dict[str, Any]]:
+    runs: list[dict[str, Any]] = (
+        results["data_sets"].setdefault(name, {}).setdefault("recipes", {}).setdefault(recipe, [])
+    )
+    return runs
+
+
+def _add(name: str, recipe: str, run: dict[str, Any], baselines: dict[str, Any]) -> None:
+    """Adds a run to the results as they are now: another command may have written some since this run began."""
+    with RESULTS.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        results = _results()
+        _runs(results, name, recipe).append(run)
+        results["data_sets"][name]["baselines"] = baselines
+        RESULTS.write_text(json.dumps(results, indent=2) + "\n")
 
 
 def _overrides(name: str, recipe: str) -> list[str]:
