@@ -184,14 +184,14 @@ def write_page(results: Mapping[str, Any]) -> None:
 
 
 def _tables(results: Mapping[str, Any]) -> str:
-    return "\n".join(_table(name, found) for name, found in results["data_sets"].items() if name in DATA_SETS)
+    return "\n".join(_table(name, results["data_sets"][name]) for name in DATA_SETS if name in results["data_sets"])
 
 
 def _table(name: str, found: Mapping[str, Any]) -> str:
     data_set = DATA_SETS[name]
     scores = data_set.scores
     lines = [f"### {name}", "", f"{data_set.about[0].upper()}{data_set.about[1:]}.", ""]
-    lines.append("| | " + " | ".join(score_name(score) for score in scores) + " | seeds | minutes of a run |")
+    lines.append("| | " + " | ".join(score_name(score) for score in scores) + " | seeds | minutes |")
     lines.append("|---|" + "---|" * (len(scores) + 2))
     lines += [
         f"| {score_name(label)} | {_cells(values.get(score) for score in scores)} | | |"
@@ -199,11 +199,22 @@ def _table(name: str, found: Mapping[str, Any]) -> str:
     ]
     for recipe, runs in found["recipes"].items():
         if runs:
-            minutes = statistics.median(run["minutes"] for run in runs)
             values = " | ".join(_spread([run["test"][score] for run in runs]) for score in scores)
-            lines.append(f"| {recipe} | {values} | {len(runs)} | {minutes:g} |")
+            lines.append(f"| {recipe} | {values} | {len(runs)} | {_minutes(runs)} |")
     command = f"bert-serving train export/{data_set.run_file} --set data.folder=FOLDER"
     return "\n".join([*lines, "", f"`{shlex.join(command.split())}`", ""])
+
+
+def _minutes(runs: list[dict[str, Any]]) -> str:
+    """Median minutes of a run, for each number of cores and each arithmetic."""
+    kinds: dict[tuple[int, str], list[float]] = {}
+    for run in runs:
+        arithmetic = "bfloat16" if "training.mixed_precision=bfloat16" in run.get("settings", []) else "float32"
+        kinds.setdefault((run.get("cores", 2), arithmetic), []).append(run["minutes"])
+    return ", ".join(
+        f"{statistics.median(minutes):g} ({arithmetic}, {'one core' if cores == 1 else f'{cores} cores'})"
+        for (cores, arithmetic), minutes in kinds.items()
+    )
 
 
 def _cells(values: Iterable[float | None]) -> str:
