@@ -10,8 +10,8 @@ rows are the training rows themselves, so that none are given away and none choo
 Accuracy is that on test.tsv (`--test-rows N`: on the first N of its rows in an order drawn once).
 Fine-tuning runs for about as many row visits as the contrastive training, at least 10 epochs, the
 last of which counts. Minutes are those of training and evaluation, on the machine as it was.
-Adds to benchmarks/results/few_labels.json what was measured, by data set, size and method; a
-method that stands there with other seeds is measured anew.
+Writes benchmarks/results/few_labels.json after each seed, by data set, size and method; seeds that
+stand there, of a method with the same settings, are not measured again.
 """
 
 import argparse
@@ -22,7 +22,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import interleaved
@@ -57,35 +56,54 @@ def main() -> None:
     wanted = [(f"{rows} rows a label", rows, None) for rows in arguments.rows_per_label]
     wanted += [(f"{rows} rows", None, rows) for rows in arguments.rows]
     for name, per_label, total in wanted:
-        found = dict(measure(arguments, per_label, total))
-        report(arguments, name, found)
+        measure(arguments, name, per_label, total)
 
 
-def measure(
-    arguments: argparse.Namespace, per_label: int | None, total: int | None
-) -> Iterator[tuple[str, list[dict]]]:
+def measure(arguments: argparse.Namespace, name: str, per_label: int | None, total: int | None) -> None:
     """Accuracy and minutes of each method for each seed."""
     rows = read_rows(arguments.data / "train.tsv")
     test = read_rows(arguments.data / "test.tsv")
     order = np.random.default_rng(_TEST_SEED).permutation(len(test))[: arguments.test_rows]
-    results: dict[str, list[dict]] = {}
+    results = known(arguments, name)
     for seed in range(arguments.seeds):
+        lacking = [method for method in arguments.methods if len(results.get(method, [])) <= seed]
         with tempfile.TemporaryDirectory(prefix="few-labels-") as place:
             folder = Path(place)
             write_rows(folder / "train.tsv", drawn(rows, per_label, total, seed))
             write_rows(folder / "test.tsv", [test[number] for number in sorted(order)])
             for method in (CONTRASTIVE, FINE_TUNING):
-                if method in arguments.methods:
+                if method in lacking:
                     ours, tfidf = train_ours(method, folder, arguments, seed)
                     results.setdefault(method, []).append(ours)
                     results.setdefault(TFIDF, [])[seed:] = [tfidf]
-            if SETFIT in arguments.methods and arguments.torch_python is not None:
+            if SETFIT in lacking and arguments.torch_python is not None:
                 results.setdefault(SETFIT, []).append(train_setfit(folder, arguments, seed))
         print(
-            f"seed {seed}: " + ", ".join(f"{name} {each[-1]['accuracy']:.4f}" for name, each in results.items()),
+            f"seed {seed}: "
+            + ", ".join(
+                f"{method} {each[seed]['accuracy']:.4f}" for method, each in results.items() if len(each) > seed
+            ),
             flush=True,
         )
-    yield from results.items()
+        write(arguments, name, results)
+    print(f"{arguments.data.name}, {name}")
+    for method, runs in results.items():
+        print(f"  {method:<12} {np.mean([run['accuracy'] for run in runs]):.4f}")
+
+
+def known(arguments: argparse.Namespace, name: str) -> dict[str, list[dict]]:
+    """What the results have of the seeds, measured with the same settings."""
+    entries = read_results(arguments).get(arguments.data.name, {}).get(name, {})
+    return {
+        method: [
+            {"accuracy": accuracy} | ({} if minutes is None else {"minutes": minutes})
+            for accuracy, minutes in zip(
+                entry["by_seed"], entry["minutes_by_seed"] or [None] * len(entry["by_seed"]), strict=True
+            )
+        ]
+        for method, entry in entries.items()
+        if entry["settings"] == settings_of(method, arguments)
+    }
 
 
 def train_ours(method: str, folder: Path, arguments: argparse.Namespace, seed: int) -> tuple[dict, dict]:
@@ -132,24 +150,34 @@ def train_setfit(folder: Path, arguments: argparse.Namespace, seed: int) -> dict
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def report(arguments: argparse.Namespace, size: str, found: dict[str, list[dict]]) -> None:
-    """Prints the means and adds them to the results."""
-    results = json.loads(arguments.results.read_text("utf-8")) if arguments.results.exists() else {}
-    entry = results.setdefault(arguments.data.name, {}).setdefault(size, {})
-    print(f"{arguments.data.name}, {size}")
-    for name, runs in found.items():
+def settings_of(method: str, arguments: argparse.Namespace) -> dict:
+    """What else decides the scores of a method."""
+    settings: dict = {"test_rows": arguments.test_rows}
+    if method == CONTRASTIVE:
+        settings["set"] = arguments.overrides
+    if method == SETFIT:
+        settings["num_iterations"] = arguments.setfit_iterations
+    return settings
+
+
+def read_results(arguments: argparse.Namespace) -> dict:
+    """The results, or an empty file's."""
+    return json.loads(arguments.results.read_text("utf-8")) if arguments.results.exists() else {}
+
+
+def write(arguments: argparse.Namespace, name: str, found: dict[str, list[dict]]) -> None:
+    """Adds what was measured, and its means, to the results."""
+    results = read_results(arguments)
+    entry = results.setdefault(arguments.data.name, {}).setdefault(name, {})
+    for method, runs in found.items():
         values = [run["accuracy"] for run in runs]
-        entry[name] = {
+        entry[method] = {
             "accuracy": float(np.mean(values)),
             "standard_deviation": float(np.std(values, ddof=1)) if len(values) > 1 else None,
             "by_seed": values,
-            "test_rows": arguments.test_rows,
+            "minutes_by_seed": [run["minutes"] for run in runs if "minutes" in run],
+            "settings": settings_of(method, arguments),
         }
-        if "minutes" in runs[0]:
-            entry[name]["minutes"] = float(np.mean([run["minutes"] for run in runs]))
-        if name == SETFIT:
-            entry[name]["num_iterations"] = arguments.setfit_iterations
-        print(f"  {name:<12} {entry[name]['accuracy']:.4f}   minutes {entry[name].get('minutes', 0):.2f}")
     results["machine"] = interleaved.machine()
     arguments.results.parent.mkdir(exist_ok=True)
     arguments.results.write_text(json.dumps(results, indent=2) + "\n", "utf-8")
