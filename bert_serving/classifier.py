@@ -27,7 +27,8 @@ from bert_serving.contract import (
 from bert_serving.data.batches import TokenRows, bounded_batches, padded_batch, sorted_batches
 from bert_serving.data.splits import label_array
 from bert_serving.data.windows import WindowPlan, windowed
-from bert_serving.encoders.architecture import ACTIVATIONS, reproducible_dropout
+from bert_serving.encoders.architecture import ACTIVATIONS
+from bert_serving.encoders.dropout import reproducible_dropout
 from bert_serving.encoders.loading import LoadedEncoder
 from bert_serving.encoders.token_cache import cached_token_rows
 from bert_serving.errors import EncoderError, InputError

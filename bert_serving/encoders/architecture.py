@@ -1,11 +1,9 @@
 """The size of a BERT encoder, and the Keras network built from it."""
 
-import contextlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -218,31 +216,6 @@ def assign_weights(network: tf_keras.Model, weights: Mapping[str, np.ndarray]) -
 def listed_problems(problems: Sequence[str], most: int = 5) -> str:
     """The first problems of a list, and how many more there are, for a message."""
     return "; ".join(problems[:most]) + (f"; and {len(problems) - most} more" if len(problems) > most else "")
-
-
-@contextlib.contextmanager
-def reproducible_dropout() -> Iterator[None]:
-    """Layers built inside draw their dropout masks from generators that `reseed_dropout` can seed.
-
-    Keras' default, one hidden counter for each operation, cannot be reset: a resumed run would differ from an uninterrupted one.
-    """
-    backend = tf_keras.backend.experimental
-    before = backend.is_tf_random_generator_enabled()
-    backend.enable_tf_random_generator()
-    try:
-        yield
-    finally:
-        if not before:
-            backend.disable_tf_random_generator()
-
-
-def reseed_dropout(model: tf_keras.Model, seed: tuple[int, ...]) -> None:
-    """Sets every dropout generator of `model` to a state that depends only on `seed` and its position in the model."""
-    layers = [layer for layer in model.submodules if isinstance(layer, tf_keras.layers.Dropout)]
-    generators: list[Any] = [layer._random_generator._generator for layer in layers]  # noqa: SLF001  Keras has no public way
-    for position, generator in enumerate(generator for generator in generators if generator is not None):
-        state = np.random.SeedSequence((*seed, position)).generate_state(1, np.uint64)[0]
-        generator.reset_from_seed(int(state >> np.uint64(1)))
 
 
 def sample_inputs(vocab_size: int, *, rows: int = 2, length: int = 8) -> dict[str, tf.Tensor]:

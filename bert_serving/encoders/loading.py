@@ -22,9 +22,9 @@ from bert_serving.encoders.architecture import (
     build_network,
     load_architecture,
     rebuild_network,
-    reproducible_dropout,
     sample_inputs,
 )
+from bert_serving.encoders.dropout import reproducible_dropout
 from bert_serving.encoders.folder import DESCRIPTION, EncoderFolder
 from bert_serving.encoders.modernbert.architecture import ModernBertArchitecture
 from bert_serving.encoders.tf_hub_format import read_encoder

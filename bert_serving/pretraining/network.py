@@ -18,8 +18,8 @@ from bert_serving.encoders.architecture import (
     Architecture,
     build_network,
     rebuild_network,
-    reproducible_dropout,
 )
+from bert_serving.encoders.dropout import reproducible_dropout
 from bert_serving.encoders.folder import DESCRIPTION, ENCODER, PREPROCESSING, copy_documents
 from bert_serving.encoders.loading import load_encoder, network_from
 from bert_serving.encoders.lookup import find_encoder_folder

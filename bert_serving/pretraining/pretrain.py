@@ -14,7 +14,7 @@ import tensorflow as tf
 from bert_serving import contract
 from bert_serving.data.batches import BatchPlan, TokenRows, padded_batch, sorted_batches
 from bert_serving.data.unlabeled import TextColumns, read_unlabeled
-from bert_serving.encoders.architecture import reseed_dropout
+from bert_serving.encoders.dropout import reseed_dropout
 from bert_serving.encoders.folder import PREPROCESSING
 from bert_serving.errors import DataError, EncoderError, TrainingError
 from bert_serving.observer import Observer

@@ -20,6 +20,7 @@ from bert_serving.config import TrainingConfig
 from bert_serving.contract import Pooling
 from bert_serving.data.batches import LAYER_OUTPUT, TokenRows
 from bert_serving.encoders.architecture import layered_bert
+from bert_serving.encoders.dropout import short_dropout
 from bert_serving.encoders.gelu import short_gelu_gradient
 from bert_serving.training.occurring_words import OccurringWords, find_occurring_words
 from bert_serving.training.unfreezing import unfreeze
@@ -37,12 +38,14 @@ class Learning:
         trained: of the same variables, but for the table of `words`.
         words: the word pieces that `trained` has embeddings of; None for all.
         is_short: compute GELU's gradient in fewer operations.
+        short_masks: draw the dropout masks in fewer operations.
     """
 
     validated: Classifier
     trained: Classifier
     words: OccurringWords | None = None
     is_short: bool = True
+    short_masks: bool = False
 
     def rows(self, rows: TokenRows) -> TokenRows:
         """Training rows as `trained` takes them."""
@@ -74,6 +77,8 @@ class Learning:
                 stack.enter_context(self.words.standing_in())
             if self.is_short:
                 stack.enter_context(short_gelu_gradient())
+            if self.short_masks:
+                stack.enter_context(short_dropout(self.trained.token_model))
             yield
 
 
@@ -86,6 +91,7 @@ def plan_learning(
     first_token: bool = True,
     is_short: bool = True,
     small_table: bool = True,
+    short_masks: bool = True,
 ) -> Learning:
     """How a classifier is trained on some rows.
 
@@ -98,15 +104,23 @@ def plan_learning(
         is_short: train the embeddings of occurring word pieces alone, and compute GELU's gradient in fewer operations: the same
             but for rounding.
         small_table: with `is_short`, train the embeddings of occurring word pieces alone; False for all.
+        short_masks: draw the dropout masks in fewer operations, on processors.
     """
+    short_masks = short_masks and _runs_on_processor(config)
     validated = learning_classifier(classifier, frozen_layers, first_token=first_token)
     words = None
     if is_short and small_table:
         words = find_occurring_words(classifier.encoder, rows, config, frozen_layers=frozen_layers)
     if words is None:
-        return Learning(validated, validated, None, is_short)
+        return Learning(validated, validated, None, is_short, short_masks)
     trained = learning_classifier(classifier, first_token=first_token, words=words.layer)
-    return Learning(validated, trained, words, is_short)
+    return Learning(validated, trained, words, is_short, short_masks)
+
+
+def _runs_on_processor(config: TrainingConfig) -> bool:
+    """Whether a step is computed by TensorFlow's own operations for processors."""
+    is_alone = config.strategy in ("one_device", "multi_worker") and not config.xla
+    return is_alone and not tf.config.list_logical_devices("GPU")
 
 
 def learning_classifier(

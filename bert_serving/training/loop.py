@@ -18,7 +18,7 @@ from bert_serving.classifier import Classifier, loss_of, probabilities
 from bert_serving.config import TrainingConfig
 from bert_serving.contract import Head
 from bert_serving.data.batches import XLA_LENGTH_STEP, BatchPlan, TokenRows, epoch_dataset
-from bert_serving.encoders.architecture import reseed_dropout
+from bert_serving.encoders.dropout import reseed_dropout
 from bert_serving.errors import TrainingError
 from bert_serving.metrics import correlation
 from bert_serving.observer import Observer

@@ -64,6 +64,8 @@ _FIRST_TOKEN = "last_layer_for_first_token"
 _SHORT_STEP = "short_training_step"
 # In run.json: whether an adversarial step has the embeddings of occurring word pieces alone, too.
 _SHORT_ADVERSARIAL_STEP = "short_adversarial_step"
+# In run.json: whether dropout masks are drawn in fewer operations.
+_SHORT_MASKS = "short_dropout_masks"
 
 
 @dataclass(frozen=True)
@@ -387,6 +389,7 @@ def _start(
         _FIRST_TOKEN: True,
         _SHORT_STEP: True,
         _SHORT_ADVERSARIAL_STEP: True,
+        _SHORT_MASKS: True,
         "versions": {"bert-serving": __version__, "tensorflow": importlib.metadata.version("tensorflow")},
     }
     run.start(config, classifier.options.labels, facts)
@@ -462,6 +465,7 @@ def _fit(
                 first_token=bool(facts.get(_FIRST_TOKEN)),
                 is_short=bool(facts.get(_SHORT_STEP)),
                 small_table=not config.training.adversarial_epsilon or bool(facts.get(_SHORT_ADVERSARIAL_STEP)),
+                short_masks=bool(facts.get(_SHORT_MASKS)),
             )
     fit(
         classifier,

@@ -21,7 +21,8 @@ from support.tiny import POSITIONS, VOCABULARY
 from bert_serving import contract
 from bert_serving.classifier import ClassifierOptions, build_classifier
 from bert_serving.config import EncoderConfig
-from bert_serving.encoders.architecture import Architecture, reseed_dropout, sample_inputs
+from bert_serving.encoders.architecture import Architecture, sample_inputs
+from bert_serving.encoders.dropout import reseed_dropout
 from bert_serving.encoders.folder import EncoderFolder
 from bert_serving.encoders.loading import load_encoder
 from bert_serving.encoders.lookup import find_encoder_folder

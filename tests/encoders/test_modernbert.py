@@ -17,11 +17,11 @@ from bert_serving.encoders.architecture import (
     layered_bert,
     load_architecture,
     rebuild_network,
-    reseed_dropout,
     sample_inputs,
 )
 from bert_serving.encoders.conversion.hugging_face import encoder_weights
 from bert_serving.encoders.conversion.modernbert import read_modernbert_architecture
+from bert_serving.encoders.dropout import reseed_dropout
 from bert_serving.encoders.loading import LoadedEncoder, network_from
 from bert_serving.encoders.modernbert import attention
 from bert_serving.encoders.modernbert.architecture import ModernBertArchitecture
