@@ -209,6 +209,8 @@ def _minutes(runs: list[dict[str, Any]]) -> str:
     """Median minutes of a run, for each number of cores and each arithmetic."""
     kinds: dict[tuple[int, str], list[float]] = {}
     for run in runs:
+        if run["minutes"] is None:  # It was stopped for a while.
+            continue
         arithmetic = "bfloat16" if "training.mixed_precision=bfloat16" in run.get("settings", []) else "float32"
         kinds.setdefault((run.get("cores", 2), arithmetic), []).append(run["minutes"])
     return ", ".join(

@@ -26,7 +26,7 @@ def _verified_here():
 def fitted(encoder_folder, rows):
     """A classifier that its own `fit` has trained."""
     classifier = bs.build_classifier(encoder_folder, LABELS, sequence_length=16)
-    history = classifier.fit(rows[:40], rows[40:50], epochs=4, batch_size=4, learning_rate=0.02, seed=14)
+    history = classifier.fit(rows[:40], rows[40:50], epochs=4, batch_size=4, learning_rate=0.02, seed=12)
     return classifier, history
 
 

@@ -58,7 +58,7 @@ def test_json_holds_everything_and_nothing_else_is_printed(trained, bert_serving
 
 def test_the_picture_and_the_page_show_the_words(trained, bert_serving, tmp_path):
     text = 'good <b>film</b> "bad" $1 好'
-    ended = bert_serving("explain", trained.run.path, text, "--png", "x.png", "--page", "x.html")
+    ended = bert_serving("explain", trained.run.path, text, "--label", "praise", "--png", "x.png", "--page", "x.html")
     assert (ended.status, ended.err) == (0, "")
     assert "picture: x.png" in ended.out
     height, width, _ = imread(tmp_path / "x.png").shape
