@@ -458,7 +458,7 @@ def encoder_without_dropout(tmp_path_factory) -> Path:
 def calm_config(make, rows, encoder_without_dropout) -> RunConfig:
     # Three of the words that tell: learned in three epochs.
     clear = [(" ".join([{"praise": "good", "blame": "bad"}[label]] * 3 + [text]), label) for text, label in rows]
-    config = make(encoder=encoder_without_dropout, data=clear)
+    config = make(encoder=encoder_without_dropout, data=clear, seed=14)
     path = config.data.folder / "run.toml"
     path.write_text(path.read_text() + "[head]\ndropout = 0.0\n")
     return load_run_file(path)
