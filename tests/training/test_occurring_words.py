@@ -79,7 +79,9 @@ def learn(classifier: Classifier, learning: Learning, settings: dict, folder) ->
     [
         ({}, {}),
         pytest.param({"average_last_epochs": 2, "padding": "fixed"}, {"pooling": Pooling.MEAN}, marks=pytest.mark.slow),
-        pytest.param({"epochs": 4, "gradual_unfreezing": 1, "seed": 2}, {"pooling": Pooling.CLS}, marks=pytest.mark.slow),
+        pytest.param(
+            {"epochs": 4, "gradual_unfreezing": 1, "seed": 2}, {"pooling": Pooling.CLS}, marks=pytest.mark.slow
+        ),
         pytest.param({"max_grad_norm": 0.01}, {"pooling": Pooling.MAX, "blocks": 1}, marks=pytest.mark.slow),
         pytest.param({"mixed_precision": "bfloat16"}, {}, marks=pytest.mark.slow),
         pytest.param({"mixed_precision": "float16"}, {}, marks=pytest.mark.slow),
