@@ -41,8 +41,8 @@ def reseed_dropout(model: tf_keras.Model, seed: tuple[int, ...]) -> None:
 def short_dropout(model: tf_keras.Model) -> Iterator[None]:
     """Dropout layers of `model` that are traced inside take half the random numbers, and fewer operations.
 
-    On a processor, Keras' own dropout takes two to three times as long: a random float for each element, and a selection forward and
-    backward, where a product is enough.
+    On a processor, Keras' own dropout takes longer: it draws a random float for each element, and selects, forward and backward,
+    where a product is enough.
     """
     sources = _sources(model)
     for source in sources:
